@@ -1,0 +1,1 @@
+"""Audio-video emotion recognition, reproducible from download to table."""

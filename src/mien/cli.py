@@ -1,0 +1,51 @@
+"""The command line: a command is a module of the same name; only the one that runs is imported."""
+
+import argparse
+import importlib
+import logging
+import sys
+
+from mien.core.errors import MienError
+
+COMMANDS = {  # command -> (module with add_arguments and run, one line of help)
+    "get_corpus": ("mien.corpora.get_corpus", "synthesise, download or unpack a corpus"),
+    "index_corpus": ("mien.corpora.index_corpus", "list the clips, folds and defects of a corpus"),
+    "extract_faces": ("mien.faces.extract_faces", "find faces and landmarks, store square regions"),
+    "extract_sound": ("mien.sound.extract_sound", "store the sound as 16 kHz mono"),
+    "train": ("mien.training.train", "train a variant on folds of a corpus"),
+    "build_table": ("mien.report.build_table", "put a table of the thesis beside ours"),
+    "plot_confusion": ("mien.report.plot_confusion", "draw the confusion matrices of a table"),
+    "summarise": ("mien.report.summarise", "collect the headline metrics"),
+    "track": ("mien.core.track", "write the runs into the MLflow store"),
+    "predict": ("mien.predict.predict", "emotion of a clip or a folder of clips"),
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run one command; exit with 2 and one message when the user can mend what is wrong."""
+    args = parse(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
+    try:
+        args.run(args)
+    except MienError as error:
+        print(f"mien {args.command}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"mien {args.command}: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the arguments of one command, importing its module only."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="mien", description="Emotion recognition from faces and voices.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, help_line) in COMMANDS.items():
+        command = commands.add_parser(name, help=help_line, description=f"{help_line[0].upper()}{help_line[1:]}.")
+        if argv[:1] == [name]:
+            loaded = importlib.import_module(module)
+            command.add_argument("--config", default="params.yaml", help="params.yaml, or its sections as JSON text")
+            command.add_argument("--jobs", type=int, default=1, metavar="N", help="processes or threads to use")
+            loaded.add_arguments(command)
+            command.set_defaults(run=loaded.run)
+    return parser.parse_args(argv)

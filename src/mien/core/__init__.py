@@ -1,0 +1,1 @@
+"""The floor every stage stands on: configuration, errors, tables, shards, media, randomness."""

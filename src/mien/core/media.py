@@ -1,0 +1,218 @@
+"""Decode and encode video, sound and images through FFmpeg (PyAV) and OpenCV; every failure names the file."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from mien.core.errors import MediaError
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # what a clone without git-lfs has instead of media
+VIDEO_SUFFIXES = frozenset({".mp4", ".flv", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
+SOUND_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".ogg", ".m4a", ".aac", ".opus"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a container declares."""
+
+    has_video: bool
+    has_audio: bool
+    duration_s: float  # NaN where not declared
+    rate_fps: float  # NaN without video
+    rate_hz: int  # 0 without sound
+    channels: int  # 0 without sound
+
+
+def probe(path: Path) -> Probe:
+    """Read the headers of a media file.
+
+    Raises
+    ------
+    MediaError : the file is missing, empty, a git-lfs pointer or not a medium that FFmpeg knows.
+    """
+    with _open(path) as container:
+        video = next(iter(container.streams.video), None)
+        audio = next(iter(container.streams.audio), None)
+        return Probe(
+            has_video=video is not None,
+            has_audio=audio is not None,
+            duration_s=container.duration / 1e6 if container.duration else float("nan"),
+            rate_fps=float(video.average_rate) if video is not None and video.average_rate else float("nan"),
+            rate_hz=audio.rate if audio is not None else 0,
+            channels=audio.codec_context.channels if audio is not None else 0,
+        )
+
+
+def read_frames(path: Path, rate_fps: float | None = None) -> Iterator[tuple[float, np.ndarray]]:
+    """Yield (time in s from the first frame, picture (H, W, 3) uint8 RGB) of the first video stream.
+
+    With `rate_fps`, the time axis is resampled: frame k is the picture that is shown at time k / rate_fps. Display
+    rotation is applied. A stream that breaks off in the middle raises after its last good frame.
+    """
+    import av
+
+    with _open(path) as container:
+        if not container.streams.video:
+            raise MediaError(f"{path}: has no video stream")
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"  # one thread: the same bits and no contention between jobs
+        first, shown, n_out = None, None, 0
+        try:
+            for frame in container.decode(stream):
+                time_s = frame.time if frame.time is not None else 0.0 if first is None else shown[0] + first
+                first = time_s if first is None else first
+                picture = _upright(frame)
+                if rate_fps is None:
+                    yield time_s - first, picture
+                    n_out += 1
+                    shown = (time_s - first, picture)
+                    continue
+                while shown is not None and n_out / rate_fps < time_s - first - 1e-6:
+                    yield n_out / rate_fps, shown[1]
+                    n_out += 1
+                shown = (time_s - first, picture)
+        except av.error.FFmpegError as error:
+            raise MediaError(f"{path}: the video breaks off after {n_out} frames ({error.strerror})") from error
+        if rate_fps is not None and shown is not None and n_out / rate_fps <= shown[0] + 1e-6:
+            yield n_out / rate_fps, shown[1]
+            n_out += 1
+        if n_out == 0:
+            raise MediaError(f"{path}: the video stream has no frames")
+
+
+def read_sound(path: Path) -> tuple[np.ndarray, int]:
+    """Return the first sound stream as (samples (channels, N) float32 in -1..1, rate in Hz).
+
+    Raises
+    ------
+    MediaError : no sound stream, no samples, or a stream that cannot be decoded.
+    """
+    import av
+
+    with _open(path) as container:
+        if not container.streams.audio:
+            raise MediaError(f"{path}: has no sound stream")
+        stream = container.streams.audio[0]
+        resampler = av.AudioResampler(format="fltp")
+        chunks = []
+        try:
+            for frame in container.decode(stream):
+                chunks += [out.to_ndarray() for out in resampler.resample(frame)]
+            chunks += [out.to_ndarray() for out in resampler.resample(None)]
+        except av.error.FFmpegError as error:
+            raise MediaError(f"{path}: the sound breaks off after {len(chunks)} blocks ({error.strerror})") from error
+        if not chunks or sum(chunk.shape[1] for chunk in chunks) == 0:
+            raise MediaError(f"{path}: the sound stream has no samples")
+        return np.concatenate(chunks, axis=1), stream.rate
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Return a still picture as (H, W, 3) uint8 RGB, whatever its mode (grey, palette, 16 bit)."""
+    from PIL import Image, UnidentifiedImageError
+
+    _refuse_stub(path)
+    try:
+        with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):
+                values = np.asarray(image, dtype=np.float64)
+                top = 65535.0 if image.mode.startswith("I") else max(1.0, values.max())
+                return np.repeat((values / top * 255).round().clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+            return np.asarray(image.convert("RGB"))
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise MediaError(f"{path}: not a readable picture ({error}); fetch or replace the file") from error
+
+
+def write_video(
+    path: Path,
+    frames: Iterable[np.ndarray],
+    *,
+    rate_fps: float,
+    wave: np.ndarray | None = None,
+    rate_hz: int = 48000,
+    codecs: tuple[str, str] = ("libx264", "aac"),
+    options: dict[str, str] | None = None,
+) -> None:
+    """Write frames (H, W, 3) uint8 RGB, and a mono wave (N,) float32 in -1..1 if given; the suffix picks the container.
+
+    One encoder thread and bit-exact flags: equal input gives equal bytes.
+    """
+    import av
+
+    with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
+        video = container.add_stream(codecs[0], rate=Fraction(rate_fps).limit_denominator(1001))
+        video.options = {"threads": "1", "flags": "+bitexact", **(options or {})}
+        video.pix_fmt = "yuv420p"
+        audio = container.add_stream(codecs[1], rate=rate_hz, layout="mono") if wave is not None else None
+        if audio is not None:
+            audio.options = {"flags": "+bitexact"}
+        for k, picture in enumerate(frames):
+            if k == 0:
+                video.height, video.width = picture.shape[:2]
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        if audio is not None:
+            _encode_sound(container, audio, wave, rate_hz)
+
+
+def write_sound(path: Path, wave: np.ndarray, rate_hz: int, *, codec: str = "pcm_s16le") -> None:
+    """Write samples (N,) or (channels, N) float32 in -1..1; the suffix picks the container."""
+    import av
+
+    samples = np.atleast_2d(wave)
+    with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream(codec, rate=rate_hz, layout={1: "mono", 2: "stereo"}[len(samples)])
+        stream.options = {"flags": "+bitexact"}
+        _encode_sound(container, stream, samples, rate_hz)
+
+
+def _encode_sound(container, stream, wave: np.ndarray, rate_hz: int) -> None:
+    import av
+
+    samples = np.ascontiguousarray(np.atleast_2d(wave).clip(-1.0, 1.0), dtype=np.float32)
+    frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout={1: "mono", 2: "stereo"}[len(samples)])
+    frame.rate = rate_hz
+    frame.pts = 0
+    frame.time_base = Fraction(1, rate_hz)
+    container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator:
+    import av
+
+    _refuse_stub(path)
+    try:
+        container = av.open(str(path))
+    except av.error.FFmpegError as error:
+        raise MediaError(f"{path}: not a video or sound that FFmpeg can read ({error.strerror})") from error
+    with container:
+        yield container
+
+
+def _refuse_stub(path: Path) -> None:
+    """Refuse what is no medium at all before a decoder guesses a format from it."""
+    path = Path(path)
+    if not path.exists():
+        raise MediaError(f"{path}: no such file")
+    if path.is_dir():
+        raise MediaError(f"{path}: is a folder, not a file")
+    with path.open("rb") as file:
+        head = file.read(len(LFS_POINTER))
+    if not head:
+        raise MediaError(f"{path}: the file is empty; fetch it again")
+    if head == LFS_POINTER:
+        raise MediaError(f"{path}: a git-lfs pointer instead of the file; run 'git lfs pull' where you cloned it")
+
+
+def _upright(frame) -> np.ndarray:
+    """Return the picture as a viewer shows it: phones store a rotation beside the stream."""
+    picture = frame.to_ndarray(format="rgb24")
+    turns = round(getattr(frame, "rotation", 0) / 90) % 4
+    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture

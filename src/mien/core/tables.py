@@ -1,0 +1,142 @@
+"""Parquet tables between stages: columns, types and meaning are declared once, checked on read and write."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mien.core.errors import TableError
+from mien.core.files import atomic_file
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A table's name and its columns in order, as an arrow schema; `note` says what a row is."""
+
+    name: str
+    note: str
+    columns: pa.Schema
+
+
+def _schema(name: str, note: str, **columns: pa.DataType) -> Schema:
+    return Schema(name, note, pa.schema([pa.field(key, kind) for key, kind in columns.items()]))
+
+
+_text, _int, _float, _bool = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+CLIPS = _schema(
+    "CLIPS",
+    "one row per clip: a take, an image, an utterance; every file of the corpus is accounted for here or in DEFECTS",
+    corpus=_text,
+    clip=_text,  # unique within the corpus
+    part=_text,  # the shard it belongs to: an actor, a speaker, a block of images
+    group=_text,  # what folds assign: the actor, or the official usage where actors are unknown (FER2013)
+    actor=_text,  # with the corpus's own numbering; empty where unknown
+    sex=_text,  # male, female or empty
+    video=_text,  # path of the moving or still picture below the corpus root, or empty
+    audio=_text,  # path of the sound below the corpus root, or empty
+    item=_int,  # row inside a container such as fer2013.csv, frame order in a sequence, else -1
+    sequence=_text,  # frames of one recording share it (CK+, MUG); empty elsewhere
+    label=_int,  # index into the corpus's label set, -1 where unlabelled
+    label_name=_text,  # empty where unlabelled
+    intensity=_text,  # the corpus's own word (normal, strong, LO, ...), or empty
+    statement=_text,  # the corpus's own code of what is said, or empty
+    view=_text,  # camera angle and gaze (RaFD), or empty
+    split=_text,  # the corpus's official split, or empty
+    cropped=_bool,  # the picture is a face already: no detection
+    has_video=_bool,  # a picture is there and may be used
+    has_audio=_bool,  # a sound is there and may be used
+    apart=_bool,  # has an identical twin on the training side: reported apart, never in a headline
+    duplicate=_text,  # digest shared by byte-identical clips, else empty
+    defect=_text,  # codes of DEFECTS joined by ';', else empty
+    sha256=_text,  # of the picture and sound bytes
+)
+FOLDS = _schema(
+    "FOLDS",
+    "one row per fold and group",
+    fold=_int,
+    name=_text,  # as tables print it: A1,2 or S1
+    group=_text,
+    role=_text,  # training, validation or test
+)
+DEFECTS = _schema(
+    "DEFECTS",
+    "one row per finding, decided and kept on record",
+    corpus=_text,
+    clip=_text,  # empty if the file belongs to no clip
+    path=_text,
+    defect=_text,  # twin, silent, empty, pointer, stereo, unreadable, blank, missing, misnamed, unlabelled, ...
+    detail=_text,  # what was found
+    decision=_text,  # what is done about it: keep, drop, drop audio, drop video, apart, mix down, ...
+)
+FRAMES = _schema(
+    "FRAMES",
+    "one row per frame of a face shard, in the order of frames.npy and landmarks.npy",
+    clip=_text,
+    frame=_int,  # 0.. within the clip, on the resampled time axis
+    time_s=_float,
+    x=_float,  # left edge of the square region, px of the source picture
+    y=_float,  # top edge
+    side=_float,  # side of the region, px
+    score=_float,  # detector confidence; NaN where tracked or not found
+    found=_bool,  # a face was found in this very frame
+)
+SOUNDS = _schema(
+    "SOUNDS",
+    "one row per clip of a sound shard: wave.npy[start : start + n_samples]",
+    clip=_text,
+    start=_int,
+    n_samples=_int,
+    peak=_float,  # of full scale, before any gain
+    rms=_float,
+    silent=_bool,  # peak below the silence threshold: no voice
+)
+PREDICTIONS = _schema(
+    "PREDICTIONS",
+    "one row per clip, selection and head",
+    selection=_text,  # honest: epoch chosen on validation actors; optimistic: on the reported actors
+    role=_text,  # validation or test
+    clip=_text,
+    actor=_text,
+    label=_int,
+    head=_text,  # fused, video or audio
+    logits=pa.list_(pa.float32()),  # (C,)
+)
+
+
+def write(path: Path, rows: pd.DataFrame, schema: Schema) -> None:
+    """Write `rows` in the columns of `schema`; a missing, additional or mistyped column is an error."""
+    _check_names(path, list(rows.columns), schema)
+    try:
+        table = pa.Table.from_pandas(rows, schema=schema.columns, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise TableError(f"{path}: cannot be written as {schema.name}: {error}") from error
+    with atomic_file(path) as scratch:
+        pq.write_table(table.replace_schema_metadata(None), scratch)
+
+
+def read(path: Path, schema: Schema) -> pd.DataFrame:
+    """Read a table and check it against `schema`."""
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise TableError(f"{path} is missing; run the stage that writes it (snakemake {path})") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TableError(f"{path} is not a parquet table ({error}); delete it and run the stage again") from error
+    _check_names(path, table.schema.names, schema)
+    return table.cast(schema.columns).to_pandas()
+
+
+def empty(schema: Schema) -> pd.DataFrame:
+    """Return a table of `schema` without rows."""
+    return schema.columns.empty_table().to_pandas()
+
+
+def _check_names(path: Path, names: list[str], schema: Schema) -> None:
+    wanted = schema.columns.names
+    if missing := [name for name in wanted if name not in names]:
+        raise TableError(f"{path}: table {schema.name} lacks {missing}; it has {names}")
+    if unknown := [name for name in names if name not in wanted]:
+        raise TableError(f"{path}: table {schema.name} has no column {unknown}; known: {wanted}")
