@@ -15,8 +15,10 @@ COMMANDS = {  # command -> (module with add_arguments and run, one line of help)
     "train": ("mien.training.train", "train a variant on folds of a corpus"),
     "build_table": ("mien.report.build_table", "put a table of the thesis beside ours"),
     "plot_confusion": ("mien.report.plot_confusion", "draw the confusion matrices of a table"),
+    "plot_samples": ("mien.report.plot_samples", "show faces and spectrograms of a corpus"),
     "summarise": ("mien.report.summarise", "collect the headline metrics"),
     "track": ("mien.core.track", "write the runs into the MLflow store"),
+    "prune": ("mien.core.prune", "delete results that params.yaml no longer lists"),
     "predict": ("mien.predict.predict", "emotion of a clip or a folder of clips"),
 }
 

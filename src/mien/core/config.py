@@ -28,10 +28,9 @@ class CorpusConfig:
 
     source: str  # synthetic, download, or a folder or archive
     actors: int  # people in the synthetic corpus
-    folds: int  # parts of the cross-validation
 
     def __post_init__(self) -> None:
-        _require(self.actors >= 2 and self.folds >= 1 and self.source != "", "corpora", "actors >= 2, folds >= 1", self)
+        _require(self.actors >= 2 and self.source != "", "corpora", "actors >= 2 and a source", self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +113,6 @@ class TrainConfig:
     """Section ``train``: the loop (thesis 5.3)."""
 
     protocol: Literal["honest", "thesis"]
-    seeds: tuple[int, ...]
     width: int  # channels of the first ResNet stage
     frames: int  # of a clip
     batch: int  # clips
@@ -129,8 +127,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         ok = min(self.width, self.frames, self.epochs, self.patience, self.stop) >= 1 and self.batch >= 2
         ok &= self.learning_rate > 0 and self.weight_decay >= 0 and 0 <= self.dropout < 1
-        ok &= len(self.seeds) == len(set(self.seeds)) >= 1
-        _require(ok, "train", "positive sizes, batch >= 2, learning_rate > 0, 0 <= dropout < 1, distinct seeds", self)
+        _require(ok, "train", "positive sizes, batch >= 2, learning_rate > 0, 0 <= dropout < 1", self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +191,9 @@ class Params:
 
     scale: Literal[SCALES]
     seed: int
+    repeats: int  # trainings of every variant and fold
     corpora: dict[Literal[CORPORA], CorpusConfig]
+    folds: dict[Literal[CORPORA], int]
     synthetic: SyntheticConfig
     faces: FacesConfig
     sound: SoundConfig
@@ -208,6 +207,11 @@ class Params:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**31:
             raise ConfigError(f"params.yaml: seed should be in 0..2147483647, got {self.seed}")
+        if self.repeats < 1:
+            raise ConfigError(f"params.yaml: repeats should be at least 1, got {self.repeats}")
+        for corpus in self.corpora:
+            if self.folds.get(corpus, 0) < 1:
+                raise ConfigError(f"params.yaml: folds.{corpus} should be at least 1, got {self.folds.get(corpus)}")
         for key in self.variants:
             if not key.isidentifier():
                 raise ConfigError(f"params.yaml: variants.{key!r} names folders: use letters, digits and _")

@@ -20,7 +20,7 @@ class Schema:
     columns: pa.Schema
 
 
-def _schema(name: str, note: str, **columns: pa.DataType) -> Schema:
+def _schema(name: str, note: str, /, **columns: pa.DataType) -> Schema:
     return Schema(name, note, pa.schema([pa.field(key, kind) for key, kind in columns.items()]))
 
 

@@ -1,0 +1,46 @@
+"""mien: from corpora to the thesis's tables and figures.  snakemake --cores all"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "params.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/corpora.smk"
+include: "workflow/rules/faces.smk"
+include: "workflow/rules/sound.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+    corpora_all,
+    faces_all,
+    sound_all,
+    training_all,
+    report_all,
+
+
+wildcard_constraints:
+    corpus="|".join(CORPORA),
+    variant="|".join(VARIANTS),
+    table=r"[0-9]+\.[0-9]+",
+    figure=r"[0-9]+\.[0-9]+",
+
+
+rule all:
+    """Build every table, every figure and the MLflow store."""
+    default_target: True
+    input:
+        rules.corpora_all.input,
+        rules.faces_all.input,
+        rules.sound_all.input,
+        rules.training_all.input,
+        rules.report_all.input,

@@ -1,0 +1,121 @@
+"""Build the parts of a corpus side by side; finished parts survive a kill and are not built again.
+
+A part is a folder; beside it lies <part>.json with the key of everything it was made from, the digest of its bytes and
+what its builder reported. The folder counts as finished only while both agree, so order matters when writing: the old
+report goes first, the new one comes last.
+"""
+
+import hashlib
+import logging
+import multiprocessing
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mien.core.errors import MienError, TableError
+from mien.core.files import read_json, sha256, write_json
+
+log = logging.getLogger(__name__)
+
+INDEX = "index.parquet"  # what every shard has: how a folder of ours is told from somebody else's
+
+
+@dataclass(frozen=True)
+class Task:
+    """`key` identifies everything that part depends on; `work` is what the builder needs (picklable)."""
+
+    key: str
+    work: Any
+
+
+def build_parts(
+    out: Path, tasks: Mapping[str, Task], build: Callable[[Path, Any], dict[str, Any]], *, jobs: int
+) -> dict[str, dict[str, Any]]:
+    """Return the report of every part in sorted order, building those that are not finished.
+
+    build : module-level function; build(out / part, work) writes the folder and returns a JSON-able report. With
+        `jobs` > 1 it runs in that many processes, which are spawned: forking a process that has threads may hang.
+
+    Raises
+    ------
+    MienError : a process died, most likely for want of memory; finished parts are kept.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    _remove_stale(out, tasks)
+    reports = {part: report for part, task in tasks.items() if (report := _finished(out / part, task.key))}
+    todo = [part for part in sorted(tasks) if part not in reports]
+    if reports:
+        log.info("%d of %d parts are finished already", len(reports), len(tasks))
+    for n_done, (part, report) in enumerate(_run(out, tasks, todo, build, jobs), start=1):
+        reports[part] = report
+        log.info("part %s written, %d of %d", part, n_done, len(todo))
+    return {part: reports[part] for part in sorted(reports)}
+
+
+def folder_digest(folder: Path) -> str:
+    """Return a digest of the names and bytes of the files in `folder`."""
+    lines = [f"{path.name} {sha256(path)}" for path in sorted(folder.iterdir())]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def source_root(manifest: Path, corpus: str) -> tuple[Path, str]:
+    """Return the corpus folder and the content digest that the manifest of `get_corpus` names."""
+    facts = read_json(manifest)
+    if not isinstance(facts, dict) or not {"corpus", "root", "digest"} <= facts.keys():
+        raise TableError(f"{manifest}: not a manifest of get_corpus: corpus, root or digest is missing; make it again")
+    if facts["corpus"] != corpus:
+        raise TableError(f"{manifest}: describes {facts['corpus']}, not {corpus}")
+    return Path(facts["root"]), str(facts["digest"])
+
+
+def _run(out: Path, tasks: Mapping[str, Task], todo: list[str], build: Callable, jobs: int) -> Iterator[tuple[str, dict]]:
+    if jobs <= 1 or len(todo) <= 1:
+        for part in todo:
+            yield part, _build_one(build, out / part, tasks[part])
+        return
+    with ProcessPoolExecutor(min(jobs, len(todo)), mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(_build_one, build, out / part, tasks[part]): part for part in todo}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool:
+            raise MienError(
+                f"{out}: a process died, most likely for want of memory; run again with fewer --jobs than {jobs}:"
+                " finished parts are kept"
+            ) from None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _build_one(build: Callable, folder: Path, task: Task) -> dict[str, Any]:
+    _report_path(folder).unlink(missing_ok=True)
+    report = {**build(folder, task.work), "key": task.key, "digest": folder_digest(folder)}
+    write_json(_report_path(folder), report)
+    return report
+
+
+def _finished(folder: Path, key: str) -> dict[str, Any] | None:
+    try:
+        report = read_json(_report_path(folder))
+    except TableError:
+        return None
+    same = isinstance(report, dict) and report.get("key") == key
+    return report if same and folder.is_dir() and folder_digest(folder) == report.get("digest") else None
+
+
+def _report_path(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.json")
+
+
+def _remove_stale(out: Path, tasks: Mapping[str, Task]) -> None:
+    """Remove parts that the corpus no longer has and what killed processes left; nothing that is not ours."""
+    for path in sorted(out.iterdir()):
+        if path.is_dir() and path.name.startswith(".") and path.name.endswith(".partial"):
+            shutil.rmtree(path)
+        elif path.is_dir() and path.name not in tasks and (path / INDEX).is_file():
+            _report_path(path).unlink(missing_ok=True)
+            shutil.rmtree(path)

@@ -1,0 +1,39 @@
+"""The command line: thin, honest about errors, quick to start."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mien.cli import COMMANDS, main
+
+
+def _mien(*args: str, cwd=None) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "mien", *args], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+
+
+def test_a_missing_params_file_is_one_line_and_exit_2(tmp_path):
+    run = _mien("extract_sound", "--corpus", "ravdess", "--manifest", "m", "--clips", "c", "--out", "o", cwd=tmp_path)
+    assert run.returncode == 2
+    assert run.stderr.strip().count("\n") == 0
+    assert "params.yaml" in run.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_command_lists_the_known_ones():
+    run = _mien("trian")
+    assert run.returncode == 2
+    assert "train" in run.stderr
+
+
+def test_starting_up_imports_nothing_heavy():
+    probe = "import sys, mien.cli; mien.cli.parse(['prune', '--root', '.']); print([m for m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
+    assert not {"'torch'", "'pandas'", "'mlflow'", "'matplotlib'", "'dlib'"} & set(loaded.strip("[]\n").split(", "))

@@ -1,0 +1,85 @@
+"""The DAG: what is planned, and what a change of one value plans again."""
+
+import shutil
+import subprocess
+from collections import Counter
+
+import pytest
+import yaml
+from workflow.shrink import shrink
+
+
+@pytest.fixture
+def clone(repository, tmp_path):
+    """Copy what the workflow reads into an empty folder, with small parameters."""
+    for name in ("workflow", "profiles", "resources"):
+        shutil.copytree(repository / name, tmp_path / name)
+    shutil.copy(repository / "Snakefile", tmp_path)
+    write_params(tmp_path, shrink(yaml.safe_load((repository / "params.yaml").read_text())))
+    return tmp_path
+
+
+def write_params(folder, params):
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def plan(folder, *args: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["snakemake", "-n", "--cores", "2", *args], cwd=folder, capture_output=True, text=True)
+
+
+def jobs(run: subprocess.CompletedProcess) -> Counter:
+    assert run.returncode == 0, run.stdout + run.stderr
+    lines = (run.stdout + run.stderr).split("Job stats:")[1].split("total")[0].splitlines()[3:]
+    return Counter({line.split()[0]: int(line.split()[1]) for line in lines if line.strip()})
+
+
+def test_a_bare_clone_plans_every_stage(clone):
+    planned = jobs(plan(clone))
+    params = yaml.safe_load((clone / "params.yaml").read_text())
+    assert planned["get_corpus"] == planned["index_corpus"] == planned["plot_samples"] == len(params["corpora"])
+    assert planned["extract_faces"] == len(params["corpora"]) - 1  # VoxCeleb has no pictures
+    assert planned["train_ravdess_0_1"] == planned["train_cremad_0_1"] == len(params["variants"])
+    assert planned["build_table"] == planned["plot_confusion"] == len(params["tables"])
+    assert planned["track"] == planned["summarise"] == 1
+
+
+def test_folds_per_job_changes_jobs_and_not_files(clone):
+    planned = jobs(plan(clone, "--config", "folds_per_job=1"))
+    assert planned["train_ravdess_0_0"] == planned["train_ravdess_1_1"] > 1
+
+
+def test_late_fusion_waits_for_the_networks_it_freezes(clone):
+    run = plan(clone, "results/training/ravdess/N0_late/fold0-seed0/run.json")
+    assert jobs(run)["train_ravdess_0_1"] == 3
+    assert "results/training/ravdess/AM/fold0-seed0/model.safetensors" in run.stdout + run.stderr
+
+
+def test_a_new_variant_is_a_row_of_yaml(clone):
+    params = yaml.safe_load((clone / "params.yaml").read_text())
+    params["variants"]["N2_scoring"] = {**params["variants"]["N2"], "side_head": "scoring"}
+    params["tables"]["5.2"]["rows"]["N2_scoring"] = ""
+    before = jobs(plan(clone))
+    write_params(clone, params)
+    assert jobs(plan(clone)) - before == Counter({"train_ravdess_0_1": 1})
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "words"),
+    [("train", "epoch", 3, "did you mean epochs?"), ("train", "epochs", "many", "train.epochs should be int")],
+)
+def test_a_wrong_parameter_stops_before_the_first_job(clone, section, key, value, words):
+    params = yaml.safe_load((clone / "params.yaml").read_text())
+    params[section][key] = value
+    write_params(clone, params)
+    run = plan(clone)
+    assert run.returncode != 0
+    assert words in run.stdout + run.stderr
+
+
+def test_results_without_their_memory_are_refused(clone):
+    folder = clone / "results" / "training" / "ravdess" / "AM" / "fold0-seed0"
+    folder.mkdir(parents=True)
+    (folder / "run.json").touch()
+    run = plan(clone)
+    assert run.returncode != 0
+    assert "dvc pull" in run.stdout + run.stderr

@@ -1,0 +1,188 @@
+"""What the rule files share: checked parameters, digests, lists.  No rules."""
+
+import json
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from mien.core.config import CORPORA as KNOWN_CORPORA
+from mien.core.config import resolve
+from mien.core.errors import ConfigError
+from mien.core.provenance import code_digest
+
+# Machine settings, not science: they come by `--config` and never enter a result.
+FOLDS_PER_JOB = int(
+    config.pop("folds_per_job", 0)
+)  # 0: all folds in one job, saves start-up time
+GPUS_PER_JOB = int(config.pop("gpus", any(Path("/dev").glob("nvidia[0-9]*"))))
+
+try:
+    PARAMS = resolve(config)
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+CORPORA = list(PARAMS["corpora"])
+PICTURED = [corpus for corpus in CORPORA if corpus != "voxceleb"]
+VOICED = [corpus for corpus in CORPORA if corpus in ("ravdess", "cremad", "voxceleb")]
+TABLES = PARAMS["tables"]
+VARIANTS = list(PARAMS["variants"])
+SEEDS = list(range(PARAMS["repeats"]))
+TRAINED = sorted(
+    {
+        (table["corpus"], variant)
+        for table in TABLES.values()
+        for variant in table["rows"]
+    }
+)
+RUN_FILES = ["run.json", "predictions.parquet", "history.csv", "model.safetensors"]
+
+if (
+    workflow.is_main_process
+    and not workflow.touch
+    and any(Path("results/training").glob("*/*/*/run.json"))
+    and not any(Path(".snakemake/metadata").glob("*"))
+):
+    raise WorkflowError(
+        "results/training is here but .snakemake/metadata is not, so changes of params and code would go unseen."
+        " Run `dvc pull` for both; or, if `dvc status` is clean, `snakemake --touch --forceall`."
+    )
+
+
+def sections(*keys, **literal):
+    """Give parts of the parameters, as dotted keys with wildcards, as one canonical JSON text.
+
+    A function of the wildcards, so that its braces are not taken for wildcards; one text, because Snakemake compares
+    parameters as a set of values without names.
+    """
+
+    def at(wildcards):
+        chosen = {}
+        for key in keys:
+            source, target = PARAMS, chosen
+            *parents, last = key.format(**wildcards).split(".")
+            for parent in parents:
+                source, target = source[parent], target.setdefault(parent, {})
+            target[last] = source[last]
+        return json.dumps({**chosen, **literal}, sort_keys=True)
+
+    return at
+
+
+def corpus_sections(wildcards):
+    """Give what get_corpus depends on: how people are synthesised matters to a synthetic corpus only."""
+    keys = ["corpora.{corpus}"]
+    if PARAMS["corpora"][wildcards.corpus]["source"] == "synthetic":
+        keys += ["synthetic", "seed"]
+    return sections(*keys)(wildcards)
+
+
+def corpus_code(wildcards):
+    """Digest the code that makes a corpus: how people are synthesised matters to a synthetic corpus only."""
+    made = PARAMS["corpora"][wildcards.corpus]["source"] == "synthetic"
+    return code_digest("corpora.get_corpus", *(["synthetic.corpora"] if made else []))
+
+
+def code(*modules):
+    """Digest the code that a command reaches: edits rerun a rule, comments and docstrings do not."""
+    return lambda wildcards: code_digest(
+        *(module.format(**wildcards) for module in modules)
+    )
+
+
+def fold_batches(corpus):
+    """Cut the folds of a corpus into the batches that one training job handles."""
+    folds = list(range(PARAMS["folds"][corpus]))
+    size = FOLDS_PER_JOB or len(folds)
+    return [folds[i : i + size] for i in range(0, len(folds), size)]
+
+
+def run_folders(corpus, variant, folds=None):
+    """List the run folders of a variant, for every fold and seed."""
+    folds = range(PARAMS["folds"][corpus]) if folds is None else folds
+    return [
+        f"results/training/{corpus}/{variant}/fold{fold}-seed{seed}"
+        for fold in folds
+        for seed in SEEDS
+    ]
+
+
+def frozen_models(corpus, folds):
+    """List the checkpoints whose branches a late-fusion variant keeps as they are."""
+
+    def at(wildcards):
+        others = sorted(set(PARAMS["variants"][wildcards.variant]["frozen"].values()))
+        return [
+            f"results/training/{corpus}/{other}/fold{fold}-seed{wildcards.seed}/model.safetensors"
+            for other in others
+            for fold in folds
+        ]
+
+    return at
+
+
+def initial_weights(wildcards):
+    """List the files of pretrained weights that a variant starts from."""
+    return sorted(PARAMS["variants"][wildcards.variant]["init"].values())
+
+
+def table_corpus(wildcards):
+    """Name the corpus of a table."""
+    return TABLES[wildcards.table]["corpus"]
+
+
+def table_runs(wildcards, file="run.json"):
+    """List the runs that a table rests on."""
+    table = TABLES[wildcards.table]
+    return [
+        f"{folder}/{file}"
+        for variant in table["rows"]
+        for folder in run_folders(table["corpus"], variant)
+    ]
+
+
+def figure_table(wildcards):
+    """Name the table whose variants a figure of confusion matrices shows."""
+    return next(
+        name for name, table in TABLES.items() if table["confusion"] == wildcards.figure
+    )
+
+
+def figure_runs(wildcards, file="run.json"):
+    """List the runs that a figure of confusion matrices rests on."""
+    table = TABLES[figure_table(wildcards)]
+    return [
+        f"{folder}/{file}"
+        for variant in table["rows"]
+        for folder in run_folders(table["corpus"], variant)
+    ]
+
+
+def all_runs(file):
+    """List one file of every run of every table."""
+    return [
+        f"{folder}/{file}"
+        for corpus, variant in TRAINED
+        for folder in run_folders(corpus, variant)
+    ]
+
+
+def sample_manifests(wildcards):
+    """List the shard manifests that a corpus has."""
+    stages = [
+        stage
+        for stage, corpora in (("faces", PICTURED), ("sound", VOICED))
+        if wildcards.corpus in corpora
+    ]
+    return [f"results/{stage}/{wildcards.corpus}/manifest.json" for stage in stages]
+
+
+def kept_folders():
+    """List the folders below results/ that the parameters still ask for."""
+    stages = (("corpora", CORPORA), ("faces", PICTURED), ("sound", VOICED))
+    shards = [f"{stage}/{corpus}" for stage, corpora in stages for corpus in corpora]
+    runs = [
+        folder.removeprefix("results/")
+        for corpus, variant in TRAINED
+        for folder in run_folders(corpus, variant)
+    ]
+    return shards + runs

@@ -1,0 +1,159 @@
+# Report: the thesis's tables and figures beside ours, headline metrics, and the MLflow store.
+# REQUIRED INPUTS  results/training of every run a table lists, resources/thesis_tables.yaml
+# OUTPUTS          results/tables/, results/figures/, results/plots/, results/metrics.json, mlflow.db
+# COMMANDS         mien build_table, plot_confusion, plot_samples, summarise, track; prune
+
+
+rule report_all:
+    """Build every table, every figure and the MLflow store."""
+    input:
+        expand("results/tables/{table}.{suffix}", table=TABLES, suffix=["csv", "md"]),
+        expand(
+            "results/figures/{figure}.{suffix}",
+            figure=[table["confusion"] for table in TABLES.values()],
+            suffix=["svg", "png", "csv"],
+        ),
+        expand("results/figures/samples-{corpus}.png", corpus=CORPORA),
+        "results/metrics.json",
+        "mlflow.db",
+
+
+rule build_table:
+    """Put a table of the thesis beside ours."""
+    input:
+        runs=table_runs,
+        predictions=lambda wildcards: table_runs(wildcards, "predictions.parquet"),
+        info=lambda wildcards: f"results/corpora/{table_corpus(wildcards)}/corpus.json",
+        thesis="resources/thesis_tables.yaml",
+    output:
+        csv=report(
+            "results/tables/{table}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
+        md="results/tables/{table}.md",
+    log:
+        "logs/build_table/{table}.log",
+    benchmark:
+        "benchmarks/build_table/{table}.tsv"
+    params:
+        code=code("report.build_table"),
+        config=sections("tables", "evaluate", "seed", "scale"),
+    shell:
+        """
+        python -m mien build_table --config {params.config:q} --table {wildcards.table} --runs {input.runs:q} \
+            --corpus-info {input.info:q} --thesis {input.thesis:q} \
+            --out-csv {output.csv:q} --out-md {output.md:q} >{log:q} 2>&1
+        """
+
+
+rule plot_confusion:
+    """Draw the confusion matrices of the joint variants of a table."""
+    input:
+        runs=figure_runs,
+        predictions=lambda wildcards: figure_runs(wildcards, "predictions.parquet"),
+    output:
+        svg=report(
+            "results/figures/{figure}.svg",
+            caption="../report/confusion.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        png="results/figures/{figure}.png",
+        csv="results/figures/{figure}.csv",
+    log:
+        "logs/plot_confusion/{figure}.log",
+    benchmark:
+        "benchmarks/plot_confusion/{figure}.tsv"
+    params:
+        code=code("report.plot_confusion"),
+        config=sections("tables", "seed", "scale"),
+        table=figure_table,
+    shell:
+        """
+        python -m mien plot_confusion --config {params.config:q} --table {params.table} --runs {input.runs:q} \
+            --out-svg {output.svg:q} --out-png {output.png:q} --out-csv {output.csv:q} >{log:q} 2>&1
+        """
+
+
+rule plot_samples:
+    """Show faces and spectrograms of a corpus, a row per emotion."""
+    input:
+        clips="results/corpora/{corpus}/clips.parquet",
+        info="results/corpora/{corpus}/corpus.json",
+        shards=sample_manifests,
+    output:
+        png=report(
+            "results/figures/samples-{corpus}.png",
+            caption="../report/samples.rst",
+            category="Corpora",
+            labels={"corpus": "{corpus}"},
+        ),
+    log:
+        "logs/plot_samples/{corpus}.log",
+    benchmark:
+        "benchmarks/plot_samples/{corpus}.tsv"
+    params:
+        code=code("report.plot_samples"),
+        config=sections("sound"),
+    shell:
+        """
+        python -m mien plot_samples --config {params.config:q} --clips {input.clips:q} \
+            --faces results/faces/{wildcards.corpus} --sound results/sound/{wildcards.corpus} \
+            --out-png {output.png:q} >{log:q} 2>&1
+        """
+
+
+rule summarise:
+    """Collect the headline metrics and the curves that DVC compares."""
+    input:
+        runs=all_runs("run.json"),
+        predictions=all_runs("predictions.parquet"),
+        history=all_runs("history.csv"),
+    output:
+        metrics="results/metrics.json",
+        curves="results/plots/learning_curves.csv",
+    log:
+        "logs/summarise.log",
+    benchmark:
+        "benchmarks/summarise/all.tsv"
+    params:
+        code=code("report.summarise"),
+    shell:
+        """
+        python -m mien summarise --runs {input.runs:q} --out {output.metrics:q} \
+            --plots results/plots >{log:q} 2>&1
+        """
+
+
+rule track:
+    """Write the runs into the MLflow store; see them with `mlflow ui`."""
+    input:
+        runs=all_runs("run.json"),
+        predictions=all_runs("predictions.parquet"),
+        history=all_runs("history.csv"),
+    output:
+        update("mlflow.db"),
+    log:
+        "logs/track.log",
+    benchmark:
+        "benchmarks/track/all.tsv"
+    params:
+        code=code("core.track"),
+    shell:
+        """
+        python -m mien track --runs {input.runs:q} --db {output:q} --artifacts mlartifacts >{log:q} 2>&1
+        """
+
+
+rule prune:
+    log:
+        "logs/prune.log",
+    """Delete results of what params.yaml no longer lists; runs whenever it is asked for."""
+    params:
+        keep=" ".join(kept_folders()),
+    shell:
+        """
+        python -m mien prune --root results --keep {params.keep} >{log:q} 2>&1
+        """

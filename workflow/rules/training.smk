@@ -1,0 +1,63 @@
+# Training: every variant of every table, on every fold and seed.
+# REQUIRED INPUTS  results/corpora, results/faces, results/sound of the corpus; frozen branches of other variants
+# OUTPUTS          results/training/<corpus>/<variant>/fold<k>-seed<s>/{run.json,predictions.parquet,history.csv,model.safetensors}
+# COMMANDS         mien train
+
+
+rule training_all:
+    """Train everything that a table lists."""
+    input:
+        all_runs("run.json"),
+        all_runs("predictions.parquet"),
+        all_runs("history.csv"),
+        all_runs("model.safetensors"),
+
+
+# A job handles a batch of folds, because importing torch costs more than a fold at mini scale. The outputs are the
+# same files whatever the batch, so its size may change between two calls without rerunning anything.
+for corpus in sorted({corpus for corpus, _ in TRAINED}):
+    for batch in fold_batches(corpus):
+
+        rule:
+            name:
+                f"train_{corpus}_{batch[0]}_{batch[-1]}"
+            input:
+                clips=f"results/corpora/{corpus}/clips.parquet",
+                folds=f"results/corpora/{corpus}/folds.parquet",
+                info=f"results/corpora/{corpus}/corpus.json",
+                faces=f"results/faces/{corpus}/manifest.json",
+                sound=f"results/sound/{corpus}/manifest.json",
+                frozen=frozen_models(corpus, batch),
+                init=initial_weights,
+            output:
+                [
+                    f"results/training/{corpus}/{{variant}}/fold{fold}-seed{{seed}}/{file}"
+                    for fold in batch
+                    for file in RUN_FILES
+                ],
+            log:
+                f"logs/train/{corpus}-{{variant}}-seed{{seed}}-folds{batch[0]}-{batch[-1]}.log",
+            benchmark:
+                f"benchmarks/train/{corpus}-{{variant}}-seed{{seed}}-folds{batch[0]}-{batch[-1]}.tsv"
+            threads: 4 if GPUS_PER_JOB else 1
+            resources:
+                gpu=GPUS_PER_JOB,
+            params:
+                code=code("training.train"),
+                config=sections(
+                    "variants.{variant}", "train", "augment", "sound", "faces", "seed"
+                ),
+                # Depends on `output`, hence not recorded: the size of a batch is no reason to train again.
+                folds=lambda wildcards, output: sorted(
+                    {
+                        int(Path(file).parent.name.split("-")[0].removeprefix("fold"))
+                        for file in output
+                    }
+                ),
+                corpus=lambda wildcards, output: Path(output[0]).parts[2],
+            shell:
+                """
+                python -m mien train --config {params.config:q} --jobs {threads} --corpus {params.corpus} \
+                    --variant {wildcards.variant} --folds {params.folds} --seeds {wildcards.seed} --data results \
+                    --out results/training/{params.corpus}/{wildcards.variant} >{log:q} 2>&1
+                """
