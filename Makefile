@@ -27,8 +27,8 @@ test: setup
 	python -m pytest -n 2
 
 lint: setup
-	ruff check src tests benchmarks
-	ruff format --check src tests benchmarks
+	ruff check src tests
+	ruff format --check src tests
 	snakefmt --check Snakefile workflow
 
 clean:

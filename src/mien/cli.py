@@ -15,6 +15,7 @@ COMMANDS = {  # command -> (module with add_arguments and run, one line of help)
     "train": ("mien.training.train", "train a variant on folds of a corpus"),
     "build_table": ("mien.report.build_table", "put a table of the thesis beside ours"),
     "plot_confusion": ("mien.report.plot_confusion", "draw the confusion matrices of a table"),
+    "plot_curves": ("mien.report.plot_curves", "draw the learning curves of a corpus"),
     "plot_samples": ("mien.report.plot_samples", "show faces and spectrograms of a corpus"),
     "summarise": ("mien.report.summarise", "collect the headline metrics"),
     "track": ("mien.core.track", "write the runs into the MLflow store"),

@@ -1,5 +1,6 @@
 """What the rule files share: checked parameters, digests, lists.  No rules."""
 
+import fcntl
 import json
 from pathlib import Path
 
@@ -34,6 +35,7 @@ TRAINED = sorted(
         for variant in table["rows"]
     }
 )
+TRAINED_CORPORA = sorted({corpus for corpus, _ in TRAINED})
 RUN_FILES = ["run.json", "predictions.parquet", "history.csv", "model.safetensors"]
 
 if (
@@ -46,6 +48,25 @@ if (
         "results/training is here but .snakemake/metadata is not, so changes of params and code would go unseen."
         " Run `dvc pull` for both; or, if `dvc status` is clean, `snakemake --touch --forceall`."
     )
+
+
+def clear_stale_locks():
+    """Remove Snakemake's lock if its owner was killed, so that the next run simply goes on.
+
+    The operating system frees our own lock when its process ends, however it ends; Snakemake's is a plain file.
+    """
+    Path(".snakemake").mkdir(exist_ok=True)
+    ours = Path(".snakemake/alive").open("w")
+    try:
+        fcntl.flock(ours, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return None  # another run is alive: Snakemake will say so
+    for lock in Path(".snakemake/locks").glob("*.lock"):
+        lock.unlink()
+    return ours
+
+
+ALIVE = clear_stale_locks() if workflow.is_main_process else None  # held as long as this process lives
 
 
 def sections(*keys, **literal):
@@ -125,36 +146,31 @@ def initial_weights(wildcards):
     return sorted(PARAMS["variants"][wildcards.variant]["init"].values())
 
 
-def table_corpus(wildcards):
-    """Name the corpus of a table."""
-    return TABLES[wildcards.table]["corpus"]
-
-
-def table_runs(wildcards, file="run.json"):
-    """List the runs that a table rests on."""
-    table = TABLES[wildcards.table]
-    return [
-        f"{folder}/{file}"
-        for variant in table["rows"]
-        for folder in run_folders(table["corpus"], variant)
-    ]
-
-
 def figure_table(wildcards):
     """Name the table whose variants a figure of confusion matrices shows."""
-    return next(
-        name for name, table in TABLES.items() if table["confusion"] == wildcards.figure
-    )
+    return next(name for name, table in TABLES.items() if table["confusion"] == wildcards.figure)
 
 
-def figure_runs(wildcards, file="run.json"):
-    """List the runs that a figure of confusion matrices rests on."""
-    table = TABLES[figure_table(wildcards)]
-    return [
-        f"{folder}/{file}"
-        for variant in table["rows"]
-        for folder in run_folders(table["corpus"], variant)
-    ]
+def from_table(file, *, runs):
+    """Give a function that lists `file` of every run, or else of the corpus, that a table or figure rests on."""
+
+    def at(wildcards):
+        table = TABLES[wildcards.table if hasattr(wildcards, "table") else figure_table(wildcards)]
+        if not runs:
+            return f"results/corpora/{table['corpus']}/{file}"
+        return [f"{folder}/{file}" for variant in table["rows"] for folder in run_folders(table["corpus"], variant)]
+
+    return at
+
+
+def from_corpus(file):
+    """Give a function that lists `file` of every run on a corpus."""
+
+    def at(wildcards):
+        folders = (run_folders(corpus, variant) for corpus, variant in TRAINED if corpus == wildcards.corpus)
+        return [f"{folder}/{file}" for part in folders for folder in part]
+
+    return at
 
 
 def all_runs(file):

@@ -14,6 +14,7 @@ rule report_all:
             suffix=["svg", "png", "csv"],
         ),
         expand("results/figures/samples-{corpus}.png", corpus=CORPORA),
+        expand("results/figures/curves-{corpus}.svg", corpus=TRAINED_CORPORA),
         "results/metrics.json",
         "mlflow.db",
 
@@ -21,9 +22,10 @@ rule report_all:
 rule build_table:
     """Put a table of the thesis beside ours."""
     input:
-        runs=table_runs,
-        predictions=lambda wildcards: table_runs(wildcards, "predictions.parquet"),
-        info=lambda wildcards: f"results/corpora/{table_corpus(wildcards)}/corpus.json",
+        runs=from_table("run.json", runs=True),
+        predictions=from_table("predictions.parquet", runs=True),
+        info=from_table("corpus.json", runs=False),
+        clips=from_table("clips.parquet", runs=False),
         thesis="resources/thesis_tables.yaml",
     output:
         csv=report(
@@ -43,7 +45,7 @@ rule build_table:
     shell:
         """
         python -m mien build_table --config {params.config:q} --table {wildcards.table} --runs {input.runs:q} \
-            --corpus-info {input.info:q} --thesis {input.thesis:q} \
+            --clips {input.clips:q} --corpus-info {input.info:q} --thesis {input.thesis:q} \
             --out-csv {output.csv:q} --out-md {output.md:q} >{log:q} 2>&1
         """
 
@@ -51,8 +53,10 @@ rule build_table:
 rule plot_confusion:
     """Draw the confusion matrices of the joint variants of a table."""
     input:
-        runs=figure_runs,
-        predictions=lambda wildcards: figure_runs(wildcards, "predictions.parquet"),
+        runs=from_table("run.json", runs=True),
+        predictions=from_table("predictions.parquet", runs=True),
+        info=from_table("corpus.json", runs=False),
+        clips=from_table("clips.parquet", runs=False),
     output:
         svg=report(
             "results/figures/{figure}.svg",
@@ -73,7 +77,34 @@ rule plot_confusion:
     shell:
         """
         python -m mien plot_confusion --config {params.config:q} --table {params.table} --runs {input.runs:q} \
+            --clips {input.clips:q} --corpus-info {input.info:q} \
             --out-svg {output.svg:q} --out-png {output.png:q} --out-csv {output.csv:q} >{log:q} 2>&1
+        """
+
+
+rule plot_curves:
+    """Draw the learning curves of every variant of a corpus."""
+    input:
+        runs=from_corpus("run.json"),
+        history=from_corpus("history.csv"),
+        info="results/corpora/{corpus}/corpus.json",
+    output:
+        svg=report(
+            "results/figures/curves-{corpus}.svg",
+            caption="../report/curves.rst",
+            category="Training",
+            labels={"corpus": "{corpus}"},
+        ),
+    log:
+        "logs/plot_curves/{corpus}.log",
+    benchmark:
+        "benchmarks/plot_curves/{corpus}.tsv"
+    params:
+        code=code("report.plot_curves"),
+    shell:
+        """
+        python -m mien plot_curves --runs {input.runs:q} --corpus-info {input.info:q} \
+            --out-svg {output.svg:q} >{log:q} 2>&1
         """
 
 
@@ -99,7 +130,7 @@ rule plot_samples:
         config=sections("sound"),
     shell:
         """
-        python -m mien plot_samples --config {params.config:q} --clips {input.clips:q} \
+        python -m mien plot_samples --config {params.config:q} --clips {input.clips:q} --corpus-info {input.info:q} \
             --faces results/faces/{wildcards.corpus} --sound results/sound/{wildcards.corpus} \
             --out-png {output.png:q} >{log:q} 2>&1
         """
@@ -111,9 +142,10 @@ rule summarise:
         runs=all_runs("run.json"),
         predictions=all_runs("predictions.parquet"),
         history=all_runs("history.csv"),
+        clips=expand("results/corpora/{corpus}/clips.parquet", corpus=TRAINED_CORPORA),
     output:
         metrics="results/metrics.json",
-        curves="results/plots/learning_curves.csv",
+        plots=directory("results/plots"),
     log:
         "logs/summarise.log",
     benchmark:
@@ -122,8 +154,8 @@ rule summarise:
         code=code("report.summarise"),
     shell:
         """
-        python -m mien summarise --runs {input.runs:q} --out {output.metrics:q} \
-            --plots results/plots >{log:q} 2>&1
+        python -m mien summarise --runs {input.runs:q} --clips {input.clips:q} \
+            --out {output.metrics:q} --plots {output.plots:q} >{log:q} 2>&1
         """
 
 
@@ -133,6 +165,7 @@ rule track:
         runs=all_runs("run.json"),
         predictions=all_runs("predictions.parquet"),
         history=all_runs("history.csv"),
+        info=expand("results/corpora/{corpus}/corpus.json", corpus=TRAINED_CORPORA),
     output:
         update("mlflow.db"),
     log:
@@ -143,7 +176,8 @@ rule track:
         code=code("core.track"),
     shell:
         """
-        python -m mien track --runs {input.runs:q} --db {output:q} --artifacts mlartifacts >{log:q} 2>&1
+        python -m mien track --runs {input.runs:q} --corpus-info {input.info:q} \
+            --db {output:q} --artifacts mlartifacts >{log:q} 2>&1
         """
 
 

@@ -15,7 +15,7 @@ rule training_all:
 
 # A job handles a batch of folds, because importing torch costs more than a fold at mini scale. The outputs are the
 # same files whatever the batch, so its size may change between two calls without rerunning anything.
-for corpus in sorted({corpus for corpus, _ in TRAINED}):
+for corpus in TRAINED_CORPORA:
     for batch in fold_batches(corpus):
 
         rule:

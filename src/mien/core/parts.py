@@ -8,7 +8,9 @@ report goes first, the new one comes last.
 import hashlib
 import logging
 import multiprocessing
+import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -72,12 +74,15 @@ def source_root(manifest: Path, corpus: str) -> tuple[Path, str]:
     return Path(facts["root"]), str(facts["digest"])
 
 
-def _run(out: Path, tasks: Mapping[str, Task], todo: list[str], build: Callable, jobs: int) -> Iterator[tuple[str, dict]]:
+def _run(
+    out: Path, tasks: Mapping[str, Task], todo: list[str], build: Callable, jobs: int
+) -> Iterator[tuple[str, dict]]:
     if jobs <= 1 or len(todo) <= 1:
         for part in todo:
             yield part, _build_one(build, out / part, tasks[part])
         return
-    with ProcessPoolExecutor(min(jobs, len(todo)), mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(todo)), mp_context=context, initializer=_end_with_parent) as pool:
         futures = {pool.submit(_build_one, build, out / part, tasks[part]): part for part in todo}
         try:
             for future in as_completed(futures):
@@ -89,6 +94,16 @@ def _run(out: Path, tasks: Mapping[str, Task], todo: list[str], build: Callable,
             ) from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is killed: it would go on writing beside the run that comes next."""
+
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _build_one(build: Callable, folder: Path, task: Task) -> dict[str, Any]:

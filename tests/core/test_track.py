@@ -1,0 +1,179 @@
+"""The MLflow store mirrors the run folders: same runs, same ids; changed runs, new ids; gone runs, gone."""
+
+import hashlib
+import json
+import shutil
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+import planted
+from mien.core import track
+from mien.core.errors import TableError
+
+
+class Store:
+    """A corpus with runs of two variants, two folds each, and the store beside them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.info = planted.write_corpus(root, n_actors=4) / "corpus.json"
+        self.runs = planted.write_runs(root, n_folds=2, variants=("N1", "N2"))
+
+    def track(self, runs: list[Path] | None = None, info: list[Path] | None = None) -> dict[str, str]:
+        """Run the command; return key -> run id of what is in the store afterwards."""
+        parser = ArgumentParser()
+        track.add_arguments(parser)
+        places = ["--db", self.root / "mlflow.db", "--artifacts", self.root / "mlartifacts"]
+        args = [*places, "--runs", *(runs or self.runs), "--corpus-info", *(info or [self.info])]
+        track.run(parser.parse_args(list(map(str, args))))
+        return {run.data.tags["mien.key"]: run.info.run_id for run in self.live() if "mien.key" in run.data.tags}
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(f"sqlite:///{self.root / 'mlflow.db'}")
+
+    def live(self, corpus: str = "ravdess") -> list:
+        experiment = self.client.get_experiment_by_name(corpus)
+        return list(self.client.search_runs([experiment.experiment_id]))
+
+    def artefacts(self) -> dict[str, set[str]]:
+        """Return run id -> names of its files."""
+        folder = self.root / "mlartifacts" / "ravdess"
+        return {run.name: {file.name for file in (run / "artifacts").iterdir()} for run in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def blank(tmp_path_factory) -> Path:
+    """Return a store without runs: making one takes seconds, copying it none."""
+    path = tmp_path_factory.mktemp("blank") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def store(tmp_path, blank) -> Store:
+    shutil.copyfile(blank, tmp_path / "mlflow.db")
+    return Store(tmp_path)
+
+
+def test_a_parent_per_variant_and_a_child_per_fold(store):
+    ids = store.track()
+    assert sorted(ids) == [
+        "ravdess/N1",
+        "ravdess/N1/fold0-seed0",
+        "ravdess/N1/fold1-seed0",
+        "ravdess/N2",
+        "ravdess/N2/fold0-seed0",
+        "ravdess/N2/fold1-seed0",
+    ]
+    child = store.client.get_run(ids["ravdess/N2/fold1-seed0"])
+    assert child.data.tags["mlflow.parentRunId"] == ids["ravdess/N2"]
+    assert child.info.status == "FINISHED"
+    assert child.data.params["train.width"] == "8"
+    assert child.data.metrics["honest/test_accuracy"] == 0.5
+    assert "Synthetic people" in child.data.tags["mlflow.note.content"]
+    assert child.inputs.dataset_inputs[0].dataset.digest == "0123abcd"
+    curve = store.client.get_metric_history(child.info.run_id, "curve/train_loss")
+    assert [point.step for point in curve] == [1, 2, 3, 4, 5]
+    assert store.client.get_run(ids["ravdess/N2"]).data.metrics["n_folds"] == 2
+
+
+def test_artefacts_lie_where_the_server_looks(store):
+    ids = store.track()
+    experiment = store.client.get_experiment_by_name("ravdess")
+    assert experiment.artifact_location == "mlflow-artifacts:/ravdess"
+    run_id = ids["ravdess/N1/fold0-seed0"]
+    confusion = {"confusion-honest.csv", "confusion-optimistic.csv"}
+    assert store.artefacts()[run_id] == {"run.json", "history.csv", "predictions.parquet"} | confusion
+    table = store.root / "mlartifacts" / "ravdess" / run_id / "artifacts" / "confusion-honest.csv"
+    lines = [line.split(",") for line in table.read_text().splitlines()]
+    assert lines[0] == ["true / predicted", *planted.CLASSES]
+    assert sum(int(cell) for line in lines[1:] for cell in line[1:]) == 24
+
+
+def test_twice_changes_nothing(store):
+    first = store.track()
+    before = hashlib.sha256((store.root / "mlflow.db").read_bytes()).hexdigest()
+    assert store.track() == first
+    assert hashlib.sha256((store.root / "mlflow.db").read_bytes()).hexdigest() == before
+
+
+def test_a_changed_fold_is_replaced_and_the_rest_stays(store):
+    first = store.track()
+    record = json.loads(store.runs[0].read_text())
+    record["metrics"]["honest"]["test_accuracy"] = 0.7
+    store.runs[0].write_text(json.dumps(record))
+    second = store.track()
+    assert {key for key in first if first[key] != second[key]} == {"ravdess/N1/fold0-seed0"}
+    assert first["ravdess/N1/fold0-seed0"] not in store.artefacts()
+    parent = store.client.get_run(second["ravdess/N1"])
+    assert parent.data.metrics["honest/test_accuracy"] == pytest.approx(0.6)
+
+
+def test_a_changed_history_alone_is_noticed(store):
+    first = store.track()
+    planted.write_history(store.runs[0].with_name("history.csv"), n_epochs=4, seed=9)
+    second = store.track()
+    assert first["ravdess/N1/fold0-seed0"] != second["ravdess/N1/fold0-seed0"]
+
+
+def test_what_vanished_is_removed_with_its_files(store):
+    first = store.track()
+    left = store.track(store.runs[2:])  # N2 only
+    assert set(left) == {"ravdess/N2", "ravdess/N2/fold0-seed0", "ravdess/N2/fold1-seed0"}
+    assert set(store.artefacts()) == set(left.values())
+    assert all(first[key] == left[key] for key in left)
+
+
+def test_a_corpus_that_vanished_is_removed(store):
+    store.track()
+    other = planted.write_corpus(store.root, n_actors=2, corpus="cremad", source="/data/cremad") / "corpus.json"
+    runs = planted.write_runs(store.root, n_folds=1, variants=("AM",), corpus="cremad", names=["S1"])
+    store.track(runs, [other])
+    assert store.live("ravdess") == []
+    notes = [run.data.tags.get("mlflow.note.content") for run in store.live("cremad")]
+    assert notes == [None, None]  # real recordings carry no label
+
+
+def test_a_half_written_run_is_replaced(store):
+    first = store.track()
+    killed = first["ravdess/N2/fold0-seed0"]
+    store.client.delete_tag(killed, "mien.digest")  # the last thing that is written
+    second = store.track()
+    assert {key for key in first if first[key] != second[key]} == {"ravdess/N2/fold0-seed0"}
+
+
+def test_somebody_elses_run_stays(store):
+    first = store.track()
+    experiment = store.client.get_experiment_by_name("ravdess").experiment_id
+    own = store.client.create_run(experiment, run_name="a notebook").info.run_id
+    assert store.track() == first
+    assert store.client.get_run(own).info.lifecycle_stage == "active"
+
+
+def test_a_run_that_could_not_be_trained_says_why(store):
+    run = planted.write_run(store.root, "VM", 0, actors=(1,), fold_name="A1", reason="no clip with video")
+    ids = store.track([run])
+    tags = store.client.get_run(ids["ravdess/VM/fold0-seed0"]).data.tags
+    assert tags["mien.status"] == "not applicable"
+    assert "no clip with video" in tags["mlflow.note.content"]
+
+
+def test_a_store_is_made_where_there_is_none(store):
+    (store.root / "mlflow.db").unlink()
+    assert len(store.track()) == 6
+
+
+def test_a_damaged_store_is_named(store):
+    (store.root / "mlflow.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(TableError, match=r"mlflow\.db: not a store"):
+        store.track()
+
+
+def test_an_undescribed_corpus_is_refused(store):
+    other = planted.write_corpus(store.root, n_actors=2, corpus="cremad") / "corpus.json"
+    with pytest.raises(TableError, match="ravdess is not described"):
+        store.track(info=[other])
