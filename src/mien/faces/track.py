@@ -1,0 +1,153 @@
+"""Follow the face of a clip: one region for the whole clip, landmarks and a verdict for every frame."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from mien.core.config import FacesConfig
+from mien.core.errors import MediaError
+from mien.faces.detector import Box, Detector
+from mien.faces.landmarks import N_LANDMARKS, locate
+
+KEPT_BYTES = 256 * 2**20  # pictures of one clip that stay in memory until its region is known
+SAME_FACE = 0.2  # overlap from which a detected face is the one that was followed
+
+
+@dataclass(frozen=True)
+class Track:
+    """A clip after face tracking, T frames; px are those of the source picture."""
+
+    frames: np.ndarray  # (T, S, S, 3) uint8 RGB, the region of every frame
+    landmarks: np.ndarray  # (T, 68, 2) float32 px, NaN where not found
+    boxes: np.ndarray  # (T, 3) left, top, side of the detector's box, px; NaN where not found
+    region: np.ndarray  # (3,) left, top, side of the region, whole px
+    time_s: np.ndarray  # (T,)
+    score: np.ndarray  # (T,) detector confidence; NaN where tracked or not found
+    found: np.ndarray  # (T,) bool
+
+
+def follow(frames: Iterable[tuple[float, np.ndarray]], config: FacesConfig, *, cropped: bool = False) -> Track:
+    """Track the most prominent face through (time in s, picture (H, W, 3) uint8 RGB).
+
+    Every `detect_every` frames, and where the face was lost, the whole picture is searched; between, only the
+    surroundings of the last box, so that `found` rests on the detector in every frame. The region is the square
+    around the median box of the found frames, times `margin`; without any face it is the centre square.
+    Pictures beyond 256 MiB are not kept: `frames` is iterated a second time, unless it is an iterator.
+
+    cropped : the pictures show a face and nothing else; the whole picture is the box and the region.
+
+    Raises
+    ------
+    MediaError : no frames, or frames of different sizes.
+    """
+    seer = _WholePicture() if cropped else _Follower(config)
+    budget = math.inf if iter(frames) is frames else KEPT_BYTES  # an iterator cannot be read again
+    kept, seen, times, shape = [], [], [], None
+    for time_s, picture in frames:
+        if shape not in (None, picture.shape):
+            raise MediaError(f"the picture changes its size from {shape} to {picture.shape} at {time_s:.2f} s")
+        shape = picture.shape
+        times.append(time_s)
+        seen.append(seer.look(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)))
+        if picture.nbytes * len(times) <= budget:
+            kept.append(picture)
+    if shape is None:
+        raise MediaError("the clip has no frames")
+    boxes = np.array([(box.x, box.y, box.side) if box else (np.nan,) * 3 for box, _, _ in seen])
+    region = _region(boxes, shape, 1.0 if cropped else config.margin)
+    again = iter(kept) if len(kept) == len(times) else (picture for _, picture in frames)
+    return Track(
+        frames=_cut(again, len(times), region, config.size_px),
+        landmarks=np.stack([points for _, _, points in seen]),
+        boxes=boxes,
+        region=region,
+        time_s=np.array(times),
+        score=np.array([score for _, score, _ in seen]),
+        found=~np.isnan(boxes[:, 0]),
+    )
+
+
+def region_around(boxes: np.ndarray, *, margin: float) -> np.ndarray:
+    """Return the square (left, top, side), whole px, around the median of boxes (T, 3); NaN rows do not count."""
+    found = boxes[~np.isnan(boxes[:, 0])]
+    centre = np.median(found[:, :2] + found[:, 2:] / 2, axis=0)
+    side = max(1.0, round(float(np.median(found[:, 2])) * margin))
+    return np.array([*np.floor(centre - side / 2 + 0.5), side])
+
+
+def cut_region(picture: np.ndarray, region: np.ndarray, *, size_px: int) -> np.ndarray:
+    """Return the region (left, top, side) of a picture (H, W, 3) as (S, S, 3); beyond the edge, the edge goes on."""
+    left, top, side = (int(value) for value in region)
+    height, width = picture.shape[:2]
+    rows = np.clip(np.arange(top, top + side), 0, height - 1)
+    columns = np.clip(np.arange(left, left + side), 0, width - 1)
+    inside = left >= 0 and top >= 0 and left + side <= width and top + side <= height
+    square = picture[top : top + side, left : left + side] if inside else picture[rows][:, columns]
+    method = cv2.INTER_AREA if side >= size_px else cv2.INTER_LINEAR  # enlarging by area repeats pixels
+    return cv2.resize(np.ascontiguousarray(square), (size_px, size_px), interpolation=method)
+
+
+class _Follower:
+    """The state between two frames: where the face was, and how long ago the whole picture was searched."""
+
+    def __init__(self, config: FacesConfig) -> None:
+        self.config = config
+        self.detector = Detector()
+        self.last: Box | None = None
+        self.n_seen = 0
+
+    def look(self, grey: np.ndarray) -> tuple[Box | None, float, np.ndarray]:
+        """Return (box, score, landmarks (68, 2)) of the next frame (H, W) uint8; without a face None and NaN."""
+        due = self.n_seen % self.config.detect_every == 0
+        self.n_seen += 1
+        box, score = None, math.nan
+        if self.last is not None and not due:
+            box = self.detector.near(grey, self.last)
+        if box is None:
+            # The costly searches wait for their turn, or a clip without a face would take minutes.
+            boxes = self.detector.search(grey, self.config.detect_px, thorough=due or self.last is not None)
+            box = self._same_or_best(boxes)
+            if box is None and due and self.last is not None:
+                box = self.detector.near(grey, self.last)
+            else:
+                score = box.score if box else math.nan
+        self.last = box
+        return box, score, _points(grey, box)
+
+    def _same_or_best(self, boxes: list[Box]) -> Box | None:
+        if self.last is not None and boxes:
+            nearest = max(boxes, key=self.last.overlap)
+            if nearest.overlap(self.last) >= SAME_FACE:
+                return nearest
+        return boxes[0] if boxes else None
+
+
+class _WholePicture:
+    """For pictures that were cut around the face by those who made the corpus."""
+
+    def look(self, grey: np.ndarray) -> tuple[Box, float, np.ndarray]:
+        height, width = grey.shape
+        side = float(max(height, width))
+        box = Box((width - side) / 2, (height - side) / 2, side, math.nan)
+        return box, math.nan, _points(grey, box)
+
+
+def _points(grey: np.ndarray, box: Box | None) -> np.ndarray:
+    return locate(grey, box) if box is not None else np.full((N_LANDMARKS, 2), np.nan, dtype=np.float32)
+
+
+def _region(boxes: np.ndarray, shape: tuple[int, ...], margin: float) -> np.ndarray:
+    if not np.isnan(boxes[:, 0]).all():
+        return region_around(boxes, margin=margin)
+    side = min(shape[:2])
+    return np.array([(shape[1] - side) // 2, (shape[0] - side) // 2, side], dtype=np.float64)
+
+
+def _cut(pictures: Iterator[np.ndarray], n_frames: int, region: np.ndarray, size_px: int) -> np.ndarray:
+    squares = np.empty((n_frames, size_px, size_px, 3), dtype=np.uint8)
+    for square, picture in zip(squares, pictures, strict=False):
+        square[:] = cut_region(picture, region, size_px=size_px)
+    return squares

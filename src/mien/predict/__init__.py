@@ -1,0 +1,1 @@
+"""From clips of your own to a timeline and a verdict."""

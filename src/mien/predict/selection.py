@@ -1,0 +1,94 @@
+"""Which trained network looks at a clip."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mien.core.config import FacesConfig, PredictConfig, SoundConfig
+from mien.core.errors import ConfigError, ModelError
+from mien.core.files import read_json
+from mien.models import checkpoint
+from mien.models.fusion import Network
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network with what its file says."""
+
+    path: Path
+    network: Network
+    settings: checkpoint.Settings
+    faces: FacesConfig
+    sound: SoundConfig
+
+
+def load_models(paths: Sequence[Path]) -> list[Model]:
+    """Load model files onto the GPU if there is one.
+
+    Raises
+    ------
+    ModelError : a file is missing, unreadable or not ours.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    models = []
+    for path in paths:
+        network, settings = checkpoint.load(path, device=device)
+        try:
+            sections = FacesConfig(**settings.faces), SoundConfig(**settings.sound)
+        except (TypeError, ConfigError) as error:
+            raise ModelError(f"{path}: its header has settings of another version ({error}); train it again") from error
+        models.append(Model(path, network, settings, *sections))
+    return models
+
+
+def trained_files(results: Path, config: PredictConfig) -> list[Path]:
+    """Return the model files of the variants that section `predict` names: of each the best run that was trained.
+
+    Raises
+    ------
+    ModelError : none of them was trained.
+    """
+    folder = Path(results) / "training" / config.corpus
+    variants = list(dict.fromkeys((config.joint, config.video, config.audio)))
+    best = [path for variant in variants if (path := best_run(folder / variant)) is not None]
+    if not best:
+        raise ModelError(
+            f"{folder}: no trained run of {', '.join(variants)}; run snakemake to train them, or name a model file"
+            " with --checkpoint"
+        )
+    return [run / "model.safetensors" for run in best]
+
+
+def best_run(folder: Path) -> Path | None:
+    """Return the run of a variant with the lowest loss on its validation people, None if none was trained.
+
+    Under the protocol of the thesis there are no validation people; the loss on the reported ones stands in.
+    """
+    losses = []
+    for file in sorted(folder.glob("fold*/run.json")):
+        run = read_json(file)
+        metrics = run.get("metrics", {})
+        selected = metrics.get("honest") or metrics.get("optimistic") or {}
+        loss = selected.get("validation_loss", selected.get("test_loss"))
+        if run.get("status") == "trained" and isinstance(loss, float | int) and math.isfinite(loss):
+            losses.append((loss, file.parent))
+    return min(losses, default=(math.nan, None))[1]
+
+
+def choose(models: Sequence[Model], modalities: Sequence[str]) -> Model:
+    """Return the model that uses most of `modalities`, of these the one that misses least, of equals the first."""
+
+    def rank(model: Model) -> tuple[int, int]:
+        used = len(set(model.settings.modalities) & set(modalities))
+        return -used, len(model.settings.modalities) - used
+
+    return min(models, key=rank)
+
+
+def settings_key(model: Model) -> str:
+    """Return a text that is equal for models that want their clips decoded alike."""
+    return json.dumps([model.settings.faces, model.settings.sound], sort_keys=True)

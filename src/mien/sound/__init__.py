@@ -1,0 +1,1 @@
+"""Sound: any medium to 16 kHz mono, and its spectrogram."""

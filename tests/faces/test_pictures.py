@@ -1,0 +1,65 @@
+"""Tables of pixels come in several forms; broken films keep their good frames and say so."""
+
+import numpy as np
+import pytest
+
+from mien.core import media
+from mien.core.errors import CorpusError, MediaError
+from mien.faces.pictures import Footage, open_pictures, read_pixel_rows, shortfall
+
+GREY = np.arange(16).reshape(4, 4)
+
+
+@pytest.mark.parametrize("header", ["emotion,pixels,Usage", "emotion, Usage, pixels", "pixels"])
+def test_columns_come_in_any_order(tmp_path, header):
+    text = " ".join(map(str, GREY.ravel()))
+    row = ",".join(text if name.strip() == "pixels" else "0" for name in header.split(","))
+    (tmp_path / "a.csv").write_text(f"{header}\n{row}\n{row}\n")
+    pictures = read_pixel_rows(tmp_path / "a.csv", [1])
+    assert pictures.keys() == {1}
+    np.testing.assert_array_equal(pictures[1], np.repeat(GREY[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("pixels", ["", "1 2 3", "1 2 3 x", "1 2 3 300", "1 2 3 -1"])
+def test_rows_that_are_no_picture_are_left_out(tmp_path, pixels):
+    (tmp_path / "a.csv").write_text(f"emotion,pixels\n0,{pixels}\n0,1 2 3 4\n")
+    assert read_pixel_rows(tmp_path / "a.csv", [0, 1, 7]).keys() == {1}
+
+
+def test_a_table_without_pixels_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("emotion,Usage\n0,Training\n")
+    with pytest.raises(CorpusError, match="pixels"):
+        read_pixel_rows(tmp_path / "a.csv", [0])
+    with pytest.raises(CorpusError, match="no such file"):
+        read_pixel_rows(tmp_path / "b.csv", [0])
+
+
+def _noise(tmp_path, name):
+    frames = np.random.default_rng(0).integers(0, 255, (40, 64, 64, 3), dtype=np.uint8)
+    codec = "flv" if name.endswith(".flv") else "mpeg4"
+    media.write_video(tmp_path / name, frames, rate_fps=10, codecs=(codec, "aac"))
+    return tmp_path / name
+
+
+@pytest.mark.parametrize("name", ["half.mkv", "half.flv"])
+def test_half_a_film_keeps_its_good_frames_and_says_so(tmp_path, name):
+    path = _noise(tmp_path, name)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    footage = Footage(path, 10)
+    n_read = sum(1 for _ in footage)
+    assert 5 < n_read < 35
+    assert footage.end_s == pytest.approx(n_read / 10)
+    assert footage.problem or "ends after" in shortfall(path, footage.end_s)
+
+
+def test_a_whole_film_has_no_problem_and_can_be_read_twice(tmp_path):
+    footage = open_pictures(_noise(tmp_path, "whole.mkv"), 10)
+    assert [sum(1 for _ in footage), sum(1 for _ in footage)] == [40, 40]
+    assert footage.problem == ""
+    assert shortfall(footage.path, footage.end_s) == ""
+
+
+def test_what_is_no_film_raises(tmp_path):
+    (tmp_path / "a.mp4").write_text("words\n" * 100)
+    with pytest.raises(MediaError, match=r"a\.mp4"):
+        list(Footage(tmp_path / "a.mp4", 10))

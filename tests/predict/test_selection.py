@@ -1,0 +1,50 @@
+"""The network that fits a clip best is used, and of several runs the one with the lowest validation loss."""
+
+import math
+
+import pytest
+
+from mien.core.config import PredictConfig
+from mien.core.errors import ModelError
+from mien.core.files import write_json
+from mien.predict.selection import best_run, choose, load_models, trained_files
+
+CONFIG = PredictConfig(corpus="ravdess", joint="N2", video="VM", audio="AM", window_s=1.0, hop_s=0.5)
+
+
+def _run(folder, name, loss, status="trained", selection="honest", key="validation_loss"):
+    write_json(folder / name / "run.json", {"status": status, "metrics": {selection: {key: loss}}})
+
+
+def test_the_lowest_validation_loss_wins(tmp_path):
+    assert best_run(tmp_path) is None
+    _run(tmp_path, "fold0-seed0", 1.0)
+    _run(tmp_path, "fold1-seed0", 0.5)
+    _run(tmp_path, "fold2-seed0", 0.1, status="not applicable")
+    write_json(tmp_path / "fold3-seed0" / "run.json", {"status": "trained", "metrics": {"honest": {}}})
+    assert best_run(tmp_path).name == "fold1-seed0"
+
+
+def test_without_validation_people_the_reported_ones_stand_in(tmp_path):
+    _run(tmp_path, "fold0-seed0", 1.0, selection="optimistic", key="test_loss")
+    _run(tmp_path, "fold1-seed0", math.inf, selection="optimistic", key="test_loss")
+    assert best_run(tmp_path).name == "fold0-seed0"
+
+
+def test_variants_that_were_not_trained_are_left_out(tmp_path):
+    with pytest.raises(ModelError, match="snakemake"):
+        trained_files(tmp_path, CONFIG)
+    _run(tmp_path / "training" / "ravdess" / "AM", "fold0-seed0", 1.0)
+    assert trained_files(tmp_path, CONFIG) == [
+        tmp_path / "training" / "ravdess" / "AM" / "fold0-seed0" / "model.safetensors"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("modalities", "variant"),
+    [(("video", "audio"), "N2"), (("video",), "VM"), (("audio",), "AM")],
+)
+def test_a_network_that_uses_all_and_misses_nothing_is_chosen(models, modalities, variant):
+    loaded = load_models([models[name] for name in ("AM", "N2", "VM")])
+    assert choose(loaded, modalities).settings.variant == variant
+    assert choose(loaded[:1], modalities).settings.variant == "AM"

@@ -1,0 +1,39 @@
+"""Model files with random weights, and the settings they were made with."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from mien.augment.slicing import SEGMENTS
+from mien.core.config import FacesConfig, SoundConfig
+from mien.models import checkpoint
+
+CLASSES = ("neutral", "happy", "sad", "angry")
+FACES = FacesConfig(rate_fps=10, size_px=32, detect_px=240, detect_every=4, margin=1.2)
+SOUND = SoundConfig(rate_hz=16000, silence_dbfs=-60.0, window=512, hop=64, segment=250, log=True, pool=4)
+FUSION = {"N2": ("mrpn", ("video", "audio")), "VM": ("single", ("video",)), "AM": ("single", ("audio",))}
+PREDICT = {"corpus": "ravdess", "joint": "N2", "video": "VM", "audio": "AM", "window_s": 1.0, "hop_s": 0.5}
+
+
+def write_model(path: Path, variant: str, *, seed: int = 3, faces: FacesConfig = FACES) -> Path:
+    """Write a model file with random weights."""
+    fusion, modalities = FUSION[variant]
+    settings = checkpoint.Settings(
+        corpus="ravdess",
+        variant=variant,
+        fold=0,
+        seed=0,
+        modalities=modalities,
+        fusion=fusion,
+        aggregator="lstm",
+        side_head="dense",
+        augmentation="VA+AO",
+        classes=CLASSES,
+        width=2,
+        dropout=0.0,
+        frames=4,
+        segments=SEGMENTS["VA+AO"],
+        sound=asdict(SOUND),
+        faces=asdict(faces),
+    )
+    checkpoint.save(path, checkpoint.network(settings, seed=seed), settings)
+    return path

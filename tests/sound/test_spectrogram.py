@@ -1,0 +1,66 @@
+"""Spectrograms: sizes of the thesis, tones at their rows, segments at their times."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mien.core.config import SoundConfig
+from mien.sound.spectrogram import cut_segments, segment_s, segment_shape, spectrogram
+
+THESIS = SoundConfig(rate_hz=16000, silence_dbfs=-60.0, window=512, hop=64, segment=250, log=True, pool=1)
+MINI = replace(THESIS, pool=4)
+
+
+def tone(f_hz, seconds=1.0):
+    return torch.sin(2 * torch.pi * f_hz * torch.arange(round(16000 * seconds)) / 16000)
+
+
+@pytest.mark.parametrize(("config", "shape"), [(THESIS, (257, 250)), (MINI, (64, 62))])
+def test_a_second_has_the_size_of_the_thesis(config, shape):
+    assert spectrogram(tone(440.0), config).shape == segment_shape(config) == shape
+    assert segment_s(config) == 1.0
+
+
+@pytest.mark.parametrize("f_hz", [250.0, 1000.0, 4000.0])
+def test_a_tone_is_loudest_in_its_row(f_hz):
+    row = spectrogram(tone(f_hz), THESIS)[:, 20:-20].mean(1).argmax().item()
+    assert row * 16000 / 512 == pytest.approx(f_hz, abs=16000 / 512)
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_level_does_not_matter_and_the_clip_is_standardised(log):
+    config, wave = (
+        replace(THESIS, log=log),
+        tone(300.0) + torch.randn(16000, generator=torch.Generator().manual_seed(0)),
+    )
+    loud, quiet = spectrogram(wave, config), spectrogram(0.01 * wave + 0.2, config)
+    torch.testing.assert_close(loud, quiet, rtol=1e-2, atol=1e-2)
+    assert loud.mean().item() == pytest.approx(0.0, abs=1e-4)
+    assert loud.std().item() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_segments_are_columns_of_the_clip():
+    clip = spectrogram(torch.randn(40000, generator=torch.Generator().manual_seed(0)), THESIS)
+    segments = cut_segments(clip, np.array([0.0, 0.5, 1.5]), THESIS)
+    assert segments.shape == (3, 1, 257, 250)
+    for segment, start in zip(segments, (0, 125, 375), strict=True):
+        assert torch.equal(segment[0], clip[:, start : start + 250])
+    assert torch.equal(cut_segments(clip, np.array([9.0]), THESIS)[0, 0], clip[:, -250:])  # never past the end
+
+
+def test_a_short_clip_is_continued_by_its_minimum():
+    clip = spectrogram(tone(440.0, 0.5), THESIS)
+    segment = cut_segments(clip, np.zeros(1), THESIS)[0, 0]
+    assert torch.equal(segment[:, :125], clip)
+    assert (segment[:, 125:] == clip.min()).all()
+
+
+@pytest.mark.parametrize("n_samples", [1, 63, 200, 700])
+@pytest.mark.parametrize("config", [THESIS, MINI])
+def test_hardly_any_sound_is_no_failure(n_samples, config):
+    for wave in (torch.zeros(n_samples), tone(440.0)[:n_samples]):
+        clip = spectrogram(wave, config)
+        assert clip.isfinite().all()
+        assert cut_segments(clip, np.zeros(2), config).shape == (2, 1, *segment_shape(config))
