@@ -1,0 +1,190 @@
+"""Clip by clip scores of runs, and accuracy, macro recall and confusion from them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics
+
+from mien.core import tables
+from mien.core.errors import TableError
+from mien.evaluation.runs import Run
+
+SCORES = [  # columns of the frame that everything else is computed from; a row is a clip, seed and selection
+    "variant",
+    "fold",
+    "fold_name",
+    "seed",
+    "selection",
+    "clip",
+    "actor",
+    "label",
+    "predicted",
+    "hit",
+    "apart",
+]
+
+
+def accuracy(label: np.ndarray, predicted: np.ndarray) -> float:
+    """Return the share of right clips, 0..1; NaN without clips."""
+    return float(metrics.accuracy_score(label, predicted)) if len(label) else float("nan")
+
+
+def macro_recall(label: np.ndarray, predicted: np.ndarray) -> float:
+    """Return the mean of the recalls of the classes that occur (unweighted average recall), 0..1; NaN without clips."""
+    if not len(label):
+        return float("nan")
+    return float(metrics.recall_score(label, predicted, labels=np.unique(label), average="macro", zero_division=0.0))
+
+
+def confusion_counts(label: np.ndarray, predicted: np.ndarray, *, n_classes: int) -> np.ndarray:
+    """Return (C, C) clips: rows truth, columns prediction."""
+    if not len(label):
+        return np.zeros((n_classes, n_classes), dtype=np.int64)
+    return metrics.confusion_matrix(label, predicted, labels=np.arange(n_classes))
+
+
+def twins(paths: Iterable[Path]) -> set[tuple[str, str]]:
+    """Return (corpus, clip) of the clips that have an identical twin on the training side, from clips.parquet files."""
+    clips = pd.concat([tables.read(path, tables.CLIPS)[["corpus", "clip", "apart"]] for path in paths])
+    apart = clips[clips.apart]
+    return set(zip(apart.corpus, apart["clip"], strict=True))
+
+
+def score(runs: Iterable[Run], apart: set[tuple[str, str]], *, head: str = "fused") -> pd.DataFrame:
+    """Return SCORES of the test clips of `runs`, in a fixed order.
+
+    apart : (corpus, clip) that are kept out of every headline; here they are only marked.
+
+    Raises
+    ------
+    TableError : two seeds of a fold were tested on different clips.
+    """
+    frames = [_score_run(run, apart, head) for run in runs if run.trained]
+    if not frames:
+        return pd.DataFrame(columns=SCORES)
+    scores = pd.concat(frames, ignore_index=True)
+    _check_seeds(scores)
+    return scores.sort_values(["variant", "selection", "fold", "seed", "clip"], ignore_index=True)
+
+
+def reported(scores: pd.DataFrame) -> str:
+    """Return the selection that headlines rest on: honest, unless the protocol of the thesis left only the other."""
+    return "honest" if (scores.selection == "honest").any() or scores.empty else "optimistic"
+
+
+def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per variant, selection and fold; seeds are averaged within a fold.
+
+    Columns: accuracy and macro_recall 0..1, n_clips, n_actors, n_seeds. Clips apart do not count.
+    """
+    rows = []
+    for (variant, selection, fold, name), part in _headline(scores).groupby(
+        ["variant", "selection", "fold", "fold_name"]
+    ):
+        recalls = [macro_recall(seed.label.to_numpy(), seed.predicted.to_numpy()) for _, seed in part.groupby("seed")]
+        rows.append(
+            {
+                "variant": variant,
+                "selection": selection,
+                "fold": fold,
+                "fold_name": name,
+                "accuracy": float(part.hit.mean()),
+                "macro_recall": float(np.mean(recalls)),
+                "n_clips": part["clip"].nunique(),
+                "n_actors": part.actor.nunique(),
+                "n_seeds": part.seed.nunique(),
+            }
+        )
+    columns = [
+        "variant",
+        "selection",
+        "fold",
+        "fold_name",
+        "accuracy",
+        "macro_recall",
+        "n_clips",
+        "n_actors",
+        "n_seeds",
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def by_actor(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per test actor of one variant and selection: accuracy 0..1 and weight.
+
+    The weights make the weighted mean over actors equal to the mean over folds. Where the corpus does not name its
+    people, every clip counts as a person of its own.
+    """
+    scores = _headline(scores)
+    person = scores.actor.where(scores.actor != "", scores["clip"])
+    scores = scores.assign(person=person)
+    n_clips = scores.groupby("fold").size()
+    rows = scores.groupby(["fold", "person"]).hit.agg(accuracy="mean", n="size").reset_index()
+    return rows.assign(weight=rows.n / rows.fold.map(n_clips) / len(n_clips))[["fold", "person", "accuracy", "weight"]]
+
+
+def paired_folds(scores: pd.DataFrame, variants: Iterable[str], selection: str) -> pd.DataFrame:
+    """Return accuracy 0..1 (folds x variants) on the clips that all `variants` were tested on.
+
+    A network of one modality sees fewer clips than a joint one: only the common ones compare like with like.
+    """
+    variants = list(variants)
+    chosen = _headline(scores)
+    chosen = chosen[(chosen.selection == selection) & chosen.variant.isin(variants)]
+    seen = chosen.groupby(["fold", "clip"]).variant.transform("nunique")
+    common = chosen[seen == len(variants)]
+    table = common.groupby(["fold", "fold_name", "variant"]).hit.mean().unstack("variant")
+    return table.reindex(columns=variants).dropna().sort_index()
+
+
+def mean_recall_matrix(scores: pd.DataFrame, *, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (C, C) recall averaged over folds and (C, C) clips, of one variant and selection.
+
+    Each fold's counts are divided by their row sums first, as in the thesis's figures 5.6 and 5.7; a class that a
+    fold does not test is left out of that class's mean (NaN if no fold tests it). Seeds are averaged in the counts.
+    """
+    scores = _headline(scores)
+    counts = np.zeros((0, n_classes, n_classes))
+    if len(scores):
+        counts = np.stack(
+            [
+                confusion_counts(part.label, part.predicted, n_classes=n_classes) / part.seed.nunique()
+                for _, part in scores.groupby("fold")
+            ]
+        )  # (K, C, C)
+    total = counts.sum(axis=2, keepdims=True)
+    recall = np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
+    tested = (total > 0).sum(axis=0)  # (C, 1) folds with the class
+    mean = np.divide(recall.sum(axis=0), tested, out=np.full((n_classes, n_classes), np.nan), where=tested > 0)
+    return mean, counts.sum(axis=0)
+
+
+def _headline(scores: pd.DataFrame) -> pd.DataFrame:
+    return scores[~scores.apart.astype(bool)]
+
+
+def _score_run(run: Run, apart: set[tuple[str, str]], head: str) -> pd.DataFrame:
+    rows = run.predictions()
+    rows = rows[(rows.role == "test") & (rows["head"] == head)]
+    if rows.duplicated(["selection", "clip"]).any():
+        raise TableError(
+            f"{run.folder}/predictions.parquet: a test clip occurs twice; delete the folder and train again"
+        )
+    return rows.assign(
+        variant=run.variant,
+        fold=run.fold,
+        fold_name=run.fold_name,
+        seed=run.seed,
+        hit=(rows.label == rows.predicted).astype(float),
+        apart=[(run.corpus, clip) in apart for clip in rows["clip"]],
+    )[SCORES]
+
+
+def _check_seeds(scores: pd.DataFrame) -> None:
+    for (variant, selection, fold), part in scores.groupby(["variant", "selection", "fold"]):
+        if len({frozenset(seed["clip"]) for _, seed in part.groupby("seed")}) > 1:
+            raise TableError(
+                f"{variant} ({selection}), fold {fold}: the seeds were tested on different clips; train the fold again"
+            )

@@ -1,0 +1,123 @@
+"""The folders that training leaves behind: one run is one variant, fold and seed of a corpus."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mien.core import tables
+from mien.core.errors import TableError
+from mien.core.files import read_json
+
+NOT_APPLICABLE = "not applicable"
+_KEYS = ("corpus", "variant", "fold", "fold_name", "seed", "status", "classes")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What run.json says; predictions and history are read when they are asked for."""
+
+    folder: Path
+    corpus: str
+    variant: str
+    fold: int
+    fold_name: str
+    seed: int
+    trained: bool
+    reason: str  # why it was not trained, else empty
+    classes: tuple[str, ...]
+    record: dict[str, Any]  # the whole of run.json
+
+    def predictions(self) -> pd.DataFrame:
+        """Return PREDICTIONS with an additional column predicted: the index of the largest logit, the lower of equals.
+
+        Raises
+        ------
+        TableError : the logits do not fit the classes of run.json, or are not finite.
+        """
+        path = self.folder / "predictions.parquet"
+        rows = tables.read(path, tables.PREDICTIONS)
+        if rows.empty:
+            return rows.assign(predicted=pd.Series(dtype=np.int64))
+        lengths = set(rows.logits.map(len))
+        if lengths != {len(self.classes)}:
+            raise TableError(
+                f"{path}: rows of {sorted(lengths)} logits for the {len(self.classes)} classes of run.json;"
+                " delete the folder and train again"
+            )
+        logits = np.stack(rows.logits)  # (N, C)
+        if not np.isfinite(logits).all():
+            bad = rows["clip"][~np.isfinite(logits).all(axis=1)].iloc[0]
+            raise TableError(f"{path}: logits of {bad} are not finite; lower train.learning_rate and train again")
+        if not rows.label.between(0, len(self.classes) - 1).all():
+            raise TableError(f"{path}: labels outside 0..{len(self.classes) - 1}; delete the folder and train again")
+        return rows.assign(predicted=logits.argmax(axis=1))
+
+    def history(self) -> pd.DataFrame:
+        """Return history.csv, one row per epoch; no rows where nothing was trained."""
+        path = self.folder / "history.csv"
+        try:
+            return pd.read_csv(path)
+        except FileNotFoundError:
+            raise TableError(f"{path} is missing; run the stage that writes it (snakemake {path})") from None
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+            raise TableError(f"{path} is not a history ({error}); delete its folder and train again") from error
+
+
+def read_run(path: Path) -> Run:
+    """Read one run.json."""
+    path = Path(path)
+    record = read_json(path)
+    if not isinstance(record, dict) or (missing := [key for key in _KEYS if key not in record]):
+        lacks = "no mapping" if not isinstance(record, dict) else f"lacks {', '.join(missing)}"
+        raise TableError(f"{path}: {lacks}; delete its folder and train again")
+    if record["status"] not in ("trained", NOT_APPLICABLE):
+        raise TableError(f"{path}: status {record['status']!r}; known: trained, {NOT_APPLICABLE}")
+    return Run(
+        folder=path.parent,
+        corpus=record["corpus"],
+        variant=record["variant"],
+        fold=int(record["fold"]),
+        fold_name=record["fold_name"],
+        seed=int(record["seed"]),
+        trained=record["status"] == "trained",
+        reason=record.get("reason") or "",
+        classes=tuple(record["classes"]),
+        record=record,
+    )
+
+
+def read_runs(paths: Iterable[Path]) -> list[Run]:
+    """Read run.json files, sorted by corpus, variant, fold and seed; a run that is named twice is an error."""
+    runs = sorted(map(read_run, paths), key=_key)
+    for one, other in pairwise(runs):
+        if _key(one) == _key(other):
+            raise TableError(f"{one.folder} and {other.folder} are the same run {_key(one)}; name one of them")
+    return runs
+
+
+def select_runs(runs: list[Run], corpus: str, variants: Iterable[str]) -> list[Run]:
+    """Return the runs of `variants` on `corpus`; all of them must cover the same folds.
+
+    A mean over other folds is another quantity, so a fold that is missing from one variant is an error.
+    """
+    variants = list(variants)
+    chosen = [run for run in runs if run.corpus == corpus and run.variant in variants]
+    folds = {run.fold for run in chosen}
+    for variant in variants:
+        if missing := sorted(folds - {run.fold for run in chosen if run.variant == variant}):
+            raise TableError(f"no run of {variant} on {corpus}, fold {missing[0]}; train it and pass its run.json")
+    if not chosen:
+        raise TableError(f"no run of {', '.join(variants)} on {corpus}; train them and pass their run.json")
+    for run in chosen:
+        if run.classes != chosen[0].classes:
+            raise TableError(f"{run.folder}/run.json: other classes than {chosen[0].folder}; train both again")
+    return chosen
+
+
+def _key(run: Run) -> tuple[str, str, int, int]:
+    return run.corpus, run.variant, run.fold, run.seed

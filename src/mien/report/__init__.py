@@ -1,0 +1,1 @@
+"""Tables beside the thesis, figures and headline metrics; each command writes what a reader wants."""

@@ -1,0 +1,196 @@
+"""A table of the thesis beside ours: every number of it, before it is laid out."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mien.core.config import EvaluateConfig, TableConfig
+from mien.core.rng import rng_for
+from mien.evaluation.metrics import by_actor, by_fold, paired_folds, reported
+from mien.evaluation.runs import Run
+from mien.evaluation.statistics import Paired, interval_of_cell, interval_of_mean, sign_flip
+from mien.report.published import Published
+
+COLUMNS = [  # of the CSV; accuracies in percent, differences in points
+    "variant",
+    "fold",
+    "thesis",
+    "honest",
+    "optimistic",
+    "difference",
+    "low",
+    "high",
+    "macro_recall",
+    "n_clips",
+    "n_actors",
+    "n_seeds",
+]
+MEAN = "mean"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the table of one corpus says.
+
+    cells : COLUMNS, a row per variant and fold and one per variant and "mean".
+    selection : which of ours the difference and the interval belong to; honest unless the protocol is the thesis's.
+    reasons : variant -> why it, or some of its folds, could not be trained.
+    """
+
+    cells: pd.DataFrame
+    selection: str
+    fold_names: list[str]
+    published: dict[str, Published | None]
+    scores: pd.DataFrame
+    reasons: dict[str, str]
+    n_classes: int
+    seed: int
+
+    @property
+    def variants(self) -> list[str]:
+        """Return the rows in the order of params.yaml."""
+        return list(self.published)
+
+    @property
+    def same_folds(self) -> bool:
+        """Say whether our folds are the thesis's, so that folds can be compared one by one."""
+        return any(row is not None and row.at(self.fold_names) for row in self.published.values())
+
+
+@dataclass(frozen=True)
+class Inferior:
+    """Folds in which the better of the single modalities beats a joint network; None where nothing is known."""
+
+    ours: list[str] | None
+    n_ours: int
+    thesis: list[str] | None
+    n_thesis: int
+
+
+def compare(
+    runs: list[Run], scores: pd.DataFrame, published: dict[str, Published | None], config: EvaluateConfig, *, seed: int
+) -> Comparison:
+    """Put our runs beside the thesis's rows.
+
+    runs : of one corpus and of the variants in `published`, all with the same folds.
+    scores : SCORES of these runs.
+    """
+    names = {run.fold: run.fold_name for run in runs}
+    fold_names = [names[fold] for fold in sorted(names)]
+    selection = reported(scores)
+    folds = by_fold(scores)
+    parts = []
+    for variant, row in published.items():
+        ours = folds[folds.variant == variant]
+        cells = [_fold_cell(ours, name, row, fold_names, selection, config) for name in fold_names]
+        mine = scores[(scores.variant == variant) & (scores.selection == selection)]
+        rng = rng_for(seed, "evaluation", "interval_of_mean", variant)
+        cells.append(_mean_cell(ours, mine, row, selection, config, rng=rng))
+        parts.append(pd.DataFrame(cells).assign(variant=variant))
+    cells = pd.concat(parts, ignore_index=True)
+    cells["difference"] = cells[selection] - cells.thesis
+    return Comparison(
+        cells=cells[COLUMNS],
+        selection=selection,
+        fold_names=fold_names,
+        published=published,
+        scores=scores,
+        reasons=_reasons(runs),
+        n_classes=len(runs[0].classes),
+        seed=seed,
+    )
+
+
+def paired_tests(comparison: Comparison, joint: list[str]) -> list[tuple[str, str, Paired, Paired | None]]:
+    """Return (later, earlier, ours, thesis's) for every pair of joint networks; differences in points."""
+    tests = []
+    for i, later in reversed(list(enumerate(joint))):
+        for earlier in reversed(joint[:i]):
+            ours = 100 * paired_folds(comparison.scores, [later, earlier], comparison.selection)
+            rng = rng_for(comparison.seed, "evaluation", "sign_flip", later, earlier)
+            one, other = comparison.published[later], comparison.published[earlier]
+            known = one is not None and other is not None and one.folds == other.folds
+            printed = sign_flip(np.array(one.values), np.array(other.values)) if known else None
+            tests.append((later, earlier, sign_flip(ours[later], ours[earlier], rng=rng), printed))
+    return tests
+
+
+def inferior_folds(comparison: Comparison, joint: str, single: list[str]) -> Inferior:
+    """Return the folds in which one modality alone is better than `joint`, for ours and for the printed numbers."""
+    ours, n_ours = None, 0
+    trained = [variant for variant in single if (comparison.scores.variant == variant).any()]
+    table = paired_folds(comparison.scores, [joint, *trained], comparison.selection)
+    if trained and len(table):
+        worse = table[trained].max(axis=1) > table[joint]
+        ours, n_ours = list(table.index.get_level_values("fold_name")[worse]), len(table)
+    row = comparison.published[joint]
+    alone = [comparison.published[variant] for variant in single]
+    alone = [other for other in alone if other is not None and row is not None and other.folds == row.folds]
+    if not alone:
+        return Inferior(ours, n_ours, None, 0)
+    best = np.max([other.values for other in alone], axis=0)
+    thesis = [fold for fold, value, limit in zip(row.folds, row.values, best, strict=True) if limit > value]
+    return Inferior(ours, n_ours, thesis, len(row.folds))
+
+
+def joint_and_single(config: TableConfig) -> tuple[list[str], list[str]]:
+    """Return the joint and the single variants of a table, in the order of its rows."""
+    single = [variant for variant in config.rows if variant in config.single]
+    return [variant for variant in config.rows if variant not in config.single], single
+
+
+def _fold_cell(
+    ours: pd.DataFrame, name: str, row: Published | None, fold_names: list[str], selection: str, config: EvaluateConfig
+) -> dict:
+    here = ours[ours.fold_name == name].set_index("selection")
+    cell = {"fold": name, "thesis": row.at(fold_names).get(name, math.nan) if row else math.nan}
+    cell |= {key: 100 * _at(here, key, "accuracy") for key in ("honest", "optimistic")}
+    n_clips = _count(here, selection, "n_clips")
+    hits = _at(here, selection, "accuracy") * n_clips if n_clips else 0.0
+    low, high = interval_of_cell(hits, n_clips, confidence=config.confidence)
+    cell |= {"low": 100 * low, "high": 100 * high, "macro_recall": 100 * _at(here, selection, "macro_recall")}
+    return cell | {key: _count(here, selection, key) for key in ("n_clips", "n_actors", "n_seeds")}
+
+
+def _mean_cell(
+    ours: pd.DataFrame,
+    scores: pd.DataFrame,
+    row: Published | None,
+    selection: str,
+    config: EvaluateConfig,
+    *,
+    rng: np.random.Generator,
+) -> dict:
+    cell = {"fold": MEAN, "thesis": row.mean if row else math.nan}
+    for key in ("honest", "optimistic"):
+        cell[key] = 100 * float(ours.accuracy[ours.selection == key].mean())
+    chosen = ours[ours.selection == selection]
+    people = by_actor(scores)
+    low, high = interval_of_mean(
+        people.accuracy.to_numpy(),
+        people.weight.to_numpy(),
+        confidence=config.confidence,
+        resamples=config.resamples,
+        rng=rng,
+    )
+    cell |= {"low": 100 * low, "high": 100 * high, "macro_recall": 100 * float(chosen.macro_recall.mean())}
+    n_seeds = int(chosen.n_seeds.min()) if len(chosen) else 0
+    return cell | {"n_clips": int(chosen.n_clips.sum()), "n_actors": int(chosen.n_actors.sum()), "n_seeds": n_seeds}
+
+
+def _at(here: pd.DataFrame, selection: str, column: str) -> float:
+    return float(here.loc[selection, column]) if selection in here.index else math.nan
+
+
+def _count(here: pd.DataFrame, selection: str, column: str) -> int:
+    return int(here.loc[selection, column]) if selection in here.index else 0
+
+
+def _reasons(runs: list[Run]) -> dict[str, str]:
+    reasons: dict[str, list[str]] = {}
+    for run in runs:
+        if not run.trained:
+            reasons.setdefault(run.variant, []).append(run.reason or "not applicable")
+    return {variant: "; ".join(sorted(set(texts))) for variant, texts in reasons.items()}

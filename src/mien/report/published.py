@@ -1,0 +1,69 @@
+"""The thesis's printed numbers, as rows that stand beside ours."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from mien.core.errors import ConfigError, TableError
+
+
+@dataclass(frozen=True)
+class Published:
+    """A row of a fold table: percent as printed, in the order of its folds."""
+
+    name: str  # table/row
+    folds: tuple[str, ...]
+    values: tuple[float, ...]
+    headlines: dict[str, float]  # where Table 5.4 sums the row up -> percent
+
+    @property
+    def mean(self) -> float:
+        """Return the mean of the printed folds, percent."""
+        return float(np.mean(self.values))
+
+    def at(self, fold_names: list[str]) -> dict[str, float]:
+        """Return fold name -> percent if `fold_names` are the thesis's folds, all of them, else nothing."""
+        return dict(zip(self.folds, self.values, strict=True)) if list(self.folds) == list(fold_names) else {}
+
+
+def read_published(path: Path) -> dict[str, Any]:
+    """Read resources/thesis_tables.yaml: table number -> table."""
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))["tables"]
+    except FileNotFoundError:
+        raise TableError(f"{path} is missing; it is part of the repository: git restore {path}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError) as error:
+        raise TableError(f"{path} does not hold the thesis's tables ({error}); git restore {path}") from error
+
+
+def published_row(tables: dict[str, Any], name: str, corpus: str) -> Published | None:
+    """Return the row "table/row" of the thesis, or None for an empty name.
+
+    Raises
+    ------
+    ConfigError : there is no such table, row or per-fold value, or the table is about another corpus.
+    """
+    if not name:
+        return None
+    number, _, key = name.partition("/")
+    table = tables.get(number, {})
+    if "folds" not in table or key not in table["rows"]:
+        fold_tables = [f"{n}/{row}" for n, t in tables.items() if "folds" in t for row in t["rows"]]
+        raise ConfigError(
+            f"params.yaml: tables: the thesis has no fold table row {name!r}; known: {', '.join(fold_tables)}"
+        )
+    if table["corpus"] != corpus:
+        raise ConfigError(f"params.yaml: tables: {name} is about {table['corpus']}, the table about {corpus}")
+    values = table["rows"][key]
+    if len(values) != len(table["folds"]):
+        raise TableError(f"thesis tables: {name} has {len(values)} values for {len(table['folds'])} folds")
+    sums = {row: tables["5.4"]["rows"][row] for row in table.get("headline", {}).get(key, [])}
+    return Published(
+        name=name,
+        folds=tuple(table["folds"]),
+        values=tuple(float(value) for value in values),
+        headlines={f"Table 5.4, {row['model']}": float(row[corpus]) for row in sums.values()},
+    )

@@ -1,0 +1,65 @@
+"""Headline metrics and plot data of all runs."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from mien.evaluation.metrics import by_fold, reported
+from mien.evaluation.runs import Run
+
+LOSSES = ["train_loss", "validation_loss", "validation_accuracy"]
+CURVES = ["corpus", "variant", "fold", "seed", "epoch", *LOSSES]
+
+
+def headline(scores: pd.DataFrame, runs: list[Run]) -> dict[str, dict[str, float]]:
+    """Return variant -> metrics of one corpus: means over folds, fractions of 1.
+
+    A variant that could not be trained is absent, and so is a selection that the protocol does not have. The macro
+    recall belongs to the honest epochs, where there are any.
+    """
+    folds = by_fold(scores)
+    result: dict[str, dict[str, float]] = {}
+    for (variant, selection), part in folds.groupby(["variant", "selection"]):  # honest comes first
+        metrics = result.setdefault(variant, {})
+        metrics[f"accuracy_{selection}"] = round(float(part.accuracy.mean()), 4)
+        metrics.setdefault("macro_recall", round(float(part.macro_recall.mean()), 4))
+        metrics["n_clips"] = int(part.n_clips.sum())
+    for variant, metrics in result.items():
+        metrics["n_parameters"] = max(run.record["n_parameters"] for run in runs if run.variant == variant)
+    return result
+
+
+def learning_curves(runs: list[Run]) -> pd.DataFrame:
+    """Return CURVES, a row per epoch of every trained run."""
+    frames = [
+        run.history().assign(corpus=run.corpus, variant=run.variant, fold=run.fold, seed=run.seed)
+        for run in runs
+        if run.trained
+    ]
+    return pd.concat(frames, ignore_index=True)[CURVES] if frames else pd.DataFrame(columns=CURVES)
+
+
+def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per epoch of one corpus and variant: mean over the runs that still trained, and their number."""
+    grouped = curves.groupby("epoch")
+    return grouped[LOSSES].mean().assign(n_runs=grouped.size()).reset_index()
+
+
+def write_plots(folder: Path, runs: list[Run], scores: dict[str, pd.DataFrame]) -> None:
+    """Write learning_curves.csv, curves/<corpus>_<variant>.csv and confusion/<corpus>_<variant>.csv."""
+    (folder / "curves").mkdir()
+    (folder / "confusion").mkdir()
+    curves = learning_curves(runs)
+    _write(curves, folder / "learning_curves.csv")
+    for (corpus, variant), part in curves.groupby(["corpus", "variant"]):
+        _write(mean_curves(part), folder / "curves" / f"{corpus}_{variant}.csv")
+    for corpus, frame in scores.items():
+        classes = dict(enumerate(next(run.classes for run in runs if run.corpus == corpus)))
+        chosen = frame[(frame.selection == reported(frame)) & ~frame.apart.astype(bool)]
+        for variant, part in chosen.groupby("variant"):
+            pairs = pd.DataFrame({"actual": part.label.map(classes), "predicted": part.predicted.map(classes)})
+            _write(pairs, folder / "confusion" / f"{corpus}_{variant}.csv")
+
+
+def _write(rows: pd.DataFrame, path: Path) -> None:
+    rows.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")

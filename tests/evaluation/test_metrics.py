@@ -1,0 +1,131 @@
+"""Scores from runs: what counts, what is averaged, what is kept apart."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import planted
+from mien.core import tables
+from mien.core.errors import TableError
+from mien.evaluation import metrics
+from mien.evaluation.runs import read_run, read_runs, select_runs
+
+
+def test_recall_by_hand():
+    label, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 2, 1])
+    assert metrics.accuracy(label, predicted) == 0.75
+    assert metrics.macro_recall(label, predicted) == pytest.approx((2 / 3 + 1) / 2)  # class 2 does not occur
+    counts = metrics.confusion_counts(label, predicted, n_classes=3)
+    assert counts.tolist() == [[2, 0, 1], [0, 1, 0], [0, 0, 0]]
+
+
+def test_no_clips_are_nan():
+    empty = np.array([], dtype=int)
+    assert np.isnan(metrics.accuracy(empty, empty))
+    assert np.isnan(metrics.macro_recall(empty, empty))
+    assert metrics.confusion_counts(empty, empty, n_classes=2).sum() == 0
+
+
+def test_a_clear_signal_is_found_and_noise_is_at_chance(tmp_path):
+    clear = planted.write_runs(tmp_path, n_folds=6, variants=("clear",), strength=20.0)
+    noise = planted.write_runs(tmp_path, n_folds=6, variants=("noise",), strength=0.0)
+    folds = metrics.by_fold(metrics.score(read_runs(clear + noise), set()))
+    honest = folds[folds.selection == "honest"].groupby("variant").accuracy.mean()
+    assert honest["clear"] == 1.0
+    assert honest["noise"] == pytest.approx(1 / 3, abs=0.15)
+
+
+def test_seeds_are_averaged_within_a_fold(tmp_path):
+    runs = read_runs(planted.write_runs(tmp_path, n_folds=2, variants=("N1",), seeds=(0, 1, 2)))
+    scores = metrics.score(runs, set())
+    folds = metrics.by_fold(scores)
+    first = folds[(folds.fold == 0) & (folds.selection == "honest")].iloc[0]
+    part = scores[(scores.fold == 0) & (scores.selection == "honest")]
+    assert first.accuracy == pytest.approx(part.groupby("seed").hit.mean().mean())
+    assert (first.n_seeds, first.n_clips, first.n_actors) == (3, 24, 2)
+
+
+def test_the_weighted_mean_over_actors_is_the_mean_over_folds(tmp_path):
+    paths = [
+        planted.write_run(tmp_path, "N2", fold, actors=actors, fold_name=f"S{fold + 1}")
+        for fold, actors in enumerate([(1, 2, 3), (4,), (5, 6)])
+    ]
+    scores = metrics.score(read_runs(paths), set())
+    scores = scores[scores.selection == "honest"]
+    people = metrics.by_actor(scores)
+    assert len(people) == 6
+    assert people.weight.sum() == pytest.approx(1)
+    assert (people.weight * people.accuracy).sum() == pytest.approx(metrics.by_fold(scores).accuracy.mean())
+
+
+def test_clips_without_a_person_are_people_of_their_own(tmp_path):
+    scores = metrics.score(read_runs(planted.write_runs(tmp_path, n_folds=1, variants=("N2",))), set())
+    scores = scores[scores.selection == "honest"].assign(actor="")
+    assert len(metrics.by_actor(scores)) == scores["clip"].nunique()
+
+
+def test_twins_are_in_no_headline(tmp_path):
+    corpus = planted.write_corpus(tmp_path, n_actors=2, apart={"clip-01-0-0"})
+    runs = read_runs(planted.write_runs(tmp_path, n_folds=1, variants=("N2",)))
+    apart = metrics.twins([corpus / "clips.parquet"])
+    assert apart == {("ravdess", "clip-01-0-0")}
+    scores = metrics.score(runs, apart)
+    assert (metrics.by_fold(scores).n_clips == 23).all()
+    assert metrics.paired_folds(scores, ["N2"], "honest").size == 1
+    assert scores.apart.sum() == 2  # one per selection
+
+
+def test_pairs_are_compared_on_common_clips(tmp_path):
+    dropped = tuple(clip for clip, label in planted.clip_names(1) if label == 0)
+    planted.write_run(tmp_path, "VM", 0, actors=(1, 2), fold_name="A1,2", drop=dropped)
+    planted.write_run(tmp_path, "N2", 0, actors=(1, 2), fold_name="A1,2")
+    scores = metrics.score(read_runs(sorted((tmp_path / "results").rglob("run.json"))), set())
+    table = metrics.paired_folds(scores, ["N2", "VM"], "honest")
+    honest = scores[(scores.selection == "honest") & ~scores["clip"].isin(dropped)]
+    assert table.loc[(0, "A1,2"), "N2"] == honest[honest.variant == "N2"].hit.mean()
+
+
+def test_rows_of_the_mean_confusion_add_up(tmp_path):
+    scores = metrics.score(read_runs(planted.write_runs(tmp_path, n_folds=3, variants=("N1",), seeds=(0, 1))), set())
+    recall, counts = metrics.mean_recall_matrix(scores[scores.selection == "honest"], n_classes=4)
+    np.testing.assert_allclose(recall[:3].sum(axis=1), 1)
+    assert np.isnan(recall[3]).all()  # a class that no fold tests
+    assert counts.sum() == 72
+
+
+def test_seeds_on_different_clips_are_refused(tmp_path):
+    planted.write_run(tmp_path, "N2", 0, actors=(1,), fold_name="A1", seed=0)
+    planted.write_run(tmp_path, "N2", 0, actors=(2,), fold_name="A1", seed=1)
+    with pytest.raises(TableError, match="different clips"):
+        metrics.score(read_runs(sorted((tmp_path / "results").rglob("run.json"))), set())
+
+
+def test_a_missing_fold_is_named(tmp_path):
+    paths = planted.write_runs(tmp_path, n_folds=2, variants=("N1", "N2"))
+    with pytest.raises(TableError, match="N1 on ravdess, fold 1"):
+        select_runs(read_runs(path for path in paths if "N1/fold1" not in str(path)), "ravdess", ["N1", "N2"])
+    with pytest.raises(TableError, match="same run"):
+        read_runs(paths + paths[:1])
+
+
+@pytest.mark.parametrize("damage", ["nan", "width", "label"])
+def test_damaged_predictions_are_refused(tmp_path, damage):
+    run = planted.write_run(tmp_path, "N2", 0, actors=(1,), fold_name="A1")
+    path = run.with_name("predictions.parquet")
+    rows = tables.read(path, tables.PREDICTIONS)
+    logits = {"nan": [np.nan, 0, 0], "width": [0.0], "label": [0.0, 0.0, 0.0]}[damage]
+    rows["logits"] = [list(logits), *map(list, rows.logits[1:])]
+    if damage == "label":
+        rows.loc[0, "label"] = 7
+    tables.write(path, rows, tables.PREDICTIONS)
+    with pytest.raises(TableError, match=r"predictions\.parquet"):
+        read_run(run).predictions()
+
+
+def test_a_run_that_could_not_be_trained_scores_nothing(tmp_path):
+    run = read_run(planted.write_run(tmp_path, "VM", 0, actors=(1,), fold_name="A1", reason="no video"))
+    assert not run.trained
+    assert run.history().empty
+    assert metrics.score([run], set()).empty
+    assert metrics.by_fold(metrics.score([run], set())).empty
+    assert isinstance(metrics.by_actor(metrics.score([run], set())), pd.DataFrame)

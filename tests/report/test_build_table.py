@@ -1,0 +1,132 @@
+"""The table beside the thesis: complete, honest about its corpus, and the same bytes every time."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import planted
+from mien.core.errors import ConfigError, TableError
+from mien.report import build_table
+from mien.report.markdown import percent
+
+
+@pytest.fixture
+def build(tmp_path, command, repository):
+    """Return call(runs, corpus folder, config) -> (CSV frame, Markdown)."""
+
+    def call(runs, folder: Path, config: str | None = None) -> tuple[pd.DataFrame, str]:
+        out = tmp_path / "results" / "tables"
+        names = ["--clips", folder / "clips.parquet", "--corpus-info", folder / "corpus.json"]
+        names += ["--thesis", repository / "resources" / "thesis_tables.yaml", "--runs", *runs]
+        names += ["--out-csv", out / "5.2.csv", "--out-md", out / "5.2.md"]
+        command(build_table, "--table", "5.2", *names, config=config)
+        return pd.read_csv(out / "5.2.csv"), (out / "5.2.md").read_text(encoding="utf-8")
+
+    return call
+
+
+def test_twelve_folds_stand_beside_the_thesis(tmp_path, build):
+    folder = planted.write_corpus(tmp_path, n_actors=24)
+    cells, text = build(planted.write_runs(tmp_path, n_folds=12), folder)
+    assert len(cells) == len(planted.ROWS) * 13
+    first = cells[(cells.variant == "N2") & (cells.fold == "A1,2")].iloc[0]
+    assert first.thesis == 97.5
+    assert first.difference == pytest.approx(first.honest - 97.5, abs=0.011)
+    mean = cells[(cells.variant == "N2") & (cells.fold == "mean")].iloc[0]
+    assert mean.thesis == 91.47
+    folds = cells[(cells.variant == "N2") & (cells.fold != "mean")]
+    assert mean.honest == pytest.approx(folds.honest.mean(), abs=0.01)
+    assert ((cells.low <= cells.honest + 0.01) & (cells.honest <= cells.high + 0.01)).all()
+    assert "| N2 vs N1 |" in text.replace("  ", "")
+    assert "0.008" in text  # the thesis's own test
+    assert "A9,10" in text
+    assert "ResNet-18+Transformer(avg)" in text
+
+
+def test_other_folds_compare_means_only(tmp_path, build):
+    folder = planted.write_corpus(tmp_path, n_actors=6)
+    cells, text = build(planted.write_runs(tmp_path, n_folds=3, names=["A1-2", "A3-4", "A5-6"]), folder)
+    assert cells[cells.fold != "mean"].thesis.isna().all()
+    assert cells[cells.fold == "mean"].thesis.notna().all()
+    assert "folds differ from the thesis's" in text
+    assert "no p can be below 0.250" in text
+
+
+def test_synthetic_people_are_named_in_bold_and_real_ones_are_not(tmp_path, build):
+    runs = planted.write_runs(tmp_path, n_folds=2)
+    _, text = build(runs, planted.write_corpus(tmp_path, n_actors=4))
+    assert "**Synthetic people:" in text
+    assert "not a result on people.**" in text
+    _, text = build(runs, planted.write_corpus(tmp_path, n_actors=4, source="/data/ravdess"))
+    assert "ynthetic" not in text
+
+
+def test_equal_runs_are_equal_bytes(tmp_path, build):
+    folder = planted.write_corpus(tmp_path, n_actors=6)
+    runs = planted.write_runs(tmp_path, n_folds=3, seeds=(0, 1))
+    files = [tmp_path / "results" / "tables" / name for name in ("5.2.csv", "5.2.md")]
+    build(runs, folder)
+    first = [file.read_bytes() for file in files]
+    build(runs[::-1], folder)
+    assert [file.read_bytes() for file in files] == first
+
+
+def test_what_could_not_be_trained_is_a_dash_with_a_reason(tmp_path, build):
+    folder = planted.write_corpus(tmp_path, n_actors=6)
+    runs = planted.write_runs(tmp_path, n_folds=3, variants=("AM", "N0", "N1"))
+    runs += planted.write_runs(tmp_path, n_folds=3, variants=("VM", "N2"), reason="no clip has a picture")
+    cells, text = build(runs, folder)
+    assert cells[cells.variant == "N2"].honest.isna().all()
+    assert cells[cells.variant == "N2"].n_clips.eq(0).all()
+    row = next(line for line in text.splitlines() if line.startswith("| N2 \\*"))
+    assert set(row.replace(" ", "").split("|")[2:-1]) == {"-"}
+    assert "N2: not applicable: no clip has a picture." in text
+
+
+def test_nothing_trained_is_still_a_table(tmp_path, build):
+    folder = planted.write_corpus(tmp_path, n_actors=4)
+    cells, text = build(planted.write_runs(tmp_path, n_folds=2, reason="no clips"), folder)
+    assert cells.honest.isna().all()
+    assert "91.5" in text  # the thesis's mean still stands there
+
+
+def test_protocol_thesis_is_called_optimistic(tmp_path, build):
+    folder = planted.write_corpus(tmp_path, n_actors=24)
+    cells, text = build(planted.write_runs(tmp_path, n_folds=12, selections=("optimistic",)), folder)
+    assert cells.honest.isna().all()
+    assert cells.low.notna().all()
+    mean = cells[(cells.variant == "N2") & (cells.fold == "mean")].iloc[0]
+    assert mean.difference == pytest.approx(mean.optimistic - mean.thesis, abs=0.011)
+    assert "Protocol thesis" in text
+    assert "Ours, optimistic" in text
+
+
+def test_twins_are_reported_apart(tmp_path, build):
+    folder = planted.write_corpus(tmp_path, n_actors=4, apart={"clip-01-0-0", "clip-02-1-1"})
+    cells, text = build(planted.write_runs(tmp_path, n_folds=2), folder)
+    assert cells[(cells.variant == "N2") & (cells.fold == "mean")].n_clips.item() == 46
+    assert "identical twin" in text
+    assert "(n = 2)" in text
+
+
+def test_a_single_fold_has_no_test_but_a_table(tmp_path, build):
+    folder = planted.write_corpus(tmp_path, n_actors=2)
+    _, text = build(planted.write_runs(tmp_path, n_folds=1), folder)
+    assert "nan" not in text
+
+
+def test_a_missing_run_and_an_unknown_row_are_named(tmp_path, build):
+    folder = planted.write_corpus(tmp_path, n_actors=4)
+    runs = planted.write_runs(tmp_path, n_folds=2)
+    with pytest.raises(TableError, match="N2 on ravdess, fold 1"):
+        build(runs[:-1], folder)
+    with pytest.raises(ConfigError, match=r"5\.2/N9"):
+        build(runs, folder, planted.config(rows={**planted.ROWS, "N2": "5.2/N9"}))
+
+
+def test_numbers_have_one_decimal_and_no_minus_zero():
+    assert percent(-0.04, signed=True) == "0.0"
+    assert percent(1.25, signed=True) == "+1.2"
+    assert percent(math.nan) == "-"

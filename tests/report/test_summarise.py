@@ -1,0 +1,55 @@
+"""Headline metrics and plot data."""
+
+import json
+
+import pandas as pd
+import pytest
+
+import planted
+from mien.report import summarise
+from mien.report.summary import mean_curves
+
+
+@pytest.fixture
+def written(tmp_path, command):
+    """Return (root, metrics) of two corpora; on the second, one variant could not be trained."""
+    clips, runs = [], []
+    for corpus in ("ravdess", "cremad"):
+        clips.append(planted.write_corpus(tmp_path, n_actors=4, corpus=corpus) / "clips.parquet")
+        runs += planted.write_runs(tmp_path, n_folds=2, variants=("AM", "N2"), corpus=corpus, seeds=(0, 1))
+    runs += planted.write_runs(tmp_path, n_folds=2, variants=("VM",), corpus="cremad", reason="no picture")
+    names = ["--runs", *runs, "--clips", *clips]
+    places = ["--out", tmp_path / "metrics.json", "--plots", tmp_path / "plots"]
+    (tmp_path / "plots" / "curves").mkdir(parents=True)
+    (tmp_path / "plots" / "curves" / "gone.csv").write_text("of a variant that was removed")
+    command(summarise, *names, *places)
+    return tmp_path, json.loads((tmp_path / "metrics.json").read_text())
+
+
+def test_metrics_are_nested_by_corpus_and_variant(written):
+    _, metrics = written
+    assert sorted(metrics) == ["cremad", "ravdess"]
+    assert sorted(metrics["cremad"]) == ["AM", "N2"]  # nothing is said of what could not be trained
+    assert metrics["ravdess"]["N2"]["accuracy_honest"] > metrics["ravdess"]["AM"]["accuracy_honest"]
+    assert metrics["ravdess"]["N2"]["n_clips"] == 48
+    assert 0 <= metrics["ravdess"]["N2"]["macro_recall"] <= 1
+
+
+def test_plot_data_agree_with_the_metrics(written):
+    root, metrics = written
+    pairs = pd.read_csv(root / "plots" / "confusion" / "ravdess_N2.csv")
+    assert set(pairs.actual) == set(planted.CLASSES)
+    assert (pairs.actual == pairs.predicted).mean() == pytest.approx(
+        metrics["ravdess"]["N2"]["accuracy_honest"], abs=1e-4
+    )
+    curves = pd.read_csv(root / "plots" / "learning_curves.csv")
+    assert len(curves) == 2 * 2 * 2 * 2 * 5  # corpora, variants, folds, seeds, epochs
+    assert not (root / "plots" / "curves" / "gone.csv").exists()
+
+
+def test_a_mean_curve_counts_the_runs_that_still_train():
+    long = pd.DataFrame({"epoch": [1, 2], "train_loss": [1.0, 0.5], "validation_loss": 1.0, "validation_accuracy": 0.5})
+    short = long.iloc[:1].assign(train_loss=3.0)
+    mean = mean_curves(pd.concat([long, short]))
+    assert mean.train_loss.tolist() == [2.0, 0.5]
+    assert mean.n_runs.tolist() == [2, 1]
