@@ -1,0 +1,1 @@
+"""The Candide-3 face: mesh, units and pose, in numpy alone."""

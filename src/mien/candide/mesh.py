@@ -1,0 +1,120 @@
+"""The Candide-3 mesh and its linear units (Ahlberg 2001): g(σ, α) = ḡ + Σ σₖ Sₖ + Σ αₖ Aₖ."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mien.core.errors import TableError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_FOLDERS = (_PACKAGE.parents[1] / "resources" / "candide3", _PACKAGE / "resources" / "candide3")  # checkout, installed
+
+N_VERTICES, N_FACES, N_ACTIONS, N_SHAPES = 113, 184, 11, 14
+
+# Positions of the action units in the model file; the number in a unit's name is another one.
+UPPER_LIP, JAW, STRETCH, BROW_LOWER, CORNER, BROW_OUTER = range(6)
+EYES_CLOSED, LID_TIGHT, NOSE, PRESS, LID_RAISE = range(6, N_ACTIONS)
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """The face at rest and its units.
+
+    vertices (113, 3) model units, +x the subject's left, +y up, +z to the viewer; faces (184, 3) vertex numbers;
+    action_units (11, 113, 3) and shape_units (14, 113, 3), displacement at a coefficient of 1, in file order.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    action_units: np.ndarray
+    action_names: tuple[str, ...]
+    shape_units: np.ndarray
+    shape_names: tuple[str, ...]
+
+    def deform(self, shape: np.ndarray, action: np.ndarray) -> np.ndarray:
+        """Return the deformed vertices.
+
+        Parameters
+        ----------
+        shape : (..., 14) shape unit coefficients, of any sign.
+        action : (..., 11) action unit coefficients in file order, of any sign; leading axes broadcast.
+
+        Returns
+        -------
+        (..., 113, 3) model units.
+        """
+        still = np.tensordot(shape, self.shape_units, axes=1)
+        moved = np.tensordot(action, self.action_units, axes=1)
+        return self.vertices + still + moved
+
+
+@lru_cache(maxsize=4)
+def load_mesh(folder: Path | None = None) -> Mesh:
+    """Read the mesh from `folder`, or from resources/candide3 of the checkout or the installed package.
+
+    Raises
+    ------
+    TableError : a table is missing, or its numbers are not those of a Candide-3 mesh.
+    """
+    folder = folder or next((place for place in _FOLDERS if place.is_dir()), _FOLDERS[0])
+    vertices = _read(folder / "vertices.csv", ["vertex", "x", "y", "z"], N_VERTICES)
+    faces = _read(folder / "faces.csv", ["face", "a", "b", "c"], N_FACES)
+    units = _read(folder / "units.csv", ["kind", "unit", "name"], N_ACTIONS + N_SHAPES)
+    moves = _read(folder / "displacements.csv", ["kind", "unit", "vertex", "dx", "dy", "dz"], None)
+    corners = faces[["a", "b", "c"]].to_numpy()
+    for name, numbers in (("faces.csv", corners), ("displacements.csv", moves.vertex.to_numpy())):
+        if numbers.min() < 0 or numbers.max() >= N_VERTICES:
+            raise TableError(f"{folder / name}: names a vertex outside 0..{N_VERTICES - 1}; restore the file from git")
+    return Mesh(
+        _frozen(vertices[["x", "y", "z"]].to_numpy(np.float64)),
+        _frozen(corners),
+        _displacements(folder, moves, "action", N_ACTIONS),
+        tuple(units.name[units.kind == "action"]),
+        _displacements(folder, moves, "shape", N_SHAPES),
+        tuple(units.name[units.kind == "shape"]),
+    )
+
+
+def mirror_partner(mesh: Mesh) -> np.ndarray:
+    """Return (113,) the vertex at the mirrored place (x -> -x) of each; of coincident ones the nearest in number.
+
+    The partner of a partner is the vertex itself, and the units are mirrored along.
+    """
+    described = np.concatenate([mesh.vertices[None], mesh.action_units, mesh.shape_units])  # (26, 113, 3)
+    described = np.delete(described, 1 + N_ACTIONS + 12, axis=0)  # eyes vertical difference is antisymmetric
+    mirrored = described * [-1.0, 1.0, 1.0]
+    distance = np.abs(described[:, None] - mirrored[:, :, None]).sum(axis=(0, 3))  # (113, 113)
+    number = np.abs(np.arange(N_VERTICES)[:, None] - np.arange(N_VERTICES))
+    return np.argmin(distance + 1e-9 * number, axis=1)
+
+
+def _displacements(folder: Path, moves: pd.DataFrame, kind: str, n_units: int) -> np.ndarray:
+    rows = moves[moves.kind == kind]
+    if set(rows.unit) != set(range(n_units)):
+        path = folder / "displacements.csv"
+        raise TableError(f"{path}: {kind} units should be 0..{n_units - 1}; restore it from git")
+    units = np.zeros((n_units, N_VERTICES, 3))
+    units[rows.unit, rows.vertex] = rows[["dx", "dy", "dz"]].to_numpy()
+    return _frozen(units)
+
+
+def _read(path: Path, columns: list[str], n_rows: int | None) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError:
+        raise TableError(f"{path} is missing; restore resources/candide3 from git") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise TableError(f"{path} is not a CSV table ({error}); restore it from git") from error
+    if list(table.columns) != columns or (n_rows is not None and len(table) != n_rows):
+        wanted = f"columns {columns}" + (f" and {n_rows} rows" if n_rows is not None else "")
+        raise TableError(f"{path}: found columns {list(table.columns)} and {len(table)} rows, expected {wanted}")
+    return table
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    array = np.ascontiguousarray(array)
+    array.setflags(write=False)
+    return array

@@ -1,0 +1,213 @@
+"""A performance: a person says a sentence with an emotion, as pictures, sound and the truth behind both."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mien.candide import mesh as candide
+from mien.core.errors import CorpusError
+from mien.synthetic.expression import CLEAR, Fuzziness, draw_fuzziness, face_units, voice_settings
+from mien.synthetic.face import GRAIN_PX, FaceRenderer, draw_setting
+from mien.synthetic.people import EMOTIONS, Person, person_for
+from mien.synthetic.phones import SENTENCES
+from mien.synthetic.voice import synthesise
+
+__all__ = [
+    "CLEAR",
+    "EMOTIONS",
+    "SENTENCES",
+    "Fuzziness",
+    "Performance",
+    "Person",
+    "draw_fuzziness",
+    "perform",
+    "person_for",
+    "portrait",
+    "speak",
+]
+
+_VIDEO_ZOOM = 1 / 2.6  # px per model unit relative to the height of a frame
+_SPEECH_JAW = 0.40  # jaw drop at the loudest moment
+_GAZES = {"frontal": (0.0, 0.0), "left": (0.75, 0.0), "right": (-0.75, 0.0)}  # as the subject sees it
+
+
+@dataclass(frozen=True, eq=False)
+class Performance:
+    """One take.
+
+    frames (T, H, W, 3) uint8 RGB; time_s (T,); wave (N,) float32 mono at rate_hz; units (T, 11) action units in Candide
+    file order; pose (T, 3) rotation vector, rad; voice: what `speak` realised.
+    """
+
+    frames: np.ndarray
+    time_s: np.ndarray
+    wave: np.ndarray
+    rate_hz: int
+    units: np.ndarray
+    pose: np.ndarray
+    voice: dict[str, float]
+
+
+def perform(
+    person: Person,
+    *,
+    emotion: str,
+    intensity: float,
+    sentence: str,
+    size_px: int,
+    rate_fps: int,
+    rate_hz: int,
+    video: Fuzziness,
+    audio: Fuzziness,
+    rng: np.random.Generator,
+) -> Performance:
+    """Let `person` say `sentence` with `emotion` in front of a camera.
+
+    Parameters
+    ----------
+    intensity : 0 to 1; RAVDESS normal is about 0.6, strong 1.
+    sentence : key of SENTENCES.
+    size_px : height of the frames; they are 4/3 as wide, rounded to even.
+    video, audio : how clear face and voice are; see `Fuzziness`.
+
+    Returns
+    -------
+    Performance of 1.2 to 2 s; the sound is as long as the pictures to within a frame.
+
+    Raises
+    ------
+    CorpusError : an unknown emotion or sentence.
+    """
+    sound_rng, face_rng, place_rng = rng.spawn(3)  # what one modality draws leaves the other alone
+    wave, envelope, made = speak(
+        person,
+        emotion=emotion,
+        intensity=intensity,
+        sentence=sentence,
+        rate_hz=rate_hz,
+        fuzziness=audio,
+        rng=sound_rng,
+    )
+    n_frames = max(round(len(wave) / rate_hz * rate_fps), 2)
+    time_s = np.arange(n_frames) / rate_fps
+    apex = face_units(person, emotion=emotion, intensity=intensity, fuzziness=video, rng=face_rng)
+    rest = face_units(person, emotion="neutral", intensity=0.0, fuzziness=CLEAR, rng=face_rng)
+    loudness = np.interp(time_s, np.arange(len(envelope)) / rate_hz, envelope)
+    units = _course(time_s, rest, apex, loudness, face_rng)
+    pose = _head_motion(time_s, loudness, place_rng)
+    size = (size_px, 2 * round(size_px * 2 / 3))
+    frames = _film(person, size, units, pose, time_s, place_rng)
+    return Performance(frames, time_s, wave, rate_hz, units, pose, made)
+
+
+def speak(
+    person: Person,
+    *,
+    emotion: str,
+    intensity: float,
+    sentence: str,
+    rate_hz: int,
+    fuzziness: Fuzziness,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+    """Return wave (N,) float32, loudness envelope (N,) float32 in 0..1, and the settings realised.
+
+    The settings are named in `mien.synthetic.voice.synthesise`.
+    """
+    settings = voice_settings(person, emotion=emotion, intensity=intensity, fuzziness=fuzziness, rng=rng)
+    return synthesise(person.voice, settings, sentence=sentence, rate_hz=rate_hz, rng=rng)
+
+
+def portrait(
+    person: Person,
+    *,
+    emotion: str,
+    intensity: float,
+    size: tuple[int, int],
+    yaw_deg: float,
+    gaze: str,
+    fuzziness: Fuzziness,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Take a still picture.
+
+    Parameters
+    ----------
+    intensity : 0 (neutral) to 1; calls that differ in it alone are frames of one recording.
+    size : (H, W) px.
+    yaw_deg : positive turns the head to the subject's left, which is the right of the picture.
+    gaze : frontal, left or right, as the subject sees it.
+
+    Returns
+    -------
+    (H, W, 3) uint8 RGB; (11,) action units; (3,) rotation vector, rad; (113, 2) px of the vertices.
+
+    Raises
+    ------
+    CorpusError : an unknown emotion or gaze.
+    """
+    if gaze not in _GAZES:
+        raise CorpusError(f"synthetic: there is no gaze {gaze!r}; known: {', '.join(_GAZES)}")
+    units = face_units(person, emotion=emotion, intensity=intensity, fuzziness=fuzziness, rng=rng)
+    pose = np.array([0.0, np.deg2rad(yaw_deg), 0.0]) + rng.normal(0.0, [0.04, 0.03, 0.025])
+    setting = draw_setting(person, size, scale=min(size[0] / 2.75, size[1] / 2.05), rng=rng)
+    row, column = rng.integers(0, GRAIN_PX, 2).tolist()
+    renderer = FaceRenderer(person, setting)
+    look = np.array(_GAZES[gaze]) + rng.normal(0.0, 0.05, 2)
+    picture, places = renderer.render(units, pose, gaze=look, shift=np.zeros(2), grain=(row, column))
+    return picture, units, pose, places
+
+
+def _course(
+    time_s: np.ndarray, rest: np.ndarray, apex: np.ndarray, loudness: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return (T, 11) units: onset, apex and offset of the expression, speech on the jaw, blinks on the lids."""
+    end = time_s[-1]
+    onset, offset = rng.uniform(0.0, 0.12), end - rng.uniform(0.0, 0.12)
+    rise = _smooth_step((time_s - onset) / rng.uniform(0.2, 0.35))
+    fall = _smooth_step((offset - time_s) / rng.uniform(0.2, 0.35))
+    shown = 0.4 + 0.6 * np.minimum(rise, fall)
+    flutter = 1.0 + 0.08 * np.sin(2 * np.pi * rng.uniform(0.5, 1.2) * time_s + rng.uniform(0, 6.28))
+    units = rest + (shown * flutter)[:, None] * (apex - rest)
+    units[:, candide.JAW] = 0.5 * units[:, candide.JAW] * (1.0 + loudness) + _SPEECH_JAW * loudness
+    units[:, candide.STRETCH] -= 0.12 * loudness * np.sin(2 * np.pi * 3.0 * time_s + rng.uniform(0, 6.28))
+    for blink in np.flatnonzero(rng.uniform(size=3) < 0.2):
+        middle = end * (blink + rng.uniform()) / 3
+        closed = np.clip(1.3 - np.abs(time_s - middle) / 0.09, 0.0, 1.0)
+        units[:, candide.EYES_CLOSED] = np.maximum(units[:, candide.EYES_CLOSED], closed)
+    return units
+
+
+def _head_motion(time_s: np.ndarray, loudness: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return (T, 3) rad: how the head is held, slow sway, and nods with the voice."""
+    held = rng.normal(0.0, [0.04, 0.08, 0.03])
+    sway = np.zeros((len(time_s), 3))
+    for hz in rng.uniform(0.2, 1.0, 3):
+        sway += rng.normal(0.0, [0.012, 0.022, 0.010]) * np.sin(2 * np.pi * hz * time_s + rng.uniform(0, 6.28))[:, None]
+    nods = np.outer(loudness, [rng.normal(0.025, 0.012), 0.0, 0.0])
+    return held + sway + nods
+
+
+def _film(
+    person: Person,
+    size: tuple[int, int],
+    units: np.ndarray,
+    pose: np.ndarray,
+    time_s: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return (T, H, W, 3) uint8 RGB."""
+    setting = draw_setting(person, size, scale=_VIDEO_ZOOM * size[0], rng=rng)
+    renderer = FaceRenderer(person, setting)
+    drift = rng.normal(0.0, 0.008 * size[0], 2) * np.sin(2 * np.pi * rng.uniform(0.15, 0.5) * time_s)[:, None]
+    look = rng.normal(0.0, 0.12, 2)
+    starts = rng.integers(0, GRAIN_PX, (len(time_s), 2)).tolist()
+    frames = np.empty((len(time_s), *size, 3), np.uint8)
+    for i, (row, column) in enumerate(starts):
+        frames[i], _ = renderer.render(units[i], pose[i], gaze=look, shift=drift[i], grain=(row, column))
+    return frames
+
+
+def _smooth_step(place: np.ndarray) -> np.ndarray:
+    place = np.clip(place, 0.0, 1.0)
+    return place * place * (3.0 - 2.0 * place)

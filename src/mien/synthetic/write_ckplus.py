@@ -1,0 +1,131 @@
+"""Write the embedded twin of CK+: sequences from neutral to apex, with Emotion, FACS and Landmarks files."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from mien.core.errors import ConfigError
+from mien.synthetic.scene import Actor, Planted, Scene, Truth, cast
+
+# code -> (emotion, action units that the FACS file lists)
+EMOTIONS = {
+    1: ("angry", (4, 7, 23)),
+    2: ("contempt", (14,)),
+    3: ("disgust", (9, 10)),
+    4: ("fearful", (1, 2, 4, 5, 20, 26)),
+    5: ("happy", (6, 12)),
+    6: ("sad", (1, 4, 15)),
+    7: ("surprised", (1, 2, 5, 27)),
+}
+FIRST_SUBJECT = 5  # S005 is the first of the real corpus
+
+_ASPECT = 490 / 640  # rows per column
+_SEQUENCES = 5  # of a subject, the last one unlabelled
+_INTENSITIES = (0.0, 0.15, 0.4, 0.7, 0.85, 1.0)
+
+# landmark -> Candide vertex (thesis L649-667); the others are put between their neighbours
+# fmt: off
+_VERTEX_OF = {
+    35: 26, 31: 59, 30: 5, 33: 6, 28: 94,
+    36: 53, 37: 98, 38: 104, 39: 56, 40: 110, 41: 100,
+    42: 23, 43: 103, 44: 97, 45: 20, 46: 99, 47: 109,
+    17: 48, 19: 49, 21: 50, 22: 17, 24: 16, 26: 15,
+    48: 64, 51: 7, 54: 31, 57: 8, 53: 79, 49: 80, 55: 85, 59: 86,
+    60: 89, 62: 87, 64: 88, 66: 40,
+}
+_BETWEEN = {
+    18: (17, 19), 20: (19, 21), 23: (22, 24), 25: (24, 26),
+    27: (39, 42), 29: (28, 30), 32: (31, 33), 34: (33, 35),
+    50: (49, 51), 52: (51, 53), 56: (55, 57), 58: (57, 59),
+    61: (60, 62), 63: (62, 64), 65: (64, 66), 67: (66, 60),
+}
+# fmt: on
+_N_JAW = 17
+
+
+def enlist(n_actors: int) -> list[Actor]:
+    """Return subjects S005, S006, ..."""
+    if n_actors > 123:
+        raise ConfigError(f"params.yaml: corpora.ckplus.actors should be at most 123, got {n_actors}")
+    return cast([f"S{k:03d}" for k in range(FIRST_SUBJECT, FIRST_SUBJECT + 123)], n_actors)
+
+
+def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
+    """Write the sequences of one subject; the emotions are dealt so that all appear."""
+    height = 490 if scene.config.size_px >= 256 else 245
+    size = (height, round(height / _ASPECT))
+    start = (int(actor.name[1:]) - FIRST_SUBJECT) * (_SEQUENCES - 1)
+    truths = []
+    for k in range(_SEQUENCES):
+        code = (start + k) % len(EMOTIONS) + 1
+        sequence = f"{k + 1:03d}"
+        for frame, intensity in enumerate(_INTENSITIES):
+            clip = f"{actor.name}_{sequence}_{frame + 1:08d}"
+            picture, vertices, truth = scene.picture(
+                actor,
+                clip,
+                emotion=EMOTIONS[code][0],
+                size=size,
+                intensity=intensity,
+                take=f"{actor.name}_{sequence}",
+                time_s=frame / scene.config.rate_fps,
+            )
+            _write_frame(root, clip, picture, vertices)
+            truths.append(truth)
+        _write_labels(root, clip, code, labelled=k < _SEQUENCES - 1)
+    return truths
+
+
+def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
+    """Name the unlabelled sequences; break one label."""
+    last = f"{_SEQUENCES:03d}"
+    planted = [Planted("", f"cohn-kanade-images/{actor.name}/{last}", "unlabelled") for actor in actors]
+    broken = str(scene.rng("planted").choice([actor.name for actor in actors]))
+    label = next((root / "Emotion" / broken / "001").iterdir())
+    label.write_text("   9.0000000e+00\n", encoding="ascii")
+    return [
+        *planted,
+        Planted("", label.relative_to(root).as_posix(), "label"),
+        Planted("", f"cohn-kanade-images/{broken}/001", "unlabelled"),
+    ]
+
+
+def _write_frame(root: Path, clip: str, picture: np.ndarray, vertices: np.ndarray) -> None:
+    subject, sequence, _ = clip.split("_")
+    images, landmarks = (root / name / subject / sequence for name in ("cohn-kanade-images", "Landmarks"))
+    for folder in (images, landmarks):
+        folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)).save(images / f"{clip}.png")
+    lines = "".join(f"   {x:.7e}   {y:.7e}\n" for x, y in place_landmarks(vertices))
+    (landmarks / f"{clip}_landmarks.txt").write_text(lines, encoding="ascii")
+
+
+def _write_labels(root: Path, peak: str, code: int, *, labelled: bool) -> None:
+    subject, sequence, _ = peak.split("_")
+    units = "".join(f"   {unit:.7e}   {3:.7e}\n" for unit in EMOTIONS[code][1])
+    texts = {"FACS": ("facs", units)} | ({"Emotion": ("emotion", f"   {code:.7e}\n")} if labelled else {})
+    for folder, (kind, text) in texts.items():
+        (root / folder / subject / sequence).mkdir(parents=True)
+        (root / folder / subject / sequence / f"{peak}_{kind}.txt").write_text(text, encoding="ascii")
+
+
+def place_landmarks(vertices: np.ndarray) -> np.ndarray:
+    """Return 68 landmarks (68, 2) px of projected Candide vertices (113, 2) px.
+
+    35 are vertices, 16 lie between two of those, and the 17 of the jaw divide the lower part of the outline evenly.
+    """
+    points = np.full((68, 2), np.nan)
+    points[list(_VERTEX_OF)] = vertices[list(_VERTEX_OF.values())]
+    for landmark, (one, other) in _BETWEEN.items():
+        points[landmark] = (points[one] + points[other]) / 2
+    outline = cv2.convexHull(vertices.astype(np.float32))[:, 0]
+    eyes = points[36:48, 1].mean()
+    lower = outline[outline[:, 1] > eyes]
+    middle = vertices[:, 0].mean()
+    lower = lower[np.argsort(np.arctan2(lower[:, 0] - middle, lower[:, 1] - eyes))]  # left to right in the image
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(lower, axis=0), axis=1))])
+    places = np.linspace(0.0, along[-1], _N_JAW)
+    points[:_N_JAW] = np.stack([np.interp(places, along, lower[:, axis]) for axis in (0, 1)], axis=1)
+    return points

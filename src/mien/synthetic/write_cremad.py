@@ -1,0 +1,134 @@
+"""Write the embedded twin of CREMA-D: VideoFlash/ (flv), AudioWAV/, demographics, sentences and perceived labels."""
+
+import csv
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from scipy.signal import resample_poly
+
+from mien.core.errors import ConfigError
+from mien.core.media import write_sound, write_video
+from mien.synthetic.containers import copy_video
+from mien.synthetic.scene import Actor, Planted, Scene, Truth, cast
+
+EMOTIONS = {"NEU": "neutral", "HAP": "happy", "SAD": "sad", "ANG": "angry", "FEA": "fearful", "DIS": "disgust"}
+SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
+FEW_SENTENCES = 3  # with one take
+WAV_HZ = 16000
+FLASH_HZ = 22050  # a rate that flv knows
+
+_LEVELS = {"LO": 0.4, "MD": 0.7, "HI": 1.0, "XX": 0.8}
+_VOTES = "ADFHNS"  # columns of tabulatedVotes.csv
+_N_RATERS = 10
+
+
+def enlist(n_actors: int) -> list[Actor]:
+    """Return actors 1001, 1002, ...; every other is a man."""
+    if n_actors > 91:
+        raise ConfigError(f"params.yaml: corpora.cremad.actors should be at most 91, got {n_actors}")
+    return cast([str(k) for k in range(1001, 1092)], n_actors)
+
+
+def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
+    """Write the clips of one actor: every sentence in six emotions, the first one in three levels."""
+    for folder in ("VideoFlash", "AudioWAV"):
+        (root / folder).mkdir(exist_ok=True)
+    truths = []
+    for sentence, emotion, level in _cells(scene.config.takes):
+        clip = f"{actor.name}_{sentence}_{emotion}_{level}"
+        frames, wave, truth = scene.film(
+            actor,
+            clip,
+            emotion=EMOTIONS[emotion],
+            intensity=_LEVELS[level],
+            sentence=sentence,
+            rate_hz=WAV_HZ,
+        )
+        write_sound(root / "AudioWAV" / f"{clip}.wav", wave, WAV_HZ)
+        write_video(
+            root / "VideoFlash" / f"{clip}.flv",
+            frames,
+            rate_fps=scene.config.rate_fps,
+            wave=resample_poly(wave, FLASH_HZ // 50, WAV_HZ // 50).astype(np.float32),
+            rate_hz=FLASH_HZ,
+            codecs=("flv", "libmp3lame"),
+            options={"qscale": "4", "flags": "+bitexact+qscale", "global_quality": "472"},  # 4 x 118
+        )
+        truths.append(truth)
+    return truths
+
+
+def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
+    """Write the tables of the corpus and plant defects that the real one has."""
+    _write_tables(scene, root, actors)
+    rng = scene.rng("planted")
+    cells = itertools.product([actor.name for actor in actors], ("HAP", "SAD"), ("LO", "HI"))
+    graded = [f"{actor}_IEO_{emotion}_{level}" for actor, emotion, level in cells]
+    empty, mute, silent, missing, other_missing = rng.choice(graded, 5, replace=False)
+    twin = f"{rng.choice([actor.name for actor in actors])}_TIE_"
+    planted = []
+    flash = root / "VideoFlash" / f"{empty}.flv"
+    flash.write_bytes(b"")
+    planted.append(Planted(empty, f"VideoFlash/{empty}.flv", "empty"))
+    flash = root / "VideoFlash" / f"{mute}.flv"
+    copy_video(flash, scratch := flash.with_name("mute.flv"))
+    scratch.replace(flash)
+    planted.append(Planted(mute, f"VideoFlash/{mute}.flv", "mute"))
+    write_sound(root / "AudioWAV" / f"{silent}.wav", np.zeros(2 * WAV_HZ, np.float32), WAV_HZ)
+    planted.append(Planted(silent, f"AudioWAV/{silent}.wav", "silent"))
+    for clip in (missing, other_missing):
+        (root / "VideoFlash" / f"{clip}.flv").unlink()
+        (root / "AudioWAV" / f"{clip}.wav").unlink()
+        planted.append(Planted(clip, "", "missing"))
+    one, other = (root / "AudioWAV" / f"{twin}{emotion}_XX.wav" for emotion in ("ANG", "FEA"))
+    other.write_bytes(one.read_bytes())
+    return [*planted, *(Planted(path.stem, f"AudioWAV/{path.name}", "twin") for path in (one, other))]
+
+
+def _cells(takes: int) -> list[tuple[str, str, str]]:
+    """Return sentence, emotion and level of every clip of an actor, as far as `takes` goes."""
+    cells = []
+    for sentence, emotion in itertools.product(SENTENCES if takes > 1 else SENTENCES[:FEW_SENTENCES], EMOTIONS):
+        graded = sentence == "IEO" and emotion != "NEU"
+        cells += [(sentence, emotion, level) for level in (("LO", "MD", "HI") if graded else ("XX",))]
+    return cells
+
+
+def _write_tables(scene: Scene, root: Path, actors: list[Actor]) -> None:
+    rng = scene.rng("tables")
+    people = [(a.name, int(rng.integers(20, 75)), a.sex.capitalize(), "Unknown", "Not Hispanic") for a in actors]
+    _write_csv(root / "VideoDemographics.csv", ("ActorID", "Age", "Sex", "Race", "Ethnicity"), people)
+    clips = [f"{a.name}_{'_'.join(cell)}" for a in actors for cell in _cells(scene.config.takes)]
+    _write_csv(root / "SentenceFilenames.csv", ("Stimulus_Number", "Filename"), enumerate(clips, start=1))
+    votes, summary = [], []
+    for k, clip in enumerate(clips, start=1):
+        words: list[object] = [k, clip]
+        for block, (sense, sharpness) in enumerate((("Voice", 0.4), ("Face", 0.58), ("MultiModal", 0.64)), start=1):
+            drawn = _draw_votes(clip, sharpness, rng)
+            top = _VOTES[int(np.argmax(drawn))]
+            votes.append((100000 * block + k, *drawn, clip, _N_RATERS, max(drawn) / _N_RATERS, top))
+            words += [top, round(float(rng.normal(65.0, 12.0)), 2)]
+            assert sense
+        summary.append(words)
+    (root / "processedResults").mkdir()
+    heads = [f"{sense}{what}" for sense in ("Voice", "Face", "MultiModal") for what in ("Vote", "Level")]
+    _write_csv(root / "processedResults" / "summaryTable.csv", ("", "FileName", *heads), summary)
+    heads = ("", *_VOTES, "fileName", "numResponses", "agreement", "emoVote")
+    _write_csv(root / "processedResults" / "tabulatedVotes.csv", heads, sorted(votes))
+
+
+def _draw_votes(clip: str, sharpness: float, rng: np.random.Generator) -> list[int]:
+    """Draw how many of ten raters heard or saw each emotion; `sharpness` is the chance of the intended one."""
+    intended = _VOTES.index(clip.split("_")[2][0])
+    chances = np.full(len(_VOTES), (1 - sharpness) / (len(_VOTES) - 1))
+    chances[intended] = sharpness
+    return rng.multinomial(_N_RATERS, chances).tolist()
+
+
+def _write_csv(path: Path, heads: Iterable[str], rows: Iterable[Iterable]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)
+        table.writerow(heads)
+        table.writerows(rows)

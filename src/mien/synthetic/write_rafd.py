@@ -1,0 +1,60 @@
+"""Write the embedded twin of RaFD: every model, emotion, gaze and camera angle, named in the file name."""
+
+import itertools
+from pathlib import Path
+
+from PIL import Image
+
+from mien.core.errors import ConfigError
+from mien.synthetic.scene import Actor, Planted, Scene, Truth, cast
+
+EMOTIONS = {
+    "angry": "angry",
+    "contemptuous": "contempt",
+    "disgusted": "disgust",
+    "fearful": "fearful",
+    "happy": "happy",
+    "neutral": "neutral",
+    "sad": "sad",
+    "surprised": "surprised",
+}
+ANGLES = (0, 45, 90, 135, 180)  # degrees; 90 is frontal
+GAZES = ("frontal", "left", "right")
+
+
+def enlist(n_actors: int) -> list[Actor]:
+    """Return models 01, 02, ..."""
+    if n_actors > 67:
+        raise ConfigError(f"params.yaml: corpora.rafd.actors should be at most 67, got {n_actors}")
+    return cast([f"{k:02d}" for k in range(1, 68)], n_actors, first="female")
+
+
+def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
+    """Write the pictures of one model; with one take, the gaze is frontal only."""
+    height = 1024 if scene.config.size_px >= 256 else 384
+    size = (height, round(height * 681 / 1024))
+    truths = []
+    for angle, word, gaze in itertools.product(ANGLES, EMOTIONS, GAZES if scene.config.takes > 1 else GAZES[:1]):
+        clip = f"Rafd{angle:03d}_{actor.name}_Caucasian_{actor.sex}_{word}_{gaze}"
+        picture, _, truth = scene.picture(
+            actor,
+            clip,
+            emotion=EMOTIONS[word],
+            size=size,
+            yaw_deg=float(angle - 90),
+            gaze=gaze,
+            take=f"{actor.name}_{word}_{gaze}",  # five cameras saw one moment
+        )
+        Image.fromarray(picture).save(root / f"{clip}.jpg", quality=92)
+        truths.append(truth)
+    return truths
+
+
+def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
+    """Remove a picture, and cut another off in the middle of its data."""
+    names = sorted(path.stem for path in root.glob("*.jpg"))
+    missing, cut = scene.rng("planted", len(actors)).choice(names, 2, replace=False)
+    (root / f"{missing}.jpg").unlink()
+    path = root / f"{cut}.jpg"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return [Planted(missing, "", "missing"), Planted(cut, path.name, "unreadable")]
