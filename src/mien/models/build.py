@@ -1,0 +1,89 @@
+"""Build a network of the thesis from plain arguments."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from mien.core.errors import ModelError
+from mien.core.rng import seed_for
+from mien.models.aggregators import AGGREGATORS
+from mien.models.branch import Branch
+from mien.models.fusion import N0, N1, N2, Network, Single
+from mien.models.heads import Scoring
+from mien.models.resnet import ResNet18
+
+CHANNELS = {"video": 3, "audio": 1}  # of a frame, of a segment of the spectrogram
+HIDDEN = 4  # hidden units of Scoring per channel of the first stage: 256 at width 64 (thesis listing)
+
+
+def build(
+    modalities: Sequence[str],
+    *,
+    fusion: str,
+    aggregator: str,
+    side_head: str,
+    classes: int,
+    width: int,
+    dropout: float,
+    seed: int = 0,
+) -> Network:
+    """Build a network with random weights.
+
+    modalities : names in the order of the fused vector; each is one of `CHANNELS`.
+    fusion : single, n0, n1 or mrpn.   side_head : dense (eqs. 31, 32) or scoring (eq. 26).
+    width : channels of the first ResNet stage; features have D = 8 * width numbers.
+    seed : a branch's first weights depend on this and its modality only, so networks of one fold and seed start from
+        the same branches (thesis section 5.3).
+    """
+    with torch.random.fork_rng(devices=[]):
+        branches = {}
+        for name in modalities:
+            torch.manual_seed(seed_for(seed, "branch", name))
+            trunk = ResNet18(in_channels=CHANNELS[name], width=width)
+            branches[name] = Branch(trunk, AGGREGATORS[aggregator](trunk.dim))
+        torch.manual_seed(seed_for(seed, "heads"))
+        sizes = {"hidden": HIDDEN * width, "classes": classes, "dropout": dropout}
+        if fusion in ("single", "n0"):
+            return {"single": Single, "n0": N0}[fusion](branches, **sizes)
+        side = {"dense": partial(nn.Linear, out_features=classes), "scoring": partial(Scoring, **sizes)}[side_head]
+        return {"n1": N1, "mrpn": N2}[fusion](branches, side=side, **sizes)
+
+
+def n_parameters(model: nn.Module) -> int:
+    """Count the weights of a network; batch statistics are not weights."""
+    return sum(weight.numel() for weight in model.parameters())
+
+
+def load_trunk(model: Network, modality: str, path: Path) -> None:
+    """Put the weights of a safetensors file into the trunk of one branch; a classifier (fc) in it is left out.
+
+    Raises
+    ------
+    ModelError : the file is missing or damaged, or holds another trunk.
+    """
+    try:
+        state = {name: weight for name, weight in load_file(path).items() if not name.startswith("fc.")}
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"{path}: first weights of {modality} cannot be read ({error}); see variants.*.init"
+        ) from error
+    trunk = model.branches[modality].trunk
+    if mismatch := first_mismatch(trunk.state_dict(), state):
+        raise ModelError(f"{path}: not the trunk of this {modality} branch: {mismatch}; check train.width")
+    trunk.load_state_dict(state)
+
+
+def first_mismatch(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> str:
+    """Say in words where two state dicts differ first, or return an empty text."""
+    for name, weight in wanted.items():
+        if name not in found:
+            return f"{name} is missing"
+        if found[name].shape != weight.shape:
+            return f"{name} is {tuple(found[name].shape)} instead of {tuple(weight.shape)}"
+    extra = sorted(set(found) - set(wanted))
+    return f"{extra[0]} is unknown" if extra else ""

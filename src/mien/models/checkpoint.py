@@ -1,0 +1,108 @@
+"""model.safetensors: the weights of a network, and as JSON in its header all that is needed to use them again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from mien.core.errors import ModelError
+from mien.core.files import atomic_file
+from mien.models.build import build, first_mismatch
+from mien.models.fusion import Network
+
+HEADER = "mien"  # one key only: safetensors keeps no order among several
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the header of a model file says; `sound` and `faces` are the sections that its inputs were made with."""
+
+    corpus: str
+    variant: str
+    fold: int
+    seed: int
+    modalities: tuple[str, ...]
+    fusion: str
+    aggregator: str
+    side_head: str
+    augmentation: str
+    classes: tuple[str, ...]  # names in the order of the logits
+    width: int
+    dropout: float
+    frames: int  # of a clip
+    segments: int  # of a clip
+    sound: dict[str, Any]  # SoundConfig
+    faces: dict[str, Any]  # FacesConfig
+
+
+def network(settings: Settings, *, seed: int = 0) -> Network:
+    """Build the network that `settings` describes, with random weights."""
+    return build(
+        settings.modalities,
+        fusion=settings.fusion,
+        aggregator=settings.aggregator,
+        side_head=settings.side_head,
+        classes=len(settings.classes),
+        width=settings.width,
+        dropout=settings.dropout,
+        seed=seed,
+    )
+
+
+def save(path: Path, model: Network | None, settings: Settings) -> None:
+    """Write a model file, whole or not at all; without a network (nothing to train on) it holds no weights."""
+    state = {} if model is None else {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    save_state(path, state, settings)
+
+
+def save_state(path: Path, state: Mapping[str, Any], settings: Settings) -> None:
+    """Write a model file from a state dict."""
+    tensors = {name: value.contiguous() for name, value in state.items()}
+    with atomic_file(path) as scratch:
+        save_file(tensors, scratch, metadata={HEADER: json.dumps(asdict(settings), sort_keys=True)})
+
+
+def load(path: Path, *, device: str = "cpu") -> tuple[Network, Settings]:
+    """Rebuild the network of a model file, in evaluation mode.
+
+    Raises
+    ------
+    ModelError : the file is missing, damaged, without weights, or not ours.
+    """
+    settings, state = _read(Path(path))
+    if not state:
+        raise ModelError(f"{path}: holds no weights: {settings.variant} was not applicable to {settings.corpus}")
+    try:
+        model = network(settings)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: describes a network that this version cannot build ({error!r})") from error
+    if mismatch := first_mismatch(model.state_dict(), state):
+        raise ModelError(f"{path}: weights do not fit {settings.variant} at width {settings.width}: {mismatch}")
+    model.load_state_dict(state)
+    return model.eval().to(device), settings
+
+
+def _read(path: Path) -> tuple[Settings, dict[str, Any]]:
+    if not path.is_file():
+        raise ModelError(f"{path}: no such model file; train it first, or name another")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get(HEADER)
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: damaged or not a safetensors file ({error}); train it again") from error
+    if header is None:
+        raise ModelError(f"{path}: its header has no entry {HEADER!r}: the file was not written by mien")
+    try:
+        values = json.loads(header)
+        known = {field.name for field in fields(Settings)}
+        if not isinstance(values, dict) or set(values) != known:
+            raise ValueError(f"keys differ: {sorted(known ^ set(values))}")
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{path}: its header is of another version ({error}); train it again") from error
+    values |= {"modalities": tuple(values["modalities"]), "classes": tuple(values["classes"])}
+    return Settings(**values), state

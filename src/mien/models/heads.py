@@ -1,0 +1,32 @@
+"""Heads: from a vector to class scores (thesis eqs. 25, 29, 31)."""
+
+from torch import Tensor, nn
+
+
+class FeatureNorm(nn.BatchNorm1d):
+    """Statistical normalisation of a feature vector over clips; (B, D) -> (B, D)."""
+
+
+class Scoring(nn.Sequential):
+    """Dense, ReLU, FeatureNorm, dropout, dense (eq. 25); (B, inputs) -> (B, classes)."""
+
+    def __init__(self, inputs: int, hidden: int, classes: int, *, dropout: float) -> None:
+        super().__init__(
+            nn.Linear(inputs, hidden),
+            nn.ReLU(),
+            FeatureNorm(hidden),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, classes),
+        )
+
+
+class ResidualPerception(nn.Module):
+    """f' = f + FeatureNorm(sigmoid(Dense(f))) (eq. 29); (B, D) -> (B, D)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(dim, dim)
+        self.norm = FeatureNorm(dim)
+
+    def forward(self, feature: Tensor) -> Tensor:
+        return feature + self.norm(self.dense(feature).sigmoid())

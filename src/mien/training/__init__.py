@@ -1,0 +1,1 @@
+"""From shards to trained networks: data, loop, checkpoints, one command."""

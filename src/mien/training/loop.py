@@ -1,0 +1,71 @@
+"""One epoch of training and one pass of evaluation."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mien.models.branch import normalise_pixels
+from mien.models.fusion import Network
+from mien.training.dataset import Batch
+
+Change = Callable[[Tensor], Tensor]  # frames (B, T, 3, H, W), grey levels -> the same shape
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of N clips: logits head -> (N, C) float32, the mean cross-entropy and the accuracy of the fused head."""
+
+    logits: dict[str, Tensor]
+    loss: float
+    accuracy: float
+
+
+def train_epoch(
+    model: Network, batches: Iterable[Batch], optimizer: torch.optim.Optimizer, *, augment: Change, bfloat16: bool
+) -> float:
+    """Run one pass over `batches` of complete clips, minimising the sum of all heads' cross-entropies (eq. 28).
+
+    Returns the mean cross-entropy per clip of the fused head, which is comparable between networks.
+    """
+    model.train()
+    total, n_clips = 0.0, 0
+    for batch in batches:
+        inputs = network_inputs(batch, augment=augment)
+        with torch.autocast(batch.label.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+            scores = model(inputs)
+        losses = {head: functional.cross_entropy(score.float(), batch.label) for head, score in scores.items()}
+        optimizer.zero_grad(set_to_none=True)
+        sum(losses.values()).backward()
+        optimizer.step()
+        total += losses["fused"].detach() * len(batch)
+        n_clips += len(batch)
+    return float(total) / n_clips
+
+
+@torch.no_grad()
+def evaluate(model: Network, batches: Iterable[Batch], *, bfloat16: bool) -> Verdict:
+    """Let the network in evaluation mode judge `batches`, of which each clip has at least one modality."""
+    model.eval()
+    scores, labels = [], []
+    for batch in batches:
+        with torch.autocast(batch.label.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+            out = model(network_inputs(batch), batch.present)
+        scores.append({head: score.float().cpu() for head, score in out.items()})
+        labels.append(batch.label.cpu())
+    logits = {head: torch.cat([score[head] for score in scores]) for head in scores[0]}
+    label = torch.cat(labels)
+    loss = float(functional.cross_entropy(logits["fused"].double(), label))
+    return Verdict(logits, loss, float(np.mean(logits["fused"].argmax(1).numpy() == label.numpy())))
+
+
+def network_inputs(batch: Batch, *, augment: Change | None = None) -> dict[str, Tensor]:
+    """Turn stored frames (B, T, S, S, 3) uint8 into what a trunk expects, (B, T, 3, S, S) float, if there are any."""
+    inputs = dict(batch.inputs)
+    if "video" in inputs:
+        frames = inputs["video"].permute(0, 1, 4, 2, 3).float()
+        inputs["video"] = normalise_pixels(frames if augment is None else augment(frames))
+    return inputs

@@ -1,0 +1,130 @@
+"""What a network can look at: the frames and spectrograms of a corpus, read from shards once per command."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from mien.core import shards, tables
+from mien.core.config import FacesConfig, SoundConfig
+from mien.core.errors import TableError
+from mien.core.files import digest, read_json, sha256
+from mien.sound.spectrogram import spectrogram
+
+log = logging.getLogger(__name__)
+
+IN_MEMORY = 2**28  # bytes; face shards of a corpus up to this size are copied into memory, larger ones stay mapped
+
+
+@dataclass(frozen=True)
+class Footage:
+    """The frames of a clip in which a face was found; pixels (n, S, S, 3) uint8, time_s (n,) ascending."""
+
+    pixels: np.ndarray
+    time_s: np.ndarray
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class Voice:
+    """The sound of a clip; spectrum (F, K) from `spectrogram`."""
+
+    spectrum: Tensor
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """A corpus as the networks see it.
+
+    clips : table CLIPS.   folds : table FOLDS.   classes : names in the order of labels.
+    media : modality -> clip -> its `Footage` or `Voice`; clips without a usable one are absent.
+    digest : of all files that were read; equal files have equal digests wherever they lie.
+    """
+
+    corpus: str
+    clips: pd.DataFrame
+    folds: pd.DataFrame
+    classes: tuple[str, ...]
+    media: dict[str, dict[str, Footage | Voice]]
+    digest: str
+
+    def duration_s(self, clip: str) -> float:
+        """Return the length of a clip, that of its longest modality."""
+        return max(media[clip].duration_s for media in self.media.values() if clip in media)
+
+
+def read(
+    results: Path, corpus: str, modalities: Sequence[str], *, faces: FacesConfig, sound: SoundConfig
+) -> Recordings:
+    """Read what earlier stages left below `results` about a corpus, as far as `modalities` need it.
+
+    Raises
+    ------
+    TableError : a stage has not run, or its files are damaged.
+    """
+    folder = Path(results) / "corpora" / corpus
+    clips = tables.read(folder / "clips.parquet", tables.CLIPS)
+    folds = tables.read(folder / "folds.parquet", tables.FOLDS)
+    classes = read_json(folder / "corpus.json").get("classes", [])
+    media, digests = {}, {name: sha256(folder / name) for name in ("clips.parquet", "folds.parquet")}
+    for modality in modalities:
+        stage = {"video": "faces", "audio": "sound"}[modality]
+        parts = read_json(Path(results) / stage / corpus / "manifest.json")["parts"]
+        digests[stage] = parts
+        folders = [Path(results) / stage / corpus / part for part in sorted(parts)]
+        usable = set(clips["clip"][clips[f"has_{modality}"]])
+        media[modality] = _footage(folders, usable, faces) if modality == "video" else _voices(folders, usable, sound)
+        log.info("%s: %d of %d clips have %s", corpus, len(media[modality]), len(clips), modality)
+    return Recordings(corpus, clips, folds, tuple(classes), media, digest([list(classes), digests]))
+
+
+def _footage(folders: list[Path], usable: set[str], config: FacesConfig) -> dict[str, Footage]:
+    parts = [shards.read_faces(folder) for folder in folders]
+    copy = sum(part.frames.nbytes for part in parts) <= IN_MEMORY
+    footage = {}
+    for part in parts:
+        frames = np.array(part.frames) if copy else part.frames
+        for clip, start, stop in _runs(part.index["clip"].to_numpy()):
+            rows = part.index.iloc[start:stop]
+            found = np.flatnonzero(rows.found.to_numpy())
+            if clip in usable and len(found):
+                time_s = rows.time_s.to_numpy()
+                pixels = _rows(frames, start + found)
+                footage[clip] = Footage(pixels, time_s[found], float(time_s[-1]) + 1.0 / config.rate_fps)
+    return footage
+
+
+def _voices(folders: list[Path], usable: set[str], config: SoundConfig) -> dict[str, Voice]:
+    voices = {}
+    for folder in folders:
+        part = shards.read_sound(folder)
+        for row in part.index[~part.index.silent & part.index["clip"].isin(usable)].itertuples():
+            if row.n_samples:
+                wave = part.wave[row.start : row.start + row.n_samples].astype(np.float32) / shards.FULL_SCALE
+                voices[row.clip] = Voice(spectrogram(torch.from_numpy(wave), config), row.n_samples / config.rate_hz)
+    return voices
+
+
+def _runs(names: np.ndarray) -> list[tuple[str, int, int]]:
+    """Return (name, start, stop) of every run of equal names."""
+    edges = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1).tolist(), len(names)] if len(names) else [0]
+    runs = [(names[start], start, stop) for start, stop in pairwise(edges)]
+    if len({name for name, _, _ in runs}) < len(runs):
+        raise TableError(
+            "a face shard has a clip whose rows are not consecutive; delete it and run extract_faces again"
+        )
+    return runs
+
+
+def _rows(frames: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return `rows` of `frames` as a view where they are consecutive, so that mapped shards stay on disk."""
+    if rows[-1] - rows[0] + 1 == len(rows):
+        return frames[rows[0] : rows[-1] + 1]
+    return frames[rows]

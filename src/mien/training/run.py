@@ -1,0 +1,233 @@
+"""One fold and seed of a variant: prepare the network, train it, write the four files."""
+
+import logging
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from mien.augment.slicing import SEGMENTS
+from mien.core import tables
+from mien.core.config import AugmentConfig, FacesConfig, SoundConfig, TrainConfig, VariantConfig
+from mien.core.errors import ModelError
+from mien.core.files import atomic_folder, digest, sha256, write_json
+from mien.core.provenance import code_digest
+from mien.core.rng import seed_for
+from mien.models import checkpoint
+from mien.models.build import first_mismatch, load_trunk, n_parameters
+from mien.models.fusion import Network
+from mien.training import resume
+from mien.training.dataset import ROLES, complete, split
+from mien.training.fit import Job, Progress, fit
+from mien.training.recordings import Recordings
+
+log = logging.getLogger(__name__)
+
+HISTORY = (
+    "epoch",
+    "learning_rate",
+    "train_loss",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+)
+SELECTIONS = {"honest": ("honest", "optimistic"), "thesis": ("optimistic",)}  # protocol -> selections, model's first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What all folds and seeds of one command share: the sections of params.yaml and the names."""
+
+    corpus: str
+    name: str  # of the variant
+    variant: VariantConfig
+    train: TrainConfig
+    augment: AugmentConfig
+    sound: SoundConfig
+    faces: FacesConfig
+    seed: int
+
+    def config(self) -> dict[str, Any]:
+        """Return the sections as they go into run.json; which seeds others train does not matter to a run."""
+        sections = {name: asdict(getattr(self, name)) for name in ("variant", "train", "augment", "sound", "faces")}
+        return sections | {"seed": self.seed}
+
+
+def prepare(n_threads: int) -> None:
+    """Make torch reproducible, with `n_threads` threads; call before any computation."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
+    torch.set_num_threads(n_threads)
+    torch.backends.cudnn.benchmark = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # we read none
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())  # pooling on a GPU may have no other
+
+
+def train_fold(run: Run, recordings: Recordings, *, fold: int, seed: int, out: Path) -> None:
+    """Train one fold with one seed and write its folder below `out`.
+
+    Raises
+    ------
+    ModelError : a frozen branch or first weights are missing or do not fit.
+    TableError : the fold does not exist.
+    """
+    roles = _roles(run, recordings, fold)
+    settings = _settings(run, recordings, fold, seed)
+    scope = ("training", run.corpus, fold, seed)
+    model = checkpoint.network(settings, seed=seed_for(run.seed, *scope, "weights"))
+    names = recordings.folds.name[recordings.folds.fold == fold]
+    record = {
+        "corpus": run.corpus,
+        "variant": run.name,
+        "fold": fold,
+        "fold_name": names.iloc[0],
+        "seed": seed,
+        "classes": list(recordings.classes),
+        "n_parameters": n_parameters(model),
+        "n_clips": {role: len(clips) for role, clips in roles.items()},
+        "data_digest": recordings.digest,
+        "config": run.config(),
+    }
+    folder = Path(out) / resume.run_name(fold, seed)
+    if reason := _obstacle(run, recordings, roles):
+        log.info("%s %s fold %d: not applicable: %s", run.corpus, run.name, fold, reason)
+        _write(folder, record | _outcome(None, reason), tables.empty(tables.PREDICTIONS), [], {}, settings)
+        return
+    given = _given_weights(run, model, fold=fold, seed=seed, out=out)
+    job = Job(
+        model=model,
+        recordings=recordings,
+        roles=roles,
+        augmentation=run.variant.augmentation,
+        train=run.train,
+        augment=run.augment,
+        sound=run.sound,
+        seed=run.seed,
+        scope=scope,
+        checkpoint=resume.folder_of(run.corpus, run.name, fold=fold, seed=seed),
+        key=digest([record, given, code_digest("training.train"), torch.__version__]),
+    )
+    progress = fit(job)
+    weights = progress.choices[SELECTIONS[run.train.protocol][0]].weights
+    predictions = pd.concat(
+        [_predictions(recordings, roles, progress, selection) for selection in SELECTIONS[run.train.protocol]]
+    )
+    _write(folder, record | _outcome(progress, ""), predictions, progress.history, weights, settings)
+    log.info("%s %s fold %d seed %d: %s", run.corpus, run.name, fold, seed, _outcome(progress, "")["metrics"])
+
+
+def remove_checkpoints(run: Run, folds: list[int], seeds: list[int]) -> None:
+    """Delete the checkpoints of a command; to be called when all its folders are written."""
+    for fold in folds:
+        for seed in seeds:
+            shutil.rmtree(resume.folder_of(run.corpus, run.name, fold=fold, seed=seed), ignore_errors=True)
+
+
+def _roles(run: Run, recordings: Recordings, fold: int) -> dict[str, pd.DataFrame]:
+    """Return the clips of the roles that the protocol knows; training clips have every modality."""
+    roles = split(recordings, fold)
+    if run.train.protocol == "thesis":
+        both = pd.concat([roles["training"], roles["validation"]]).sort_values("clip")
+        roles = {"training": both, "test": roles["test"]}
+    return roles | {"training": complete(recordings, roles["training"])}
+
+
+def _obstacle(run: Run, recordings: Recordings, roles: dict[str, pd.DataFrame]) -> str:
+    """Say why the variant cannot be trained on these clips; empty if it can."""
+    for modality, media in recordings.media.items():
+        if not media:
+            return f"{run.corpus} has no usable {modality}"
+    if len(roles["training"]) < 2:
+        return f"the training people have {len(roles['training'])} clips with {' and '.join(run.variant.modalities)}"
+    for role, clips in roles.items():
+        if clips.empty:
+            return f"the {role} people have no clip with {' or '.join(run.variant.modalities)}"
+    return ""
+
+
+def _settings(run: Run, recordings: Recordings, fold: int, seed: int) -> checkpoint.Settings:
+    return checkpoint.Settings(
+        corpus=run.corpus,
+        variant=run.name,
+        fold=fold,
+        seed=seed,
+        modalities=run.variant.modalities,
+        fusion=run.variant.fusion,
+        aggregator=run.variant.aggregator,
+        side_head=run.variant.side_head,
+        augmentation=run.variant.augmentation,
+        classes=recordings.classes,
+        width=run.train.width,
+        dropout=run.train.dropout,
+        frames=run.train.frames,
+        segments=SEGMENTS[run.variant.augmentation],
+        sound=asdict(run.sound),
+        faces=asdict(run.faces),
+    )
+
+
+def _given_weights(run: Run, model: Network, *, fold: int, seed: int, out: Path) -> dict[str, str]:
+    """Load first weights of trunks and frozen branches into `model`; return the digests of the files they came from."""
+    files = {modality: Path(path) for modality, path in run.variant.init.items()}
+    for modality, path in sorted(files.items()):
+        load_trunk(model, modality, path)
+    for modality, variant in sorted(run.variant.frozen.items()):
+        path = Path(out).parent / variant / resume.run_name(fold, seed) / "model.safetensors"
+        trained, settings = checkpoint.load(path)
+        if (settings.corpus, settings.fold, settings.seed) != (run.corpus, fold, seed):
+            raise ModelError(
+                f"{path}: is of {settings.corpus} fold {settings.fold} seed {settings.seed}; train {variant} again"
+            )
+        branch = model.branches[modality]
+        state = trained.branches[modality].state_dict()
+        if mismatch := first_mismatch(branch.state_dict(), state):
+            raise ModelError(f"{path}: its branch does not fit {run.name}: {mismatch}; train {variant} again")
+        branch.load_state_dict(state)
+        files[modality] = path
+    model.freeze(*run.variant.frozen)
+    return {modality: sha256(path) for modality, path in files.items()}
+
+
+def _predictions(
+    recordings: Recordings, roles: dict[str, pd.DataFrame], progress: Progress, selection: str
+) -> pd.DataFrame:
+    """Return rows of PREDICTIONS; a side head is silent about clips without its modality."""
+    rows = []
+    for role in ROLES[1:]:
+        for head, logits in progress.choices[selection].logits.get(role, {}).items():
+            media = recordings.media.get(head)  # None for the fused head
+            for clip, values in zip(roles[role].itertuples(), logits.numpy(), strict=True):
+                if media is None or clip.clip in media:
+                    rows.append((selection, role, clip.clip, clip.actor, clip.label, head, values))
+    return pd.DataFrame(rows, columns=tables.PREDICTIONS.columns.names)
+
+
+def _outcome(progress: Progress | None, reason: str) -> dict[str, Any]:
+    """Return what run.json says about the course of a run."""
+    choices = {} if progress is None else progress.choices
+    return {
+        "status": "not applicable" if progress is None else "trained",
+        "reason": reason,
+        "epochs": 0 if progress is None else len(progress.history),
+        "best_epoch": {selection: choice.epoch for selection, choice in choices.items()},
+        "metrics": {selection: choice.metrics for selection, choice in choices.items()},
+    }
+
+
+def _write(
+    folder: Path,
+    record: dict[str, Any],
+    predictions: pd.DataFrame,
+    history: list[dict[str, float]],
+    weights: dict[str, torch.Tensor],
+    settings: checkpoint.Settings,
+) -> None:
+    with atomic_folder(folder) as scratch:
+        tables.write(scratch / "predictions.parquet", predictions, tables.PREDICTIONS)
+        pd.DataFrame(history, columns=list(HISTORY)).to_csv(scratch / "history.csv", index=False, lineterminator="\n")
+        checkpoint.save_state(scratch / "model.safetensors", weights, settings)
+        write_json(scratch / "run.json", record)

@@ -1,0 +1,47 @@
+"""Slices keep all modalities on one stretch of time; evaluation sees the whole clip."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mien.augment.slicing import Interval, frame_times, nearest_frames, random_slice, segment_starts
+from mien.core.rng import rng_for
+
+
+@given(st.floats(0.1, 20.0), st.floats(0.05, 1.0), st.integers(0, 1000))
+def test_a_slice_lies_in_the_clip_and_has_its_length(duration_s, share, seed):
+    cut = random_slice(duration_s, rng_for(seed), share=share, least_s=1.0)
+    assert 0.0 <= cut.start_s <= cut.stop_s <= duration_s + 1e-9
+    assert cut.stop_s - cut.start_s == pytest.approx(min(duration_s, max(share * duration_s, 1.0)))
+
+
+@given(st.floats(0.0, 5.0), st.floats(0.2, 8.0), st.integers(1, 30), st.integers(0, 1000))
+def test_frames_and_segments_stay_in_the_slice_in_order(start_s, length_s, n, seed):
+    cut = Interval(start_s, start_s + length_s)
+    for rng in (None, rng_for(seed)):
+        times = frame_times(cut, n, rng=rng)
+        starts = segment_starts(cut, n, length_s=1.0, rng=rng)
+        assert len(times) == len(starts) == n
+        assert (np.diff(times) >= 0).all()
+        assert (np.diff(starts) >= 0).all()
+        assert times.min() >= cut.start_s
+        assert times.max() <= cut.stop_s
+        assert starts.min() >= cut.start_s
+        assert starts.max() <= max(cut.start_s, cut.stop_s - 1.0)
+
+
+def test_fixed_positions_spread_evenly():
+    cut = Interval(0.0, 4.0)
+    np.testing.assert_allclose(frame_times(cut, 4), [0.5, 1.5, 2.5, 3.5])
+    np.testing.assert_allclose(segment_starts(cut, 4, length_s=1.0), [0, 1, 2, 3])  # without overlap
+    np.testing.assert_allclose(segment_starts(cut, 7, length_s=1.0), np.arange(7) / 2)  # half overlapping
+    np.testing.assert_allclose(segment_starts(Interval(0.0, 0.7), 3, length_s=1.0), 0.0)
+
+
+def test_the_nearest_frame_is_nearest():
+    rng = rng_for(0)
+    for n in (1, 2, 9):
+        time_s, wanted = np.sort(rng.uniform(0, 3, n)), rng.uniform(-1, 4, 50)
+        distance = np.abs(time_s[nearest_frames(time_s, wanted)] - wanted)
+        np.testing.assert_allclose(distance, np.abs(time_s[None] - wanted[:, None]).min(axis=1))

@@ -1,0 +1,160 @@
+"""Who is in which role, and what a network is shown."""
+
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mien.augment.slicing import SEGMENTS
+from mien.core.config import FacesConfig, SoundConfig, section
+from mien.core.errors import TableError
+from mien.core.rng import rng_for
+from mien.training import recordings
+from mien.training.dataset import (
+    Sampling,
+    assemble,
+    complete,
+    evaluation_batches,
+    read_ahead,
+    split,
+    training_batches,
+)
+from mien.training.recordings import Footage, Recordings, Voice
+
+
+@pytest.fixture(scope="module")
+def data(tiny) -> Recordings:
+    return read(tiny, ("video", "audio"))
+
+
+def read(corpus, modalities) -> Recordings:
+    faces, sound = section(FacesConfig, corpus.params, "faces"), section(SoundConfig, corpus.params, "sound")
+    return recordings.read(corpus.results, corpus.name, modalities, faces=faces, sound=sound)
+
+
+def sampling(data, augmentation="VA+AO", frames=3) -> Sampling:
+    sound = SoundConfig(rate_hz=16000, silence_dbfs=-60.0, window=512, hop=64, segment=250, log=True, pool=8)
+    return Sampling.of(augmentation, frames=frames, share=0.8, sound=sound)
+
+
+def test_no_person_is_on_two_sides(data):
+    people = [set(clips.actor) for clips in split(data, 0).values()]
+    assert all(people)
+    assert sum(map(len, people)) == len(set().union(*people))
+
+
+def test_a_group_in_two_roles_is_refused(data):
+    twice = pd.concat([data.folds, data.folds.head(1).assign(role="training")])
+    with pytest.raises(TableError, match=r"\['a0'\] in two roles"):
+        split(replace(data, folds=twice), 0)
+    with pytest.raises(TableError, match="no fold 7"):
+        split(data, 7)
+
+
+def test_clips_without_a_face_or_voice_are_judged_but_not_trained_on(data):
+    roles = split(data, 0)
+    assert "a0-0" not in data.media["video"]  # no frame shows a face
+    assert "a0-7" not in data.media["audio"]  # silent
+    assert {"a0-0", "a0-7"} <= set(roles["test"]["clip"])
+    assert {"a0-0", "a0-7"}.isdisjoint(complete(data, roles["test"])["clip"])
+
+
+def test_unlabelled_clips_and_those_set_apart_are_in_no_role(data):
+    clips = data.clips.copy()
+    clips.loc[clips["clip"] == "a3-0", "apart"] = True
+    clips.loc[clips["clip"] == "a3-1", "label"] = -1
+    roles = split(replace(data, clips=clips), 0)
+    assert {"a3-0", "a3-1"}.isdisjoint(set().union(*(role["clip"] for role in roles.values())))
+
+
+def test_frames_without_a_face_are_not_shown(data):
+    clips = split(data, 0)["training"]
+    for rng in (None, rng_for(0)):
+        video = assemble(data, clips, sampling(data), rng=rng).inputs["video"].float()
+        brightness = video.mean(dim=(1, 2, 3, 4))  # lost frames are white or black
+        assert (brightness[clips.label.to_numpy() == 0] < 120).all()
+        assert (brightness[clips.label.to_numpy() == 1] > 140).all()
+
+
+def test_shapes_and_masks_of_a_batch(data):
+    clips = split(data, 0)["test"]
+    batch = assemble(data, clips, sampling(data), rng=None)
+    assert batch.inputs["video"].shape == (8, 3, 16, 16, 3)
+    assert batch.inputs["video"].dtype == torch.uint8
+    assert batch.inputs["audio"].shape == (8, SEGMENTS["VA+AO"], 1, 32, 31)
+    assert batch.present["video"].tolist() == (clips["clip"] != "a0-0").tolist()
+    assert batch.present["audio"].tolist() == (clips["clip"] != "a0-7").tolist()
+    assert batch.label.tolist() == clips.label.tolist()
+    assert assemble(data, clips, sampling(data, "VA+WO"), rng=None).inputs["audio"].shape[1] == SEGMENTS["VA+WO"]
+
+
+def test_both_modalities_are_cut_from_one_stretch_of_time():
+    """Frames and spectrogram hold their own time, so what was cut out tells when it was."""
+    seconds = 10.0
+    pixels = np.arange(100, dtype=np.uint8).repeat(2 * 2 * 3).reshape(100, 2, 2, 3)  # frame k at k / 10 s
+    spectrum = (torch.arange(int(16000 * seconds) // 512) * 512 / 16000).expand(32, -1)  # value = s
+    media = {
+        "video": {"c": Footage(pixels, np.arange(100) / 10, seconds)},
+        "audio": {"c": Voice(spectrum, seconds)},
+    }
+    clips = pd.DataFrame({"clip": ["c"], "label": [0]})
+    data = Recordings("x", clips, pd.DataFrame(), ("a",), media, "")
+    starts = []
+    for seed in range(20):
+        batch = assemble(data, clips, sampling(data, frames=30), rng=rng_for(seed))
+        video_s, audio_s = batch.inputs["video"].float() / 10, batch.inputs["audio"]
+        assert video_s.max() - video_s.min() <= 0.8 * seconds + 0.1
+        assert audio_s.max() - audio_s.min() <= 0.8 * seconds + 0.1
+        assert abs(video_s.min() - audio_s.min()) < 1.0  # half a step of the segments is 0.7 s
+        assert abs(video_s.max() - audio_s.max()) < 1.0
+        starts.append(video_s.min().item())
+    assert max(starts) - min(starts) > 1.0  # 20 draws from 0..2 s
+    whole = assemble(data, clips, sampling(data, frames=30), rng=None)
+    assert whole.inputs["audio"].max() > seconds - 0.1
+    fixed = assemble(data, clips, sampling(data, "NT", frames=30), rng=rng_for(0))
+    assert torch.equal(fixed.inputs["video"], whole.inputs["video"])  # NT: whole clip, fixed positions
+
+
+def test_an_epoch_shows_every_clip_once_in_an_order_of_its_seed(data):
+    clips = complete(data, split(data, 0)["training"])
+
+    def labels(seed, size=5):
+        return [b.label.tolist() for b in training_batches(data, clips, sampling(data), size=size, rng=rng_for(seed))]
+
+    assert sorted(chain(*labels(0))) == sorted(clips.label)
+    assert labels(0) == labels(0)
+    assert labels(0) != labels(1)
+
+
+@pytest.mark.parametrize("n", range(2, 12))
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_no_batch_of_one_clip(data, n, size):
+    clips = split(data, 0)["training"].head(n)
+    sizes = [len(b) for b in training_batches(data, clips, sampling(data), size=size, rng=rng_for(0))]
+    assert sum(sizes) == n
+    assert min(sizes) >= 2
+    assert max(sizes) <= size + 1
+
+
+def test_evaluation_is_the_same_every_time_and_reading_ahead_changes_nothing(data):
+    clips = split(data, 0)["test"]
+    first, again = (list(evaluation_batches(data, clips, sampling(data), size=3)) for _ in range(2))
+    ahead = list(read_ahead(evaluation_batches(data, clips, sampling(data), size=3)))
+    assert [len(batch) for batch in first] == [3, 3, 2]
+    for a, b, c in zip(first, again, ahead, strict=True):
+        for name in a.inputs:
+            assert torch.equal(a.inputs[name], b.inputs[name])
+            assert torch.equal(a.inputs[name], c.inputs[name])
+
+
+def test_the_digest_follows_the_files(tiny, data):
+    assert read(tiny, ("video", "audio")).digest == data.digest
+    assert read(tiny, ("audio",)).digest != data.digest
+
+
+def test_a_stage_that_has_not_run_is_named(tiny):
+    with pytest.raises(TableError, match=r"corpora/none/clips.parquet is missing"):
+        read(replace(tiny, name="none"), ("video",))

@@ -1,0 +1,248 @@
+"""The command: its files, their bytes, what happens after a kill and where there is nothing to train on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mien import cli
+from mien.core import tables
+from mien.core.config import FacesConfig, SoundConfig
+from mien.core.errors import ModelError, TableError
+from mien.core.files import read_json
+from mien.models import checkpoint
+from mien.training import recordings, resume
+from mien.training.dataset import Sampling, evaluation_batches, split
+from mien.training.loop import evaluate
+from training.tiny_corpus import write_corpus
+
+FILES = ("history.csv", "model.safetensors", "predictions.parquet", "run.json")
+
+
+def arguments(corpus, variant, out, config) -> list[str]:
+    data = ["--data", str(corpus.results), "--out", str(out / variant)]
+    return [
+        "train",
+        "--corpus",
+        corpus.name,
+        "--variant",
+        variant,
+        "--folds",
+        "0",
+        "--seeds",
+        "0",
+        *data,
+        "--config",
+        config,
+    ]
+
+
+def train(corpus, variant, out, **changes) -> Path:
+    """Run the command (checkpoints go below the working directory) and return the folder of its fold."""
+    args = cli.parse(arguments(corpus, variant, out, corpus.config(**changes)))
+    args.run(args)
+    return out / variant / "fold0-seed0"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, tmp_path_factory) -> Path:
+    """Return a folder with all variants of the tiny corpus."""
+    out = tmp_path_factory.mktemp("trained")
+    here = Path.cwd()
+    os.chdir(out)
+    try:
+        for variant in tiny.params["variants"]:
+            train(tiny, variant, out)
+    finally:
+        os.chdir(here)
+    return out
+
+
+@pytest.fixture(autouse=True)
+def _in_scratch(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_four_files_agree(trained):
+    folder = trained / "N2" / "fold0-seed0"
+    run = read_json(folder / "run.json")
+    history = pd.read_csv(folder / "history.csv")
+    assert sorted(contents(folder)) == sorted(FILES)
+    assert run["status"] == "trained"
+    assert run["epochs"] == len(history) == 3
+    assert run["best_epoch"]["honest"] == history.epoch[history.validation_loss.idxmin()]
+    best = history.sort_values(["test_accuracy", "test_loss", "epoch"], ascending=[False, True, True])
+    assert run["best_epoch"]["optimistic"] == best.epoch.iloc[0]
+    row = history.set_index("epoch").loc[run["best_epoch"]["honest"]]
+    for metric, value in run["metrics"]["honest"].items():
+        assert row[metric] == pytest.approx(value)
+    rows = tables.read(folder / "predictions.parquet", tables.PREDICTIONS)
+    for selection, metrics in run["metrics"].items():
+        for role in ("validation", "test"):
+            chosen = rows[(rows.selection == selection) & (rows.role == role) & (rows["head"] == "fused")]
+            assert len(chosen) == run["n_clips"][role]
+            hits = np.stack(chosen.logits).argmax(1) == chosen.label
+            assert hits.mean() == pytest.approx(metrics[f"{role}_accuracy"])
+
+
+def test_predictions_come_from_the_written_model(trained, tiny):
+    """Evaluating model.safetensors again gives the honest logits."""
+    folder = trained / "N2" / "fold0-seed0"
+    model, settings = checkpoint.load(folder / "model.safetensors")
+    sound = SoundConfig(**settings.sound)
+    data = recordings.read(
+        tiny.results, tiny.name, settings.modalities, faces=FacesConfig(**settings.faces), sound=sound
+    )
+    sampling = Sampling.of(settings.augmentation, frames=settings.frames, share=1.0, sound=sound)
+    verdict = evaluate(model, evaluation_batches(data, split(data, 0)["test"], sampling, size=6), bfloat16=False)
+    rows = tables.read(folder / "predictions.parquet", tables.PREDICTIONS)
+    rows = rows[(rows.selection == "honest") & (rows.role == "test") & (rows["head"] == "fused")]
+    np.testing.assert_allclose(np.stack(rows.logits), verdict.logits["fused"].numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_side_heads_are_silent_about_clips_without_their_modality(trained):
+    rows = tables.read(trained / "N2" / "fold0-seed0" / "predictions.parquet", tables.PREDICTIONS)
+    clips = {head: set(of_head["clip"]) for head, of_head in rows.groupby("head")}
+    assert set(clips) == {"fused", "video", "audio"}
+    assert clips["fused"] - clips["video"] == {"a0-0"}
+    assert clips["fused"] - clips["audio"] == {"a0-7"}
+    assert set(rows["actor"]) == {"a0", "a1"}  # nobody who was trained on
+
+
+def test_late_fusion_keeps_the_trained_branches(trained):
+    late = checkpoint.load(trained / "N0_late" / "fold0-seed0" / "model.safetensors")[0]
+    for modality, variant in (("video", "VM"), ("audio", "AM")):
+        single = checkpoint.load(trained / variant / "fold0-seed0" / "model.safetensors")[0]
+        for name, value in single.branches[modality].state_dict().items():
+            assert torch.equal(late.branches[modality].state_dict()[name], value), name
+
+
+def test_late_fusion_without_its_branches_says_so(tiny, tmp_path):
+    with pytest.raises(ModelError, match=r"VM/fold0-seed0/model.safetensors|AM/fold0-seed0/model.safetensors"):
+        train(tiny, "N0_late", tmp_path)
+
+
+def test_one_seed_gives_the_same_bytes(trained, tiny, tmp_path):
+    assert contents(train(tiny, "N1", tmp_path)) == contents(trained / "N1" / "fold0-seed0")
+    assert not list((tmp_path / ".checkpoints").rglob("*.pt"))
+
+
+KILLED = """
+import os, signal, sys
+from unittest import mock
+from mien import cli
+import {module}
+
+real, calls = {module}.{name}, []
+
+def killed(*args, **kwargs):
+    calls.append(None)
+    if len(calls) == {call}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*args, **kwargs)
+
+with mock.patch("{module}.{name}", killed):
+    cli.main(sys.argv[1:])
+"""
+MOMENTS = {  # what is about to be done for which time when the process dies, and the whole epochs that are kept then
+    "in an epoch": ("mien.training.loop", "network_inputs", 14, 1),
+    "as a checkpoint is written": ("pathlib", "Path.replace", 2, 1),
+    "as the outputs are written": ("mien.models.checkpoint", "save_state", 1, 3),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_run_goes_on_to_the_same_bytes(trained, tiny, tmp_path, moment):
+    """SIGKILL at a known moment, then the same command again."""
+    module, name, call, n_epochs = MOMENTS[moment]
+    script = KILLED.format(module=module, name=name, call=call)
+    command = [sys.executable, "-c", script, *arguments(tiny, "N2", tmp_path, tiny.config())]
+    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    kept = tmp_path / resume.folder_of(tiny.name, "N2", fold=0, seed=0) / resume.NAME
+    assert len(torch.load(kept, weights_only=True)["state"]["progress"]["history"]) == n_epochs
+    assert not (tmp_path / "N2" / "fold0-seed0").exists()
+    assert contents(train(tiny, "N2", tmp_path)) == contents(trained / "N2" / "fold0-seed0")
+    assert not kept.exists()
+
+
+def test_a_finished_fold_is_not_trained_again_while_others_are_missing(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("mien.training.run.remove_checkpoints", lambda *_: None)  # as if killed before the end
+    first = contents(train(tiny, "VM", tmp_path))
+    monkeypatch.setattr("mien.training.fit.train_epoch", None)
+    assert contents(train(tiny, "VM", tmp_path)) == first
+
+
+def test_a_stale_or_damaged_checkpoint_is_passed_over(trained, tiny, tmp_path):
+    folder = resume.folder_of(tiny.name, "VM", fold=0, seed=0)
+    resume.save(folder, {"progress": "of another code"}, key="other")
+    assert resume.load(folder, key="mine") is None
+    assert contents(train(tiny, "VM", tmp_path)) == contents(trained / "VM" / "fold0-seed0")
+    resume.save(folder, {}, key="mine")
+    for size in (0, 10, 300):
+        (folder / resume.NAME).write_bytes((folder / resume.NAME).read_bytes()[:size])
+        assert resume.load(folder, key="mine") is None
+
+
+def test_the_rate_is_halved_and_training_ends_early(tiny, tmp_path):
+    folder = train(tiny, "AM", tmp_path, learning_rate=1e-12, epochs=30, patience=2, stop=5)
+    history = pd.read_csv(folder / "history.csv")
+    best = history.validation_loss.idxmin()
+    assert len(history) == best + 1 + 5 < 30
+    rates = history.learning_rate.to_numpy()
+    assert rates[best + 1] == rates[best + 2] == rates[best]
+    assert rates[best + 3] == rates[best] / 2
+
+
+def test_a_diverging_run_ends_with_advice(tiny, tmp_path):
+    with pytest.raises(ModelError, match=r"lower train\.learning_rate"):
+        train(tiny, "VM", tmp_path, learning_rate=1e30)
+
+
+def test_the_protocol_of_the_thesis_trains_on_validation_people_too(tiny, tmp_path):
+    folder = train(tiny, "VM", tmp_path, protocol="thesis", epochs=2)
+    run = read_json(folder / "run.json")
+    assert set(run["n_clips"]) == {"training", "test"}
+    assert run["n_clips"]["training"] == 40
+    assert set(run["metrics"]) == set(run["best_epoch"]) == {"optimistic"}
+    rows = tables.read(folder / "predictions.parquet", tables.PREDICTIONS)
+    assert set(rows.selection) == {"optimistic"}
+    assert set(rows.role) == {"test"}
+    assert pd.read_csv(folder / "history.csv").validation_loss.isna().all()
+    checkpoint.load(folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("variant", ["VM", "N0_late", "N2"])
+def test_a_corpus_without_pictures_is_recorded_as_not_applicable(tmp_path, variant):
+    corpus = write_corpus(tmp_path / "results", name="voices", n_actors=3, takes=2, with_video=False)
+    folder = train(corpus, variant, tmp_path)
+    run = read_json(folder / "run.json")
+    assert run["status"] == "not applicable"
+    assert run["reason"] == "voices has no usable video"
+    assert (folder / "history.csv").read_text().count("\n") == 1
+    assert tables.read(folder / "predictions.parquet", tables.PREDICTIONS).empty
+    with pytest.raises(ModelError, match="not applicable"):
+        checkpoint.load(folder / "model.safetensors")
+    assert read_json(train(corpus, "AM", tmp_path) / "run.json")["status"] == "trained"
+
+
+def test_a_missing_stage_is_one_message(tiny, tmp_path, capsys):
+    args = arguments(tiny, "VM", tmp_path, json.dumps(tiny.params))
+    args[args.index("--corpus") + 1] = "none"
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(args)
+    assert exit_.value.code == 2
+    assert "clips.parquet is missing" in capsys.readouterr().err
+    with pytest.raises(TableError):
+        cli.parse(args).run(cli.parse(args))
