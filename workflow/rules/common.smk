@@ -66,7 +66,9 @@ def clear_stale_locks():
     return ours
 
 
-ALIVE = clear_stale_locks() if workflow.is_main_process else None  # held as long as this process lives
+ALIVE = (
+    clear_stale_locks() if workflow.is_main_process else None
+)  # held as long as this process lives
 
 
 def sections(*keys, **literal):
@@ -148,17 +150,25 @@ def initial_weights(wildcards):
 
 def figure_table(wildcards):
     """Name the table whose variants a figure of confusion matrices shows."""
-    return next(name for name, table in TABLES.items() if table["confusion"] == wildcards.figure)
+    return next(
+        name for name, table in TABLES.items() if table["confusion"] == wildcards.figure
+    )
 
 
 def from_table(file, *, runs):
     """Give a function that lists `file` of every run, or else of the corpus, that a table or figure rests on."""
 
     def at(wildcards):
-        table = TABLES[wildcards.table if hasattr(wildcards, "table") else figure_table(wildcards)]
+        table = TABLES[
+            wildcards.table if hasattr(wildcards, "table") else figure_table(wildcards)
+        ]
         if not runs:
             return f"results/corpora/{table['corpus']}/{file}"
-        return [f"{folder}/{file}" for variant in table["rows"] for folder in run_folders(table["corpus"], variant)]
+        return [
+            f"{folder}/{file}"
+            for variant in table["rows"]
+            for folder in run_folders(table["corpus"], variant)
+        ]
 
     return at
 
@@ -167,7 +177,11 @@ def from_corpus(file):
     """Give a function that lists `file` of every run on a corpus."""
 
     def at(wildcards):
-        folders = (run_folders(corpus, variant) for corpus, variant in TRAINED if corpus == wildcards.corpus)
+        folders = (
+            run_folders(corpus, variant)
+            for corpus, variant in TRAINED
+            if corpus == wildcards.corpus
+        )
         return [f"{folder}/{file}" for part in folders for folder in part]
 
     return at

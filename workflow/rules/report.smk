@@ -182,9 +182,9 @@ rule track:
 
 
 rule prune:
+    """Delete results of what params.yaml no longer lists; runs whenever it is asked for."""
     log:
         "logs/prune.log",
-    """Delete results of what params.yaml no longer lists; runs whenever it is asked for."""
     params:
         keep=" ".join(kept_folders()),
     shell:
