@@ -1,0 +1,1 @@
+"""Adapters for the corpora: what is in them, who is tested when, what is wrong with them, and how to get them."""

@@ -1,0 +1,119 @@
+"""CREMA-D (Cao et al. 2014): 91 actors, 12 sentences, 6 emotions; <actor>_<sentence>_<emotion>_<level>."""
+
+import csv
+import itertools
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+
+from mien.core.errors import CorpusError
+from mien.corpora.access import Access
+from mien.corpora.folds import dealt, people_of
+from mien.corpora.listing import Listing, first_by_name, list_files, read_lines
+
+CORPUS = "cremad"
+CLASSES = ("neutral", "happy", "sad", "angry", "fear", "disgust")
+EXAMPLE = "AudioWAV/1001_IEO_ANG_HI.wav"
+ACCESS = Access(
+    address="https://github.com/CheyneyComputerScience/CREMA-D",
+    terms="Open Database License 1.0",
+    files="AudioWAV/, VideoFlash/, VideoDemographics.csv and processedResults/ (a git-lfs clone)",
+    open=True,
+)
+DEMOGRAPHICS = "VideoDemographics.csv"
+
+_CODES = {"NEU": 0, "HAP": 1, "SAD": 2, "ANG": 3, "FEA": 4, "DIS": 5}
+_SENTENCES = ("DFA", "IEO", "IOM", "ITH", "ITS", "IWL", "IWW", "MTI", "TAI", "TIE", "TSI", "WSI")
+_NAME = re.compile(rf"(\d{{4}})_({'|'.join(_SENTENCES)})_({'|'.join(_CODES)})_(LO|MD|HI|XX)")
+_SUFFIXES = {"AudioWAV": ".wav", "VideoFlash": ".flv"}
+_UNUSED = "AudioMP3"  # some are silent where the wav is not
+
+
+def find(root: Path) -> Listing:
+    """List the clips below `root`: the picture from VideoFlash, the sound from AudioWAV.
+
+    Raises
+    ------
+    CorpusError : the actors' sexes (VideoDemographics.csv) are missing or unreadable.
+    """
+    listing = Listing(CORPUS, CLASSES)
+    files = list_files(root)
+    sexes = _read_sexes(root, files)
+    takes: dict[str, dict[str, str]] = defaultdict(dict)  # clip -> suffix -> path
+    named = []
+    for path in files:
+        folder = path.split("/")[-2] if "/" in path else ""
+        if folder not in _SUFFIXES:
+            continue  # label files and documents; AudioMP3 is counted below
+        if _parse(path, sexes) is None or not path.endswith(_SUFFIXES[folder]):
+            listing.misname(path, EXAMPLE)
+        else:
+            named.append(path)
+    for path in first_by_name(listing, named):
+        takes[Path(path).stem][Path(path).suffix] = path
+    for clip, of_suffix in sorted(takes.items()):
+        _add_take(listing, clip, of_suffix, sexes)
+    _add_gaps(listing, takes)
+    if n_unused := sum(f"{_UNUSED}/" in path for path in files):
+        listing.add_defect("unused", path=_UNUSED, detail=f"{n_unused} files", decision="ignore: the wav is used")
+    return listing
+
+
+def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
+    """Deal the actors to folds S1 to Sn, men and women evenly (thesis-spec 1.4)."""
+    return dealt(people_of(listing.clips), n_folds, corpus=CORPUS)
+
+
+def _parse(path: str, sexes: dict[str, str]) -> tuple[str, ...] | None:
+    match = _NAME.fullmatch(Path(path).stem)
+    if match is None or match[1] not in sexes or (match[4] != "XX" and match[2] != "IEO"):
+        return None  # an unknown actor, or a graded level of another sentence than IEO
+    return match.groups()
+
+
+def _add_take(listing: Listing, clip: str, files: dict[str, str], sexes: dict[str, str]) -> None:
+    actor, sentence, emotion, level = clip.split("_")
+    listing.add_clip(
+        clip,
+        label=_CODES[emotion],
+        part=actor,
+        group=actor,
+        actor=actor,
+        sex=sexes[actor],
+        intensity=level,
+        statement=sentence,
+        pictures=[files[".flv"]] if ".flv" in files else [],
+        sounds=[files[".wav"]] if ".wav" in files else [],
+    )
+    listing.voiced |= {path for path in files.values() if path.endswith(".flv")}
+
+
+def _add_gaps(listing: Listing, takes: dict[str, dict[str, str]]) -> None:
+    """Compare with the grid of 82 combinations, as far as this copy has the sentences, actors and modalities."""
+    fields = [clip.split("_") for clip in takes]
+    actors, sentences = (sorted({field[k] for field in fields}) for k in (0, 1))
+    suffixes = sorted({suffix for files in takes.values() for suffix in files})
+    for actor, sentence, emotion in itertools.product(actors, sentences, _CODES):
+        graded = sentence == "IEO" and emotion != "NEU"
+        for level in ("LO", "MD", "HI") if graded else ("XX",):
+            clip = f"{actor}_{sentence}_{emotion}_{level}"
+            gone = [suffix for suffix in suffixes if suffix not in takes.get(clip, {})]
+            if gone:
+                decision = "use the file that is there" if clip in takes else "none to use"
+                listing.add_defect("missing", clip=clip, detail=f"no {', '.join(gone)} file", decision=decision)
+
+
+def _read_sexes(root: Path, files: list[str]) -> dict[str, str]:
+    path = next((path for path in files if path.rsplit("/", 1)[-1] == DEMOGRAPHICS), None)
+    if path is None:
+        raise CorpusError(f"{root}: {DEMOGRAPHICS} is missing; fetch it from {ACCESS.address}")
+    rows = list(csv.DictReader(read_lines(Path(root) / path)))
+    try:
+        sexes = {row["ActorID"]: row["Sex"].lower() for row in rows}
+    except (KeyError, AttributeError) as error:
+        raise CorpusError(f"{root}/{path}: needs the columns ActorID and Sex; fetch it again") from error
+    if not sexes or not set(sexes.values()) <= {"male", "female"}:
+        raise CorpusError(f"{root}/{path}: Sex should be Male or Female, found {sorted(set(sexes.values()))}")
+    return sexes

@@ -1,0 +1,187 @@
+"""FER2013 (Goodfellow et al. 2013): 35 887 grey faces of 48 x 48 px, in a CSV file or as a folder of images.
+
+People are unknown, so the official usage is the group, and images of one usage with an identical twin in another are
+kept apart from every headline. Blank images and contradictory labels stay, as published results count them.
+"""
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mien.core.errors import CorpusError
+from mien.core.media import IMAGE_SUFFIXES
+from mien.corpora.access import Access
+from mien.corpora.facts import Facts, is_blank
+from mien.corpora.folds import official
+from mien.corpora.listing import Listing, first_by_name, list_files
+from mien.corpora.settle import examine_listing, settle
+
+CORPUS = "fer2013"
+CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+EXAMPLE = "fer2013.csv (emotion, pixels, Usage) or train/angry/Training_3908.jpg"
+ACCESS = Access(
+    address="https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge",
+    terms="Kaggle login and competition rules",
+    files="fer2013.csv or icml_face_data.csv",
+)
+SIDE = 48  # px
+BLOCK = 4000  # images of a part
+
+_ROLES = {"Training": "training", "PublicTest": "validation", "PrivateTest": "test"}
+_TABLES = ("fer2013.csv", "icml_face_data.csv")  # the same images; the second has another order of columns
+_NAME = re.compile(rf"({'|'.join(_ROLES)})_(\d+)")
+
+
+def find(root: Path) -> Listing:
+    """List the images of the table below `root` (`item` is its row), else the image files.
+
+    Raises
+    ------
+    CorpusError : the table lacks a column, or a usage is unknown.
+    """
+    listing = Listing(CORPUS, CLASSES)
+    files = list_files(root)
+    of_name = {path.rsplit("/", 1)[-1]: path for path in reversed(files)}
+    table = next((of_name[name] for name in _TABLES if name in of_name), None)
+    if table is None:
+        table = next((path for path in files if path.endswith(".csv")), None)
+    images = [path for path in files if Path(path).suffix.lower() in IMAGE_SUFFIXES]
+    if table is not None and not images:
+        _find_rows(listing, root, table)
+    else:
+        _find_images(listing, images)
+    _cut_parts(listing)
+    return listing
+
+
+def examine(root: Path, listing: Listing, *, n_jobs: int = 1) -> dict[str, Facts]:
+    """Examine image files; the rows of a table are examined when they are read, keyed by clip (see `decide`)."""
+    if all(row["item"] < 0 for row in listing.clips):
+        return examine_listing(root, listing, n_jobs=n_jobs)
+    table = listing.clips[0]["pictures"][0]
+    return dict(_examine_rows(read_table(Path(root) / table)))
+
+
+def decide(listing: Listing, facts: Mapping[str, Facts]) -> pd.DataFrame:
+    """Return CLIPS: every image stays; test images with a twin in another usage are `apart`."""
+    if facts.keys() >= {row["clip"] for row in listing.clips}:  # rows of a table: every row is its own file
+        table = listing.clips[0]["pictures"][0]
+        rows = [{**row, "pictures": (row["clip"],)} for row in listing.clips]
+        of_rows = Listing(CORPUS, CLASSES, clips=rows, defects=listing.defects)
+        n_before = len(listing.defects)
+        clips = settle(of_rows, facts, drop_blank=False).assign(video=table)
+        for found in listing.defects[n_before:]:
+            found["path"] = table
+    else:
+        clips = settle(listing, facts, drop_blank=False)
+    return _settle_twins(listing, clips)
+
+
+def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
+    """Return the official split: Training, PublicTest for validation, PrivateTest for testing."""
+    return official({row["group"]: _ROLES[row["group"]] for row in listing.clips}, n_folds, corpus=CORPUS)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Return columns emotion, pixels, Usage (text) of either published form of the table, a row per image.
+
+    Raises
+    ------
+    CorpusError : a column is missing, or the file is no table.
+    """
+    try:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    except (ValueError, OSError, pd.errors.ParserError) as error:
+        raise CorpusError(f"{path}: not a readable CSV table ({error}); fetch it again") from error
+    rows.columns = [name.strip() for name in rows.columns]  # icml_face_data.csv writes ' Usage'
+    if missing := [name for name in ("emotion", "pixels", "Usage") if name not in rows.columns]:
+        hint = "; train.csv and test.csv of the contest lack the usage or the labels, use fer2013.csv"
+        raise CorpusError(f"{path}: lacks the column {missing[0]}, has {list(rows.columns)}{hint}")
+    return rows
+
+
+def _find_rows(listing: Listing, root: Path, table: str) -> None:
+    rows = read_table(Path(root) / table)
+    usages = rows.Usage.str.strip()
+    if strange := sorted(set(usages) - _ROLES.keys()):
+        raise CorpusError(f"{root}/{table}: Usage should be one of {', '.join(_ROLES)}, found {strange[:3]}")
+    labels = rows.emotion.str.strip().map({str(k): k for k in range(len(CLASSES))})
+    for row, (usage, label) in enumerate(zip(usages, labels, strict=True)):
+        known = not np.isnan(label)
+        clip = f"{row:05d}"
+        if not known:
+            detail = f"emotion {rows.emotion[row]!r} in row {row}, known: 0..{len(CLASSES) - 1}"
+            listing.add_defect("label", clip=clip, path=table, detail=detail, decision="keep: unlabelled")
+        _add_image(listing, clip, int(label) if known else -1, usage, table, item=row)
+
+
+def _find_images(listing: Listing, images: list[str]) -> None:
+    named = []
+    for path in images:
+        folders = path.split("/")
+        match = _NAME.fullmatch(Path(path).stem)
+        if match is None or len(folders) < 2 or folders[-2].lower() not in CLASSES:
+            listing.misname(path, "train/angry/Training_3908.jpg")
+        else:
+            named.append(path)
+    for path in first_by_name(listing, named):
+        label = CLASSES.index(path.split("/")[-2].lower())
+        _add_image(listing, Path(path).stem, label, _NAME.fullmatch(Path(path).stem)[1], path)
+
+
+def _add_image(listing: Listing, clip: str, label: int, usage: str, path: str, *, item: int = -1) -> None:
+    listing.add_clip(clip, label=label, part=usage, group=usage, split=usage, cropped=True, item=item, pictures=[path])
+
+
+def _cut_parts(listing: Listing) -> None:
+    """Number the blocks of at most `BLOCK` images within each usage."""
+    n_seen: Counter[str] = Counter()
+    for row in listing.clips:
+        row["part"] = f"{row['group']}-{n_seen[row['group']] // BLOCK:02d}"
+        n_seen[row["group"]] += 1
+
+
+def _examine_rows(rows: pd.DataFrame) -> Iterator[tuple[str, Facts]]:
+    for row, text in enumerate(rows.pixels):
+        clip = f"{row:05d}"
+        try:
+            values = np.array(text.split(), dtype=np.int64)
+        except ValueError as error:
+            yield clip, Facts(flaw="unreadable", detail=f"row {row}: {error}")
+            continue
+        if len(values) != SIDE * SIDE or values.min() < 0 or values.max() > 255:
+            detail = f"row {row}: {len(values)} values instead of {SIDE * SIDE} from 0 to 255"
+            yield clip, Facts(flaw="unreadable", detail=detail)
+            continue
+        pixels = values.astype(np.uint8)
+        blank = is_blank(pixels[None])
+        yield (
+            clip,
+            Facts(
+                sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
+                picture_flaw="blank" if blank else "",
+                detail=f"every pixel is {pixels[0]}" if blank else "",
+            ),
+        )
+
+
+def _settle_twins(listing: Listing, clips: pd.DataFrame) -> pd.DataFrame:
+    """Mark test images with a twin in another usage; put every twin on record."""
+    apart = defaultdict(bool)
+    for _, twins in clips[clips.duplicate.ne("") & clips.has_video].groupby("duplicate", sort=True):
+        torn = twins.label[twins.label >= 0].nunique() > 1
+        twins = twins.loc[sorted(twins.index, key=lambda row: list(_ROLES).index(twins.group[row]))]
+        for row, twin in twins.iterrows():
+            others = twins.drop(row)
+            apart[row] = twin.group != "Training" and others.group.ne(twin.group).any()
+            if row == twins.index[0] and not torn and not apart[row]:
+                continue  # the first of a group of good twins
+            detail = f"same pixels as {', '.join(others['clip'])}" + (" under another label" if torn else "")
+            decision = "apart" if apart[row] else "keep"
+            listing.add_defect("twin", clip=twin["clip"], path=twin.video, detail=detail, decision=decision)
+    return clips.assign(apart=[apart[row] for row in clips.index])

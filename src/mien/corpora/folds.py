@@ -1,0 +1,125 @@
+"""Cross-validation by people: every group has one role per fold and is tested exactly once."""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from mien.core import tables
+from mien.core.errors import CorpusError
+
+FEW = 4  # with fewer people left beside the test block, one of them validates instead of a man and a woman
+
+
+def blocks(people: pd.DataFrame, n_folds: int, *, corpus: str) -> pd.DataFrame:
+    """Cut the people, paired man with woman in numerical order, into `n_folds` consecutive blocks.
+
+    Parameters
+    ----------
+    people : columns group (numbers as text) and sex, a row per person.
+    n_folds : up to the number of pairs, blocks hold whole pairs; above, single people.
+
+    Returns
+    -------
+    FOLDS; folds are named A1,2 or A1-4 after their test people.
+
+    Raises
+    ------
+    CorpusError : so few people that a fold would have no training part.
+    """
+    tested = _cut(_cut_blocks, people, n_folds, corpus)
+    return _assign(people, tested, ["A" + _name_block(block) for block in tested])
+
+
+def dealt(people: pd.DataFrame, n_folds: int, *, corpus: str) -> pd.DataFrame:
+    """Deal the men, then the women, in order of their names round-robin to folds S1 to Sn (see `blocks`).
+
+    The women go on where the men stopped, so that folds differ by at most one person.
+    """
+    tested = _cut(_cut_dealt, people, n_folds, corpus)
+    return _assign(people, tested, [f"S{k + 1}" for k in range(n_folds)])
+
+
+def official(role_of: dict[str, str], n_folds: int, *, corpus: str) -> pd.DataFrame:
+    """Return the one fold of a corpus with a split of its own; `role_of` maps every group to its role.
+
+    Raises
+    ------
+    CorpusError : more than one fold is asked for, or nobody is left to train on.
+    """
+    if n_folds != 1:
+        raise CorpusError(f"{corpus} has one official split: set folds.{corpus} to 1 in params.yaml (it is {n_folds})")
+    if "training" not in role_of.values():
+        raise CorpusError(f"{corpus}: nothing to train on; groups found: {', '.join(sorted(role_of)) or 'none'}")
+    rows = [(0, "official", group, role) for group, role in sorted(role_of.items())]
+    return pd.DataFrame(rows, columns=tables.FOLDS.columns.names)
+
+
+def people_of(rows: Iterable[Mapping[str, str]]) -> pd.DataFrame:
+    """Return columns group and sex, a row per group of `rows`, sorted by group."""
+    sex_of = {row["group"]: row["sex"] for row in rows}
+    return pd.DataFrame(sorted(sex_of.items()), columns=["group", "sex"])
+
+
+def members(
+    clips: pd.DataFrame, folds: pd.DataFrame, *, fold: int, role: str, with_apart: bool = False
+) -> pd.DataFrame:
+    """Return the clips of one role in one fold; those with a twin on the training side only if `with_apart`."""
+    groups = folds.group[(folds.fold == fold) & (folds.role == role)]
+    chosen = clips[clips.group.isin(groups)]
+    return chosen if with_apart else chosen[~chosen.apart]
+
+
+def _assign(people: pd.DataFrame, tested: Sequence[list[str]], names: Sequence[str]) -> pd.DataFrame:
+    """Choose the validation people after each test block, cyclically, and train on the rest."""
+    sex_of = dict(zip(people.group, people.sex, strict=True))
+    rows = []
+    for fold, (block, name) in enumerate(zip(tested, names, strict=True)):
+        after = list(itertools.chain(*tested[fold + 1 :], *tested[:fold]))
+        sexes = sorted({sex_of[person] for person in after}, reverse=True)  # male before female
+        validating = [next(person for person in after if sex_of[person] == sex) for sex in sexes][:2]
+        if len(after) < FEW:
+            validating = after[:1]
+        roles = dict.fromkeys(block, "test") | dict.fromkeys(validating, "validation")
+        rows += [(fold, name, group, roles.get(group, "training")) for group in sorted(sex_of)]
+    return pd.DataFrame(rows, columns=tables.FOLDS.columns.names)
+
+
+def _cut(cut: Callable, people: pd.DataFrame, n_folds: int, corpus: str) -> list[list[str]]:
+    """Return the test people of each fold, or say how many folds these people can make."""
+    n_people = len(people)
+
+    def leaves_enough(n: int) -> bool:  # one validates, one is trained on
+        return all(n_people - len(block) >= 2 for block in cut(people, n))
+
+    if 2 <= n_folds <= n_people and leaves_enough(n_folds):
+        return cut(people, n_folds)
+    possible = [n for n in range(2, n_people + 1) if leaves_enough(n)]
+    if not possible:
+        raise CorpusError(f"{corpus}: {n_people} people are too few for testing, validation and training; add people")
+    raise CorpusError(
+        f"{corpus}: {n_people} people cannot make {n_folds} folds; in params.yaml,"
+        f" folds.{corpus} can be {possible[0]} to {possible[-1]}"
+    )
+
+
+def _cut_blocks(people: pd.DataFrame, n_folds: int) -> list[list[str]]:
+    men, women = (sorted(people.group[people.sex == sex], key=int) for sex in ("male", "female"))
+    pairs = [[person for person in pair if person is not None] for pair in itertools.zip_longest(men, women)]
+    units = pairs if n_folds <= len(pairs) else [[person] for pair in pairs for person in pair]
+    parts = np.array_split(np.arange(len(units)), n_folds)
+    return [[person for k in part for person in units[k]] for part in parts]
+
+
+def _cut_dealt(people: pd.DataFrame, n_folds: int) -> list[list[str]]:
+    ordered = people.sort_values(["sex", "group"], ascending=[False, True]).group.tolist()  # male, female, unknown
+    return [ordered[k::n_folds] for k in range(n_folds)]
+
+
+def _name_block(block: Sequence[str]) -> str:
+    """Name actors 01, 02 as 1,2; 01 to 04 as 1-4; others as a list."""
+    numbers = sorted(int(person) for person in block)
+    if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]}-{numbers[-1]}"
+    return ",".join(map(str, numbers))

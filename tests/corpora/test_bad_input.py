@@ -1,0 +1,185 @@
+"""What a user may have on disk: each fault is one clear error or a row of DEFECTS."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mien.core.errors import CorpusError, MienError
+from mien.core.media import write_sound
+from mien.corpora import fer2013
+from mien.corpora.index import index
+
+NOISE = np.random.default_rng(0).normal(0.0, 0.1, 4800).astype(np.float32)
+PIXELS = " ".join(str(k % 256) for k in range(48 * 48))
+
+
+def defects_of(corpus, root, n_folds=2):
+    clips, _, defects, _ = index(corpus, root, n_folds=n_folds)
+    return clips.set_index("clip"), defects
+
+
+def write_takes(root, actors=("01", "02", "03", "04")):
+    for actor in actors:
+        for take in ("01-01-01-01", "02-01-01-01"):
+            path = root / f"Actor_{actor}" / f"03-01-{take}-{actor}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_sound(path, np.roll(NOISE, int(actor) * 10 + int(take[1])), 48000)
+
+
+@pytest.mark.parametrize("corpus", ["ravdess", "fer2013", "ckplus", "rafd", "mug", "jaffe", "voxceleb"])
+def test_foreign_folder_is_refused_with_an_example(corpus, tmp_path):
+    (tmp_path / "holiday.txt").write_text("sun")
+    with pytest.raises(CorpusError, match=r"nothing of .*wanted names like"):
+        index(corpus, tmp_path, n_folds=1)
+
+
+def test_missing_folder_is_refused(tmp_path):
+    with pytest.raises(CorpusError, match="no such folder"):
+        index("ravdess", tmp_path / "nowhere", n_folds=2)
+
+
+def test_unknown_corpus_is_refused(tmp_path):
+    with pytest.raises(MienError, match="there is no corpus 'iemocap'"):
+        index("iemocap", tmp_path, n_folds=2)
+
+
+def test_misnamed_song_and_text_files_are_on_record(tmp_path):
+    write_takes(tmp_path)
+    actor = tmp_path / "Actor_01"
+    for name in (
+        "03-01-09-01-01-01-01.wav",  # no ninth emotion
+        "03-01-01-02-01-01-01.wav",  # neutral is never strong
+        "03-01-03-01-01-01-25.wav",  # no actor 25
+        "01-01-03-01-01-01-01.wav",  # audio-video is mp4
+        "notes.txt",
+    ):
+        (actor / name).write_bytes(b"?")
+    (actor / "03-02-03-01-01-01-01.wav").write_bytes(b"?")
+    (actor / "03-01-02-01-01-01-01.wav").write_text("this is no sound")
+    (tmp_path / "Actor_02" / "03-01-02-01-01-01-02.wav").unlink()
+    clips, defects = defects_of("ravdess", tmp_path)
+    counts = defects.defect.value_counts().to_dict()
+    assert counts == {"misnamed": 5, "song": 1, "unreadable": 1, "missing": 4 * 15 - 7}  # of the grid of one statement
+    assert not clips.has_audio["01-02-01-01-01-01"]
+    assert clips.defect["01-02-01-01-01-01"] == "unreadable"
+    assert defects.decision[defects.defect == "song"].tolist() == ["drop: song"]
+    assert "01-02-01-01-01-02" in set(defects["clip"][defects.defect == "missing"])
+
+
+def write_table(root, *rows, header="emotion,pixels,Usage", name="fer2013.csv"):
+    (root / name).write_text("\n".join([header, *rows]) + "\n")
+
+
+def test_both_published_tables_are_read_alike(tmp_path):
+    for folder, header, rows in (
+        ("a", "emotion,pixels,Usage", [f"3,{PIXELS},Training", f"0,{PIXELS[2:]} 7,PrivateTest"]),
+        ("b", "emotion, Usage, pixels", [f"3,Training,{PIXELS}", f"0,PrivateTest,{PIXELS[2:]} 7"]),
+    ):
+        (tmp_path / folder).mkdir()
+        write_table(tmp_path / folder, *rows, header=header, name="icml_face_data.csv")
+    one, other = (index("fer2013", tmp_path / folder, n_folds=1)[0] for folder in "ab")
+    assert one.equals(other)
+    assert one.set_index("clip").item["00001"] == 1
+
+
+def test_damaged_rows_of_the_table_are_on_record(tmp_path):
+    write_table(
+        tmp_path,
+        f"3,{PIXELS},Training",
+        f"9,{PIXELS[2:]} 1,Training",
+        f"2,{PIXELS} 4,PublicTest",
+        f"2,{PIXELS.replace(' 9 ', ' 999 ')},PublicTest",
+        f"2,{PIXELS.replace(' 9 ', ' x ')},PrivateTest",
+    )
+    clips, defects = defects_of("fer2013", tmp_path, n_folds=1)
+    assert len(clips) == 5
+    assert clips.label["00001"] == -1
+    assert clips.has_video.to_dict() == {
+        "00000": True,
+        "00001": True,
+        "00002": False,
+        "00003": False,
+        "00004": False,
+    }
+    assert defects.set_index("clip").defect.to_dict() == {
+        "00001": "label",
+        "00002": "unreadable",
+        "00003": "unreadable",
+        "00004": "unreadable",
+    }
+    assert "2305 values instead of 2304" in defects.set_index("clip").detail["00002"]
+
+
+def test_table_without_usage_is_refused(tmp_path):
+    write_table(tmp_path, f"3,{PIXELS}", header="emotion,pixels", name="train.csv")
+    with pytest.raises(CorpusError, match="lacks the column Usage"):
+        index("fer2013", tmp_path, n_folds=1)
+
+
+def test_table_with_another_usage_is_refused(tmp_path):
+    write_table(tmp_path, f"3,{PIXELS},Trainig")
+    with pytest.raises(CorpusError, match="Trainig"):
+        index("fer2013", tmp_path, n_folds=1)
+
+
+def test_folder_copy_of_fer2013_keeps_the_usage_of_the_names(tmp_path):
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 255, (48, 48)).astype(np.uint8))
+    for path in ("train/happy/Training_7.png", "train/sad/Training_8.png", "test/happy/PrivateTest_9.png"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        picture.save(tmp_path / path)
+        picture = Image.fromarray(rng.integers(0, 255, (48, 48)).astype(np.uint8)) if "7" in path else picture
+    (tmp_path / "train/happy/face.png").write_bytes(b"?")
+    clips, defects = defects_of("fer2013", tmp_path, n_folds=1)
+    assert clips.part.to_dict() == {
+        "PrivateTest_9": "PrivateTest-00",
+        "Training_7": "Training-00",
+        "Training_8": "Training-00",
+    }
+    assert clips.apart.to_dict() == {"PrivateTest_9": True, "Training_7": False, "Training_8": False}
+    assert sorted(defects.defect) == ["misnamed", "twin", "twin"]
+    assert clips.label_name["Training_8"] == "sad"
+
+
+def test_parts_of_fer2013_hold_at_most_a_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(fer2013, "BLOCK", 2)
+    write_table(tmp_path, *(f"3,{PIXELS[2 * k :]}{' 1' * k},Training" for k in range(5)))
+    clips, _ = defects_of("fer2013", tmp_path, n_folds=1)
+    assert clips.part.value_counts().sort_index().tolist() == [2, 2, 1]
+
+
+def test_cremad_without_demographics_is_refused(tmp_path):
+    (tmp_path / "AudioWAV").mkdir()
+    with pytest.raises(CorpusError, match=r"VideoDemographics\.csv is missing"):
+        index("cremad", tmp_path, n_folds=2)
+
+
+@pytest.mark.parametrize("text", ["ActorID,Age\n1001,30\n", "ActorID,Sex\n1001,unknown\n", "\x00\xff"])
+def test_cremad_with_damaged_demographics_is_refused(tmp_path, text):
+    (tmp_path / "VideoDemographics.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(CorpusError, match=r"VideoDemographics\.csv"):
+        index("cremad", tmp_path, n_folds=2)
+
+
+def test_cremad_unknown_actor_is_on_record(tmp_path):
+    rows = [f"{actor},30,{sex}\n" for actor, sex in ((1001, "Male"), (1002, "Female"), (1003, "Male"))]
+    (tmp_path / "VideoDemographics.csv").write_text("ActorID,Age,Sex\n" + "".join(rows))
+    for k, actor in enumerate((1001, 1002, 1003, 1092)):
+        path = tmp_path / "AudioWAV" / f"{actor}_TIE_ANG_XX.wav"
+        path.parent.mkdir(exist_ok=True)
+        write_sound(path, np.roll(NOISE, k), 16000)
+    (tmp_path / "AudioWAV" / "1001_TIE_ANG_HI.wav").write_bytes(b"?")  # only IEO is graded
+    clips, defects = defects_of("cremad", tmp_path, n_folds=3)
+    assert len(clips) == 3
+    misnamed = defects[defects.defect == "misnamed"].path
+    assert sorted(path.rsplit("/", 1)[-1] for path in misnamed) == ["1001_TIE_ANG_HI.wav", "1092_TIE_ANG_XX.wav"]
+
+
+@pytest.mark.parametrize("name", ["iden_split.txt", "veri_test.txt", "vox1_meta.csv"])
+def test_damaged_list_of_voxceleb_is_refused(tmp_path, name):
+    path = tmp_path / "wav" / "id10001" / "abc" / "00001.wav"
+    path.parent.mkdir(parents=True)
+    write_sound(path, NOISE, 16000)
+    (tmp_path / name).write_text("4 five\n")
+    with pytest.raises(CorpusError, match=name):
+        index("voxceleb", tmp_path, n_folds=1)

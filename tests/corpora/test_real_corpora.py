@@ -1,0 +1,109 @@
+"""The adapters on what we have of the real corpora."""
+
+import csv
+import gzip
+import shutil
+
+import pytest
+
+from mien.core.errors import CorpusError
+from mien.corpora import cremad, settle
+from mien.corpora.archives import unpack
+from mien.corpora.index import index
+from mien.synthetic.containers import write_pointer
+
+
+@pytest.fixture(scope="module")
+def ravdess(shared, tmp_path_factory):
+    root = tmp_path_factory.mktemp("real") / "ravdess"
+    unpack([shared / "data/ravdess/Audio_Speech_Actors_subset.zip"], root)
+    return root, *index("ravdess", root, n_folds=4, n_jobs=2)
+
+
+def test_ravdess_subset_is_complete(ravdess):
+    _, clips, folds, _, classes = ravdess
+    assert len(clips) == 240
+    assert clips.groupby("actor").size().to_dict() == dict.fromkeys(["01", "02", "05", "20"], 60)
+    assert clips.sex.value_counts().to_dict() == {"male": 120, "female": 120}
+    counts = clips.label_name.value_counts()
+    assert counts["neutral"] == 16
+    assert (counts.drop("neutral") == 32).all()
+    assert set(counts.index) == set(classes)
+    assert clips.has_audio.all()
+    assert not clips.has_video.any()
+    assert folds.name.unique().tolist() == ["A1", "A2", "A5", "A20"]
+
+
+def test_ravdess_digests_are_those_of_the_complete_copy(ravdess, shared):
+    _, clips, *_ = ravdess
+    with gzip.open(shared / "data/ravdess/audio_manifest.tsv.gz", "rt") as file:
+        known = {row["file"]: row["sha256"] for row in csv.DictReader(file, delimiter="\t")}
+    assert all(known[path.rsplit("/", 1)[-1]] == found for path, found in zip(clips.audio, clips.sha256, strict=True))
+
+
+def test_ravdess_stereo_takes_are_found_and_nothing_else(ravdess):
+    _, _, _, defects, _ = ravdess
+    assert set(defects.defect) == {"stereo"}
+    assert sorted(path.rsplit("/", 1)[-1] for path in defects.path) == [
+        "03-01-02-01-01-02-01.wav",
+        "03-01-02-01-02-02-05.wav",
+        "03-01-03-01-02-01-20.wav",
+        "03-01-06-01-01-02-20.wav",
+        "03-01-08-01-02-02-01.wav",
+    ]
+
+
+def test_ravdess_nested_second_set_is_put_aside(ravdess, tmp_path):
+    for actor in ("Actor_01", "Actor_02", "Actor_05"):
+        for path in sorted((ravdess[0] / actor).iterdir())[:4]:
+            for folder in (tmp_path / actor, tmp_path / "audio_speech_actors_01-24" / actor):
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, folder / path.name)
+    altered = tmp_path / "audio_speech_actors_01-24" / "Actor_01" / "03-01-01-01-01-01-01.wav"
+    altered.write_bytes(altered.read_bytes()[:-1] + b"?")
+    clips, _, defects, _ = index("ravdess", tmp_path, n_folds=3)
+    assert len(clips) == 12
+    assert not clips.audio.str.contains("audio_speech_actors").any()
+    counts = defects.defect.value_counts()
+    assert (counts["twin copy"], counts["rival copy"]) == (11, 1)
+
+
+@pytest.fixture(scope="module")
+def cremad_clone(shared, tmp_path_factory):
+    """A clone without git-lfs: every medium is a pointer."""
+    root = tmp_path_factory.mktemp("real") / "CREMA-D"
+    shutil.copytree(shared / "data/crema-d", root)
+    with gzip.open(root / "lfs_manifest.tsv.gz", "rt") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            path = root / row["path"]
+            path.parent.mkdir(exist_ok=True)
+            write_pointer(path, row["sha256"], int(row["size"]))
+    return root
+
+
+def test_cremad_names_and_gaps_are_the_published_ones(cremad_clone):
+    listing = cremad.find(cremad_clone)
+    assert len(listing.clips) == 7442
+    counts = {name: sum(row["label_name"] == name for row in listing.clips) for name in cremad.CLASSES}
+    assert counts == {"neutral": 1087} | dict.fromkeys(["happy", "sad", "angry", "fear", "disgust"], 1271)
+    missing = sorted(row["clip"] for row in listing.defects if row["defect"] == "missing")
+    assert len(missing) == 20
+    assert {name.rsplit("_", 2)[0] for name in missing} == {
+        "1002_TIE",
+        "1008_WSI",
+        "1009_MTI",
+        "1019_ITH",
+        "1076_ITS",
+    }
+    assert {row["defect"] for row in listing.defects} == {"missing", "unused"}
+    assert len({row["actor"]: row["sex"] for row in listing.clips if row["sex"] == "female"}) == 43
+
+
+def test_cremad_clone_without_lfs_says_so(cremad_clone):
+    listing = cremad.find(cremad_clone)
+    facts = settle.examine_listing(cremad_clone, listing)
+    clips = settle.settle(listing, facts)
+    assert not (clips.has_video | clips.has_audio).any()
+    assert sum(row["defect"] == "pointer" for row in listing.defects) == 2 * 7442
+    with pytest.raises(CorpusError, match=r"not one of the 7442 clips .*git lfs pull"):
+        index("cremad", cremad_clone, n_folds=9)
