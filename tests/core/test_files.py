@@ -35,6 +35,16 @@ def test_a_new_folder_replaces_the_old_one_whole(tmp_path):
     assert [path.name for path in folder.iterdir()] == ["b"]
 
 
+def test_what_a_killed_writer_left_is_swept_and_a_living_one_is_left_alone(tmp_path):
+    dead, alive = tmp_path / ".shard.4194305.partial", tmp_path / ".shard.1.partial"  # above pid_max; init
+    dead.mkdir()
+    alive.mkdir()
+    with files.atomic_folder(tmp_path / "shard"):
+        pass
+    assert not dead.exists()
+    assert alive.exists()
+
+
 def test_digest_ignores_key_order_only():
     assert files.digest({"a": 1, "b": [1, 2]}) == files.digest({"b": [1, 2], "a": 1})
     assert files.digest({"a": 1}) != files.digest({"a": 2})

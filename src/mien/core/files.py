@@ -33,6 +33,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a scratch folder that replaces the folder `path` when the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*.partial"):  # of a writer that was killed
+        if not _is_alive(int(left.name.split(".")[-2])):
+            shutil.rmtree(left, ignore_errors=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
@@ -45,6 +48,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         scratch.replace(path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's, but alive
+    return True
 
 
 def sha256(path: Path) -> str:
