@@ -19,7 +19,11 @@ def _tone(seconds: float, rate_hz: int = RATE_HZ) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("name", "codecs", "rate_hz"),
-    [("a.mp4", ("libx264", "aac"), 48000), ("a.flv", ("flv", "libmp3lame"), 44100), ("a.mkv", ("mpeg4", "flac"), 16000)],
+    [
+        ("a.mp4", ("libx264", "aac"), 48000),
+        ("a.flv", ("flv", "libmp3lame"), 44100),
+        ("a.mkv", ("mpeg4", "flac"), 16000),
+    ],
 )
 def test_video_round_trip(tmp_path, name, codecs, rate_hz):
     path = tmp_path / name

@@ -167,7 +167,9 @@ class EvaluateConfig:
     resamples: int
 
     def __post_init__(self) -> None:
-        _require(0 < self.confidence < 1 and self.resamples >= 100, "evaluate", "0 < confidence < 1, resamples >= 100", self)
+        _require(
+            0 < self.confidence < 1 and self.resamples >= 100, "evaluate", "0 < confidence < 1, resamples >= 100", self
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +221,9 @@ class Params:
             for modality, other in variant.frozen.items():
                 self._known_variant(f"variants.{name}.frozen.{modality}", other)
                 if self.variants[other].modalities != (modality,) or self.variants[other].frozen:
-                    raise ConfigError(f"params.yaml: variants.{name}.frozen.{modality}: {other} is not a {modality} network")
+                    raise ConfigError(
+                        f"params.yaml: variants.{name}.frozen.{modality}: {other} is not a {modality} network"
+                    )
         for name, table in self.tables.items():
             for variant in (*table.rows, *table.single):
                 self._known_variant(f"tables.{name}", variant)
@@ -289,7 +293,9 @@ def build(kind: Any, value: Any, where: str) -> Any:
             raise _mistyped(where, "a mapping", value)
         if typing.get_origin(args[0]) is Literal:
             _refuse_unknown(where, value, _flat(typing.get_args(args[0])))
-        return {build(str, k, where) if args[0] is str else k: build(args[1], v, _join(where, k)) for k, v in value.items()}
+        return {
+            build(str, k, where) if args[0] is str else k: build(args[1], v, _join(where, k)) for k, v in value.items()
+        }
     if type(value) is not kind and not (kind is float and type(value) is int):
         raise _mistyped(where, kind.__name__, value)
     return kind(value)
@@ -301,7 +307,9 @@ def _build_section(kind: Any, value: Any, where: str) -> Any:
     kinds = {field.name: field.type for field in fields(kind)}
     _refuse_unknown(where, value, kinds)
     if missing := [key for key in kinds if key not in value]:
-        raise ConfigError(f"params.yaml: {_join(where, missing[0])} is missing ({len(missing)} missing: {', '.join(missing)})")
+        raise ConfigError(
+            f"params.yaml: {_join(where, missing[0])} is missing ({len(missing)} missing: {', '.join(missing)})"
+        )
     return kind(**{key: build(kinds[key], value[key], _join(where, key)) for key in kinds})
 
 
@@ -343,4 +351,3 @@ def _mistyped(where: str, wanted: str, value: Any) -> ConfigError:
 def _require(ok: bool, where: str, need: str, got: object) -> None:
     if not ok:
         raise ConfigError(f"params.yaml: {where}: need {need}; got {got}")
-

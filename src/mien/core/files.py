@@ -34,7 +34,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{path.name}.*.partial"):  # of a writer that was killed
-        if not _is_alive(int(left.name.split(".")[-2])):
+        process = left.name.split(".")[-2]
+        if process.isdigit() and not _is_alive(int(process)):
             shutil.rmtree(left, ignore_errors=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
     shutil.rmtree(scratch, ignore_errors=True)

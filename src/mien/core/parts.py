@@ -7,19 +7,15 @@ report goes first, the new one comes last.
 
 import hashlib
 import logging
-import multiprocessing
-import os
 import shutil
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.core.errors import MienError, TableError
+from mien.core.errors import TableError
 from mien.core.files import read_json, sha256, write_json
+from mien.core.processes import map_in_processes
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +36,7 @@ def build_parts(
     """Return the report of every part in sorted order, building those that are not finished.
 
     build : module-level function; build(out / part, work) writes the folder and returns a JSON-able report. With
-        `jobs` > 1 it runs in that many processes, which are spawned: forking a process that has threads may hang.
+        `jobs` > 1 it runs in that many processes.
 
     Raises
     ------
@@ -52,7 +48,9 @@ def build_parts(
     todo = [part for part in sorted(tasks) if part not in reports]
     if reports:
         log.info("%d of %d parts are finished already", len(reports), len(tasks))
-    for n_done, (part, report) in enumerate(_run(out, tasks, todo, build, jobs), start=1):
+    columns = ([build] * len(todo), [out / part for part in todo], [tasks[part] for part in todo])
+    built = map_in_processes(_build_one, *columns, n_jobs=min(jobs, len(todo)))
+    for n_done, (part, report) in enumerate(zip(todo, built, strict=True), start=1):
         reports[part] = report
         log.info("part %s written, %d of %d", part, n_done, len(todo))
     return {part: reports[part] for part in sorted(reports)}
@@ -72,38 +70,6 @@ def source_root(manifest: Path, corpus: str) -> tuple[Path, str]:
     if facts["corpus"] != corpus:
         raise TableError(f"{manifest}: describes {facts['corpus']}, not {corpus}")
     return Path(facts["root"]), str(facts["digest"])
-
-
-def _run(
-    out: Path, tasks: Mapping[str, Task], todo: list[str], build: Callable, jobs: int
-) -> Iterator[tuple[str, dict]]:
-    if jobs <= 1 or len(todo) <= 1:
-        for part in todo:
-            yield part, _build_one(build, out / part, tasks[part])
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(todo)), mp_context=context, initializer=_end_with_parent) as pool:
-        futures = {pool.submit(_build_one, build, out / part, tasks[part]): part for part in todo}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BrokenProcessPool:
-            raise MienError(
-                f"{out}: a process died, most likely for want of memory; run again with fewer --jobs than {jobs}:"
-                " finished parts are kept"
-            ) from None
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent is killed: it would go on writing beside the run that comes next."""
-
-    def wait() -> None:
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def _build_one(build: Callable, folder: Path, task: Task) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from mien.core import media
 from mien.core.errors import MediaError
 from mien.core.files import sha256
-from mien.corpora.processes import map_in_processes
+from mien.core.processes import map_in_processes
 
 SILENCE_DBFS = -60.0  # a sound whose peak stays below has no voice; the quietest take of RAVDESS peaks at -44
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from mien.core.config import SyntheticConfig
 from mien.core.files import atomic_folder
-from mien.corpora.processes import map_in_processes
+from mien.core.processes import map_in_processes
 from mien.synthetic.performance import Fuzziness
 from mien.synthetic.scene import Actor, Planted, Scene, Truth
 

@@ -1,4 +1,4 @@
-"""Work on many files or people in several processes that never outlive the command."""
+"""Work on many files, people or parts in several processes that never outlive the command."""
 
 import multiprocessing
 import os
@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from mien.core.errors import CorpusError
+from mien.core.errors import MienError
 
 
 def map_in_processes(function: Callable, *columns: Iterable, n_jobs: int, chunk: int = 1) -> Iterator[Any]:
@@ -19,7 +19,7 @@ def map_in_processes(function: Callable, *columns: Iterable, n_jobs: int, chunk:
 
     Raises
     ------
-    CorpusError : a process died.
+    MienError : a process died.
     """
     if n_jobs <= 1:
         yield from map(function, *columns)
@@ -29,8 +29,9 @@ def map_in_processes(function: Callable, *columns: Iterable, n_jobs: int, chunk:
         try:
             yield from pool.map(function, *columns, chunksize=chunk)
         except BrokenProcessPool:
-            raise CorpusError(
-                f"a process died, most likely for want of memory; run again with fewer --jobs than {n_jobs}"
+            raise MienError(
+                f"a process died, most likely for want of memory; run again with fewer --jobs than {n_jobs}:"
+                " what is finished is kept"
             ) from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
