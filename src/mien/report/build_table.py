@@ -2,6 +2,7 @@
 
 import logging
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from mien.core.config import EvaluateConfig, TableConfig, load, section
@@ -24,13 +25,14 @@ def run(args: Namespace) -> None:
     """Read the runs, compare, write both files."""
     from mien.core.files import atomic_file, read_json
     from mien.evaluation.metrics import score, twins
-    from mien.evaluation.runs import read_runs, select_runs
+    from mien.evaluation.runs import read_runs, rows_in_order, select_runs
     from mien.report.comparison import compare, joint_and_single
     from mien.report.markdown import Heading, render
     from mien.report.published import published_row, read_published
 
     params = load(args.config)
     table = section(TableConfig, params, "tables", args.table)
+    table = replace(table, rows=rows_in_order(args.runs, table.rows))
     evaluate = section(EvaluateConfig, params, "evaluate")
     thesis = read_published(args.thesis)
     published = {variant: published_row(thesis, name, table.corpus) for variant, name in table.rows.items()}

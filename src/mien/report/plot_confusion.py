@@ -2,6 +2,7 @@
 
 import logging
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from mien.core.config import TableConfig, load, section
@@ -24,12 +25,13 @@ def run(args: Namespace) -> None:
     """Average the folds, draw a panel per joint network, write figure and numbers."""
     from mien.core.files import atomic_file, read_json
     from mien.evaluation.metrics import reported, score, twins
-    from mien.evaluation.runs import read_runs, select_runs
+    from mien.evaluation.runs import read_runs, rows_in_order, select_runs
     from mien.report.comparison import joint_and_single
     from mien.report.confusion import draw_panels, panels, recalls
     from mien.report.figures import new_figure, save_figure, title_line
 
     table = section(TableConfig, load(args.config), "tables", args.table)
+    table = replace(table, rows=rows_in_order(args.runs, table.rows))
     joint, single = joint_and_single(table)
     runs = select_runs(read_runs(args.runs), table.corpus, joint or single)
     scores = score(runs, twins([args.clips]))

@@ -25,14 +25,15 @@ def run(args: Namespace) -> None:
     from mien.core import tables
     from mien.core.files import read_json
     from mien.report.figures import new_figure, save_figure, title_line
-    from mien.report.samples import choose_clips, draw_samples, read_samples, sheet_size
+    from mien.report.samples import choose_clips, draw_samples, only_stored, read_samples, sheet_size
 
     config = section(SoundConfig, load(args.config), "sound")
     info = read_json(args.corpus_info)
-    chosen = choose_clips(tables.read(args.clips, tables.CLIPS), args.columns)
+    stored = only_stored(tables.read(args.clips, tables.CLIPS), args.faces, args.sound)
+    if not (stored.has_video | stored.has_audio).any():
+        raise TableError(f"{args.clips}: no shard holds a face or a sound of these clips; name --faces or --sound")
+    chosen = choose_clips(stored, args.columns)
     samples = read_samples(chosen, args.faces, args.sound, config)
-    if all(sample.face is None and sample.level is None for sample in samples):
-        raise TableError(f"{args.clips}: no shard holds any of {len(samples)} chosen clips; name --faces or --sound")
     classes = [name for name in info["classes"] if name in {sample.label_name for sample in samples}]
     title = title_line("Samples", info["corpus"], synthetic=info["source"] == "synthetic")
     with new_figure(*sheet_size(samples)) as figure:

@@ -52,6 +52,19 @@ def choose_clips(clips: pd.DataFrame, n_columns: int) -> pd.DataFrame:
     return order.drop_duplicates(["label", "column"]).reset_index(drop=True)
 
 
+def only_stored(clips: pd.DataFrame, faces: Path | None, sound: Path | None) -> pd.DataFrame:
+    """Return `clips` with has_video and has_audio only where a shard holds a found face or an audible sound."""
+    shown, heard = set(), set()
+    for part in sorted(set(clips.part)):
+        if faces is not None and (faces / part).is_dir():
+            index = read_faces(faces / part).index
+            shown |= set(index["clip"][index.found])
+        if sound is not None and (sound / part).is_dir():
+            index = read_sound(sound / part).index
+            heard |= set(index["clip"][~index.silent])
+    return clips.assign(has_video=clips["clip"].isin(shown), has_audio=clips["clip"].isin(heard))
+
+
 def read_samples(chosen: pd.DataFrame, faces: Path | None, sound: Path | None, config: SoundConfig) -> list[Sample]:
     """Read the middle face and the sound of the chosen clips from the shards, as far as they have them."""
     samples = []

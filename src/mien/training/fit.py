@@ -28,6 +28,8 @@ from mien.training.recordings import Recordings
 
 log = logging.getLogger(__name__)
 
+EVALUATED = 4  # batches at once where no gradients are kept: fewer and larger calls
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -160,7 +162,8 @@ def _train(job: Job, epoch: int, model: Network, optimizer: torch.optim.Optimize
 
 def _judge(job: Job, model: Network, role: str) -> Verdict:
     device = next(model.parameters()).device
-    batches = evaluation_batches(job.recordings, job.roles[role], _sampling(job), size=job.train.batch)
+    size = EVALUATED * job.train.batch
+    batches = evaluation_batches(job.recordings, job.roles[role], _sampling(job), size=size)
     return evaluate(model, _on(device, batches), bfloat16=_bfloat16(job, device))
 
 
