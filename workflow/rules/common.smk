@@ -102,7 +102,10 @@ def corpus_sections(wildcards):
 def corpus_code(wildcards):
     """Digest the code that makes a corpus: how people are synthesised matters to a synthetic corpus only."""
     made = PARAMS["corpora"][wildcards.corpus]["source"] == "synthetic"
-    return code_digest("corpora.get_corpus", *(["synthetic.corpora", f"synthetic.write_{wildcards.corpus}"] if made else []))
+    return code_digest(
+        "corpora.get_corpus",
+        *(["synthetic.corpora", f"synthetic.write_{wildcards.corpus}"] if made else []),
+    )
 
 
 def code(*modules):

@@ -2,6 +2,7 @@
 # REQUIRED INPUTS  none (or the folder or archive that params.yaml names)
 # OUTPUTS          data/<corpus>/, data/<corpus>.json, results/corpora/<corpus>/{clips,folds,defects}.parquet, corpus.json
 # COMMANDS         mien get_corpus, mien index_corpus
+# Data stages come first (priority): they fill all cores, which a training job of one thread would leave half idle.
 
 
 rule corpora_all:
@@ -18,6 +19,7 @@ rule get_corpus:
         "logs/get_corpus/{corpus}.log",
     benchmark:
         "benchmarks/get_corpus/{corpus}.tsv"
+    priority: 40
     threads: 2
     params:
         code=corpus_code,
@@ -42,6 +44,7 @@ rule index_corpus:
         "logs/index_corpus/{corpus}.log",
     benchmark:
         "benchmarks/index_corpus/{corpus}.tsv"
+    priority: 30
     threads: 2
     params:
         code=code("corpora.index_corpus", "corpora.{corpus}"),

@@ -21,6 +21,7 @@ rule extract_faces:
         "logs/extract_faces/{corpus}.log",
     benchmark:
         "benchmarks/extract_faces/{corpus}.tsv"
+    priority: 20
     threads: 8
     params:
         code=code("faces.extract_faces"),

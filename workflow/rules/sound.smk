@@ -21,6 +21,7 @@ rule extract_sound:
         "logs/extract_sound/{corpus}.log",
     benchmark:
         "benchmarks/extract_sound/{corpus}.tsv"
+    priority: 20
     threads: 8
     params:
         code=code("sound.extract_sound"),
