@@ -121,7 +121,7 @@ def write_run(
             "metrics": {} if reason else metrics,
             "n_clips": {"training": 90, "validation": 1, "test": len(actors) * 12},
             "data_digest": "feedbeef",
-            "config": {"train": {"width": 8, "seeds": [0]}, "variant": {"fusion": "mrpn"}},
+            "config": {"train": {"width": 8, "seeds": [0]}, "variant": {"fusion": "mrpn", "frozen": {}}},
         },
     )
     return folder / "run.json"

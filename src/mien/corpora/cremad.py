@@ -73,8 +73,19 @@ def _parse(path: str, sexes: dict[str, str]) -> tuple[str, ...] | None:
     return match.groups()
 
 
+_STATED = {  # what the authors say of single takes: clip -> streams lost, what is wrong
+    "1064_IEO_DIS_MD": ("video and audio", "a minute long, all emotions"),
+    "1064_TIE_SAD_XX": ("video and audio", "no duration"),
+    "1076_MTI_SAD_XX": ("video and audio", "bad in every file"),
+    "1076_MTI_NEU_XX": ("video", "the picture is very short"),
+}
+
+
 def _add_take(listing: Listing, clip: str, files: dict[str, str], sexes: dict[str, str]) -> None:
     actor, sentence, emotion, level = clip.split("_")
+    lost, detail = _STATED.get(clip, ("", ""))
+    if lost:
+        listing.add_defect("stated", clip=clip, detail=f"the authors: {detail}", decision=f"drop {lost}")
     listing.add_clip(
         clip,
         label=_CODES[emotion],
@@ -84,8 +95,8 @@ def _add_take(listing: Listing, clip: str, files: dict[str, str], sexes: dict[st
         sex=sexes[actor],
         intensity=level,
         statement=sentence,
-        pictures=[files[".flv"]] if ".flv" in files else [],
-        sounds=[files[".wav"]] if ".wav" in files else [],
+        pictures=[files[".flv"]] if ".flv" in files and "video" not in lost else [],
+        sounds=[files[".wav"]] if ".wav" in files and "audio" not in lost else [],
     )
     listing.voiced |= {path for path in files.values() if path.endswith(".flv")}
 

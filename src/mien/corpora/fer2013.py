@@ -95,7 +95,7 @@ def read_table(path: Path) -> pd.DataFrame:
     CorpusError : a column is missing, or the file is no table.
     """
     try:
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, skip_blank_lines=False)
     except (ValueError, OSError, pd.errors.ParserError) as error:
         raise CorpusError(f"{path}: not a readable CSV table ({error}); fetch it again") from error
     rows.columns = [name.strip() for name in rows.columns]  # icml_face_data.csv writes ' Usage'

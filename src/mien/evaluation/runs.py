@@ -110,16 +110,19 @@ def rows_in_order(paths: Iterable[Path], rows: Mapping[str, str]) -> dict[str, s
 
 
 def select_runs(runs: list[Run], corpus: str, variants: Iterable[str]) -> list[Run]:
-    """Return the runs of `variants` on `corpus`; all of them must cover the same folds.
+    """Return the runs of `variants` on `corpus`; all of them must cover the same folds and seeds.
 
     A mean over other folds is another quantity, so a fold that is missing from one variant is an error.
     """
     variants = list(variants)
     chosen = [run for run in runs if run.corpus == corpus and run.variant in variants]
-    folds = {run.fold for run in chosen}
+    wanted = {(run.fold, run.seed) for run in chosen}
     for variant in variants:
-        if missing := sorted(folds - {run.fold for run in chosen if run.variant == variant}):
-            raise TableError(f"no run of {variant} on {corpus}, fold {missing[0]}; train it and pass its run.json")
+        if missing := sorted(wanted - {(run.fold, run.seed) for run in chosen if run.variant == variant}):
+            fold, seed = missing[0]
+            raise TableError(
+                f"no run of {variant} on {corpus}, fold {fold}, seed {seed}; train it and pass its run.json"
+            )
     if not chosen:
         raise TableError(f"no run of {', '.join(variants)} on {corpus}; train them and pass their run.json")
     for run in chosen:

@@ -2,7 +2,8 @@
 
 A network knows its modalities as names of branches only, in their order. Its inputs are one sequence per modality,
 (B, T, channels, H, W). `present` says per modality which of the B clips have it; the normalised feature of an absent
-one is 0, its mean over training clips, whatever its input holds. The output maps head names to logits (B, C): "fused",
+one is 0 whatever its input holds: about where FeatureNorm puts the mean over training clips (its learned shift is
+small). The output maps head names to logits (B, C): "fused",
 the answer, and where the network has side heads one head per modality.
 """
 

@@ -37,6 +37,7 @@ class Comparison:
     cells : COLUMNS, a row per variant and fold and one per variant and "mean".
     selection : which of ours the difference and the interval belong to; honest unless the protocol is the thesis's.
     reasons : variant -> why it, or some of its folds, could not be trained.
+    frozen : variants with branches that other variants trained.
     """
 
     cells: pd.DataFrame
@@ -45,6 +46,7 @@ class Comparison:
     published: dict[str, Published | None]
     scores: pd.DataFrame
     reasons: dict[str, str]
+    frozen: set[str]
     n_classes: int
     seed: int
 
@@ -98,6 +100,7 @@ def compare(
         published=published,
         scores=scores,
         reasons=_reasons(runs),
+        frozen={run.variant for run in runs if run.trained and run.record["config"]["variant"]["frozen"]},
         n_classes=len(runs[0].classes),
         seed=seed,
     )

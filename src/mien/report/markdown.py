@@ -199,6 +199,8 @@ def _headlines(comparison: Comparison) -> list[str]:
 
 def _footnotes(comparison: Comparison) -> list[str]:
     notes = [f"\\* {variant}: not applicable: {reason}." for variant, reason in sorted(comparison.reasons.items())]
+    if frozen := sorted(comparison.frozen):
+        notes.append(f"{', '.join(frozen)}: frozen branches are of their honest epoch in the optimistic column too.")
     scores = comparison.scores
     apart = scores[scores.apart.astype(bool) & (scores.selection == comparison.selection)]
     alone = [

@@ -18,6 +18,7 @@ class Published:
     folds: tuple[str, ...]
     values: tuple[float, ...]
     headlines: dict[str, float]  # where Table 5.4 sums the row up -> percent
+    membership: bool = True  # the thesis says who is in its folds
 
     @property
     def mean(self) -> float:
@@ -25,8 +26,12 @@ class Published:
         return float(np.mean(self.values))
 
     def at(self, fold_names: list[str]) -> dict[str, float]:
-        """Return fold name -> percent if `fold_names` are the thesis's folds, all of them, else nothing."""
-        return dict(zip(self.folds, self.values, strict=True)) if list(self.folds) == list(fold_names) else {}
+        """Return fold name -> percent if `fold_names` are the thesis's folds, all of them, else nothing.
+
+        Where the thesis does not say who is in a fold (CREMA-D), an equal name means nothing.
+        """
+        same = self.membership and list(self.folds) == list(fold_names)
+        return dict(zip(self.folds, self.values, strict=True)) if same else {}
 
 
 def read_published(path: Path) -> dict[str, Any]:
@@ -65,5 +70,6 @@ def published_row(tables: dict[str, Any], name: str, corpus: str) -> Published |
         name=name,
         folds=tuple(table["folds"]),
         values=tuple(float(value) for value in values),
+        membership=table.get("membership") != "unpublished",
         headlines={f"Table 5.4, {row['model']}": float(row[corpus]) for row in sums.values()},
     )

@@ -59,10 +59,14 @@ class Run:
 
 
 def prepare(n_threads: int) -> None:
-    """Make torch reproducible, with `n_threads` threads; call before any computation."""
+    """Make torch reproducible, with `n_threads` threads; call before any computation.
+
+    Equal bits need an equal number of threads and an equal kind of device.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.set_num_threads(n_threads)
     torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False  # precision: float32 means it
     torch.utils.deterministic.fill_uninitialized_memory = False  # we read none
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())  # pooling on a GPU may have no other
 
@@ -109,7 +113,7 @@ def train_fold(run: Run, recordings: Recordings, *, fold: int, seed: int, out: P
         seed=run.seed,
         scope=scope,
         checkpoint=resume.folder_of(run.corpus, run.name, fold=fold, seed=seed),
-        key=digest([record, given, code_digest("training.train"), torch.__version__]),
+        key=digest([record, given, code_digest("training.train"), *_machine()]),
     )
     progress = fit(job)
     weights = progress.choices[SELECTIONS[run.train.protocol][0]].weights
@@ -118,6 +122,11 @@ def train_fold(run: Run, recordings: Recordings, *, fold: int, seed: int, out: P
     )
     _write(folder, record | _outcome(progress, ""), predictions, progress.history, weights, settings)
     log.info("%s %s fold %d seed %d: %s", run.corpus, run.name, fold, seed, _outcome(progress, "")["metrics"])
+
+
+def _machine() -> list[Any]:
+    """Return what other bits come from beside code and data: a checkpoint is not gone on with under another."""
+    return [torch.__version__, "cuda" if torch.cuda.is_available() else "cpu", torch.get_num_threads()]
 
 
 def remove_checkpoints(run: Run, folds: list[int], seeds: list[int]) -> None:
