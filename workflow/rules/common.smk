@@ -1,4 +1,4 @@
-"""What the rule files share: checked parameters, digests, lists.  No rules."""
+"""Shared by all stages, no rules: checked parameters, digests, lists."""
 
 import fcntl
 import json
@@ -144,6 +144,21 @@ def frozen_models(corpus, folds):
         ]
 
     return at
+
+
+def folds_of(wildcards, output):
+    """Name the folds that a training job writes."""
+    return sorted(
+        {
+            int(Path(file).parent.name.split("-")[0].removeprefix("fold"))
+            for file in output
+        }
+    )
+
+
+def corpus_of(wildcards, output):
+    """Name the corpus of a training job, whose rule has it in its paths and not as a wildcard."""
+    return Path(output[0]).parts[2]
 
 
 def initial_weights(wildcards):

@@ -47,14 +47,9 @@ for corpus in TRAINED_CORPORA:
                 config=sections(
                     "variants.{variant}", "train", "augment", "sound", "faces", "seed"
                 ),
-                # Depends on `output`, hence not recorded: the size of a batch is no reason to train again.
-                folds=lambda wildcards, output: sorted(
-                    {
-                        int(Path(file).parent.name.split("-")[0].removeprefix("fold"))
-                        for file in output
-                    }
-                ),
-                corpus=lambda wildcards, output: Path(output[0]).parts[2],
+                # Depend on `output`, hence not recorded: the size of a batch is no reason to train again.
+                folds=folds_of,
+                corpus=corpus_of,
             shell:
                 """
                 python -m mien train --config {params.config:q} --jobs {threads} --corpus {params.corpus} \
