@@ -170,7 +170,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(trained, tiny, tmp_path, moment)
     command = [sys.executable, "-c", script, *arguments(tiny, "N2", tmp_path, tiny.config())]
     process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert process.returncode == -signal.SIGKILL, process.stderr
-    kept = tmp_path / resume.folder_of(tiny.name, "N2", fold=0, seed=0) / resume.NAME
+    (kept,) = (tmp_path / resume.folder_of(tiny.name, "N2", fold=0, seed=0)).glob("epoch-*.pt")
     assert len(torch.load(kept, weights_only=True)["state"]["progress"]["history"]) == n_epochs
     assert not (tmp_path / "N2" / "fold0-seed0").exists()
     assert contents(train(tiny, "N2", tmp_path)) == contents(trained / "N2" / "fold0-seed0")
@@ -186,13 +186,23 @@ def test_a_finished_fold_is_not_trained_again_while_others_are_missing(tiny, tmp
 
 def test_a_stale_or_damaged_checkpoint_is_passed_over(trained, tiny, tmp_path):
     folder = resume.folder_of(tiny.name, "VM", fold=0, seed=0)
-    resume.save(folder, {"progress": "of another code"}, key="other")
+    resume.save(folder, {"progress": "of another code"}, epoch=9, key="other")
     assert resume.load(folder, key="mine") is None
     assert contents(train(tiny, "VM", tmp_path)) == contents(trained / "VM" / "fold0-seed0")
-    resume.save(folder, {}, key="mine")
+    resume.save(folder, {}, epoch=1, key="mine")
+    (kept,) = folder.glob("epoch-*.pt")
     for size in (0, 10, 300):
-        (folder / resume.NAME).write_bytes((folder / resume.NAME).read_bytes()[:size])
+        kept.write_bytes(kept.read_bytes()[:size])
         assert resume.load(folder, key="mine") is None
+
+
+def test_the_latest_whole_epoch_is_kept_alone(tmp_path):
+    for epoch in (9, 10):
+        resume.save(tmp_path, {"epoch": epoch}, epoch=epoch, key="mine")
+    assert resume.load(tmp_path, key="mine") == {"epoch": 10}
+    assert len(list(tmp_path.iterdir())) == 1
+    (tmp_path / "epoch-0011.pt").write_bytes(b"broken off")  # as a machine that lost its power leaves it
+    assert resume.load(tmp_path, key="mine") == {"epoch": 10}
 
 
 def test_the_rate_is_halved_and_training_ends_early(tiny, tmp_path):

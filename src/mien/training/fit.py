@@ -96,7 +96,7 @@ def fit(job: Job) -> Progress:
             break
         _run_epoch(job, epoch, progress, **parts)
         state = {name: part.state_dict() for name, part in parts.items()}
-        resume.save(job.checkpoint, state | {"progress": _pack(progress)}, key=job.key)
+        resume.save(job.checkpoint, state | {"progress": _pack(progress)}, epoch=epoch, key=job.key)
     return progress
 
 

@@ -17,7 +17,8 @@ from mien.core.files import atomic_file
 log = logging.getLogger(__name__)
 
 ROOT = Path(".checkpoints") / "training"
-NAME = "epoch.pt"
+DAMAGE = (OSError, RuntimeError, LookupError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
+PREFIX = "epoch-"  # of the file of an epoch
 
 
 def folder_of(corpus: str, variant: str, *, fold: int, seed: int) -> Path:
@@ -30,23 +31,28 @@ def run_name(fold: int, seed: int) -> str:
     return f"fold{fold}-seed{seed}"
 
 
-def save(folder: Path, state: dict[str, Any], *, key: str) -> None:
-    """Keep `state` (tensors, numbers, texts, lists and dicts of them); `key` names what it depends on."""
-    with atomic_file(folder / NAME) as scratch:
+def save(folder: Path, state: dict[str, Any], *, epoch: int, key: str) -> None:
+    """Keep `state` (tensors, numbers, texts, lists and dicts of them) after an epoch; `key` names what it depends on.
+
+    Each epoch has a file of its own and the older ones go: a rename onto an existing file waits for the disk.
+    """
+    path = folder / f"{PREFIX}{epoch:04d}.pt"
+    with atomic_file(path) as scratch:
         torch.save({"key": key, "state": state}, scratch)
+    for older in folder.glob(f"{PREFIX}*.pt"):
+        if older != path:
+            older.unlink()
 
 
 def load(folder: Path, *, key: str) -> dict[str, Any] | None:
-    """Return the state that was kept under the same `key`, or None; a damaged or stale one is passed over."""
-    path = folder / NAME
-    if not path.is_file():
-        return None
-    try:
-        kept = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        log.warning("%s cannot be read (%s): starting again", path, error)
-        return None
-    if not isinstance(kept, dict) or kept.get("key") != key:
-        log.info("%s is of other settings, data or code: starting again", path)
-        return None
-    return kept["state"]
+    """Return the latest state that was kept under `key`, or None; damaged and stale ones are passed over."""
+    for path in sorted(folder.glob(f"{PREFIX}*.pt"), reverse=True):
+        try:
+            kept = torch.load(path, map_location="cpu", weights_only=True)
+        except DAMAGE as error:
+            log.warning("%s cannot be read (%s): passed over", path, error)
+            continue
+        if isinstance(kept, dict) and kept.get("key") == key:
+            return kept["state"]
+        log.info("%s is of other settings, data or code: passed over", path)
+    return None
