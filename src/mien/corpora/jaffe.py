@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from mien.core.media import IMAGE_SUFFIXES
 from mien.corpora.access import Access
 from mien.corpora.folds import dealt, people_of
-from mien.corpora.listing import Listing, first_by_name, list_files
+from mien.corpora.listing import Listing, named_pictures
 
 CORPUS = "jaffe"
 CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -26,14 +25,7 @@ _NAME = re.compile(rf"([A-Z]{{2}})\.({'|'.join(_CODES)})(\d)\.(\d+)\.tiff?")
 def find(root: Path) -> Listing:
     """List the pictures; every model is a woman."""
     listing = Listing(CORPUS, CLASSES)
-    pictures = [path for path in list_files(root) if Path(path).suffix.lower() in IMAGE_SUFFIXES]
-    named = []
-    for path in pictures:
-        if _NAME.fullmatch(path.rsplit("/", 1)[-1]):
-            named.append(path)
-        else:
-            listing.misname(path, EXAMPLE)
-    for path in first_by_name(listing, named):
+    for path in named_pictures(listing, root, _NAME, EXAMPLE):
         name = path.rsplit("/", 1)[-1]
         model, emotion, _, _ = _NAME.fullmatch(name).groups()
         listing.add_clip(

@@ -1,11 +1,13 @@
 """What an adapter reads from file names and label files: clips with candidate files, and findings."""
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mien.core.errors import CorpusError
+from mien.core.media import IMAGE_SUFFIXES
 
 _JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})  # what operating systems leave in archives
 
@@ -115,6 +117,19 @@ def first_by_name(listing: Listing, paths: Iterable[str]) -> list[str]:
         else:
             kept[name] = path
     return sorted(kept.values())
+
+
+def named_pictures(listing: Listing, root: Path, pattern: re.Pattern, example: str) -> list[str]:
+    """Return one path per picture whose file name fits `pattern`; others are put on record as not like `example`."""
+    named = []
+    for path in list_files(root):
+        if Path(path).suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        if pattern.fullmatch(path.rsplit("/", 1)[-1]):
+            named.append(path)
+        else:
+            listing.misname(path, example)
+    return first_by_name(listing, named)
 
 
 def read_lines(path: Path) -> list[str]:

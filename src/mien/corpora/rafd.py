@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from mien.core.media import IMAGE_SUFFIXES
 from mien.corpora.access import Access
 from mien.corpora.folds import dealt, people_of
-from mien.corpora.listing import Listing, first_by_name, list_files
+from mien.corpora.listing import Listing, named_pictures
 
 CORPUS = "rafd"
 CLASSES = ("angry", "contemptuous", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
@@ -29,15 +28,8 @@ _NAME = re.compile(
 def find(root: Path) -> Listing:
     """List the pictures; `view` is camera angle and gaze, 090 is frontal."""
     listing = Listing(CORPUS, CLASSES)
-    pictures = [path for path in list_files(root) if Path(path).suffix.lower() in IMAGE_SUFFIXES]
-    named = []
-    for path in pictures:
-        if _NAME.fullmatch(path.rsplit("/", 1)[-1]):
-            named.append(path)
-        else:
-            listing.misname(path, EXAMPLE)
     models: dict[str, tuple[str, str]] = {}  # number -> ethnicity, sex
-    for path in first_by_name(listing, named):
+    for path in named_pictures(listing, root, _NAME, EXAMPLE):
         angle, model, ethnicity, sex, emotion, gaze = _NAME.fullmatch(path.rsplit("/", 1)[-1]).groups()
         models[model] = (ethnicity, sex)
         listing.add_clip(

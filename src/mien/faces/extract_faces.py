@@ -34,10 +34,7 @@ class Work:
 
 def add_arguments(parser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("--corpus", required=True, help="name of the corpus")
-    parser.add_argument("--manifest", type=Path, required=True, help="data/<corpus>.json of get_corpus")
-    parser.add_argument("--clips", type=Path, required=True, help="table CLIPS")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the shards and manifest.json")
+    parts.add_arguments(parser)
 
 
 def run(args) -> None:
@@ -89,10 +86,10 @@ def build_part(folder: Path, work: Work) -> dict[str, Any]:
                 try:
                     track = follow(pictures, work.config, cropped=row["cropped"])
                 except MienError as error:
-                    problems.append(_problem(work, row, error))
+                    problems.append(parts.problem_of(work.root, row["clip"], row["video"], error))
                     continue
                 if damage := _damage(pictures):
-                    problems.append(_problem(work, row, damage))
+                    problems.append(parts.problem_of(work.root, row["clip"], row["video"], damage))
                 file.write(track.frames.tobytes())
                 landmarks.append(track.landmarks)
                 indices.append(_index(row["clip"], track))
@@ -125,11 +122,12 @@ def _open_clips(work: Work, problems: list[dict[str, str]]):
                 items = [other["item"] for other in work.rows if other["video"] == name]
                 tables_of_pixels[name] = read_pixel_rows(work.root / name, items)
         except MienError as error:
-            problems.append(_problem(work, row, error))
+            problems.append(parts.problem_of(work.root, row["clip"], row["video"], error))
             continue
         picture = tables_of_pixels[name].get(row["item"])
         if picture is None:
-            problems.append(_problem(work, row, f"row {row['item']} is missing or not a square picture"))
+            reason = f"row {row['item']} is missing or not a square picture"
+            problems.append(parts.problem_of(work.root, row["clip"], name, reason))
         else:
             yield row, Still(picture)
 
@@ -158,12 +156,3 @@ def _index(clip: str, track) -> pd.DataFrame:
             "found": track.found,
         }
     )
-
-
-def _problem(work: Work, row: dict[str, Any], reason: object) -> dict[str, str]:
-    """Return one line of the manifest; the path has its own field, so the reason does not repeat it."""
-    return {
-        "clip": row["clip"],
-        "path": row["video"],
-        "reason": str(reason).removeprefix(f"{work.root / row['video']}: "),
-    }

@@ -34,10 +34,7 @@ class Work:
 
 def add_arguments(parser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("--corpus", required=True, help="name of the corpus")
-    parser.add_argument("--manifest", type=Path, required=True, help="data/<corpus>.json of get_corpus")
-    parser.add_argument("--clips", type=Path, required=True, help="table CLIPS")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the shards and manifest.json")
+    parts.add_arguments(parser)
 
 
 def run(args) -> None:
@@ -82,8 +79,7 @@ def build_part(folder: Path, work: Work) -> dict[str, Any]:
         try:
             wave = to_mono(*media.read_sound(path), work.rate_hz)
         except MienError as error:
-            reason = str(error).removeprefix(f"{path}: ")
-            problems.append({"clip": row["clip"], "path": row["audio"], "reason": reason})
+            problems.append(parts.problem_of(work.root, row["clip"], row["audio"], error))
             continue
         peak, rms = level_of(wave)
         silent = is_silent(peak, work.silence_dbfs)
