@@ -17,10 +17,12 @@ OURS = {  # room -> rooms of ours it may import, itself aside
     "sound": {"core"},
     "augment": {"core"},
     "models": {"core"},
-    "training": {"core", "augment", "models", "sound"},
+    "samples": {"core"},
+    "classical": {"core", "samples"},
+    "training": {"core", "augment", "models", "samples", "sound"},
     "evaluation": {"core", "models"},
-    "report": {"core", "evaluation"},
-    "predict": {"core", "augment", "faces", "models", "sound"},
+    "report": {"core", "augment", "candide", "classical", "evaluation", "samples"},
+    "predict": {"core", "augment", "candide", "faces", "models", "sound"},
 }
 HOMES = {  # heavy library -> where it may be imported
     "dlib": ("faces/",),

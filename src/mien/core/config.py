@@ -4,20 +4,22 @@ A command receives the sections it uses as one JSON text (from Snakemake) or as 
 both come out of `load` as the same nested dictionary, and `section` turns a part of it into a frozen dataclass.
 """
 
-import difflib
 import json
-import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
 
 from mien.core.errors import ConfigError
+from mien.core.typed import build, hint
 
 SCALES = ("mini", "thesis")
 CORPORA = ("ravdess", "cremad", "fer2013", "ckplus", "rafd", "mug", "jaffe", "voxceleb")
+FACED = ("ckplus", "rafd", "mug", "jaffe")  # people with a neutral face each
+CLASSICAL = ("ssvm", "svm_poly", "eigenfaces", "fisherfaces")  # classifiers without epochs
+NETWORKS = ("dnn_au", "dnn_fp", "cnn1", "cnn2", "cnn3")
 
 T = TypeVar("T")
 
@@ -150,6 +152,79 @@ class VariantConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CandideConfig:
+    """Section ``candide``: the fit of the Candide-3 mesh (thesis 4.1)."""
+
+    landmarks: Literal["printed", "inner"]  # which vertices the points of the lids stand for
+    ridge: float  # weight of the squared coefficients beside the squared residuals
+    warm_start: bool  # a frame starts from the one before it
+    evaluations: int  # steps of Levenberg-Marquardt after which a frame counts as not converged
+    tolerance: float  # relative decrease of the cost at which a fit has converged
+
+    def __post_init__(self) -> None:
+        ok = self.ridge >= 0 and self.evaluations >= 1 and 0 < self.tolerance < 1
+        _require(ok, "candide", "ridge >= 0, evaluations >= 1, 0 < tolerance < 1", self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossConfig:
+    """Section ``cross``: four emotions, learnt on some corpora of faces and tested on another (thesis 4.2)."""
+
+    train: tuple[Literal[FACED], ...]
+    test: Literal[FACED]
+    angles: tuple[int, ...]  # cameras that the headline counts, degrees
+    splits: int  # random divisions of the training people
+    validation: float  # share of them that validates
+
+    def __post_init__(self) -> None:
+        ok = len(self.train) == len(set(self.train)) >= 1 and self.test not in self.train and len(self.angles) >= 1
+        ok &= self.splits >= 1 and 0 < self.validation <= 0.5
+        _require(ok, "cross", "train without test, angles, splits >= 1, 0 < validation <= 0.5", self)
+
+    @property
+    def name(self) -> str:
+        """Return the name under which its results are kept, such as ckplus_rafd."""
+        return "_".join([*self.train, self.test])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifyConfig:
+    """Section ``classify``: how the networks among the classifiers are trained."""
+
+    seeds: int  # trainings of every network, on the first splits
+    learning_rate: float
+    epochs_vector: int
+    epochs_image: int
+    batch_vector: int
+    batch_image: int
+
+    def __post_init__(self) -> None:
+        ok = (
+            min(self.seeds, self.epochs_vector, self.epochs_image) >= 1
+            and min(self.batch_vector, self.batch_image) >= 2
+        )
+        _require(ok and self.learning_rate > 0, "classify", "positive numbers, batches of 2 or more", self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig:
+    """One row of ``classifiers``."""
+
+    features: Literal["AU8", "FP68", "image"]
+    model: Literal[CLASSICAL + NETWORKS]
+    size_px: int  # side of the picture; 0 for vectors
+    standardise: bool  # vectors to zero mean and unit variance over the training samples
+    thesis: str  # cell of table 4.1, or empty
+
+    def __post_init__(self) -> None:
+        of_vectors = self.model in ("ssvm", "svm_poly", "dnn_au", "dnn_fp")
+        ok = of_vectors == (self.features != "image") and (self.size_px >= 16) == (self.features == "image")
+        ok &= {"dnn_au": "AU8", "dnn_fp": "FP68"}.get(self.model, self.features) == self.features
+        need = "vectors (size_px 0) for SVM and DNN, pictures of 16 px or more for the others; dnn_au AU8, dnn_fp FP68"
+        _require(ok, "classifiers", need, self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableConfig:
     """One row of ``tables``."""
 
@@ -200,6 +275,10 @@ class Params:
     faces: FacesConfig
     sound: SoundConfig
     augment: AugmentConfig
+    candide: CandideConfig
+    cross: CrossConfig
+    classify: ClassifyConfig
+    classifiers: dict[str, ClassifierConfig]
     train: TrainConfig
     variants: dict[str, VariantConfig]
     tables: dict[str, TableConfig]
@@ -214,9 +293,14 @@ class Params:
         for corpus in self.corpora:
             if self.folds.get(corpus, 0) < 1:
                 raise ConfigError(f"params.yaml: folds.{corpus} should be at least 1, got {self.folds.get(corpus)}")
-        for key in self.variants:
-            if not key.isidentifier():
-                raise ConfigError(f"params.yaml: variants.{key!r} names folders: use letters, digits and _")
+        for part in ("variants", "classifiers"):
+            for key in getattr(self, part):
+                if not key.isidentifier():
+                    raise ConfigError(f"params.yaml: {part}.{key!r} names folders: use letters, digits and _")
+        if missing := [corpus for corpus in (*self.cross.train, self.cross.test) if corpus not in self.corpora]:
+            raise ConfigError(f"params.yaml: cross: {missing[0]} is not under corpora")
+        if self.classify.seeds > self.cross.splits:
+            raise ConfigError(f"params.yaml: classify.seeds should be at most cross.splits ({self.cross.splits})")
         for name, variant in self.variants.items():
             for modality, other in variant.frozen.items():
                 self._known_variant(f"variants.{name}.frozen.{modality}", other)
@@ -234,7 +318,7 @@ class Params:
 
     def _known_variant(self, where: str, variant: str) -> None:
         if variant not in self.variants:
-            raise ConfigError(f"params.yaml: {where}: there is no variant {variant!r}; {_hint(variant, self.variants)}")
+            raise ConfigError(f"params.yaml: {where}: there is no variant {variant!r}; {hint(variant, self.variants)}")
 
 
 def load(source: str | Path) -> dict[str, Any]:
@@ -269,54 +353,9 @@ def section(kind: type[T], params: Mapping[str, Any], *keys: str) -> T:
     value: Any = params
     for depth, key in enumerate(keys):
         if not isinstance(value, Mapping) or key not in value:
-            raise ConfigError(f"params.yaml: section {'.'.join(keys[: depth + 1])} is missing; {_hint(key, value)}")
+            raise ConfigError(f"params.yaml: section {'.'.join(keys[: depth + 1])} is missing; {hint(key, value)}")
         value = value[key]
     return build(kind, value, ".".join(keys))
-
-
-def build(kind: Any, value: Any, where: str) -> Any:
-    """Turn plain YAML `value` into `kind`, strictly; `where` is the dotted key for the error message."""
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if is_dataclass(kind):
-        return _build_section(kind, value, where)
-    if origin is Literal:
-        if value not in _flat(args):
-            raise _mistyped(where, f"one of {', '.join(map(str, _flat(args)))}", value)
-        return value
-    if origin is tuple:
-        if not isinstance(value, list) or (args[-1] is not Ellipsis and len(value) != len(args)):
-            raise _mistyped(where, "a list" if args[-1] is Ellipsis else f"a list of {len(args)}", value)
-        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else args
-        return tuple(build(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
-    if origin is dict:
-        if not isinstance(value, Mapping):
-            raise _mistyped(where, "a mapping", value)
-        if typing.get_origin(args[0]) is Literal:
-            _refuse_unknown(where, value, _flat(typing.get_args(args[0])))
-        return {
-            build(str, k, where) if args[0] is str else k: build(args[1], v, _join(where, k)) for k, v in value.items()
-        }
-    if type(value) is not kind and not (kind is float and type(value) is int):
-        raise _mistyped(where, kind.__name__, value)
-    return kind(value)
-
-
-def _build_section(kind: Any, value: Any, where: str) -> Any:
-    if not isinstance(value, Mapping):
-        raise _mistyped(where or "the file", "a mapping", value)
-    kinds = {field.name: field.type for field in fields(kind)}
-    _refuse_unknown(where, value, kinds)
-    if missing := [key for key in kinds if key not in value]:
-        raise ConfigError(
-            f"params.yaml: {_join(where, missing[0])} is missing ({len(missing)} missing: {', '.join(missing)})"
-        )
-    return kind(**{key: build(kinds[key], value[key], _join(where, key)) for key in kinds})
-
-
-def _refuse_unknown(where: str, value: Mapping, known: typing.Iterable[str]) -> None:
-    for key in value:
-        if key not in known:
-            raise ConfigError(f"params.yaml: {_join(where, key)} is unknown; {_hint(key, known)}")
 
 
 def _at_scale(value: Any, scale: str) -> Any:
@@ -327,25 +366,6 @@ def _at_scale(value: Any, scale: str) -> Any:
     if isinstance(value, list):
         return [_at_scale(inner, scale) for inner in value]
     return value
-
-
-def _flat(args: tuple) -> list:
-    return [inner for arg in args for inner in (arg if isinstance(arg, tuple) else (arg,))]
-
-
-def _join(where: str, key: object) -> str:
-    return f"{where}.{key}" if where else str(key)
-
-
-def _hint(key: object, known: Any) -> str:
-    names = [str(name) for name in known] if isinstance(known, typing.Iterable) else []
-    near = difflib.get_close_matches(str(key), names, n=1)
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
-
-
-def _mistyped(where: str, wanted: str, value: Any) -> ConfigError:
-    trap = " (YAML 1.1 reads 1e-3 as text: write 1.0e-3)" if isinstance(value, str) and wanted == "float" else ""
-    return ConfigError(f"params.yaml: {where} should be {wanted}, got {value!r}{trap}")
 
 
 def _require(ok: bool, where: str, need: str, got: object) -> None:

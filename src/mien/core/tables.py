@@ -93,11 +93,52 @@ SOUNDS = _schema(
     rms=_float,
     silent=_bool,  # peak below the silence threshold: no voice
 )
+FITS = _schema(
+    "FITS",
+    "one row per frame of a face shard, in its order: the Candide-3 mesh fitted to the landmarks",
+    clip=_text,
+    frame=_int,
+    time_s=_float,
+    verdict=_text,  # fitted, no face, not finite, degenerate or not converged; the numbers below belong to fitted
+    scale=_float,  # px per model unit; NaN where not fitted, like all that follow
+    rotation=pa.list_(_float),  # (3,) rotation vector, rad, of the model in the camera: x right, y up, z to the viewer
+    origin=pa.list_(_float),  # (2,) px of the source picture, x right, y down, where the model's origin is seen
+    units=pa.list_(_float),  # (8,) action units in the order of the thesis (AU8)
+    residual=_float,  # root mean square distance of the 35 points, model units
+    iterations=_int,  # of Levenberg-Marquardt; 0 where nothing was tried
+)
+PEOPLE = _schema(
+    "PEOPLE",
+    "one row per person of a part: the face that the frames are fitted with",
+    actor=_text,  # empty where the corpus does not name people
+    shape=pa.list_(_float),  # (7,) shape units in the order of the thesis; zeros where there is no neutral face
+    source=_text,  # neutral: neutral recordings; first: first frames of sequences; mean face: there was nothing
+    clips=pa.list_(_text),  # whose first frame with a face was used
+)
+SAMPLES = _schema(
+    "SAMPLES",
+    "one row per picture of the four emotions: what classifiers are trained on and tested on",
+    corpus=_text,
+    clip=_text,
+    person=_text,  # <corpus>/<actor>
+    sex=_text,
+    role=_text,  # training (divided anew by every split) or test
+    label=_int,  # 0 neutral, 1 smile, 2 surprise, 3 anger
+    label_name=_text,
+    angle=_int,  # of the camera, degrees, 90 is frontal
+    gaze=_text,  # frontal, left, right or empty
+    part=_text,  # face shard of the corpus
+    row=_int,  # of the shard; -1 where no face was found
+    verdict=_text,  # of the fit, see FITS
+    shaped=_bool,  # the picture gave the person's neutral shape
+    units=pa.list_(_float),  # (8,) AU8; empty where not fitted
+    points=pa.list_(_float),  # (136,) FP68, x then y of every landmark in turn; empty where no face was found
+)
 PREDICTIONS = _schema(
     "PREDICTIONS",
     "one row per clip, selection and head",
     selection=_text,  # honest: epoch chosen on validation actors; optimistic: on the reported actors
-    role=_text,  # validation or test
+    role=_text,  # validation or test; classifiers of pictures are judged in training too
     clip=_text,
     actor=_text,
     label=_int,
