@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mien.core.errors import TableError
+from mien.core.files import digest, sha256
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _FOLDERS = (_PACKAGE.parents[1] / "resources" / "candide3", _PACKAGE / "resources" / "candide3")  # checkout, installed
@@ -49,6 +50,12 @@ class Mesh:
         still = np.tensordot(shape, self.shape_units, axes=1)
         moved = np.tensordot(action, self.action_units, axes=1)
         return self.vertices + still + moved
+
+
+def mesh_digest() -> str:
+    """Return a digest of the tables that `load_mesh` reads: what a fit depends on beside code and landmarks."""
+    folder = next((place for place in _FOLDERS if place.is_dir()), _FOLDERS[0])
+    return digest([[path.name, sha256(path)] for path in sorted(folder.glob("*.csv"))])
 
 
 @lru_cache(maxsize=4)

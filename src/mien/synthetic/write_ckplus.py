@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from mien.candide.correspondence import LANDMARKS, VERTICES
 from mien.core.errors import ConfigError
 from mien.synthetic.scene import Actor, Planted, Scene, Truth, cast
 
@@ -25,16 +26,8 @@ _ASPECT = 490 / 640  # rows per column
 _SEQUENCES = 5  # of a subject, the last one unlabelled
 _INTENSITIES = (0.0, 0.15, 0.4, 0.7, 0.85, 1.0)
 
-# landmark -> Candide vertex (thesis L649-667); the others are put between their neighbours
+# landmarks that are no vertices are put between their neighbours
 # fmt: off
-_VERTEX_OF = {
-    35: 26, 31: 59, 30: 5, 33: 6, 28: 94,
-    36: 53, 37: 98, 38: 104, 39: 56, 40: 110, 41: 100,
-    42: 23, 43: 103, 44: 97, 45: 20, 46: 99, 47: 109,
-    17: 48, 19: 49, 21: 50, 22: 17, 24: 16, 26: 15,
-    48: 64, 51: 7, 54: 31, 57: 8, 53: 79, 49: 80, 55: 85, 59: 86,
-    60: 89, 62: 87, 64: 88, 66: 40,
-}
 _BETWEEN = {
     18: (17, 19), 20: (19, 21), 23: (22, 24), 25: (24, 26),
     27: (39, 42), 29: (28, 30), 32: (31, 33), 34: (33, 35),
@@ -117,7 +110,7 @@ def place_landmarks(vertices: np.ndarray) -> np.ndarray:
     35 are vertices, 16 lie between two of those, and the 17 of the jaw divide the lower part of the outline evenly.
     """
     points = np.full((68, 2), np.nan)
-    points[list(_VERTEX_OF)] = vertices[list(_VERTEX_OF.values())]
+    points[list(LANDMARKS)] = vertices[list(VERTICES["printed"])]
     for landmark, (one, other) in _BETWEEN.items():
         points[landmark] = (points[one] + points[other]) / 2
     outline = cv2.convexHull(vertices.astype(np.float32))[:, 0]

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from mien.candide import correspondence
+from mien.candide.mesh import load_mesh, mirror_partner
+
+MESH = load_mesh()
+
+
+@pytest.mark.parametrize("name", ["printed", "inner"])
+def test_pairs_are_one_to_one(name):
+    vertices = correspondence.VERTICES[name]
+    assert len(correspondence.LANDMARKS) == len(set(correspondence.LANDMARKS)) == 35
+    assert len(vertices) == len(set(vertices)) == 35
+
+
+@pytest.mark.parametrize("name", ["printed", "inner"])
+def test_the_points_are_their_own_mirror_image(name):
+    vertices = set(correspondence.VERTICES[name])
+    assert set(mirror_partner(MESH)[list(vertices)].tolist()) == vertices
+
+
+def test_landmarks_and_vertices_lie_in_the_same_order_across_the_face():
+    # Landmarks 36 to 47 run from the eye on the left of the picture, the subject's right (-x), to the other eye.
+    eyes = [correspondence.VERTICES["printed"][correspondence.LANDMARKS.index(point)] for point in (36, 39, 42, 45)]
+    assert (np.diff(MESH.vertices[eyes, 0]) > 0).all()
+
+
+def test_only_the_inner_points_close_with_the_lids():
+    lids = MESH.action_units[list(correspondence.ACTIONS)][[5, 7]]  # lid tightener, eyes closed
+    moves = {name: np.abs(lids[:, list(of)]).max(axis=(0, 2)) > 0 for name, of in correspondence.VERTICES.items()}
+    changed = np.array(correspondence.VERTICES["printed"]) != np.array(correspondence.VERTICES["inner"])
+    assert [correspondence.LANDMARKS[k] for k in np.flatnonzero(changed)] == [38, 40, 43, 47]
+    assert moves["inner"][changed].all()
+    assert not moves["printed"][changed].any()
+
+
+def test_names_are_those_of_the_model_file():
+    words = (
+        "Jaw drop",
+        "Brow lowerer",
+        "corner depressor",
+        "Upper lip",
+        "stretcher",
+        "tightener",
+        "wrinkler",
+        "closed",
+    )
+    for position, name, code, word in zip(
+        correspondence.ACTIONS, correspondence.AU_NAMES, correspondence.AU_CODES, words, strict=True
+    ):
+        assert word in MESH.action_names[position]
+        assert name.split()[-1] in MESH.action_names[position].lower()
+        assert code[2:].split("-")[0].split("/")[0] in MESH.action_names[position]
+    shapes = [MESH.shape_names[position].lower() for position in correspondence.SHAPES]
+    assert ["brow" in name for name in shapes] == ["brow" in name for name in correspondence.SHAPE_NAMES]
+    assert ["mouth" in name for name in shapes] == ["mouth" in name for name in correspondence.SHAPE_NAMES]
+    assert len(shapes) == len(correspondence.SHAPE_NAMES)
