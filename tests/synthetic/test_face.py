@@ -33,13 +33,13 @@ def portrait_of(number: int, **changes):
 
 @pytest.fixture(scope="module")
 def found():
-    """Return, for 60 people within 30 degrees of frontal, the landmarks that dlib finds (or None) and the vertices."""
+    """Return, for 32 people within 30 degrees of frontal, the landmarks that dlib finds (or None) and the vertices."""
     dlib = pytest.importorskip("dlib")
     place = Path(importlib.util.find_spec("face_recognition_models").submodule_search_locations[0])
     detector = dlib.get_frontal_face_detector()
     predictor = dlib.shape_predictor(str(place / "models" / "shape_predictor_68_face_landmarks.dat"))
     results = []
-    for number, yaw_deg in enumerate(np.random.default_rng(0).permutation(np.linspace(-30, 30, 60))):
+    for number, yaw_deg in enumerate(np.random.default_rng(0).permutation(np.linspace(-30, 30, 32))):
         picture, _, _, vertices = portrait_of(number, yaw_deg=yaw_deg)
         boxes = detector(picture, 0)
         marks = [(p.x, p.y) for p in predictor(picture, boxes[0]).parts()] if len(boxes) else None
