@@ -1,0 +1,1 @@
+"""Classifiers without epochs: support-vector machines on vectors, Eigenfaces and Fisherfaces on pictures."""

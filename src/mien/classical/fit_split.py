@@ -1,0 +1,137 @@
+"""One split of a classifier without epochs: fit the training people, judge everybody, write the three files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mien.classical.fitted import Fitted
+from mien.core import tables
+from mien.core.config import ClassifierConfig
+from mien.core.files import atomic_folder, write_json
+from mien.core.rng import seed_for
+
+ROLES = ("training", "validation", "test", "aside")
+REQUIRED = ("training", "validation", "test")
+SELECTION = "honest"  # there is no epoch to choose
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Work:
+    """One split: N samples with their roles.
+
+    table : columns clip, person and label of SAMPLES.   roles : (N,) text.   features : (N, D) or (N, S, S).
+    usable : (N,) bool, whether the features of a sample are there.   record : what run.json says of all splits.
+    """
+
+    classifier: ClassifierConfig
+    table: pd.DataFrame
+    roles: np.ndarray
+    features: np.ndarray
+    usable: np.ndarray
+    classes: tuple[str, ...]
+    split: int
+    seed: int
+    record: dict[str, Any]
+    folder: Path
+
+
+def fit_split(work: Work) -> dict[str, Any]:
+    """Fit, judge and write one split; return its run.json."""
+    import sklearn.decomposition
+    import sklearn.svm  # noqa: F401  (brings its libraries of threads, which are limited only once they are there)
+    from threadpoolctl import threadpool_limits
+
+    used = {role: np.flatnonzero((work.roles == role) & work.usable) for role in ROLES}
+    missing = {role: int(((work.roles == role) & ~work.usable).sum()) for role in ROLES}
+    counts = {"n_clips": {role: len(rows) for role, rows in used.items()}, "n_missing": missing}
+    record = work.record | counts | {"fold": 0, "seed": work.split, "epochs": 0}
+    if reason := _obstacle(work, used):
+        record |= _outcome(None, reason, {})
+        _write(work.folder, record, tables.empty(tables.PREDICTIONS))
+        return record
+    with threadpool_limits(1):  # sums of another number of threads have other last bits
+        fitted = _fit(work, used["training"])
+        predictions = pd.concat([_predict(work, fitted, role, rows) for role, rows in used.items() if len(rows)])
+    record |= _outcome(fitted, "", _metrics(predictions))
+    _write(work.folder, record, predictions)
+    return record
+
+
+def _obstacle(work: Work, used: dict[str, np.ndarray]) -> str:
+    """Say why the classifier cannot be fitted to these samples; empty if it can."""
+    for role in REQUIRED:
+        if not len(used[role]):
+            return f"no {role} sample has {work.classifier.features}"
+    present = set(work.table.label.to_numpy()[used["training"]])
+    if absent := [name for k, name in enumerate(work.classes) if k not in present]:
+        return f"no training sample of {', '.join(absent)} has {work.classifier.features}"
+    if len(used["training"]) <= len(work.classes):
+        return f"{len(used['training'])} training samples have {work.classifier.features}"
+    if not np.ptp(work.features[used["training"]], axis=0).any():
+        return f"{work.classifier.features} are equal in all training samples"
+    return ""
+
+
+def _fit(work: Work, rows: np.ndarray) -> Fitted:
+    from mien.classical import subspaces, svm
+
+    features, labels = work.features[rows], work.table.label.to_numpy()[rows]
+    if work.classifier.model == "eigenfaces":
+        return subspaces.fit_eigenfaces(features, labels)
+    if work.classifier.model == "fisherfaces":
+        return subspaces.fit_fisherfaces(features, labels)
+    return svm.fit_svm(
+        features,
+        labels,
+        work.table.person.to_numpy()[rows],
+        model=work.classifier.model,
+        standardise=work.classifier.standardise,
+        seed=seed_for(work.seed, "grid search", work.record["corpus"], work.split),
+    )
+
+
+def _predict(work: Work, fitted: Fitted, role: str, rows: np.ndarray) -> pd.DataFrame:
+    """Return rows of PREDICTIONS."""
+    chosen = work.table.iloc[rows]
+    return pd.DataFrame(
+        {
+            "selection": SELECTION,
+            "role": role,
+            "clip": chosen["clip"].to_numpy(),
+            "actor": chosen.person.to_numpy(),
+            "label": chosen.label.to_numpy(),
+            "head": "fused",
+            "logits": list(fitted.logits(work.features[rows]).astype(np.float32)),
+        }
+    )
+
+
+def _metrics(predictions: pd.DataFrame) -> dict[str, float]:
+    correct = predictions.logits.map(np.argmax) == predictions.label
+    shares = correct.groupby(predictions.role).mean()
+    names = {"training": "train"}  # as networks call it
+    return {f"{names.get(role, role)}_accuracy": float(shares[role]) for role in ROLES if role in shares}
+
+
+def _outcome(fitted: Fitted | None, reason: str, metrics: dict[str, float]) -> dict[str, Any]:
+    """Return what run.json says about the result of a run."""
+    done = fitted is not None
+    return {
+        "status": "trained" if done else "not applicable",
+        "reason": reason,
+        "n_parameters": fitted.n_parameters if done else 0,
+        "best_epoch": {SELECTION: 0} if done else {},
+        "metrics": {SELECTION: metrics} if done else {},
+        "chosen": fitted.chosen if done else {},
+        "search": fitted.search if done else {},
+    }
+
+
+def _write(folder: Path, record: dict[str, Any], predictions: pd.DataFrame) -> None:
+    with atomic_folder(folder) as scratch:
+        tables.write(scratch / "predictions.parquet", predictions, tables.PREDICTIONS)
+        pd.DataFrame(columns=list(tables.HISTORY)).to_csv(scratch / "history.csv", index=False, lineterminator="\n")
+        write_json(scratch / "run.json", record)

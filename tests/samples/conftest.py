@@ -1,0 +1,24 @@
+"""Samples of two tiny corpora, selected once."""
+
+from pathlib import Path
+
+import pytest
+
+from mien.samples.read import Samples, read_samples
+from samples.corpora_of_faces import clips_of, select, write_corpus
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory) -> Path:
+    """Return a results folder in which the samples are selected: eight people to learn from, two to test on."""
+    folder = tmp_path_factory.mktemp("samples") / "results"
+    write_corpus(folder, "ckplus", clips_of("ckplus", 8))
+    write_corpus(folder, "rafd", clips_of("rafd", 2))
+    select(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def samples(results) -> Samples:
+    """Return what was selected."""
+    return read_samples(results / "samples" / "ckplus_rafd")

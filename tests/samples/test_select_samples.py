@@ -1,0 +1,156 @@
+"""Who is learnt from and who is tested: nobody and nothing on two sides, and every decision on record."""
+
+import numpy as np
+import pytest
+
+from mien.core import shards, tables
+from mien.core.errors import ConfigError, CorpusError, TableError
+from mien.core.files import read_json, sha256
+from mien.samples import read
+from mien.samples.face4 import FACE4, label_of
+from mien.samples.fp68 import fp68
+from samples.corpora_of_faces import CROSS, clips_of, select, write_corpus
+
+
+def _results(tmp_path, ckplus=None, rafd=None):
+    write_corpus(tmp_path, "ckplus", clips_of("ckplus", 4) if ckplus is None else ckplus)
+    write_corpus(tmp_path, "rafd", clips_of("rafd", 1) if rafd is None else rafd)
+    return tmp_path
+
+
+def test_every_corpus_names_the_four_emotions():
+    from mien.corpora.adapters import adapter_for
+
+    for corpus in ("ckplus", "rafd", "mug", "jaffe"):
+        labels = [label_of(name) for name in adapter_for(corpus).CLASSES]
+        assert sorted(k for k in labels if k is not None) == list(range(len(FACE4))), corpus
+
+
+def test_roles_follow_corpus_and_camera(samples):
+    table = samples.table
+    assert set(table.corpus[table.role == "training"]) == {"ckplus"}
+    tested = table[table.corpus == "rafd"]
+    assert (tested.role.where(tested.angle.isin(CROSS["angles"]), "") == tested.role.replace("aside", "")).all()
+    assert set(tested.angle) == {45, 90, 180}
+    assert set(tested.gaze[tested.angle == 45]) == {"left"}
+    assert set(table.angle[table.role == "training"]) == {90}  # a corpus without cameras is frontal
+    assert not table["clip"].str.contains("fear|sad").any()
+    assert len(table) == 8 * 4 + 2 * 4 * 3
+    assert samples.title == "ckplus to rafd"
+
+
+def test_a_sample_is_the_first_frame_with_a_face(results, samples):
+    for row in samples.table.itertuples():
+        shard = shards.read_faces(results / "faces" / row.corpus / row.part)
+        mine = shard.index[(shard.index["clip"] == row.clip) & shard.index.found]
+        assert row.row == (mine.index[0] if len(mine) else -1)
+        if row.row >= 0:
+            np.testing.assert_array_equal(row.points, fp68(shard.landmarks[row.row : row.row + 1])[0])
+    assert (samples.table["row"][samples.table.angle == 45] % 2 == 1).all()
+
+
+def test_missing_features_stay_on_record(samples):
+    table = samples.table
+    faceless = (table.angle == 180).to_numpy()
+    assert (table.verdict[faceless] == "no face").all()
+    surprised = (table.label_name == "surprise").to_numpy()
+    np.testing.assert_array_equal(read.has_features(table, "image"), ~faceless)
+    np.testing.assert_array_equal(read.has_features(table, "FP68"), ~faceless)
+    np.testing.assert_array_equal(read.has_features(table, "AU8"), ~faceless & ~surprised)
+    for features in ("AU8", "FP68"):
+        values = read.vectors(table, features)
+        np.testing.assert_array_equal(np.isfinite(values).all(axis=1), read.has_features(table, features))
+        assert np.isnan(values[faceless]).all()
+    assert samples.info["coverage"]["180"] == {"total": 8, "found": 0, "fitted": 0}
+    assert samples.info["coverage"]["training"] == {"total": 32, "found": 32, "fitted": 24}
+    assert samples.info["counts"] == dict.fromkeys(FACE4, 8)
+
+
+def test_shaped_names_the_pictures_of_the_neutral_face(samples):
+    table = samples.table
+    np.testing.assert_array_equal(table.shaped, (table.label_name == "neutral") & (table.angle != 45))
+
+
+def test_pictures_are_the_shards_in_grey(results, samples):
+    grey = read.pictures(samples.table, results, 16)
+    for k, row in enumerate(samples.table.itertuples()):
+        frames = shards.read_faces(results / "faces" / row.corpus / row.part).frames
+        np.testing.assert_array_equal(grey[k], frames[row.row, ..., 0] if row.row >= 0 else 0)
+    assert read.pictures(samples.table, results, 20).shape == (len(samples.table), 20, 20)
+
+
+def test_nobody_is_on_two_sides_of_a_split(samples):
+    divisions = set()
+    for split in range(CROSS["splits"]):
+        roles = samples.roles(split)
+        sides = samples.table.person.groupby(roles).unique()
+        people = [set(sides[role]) for role in ("training", "validation", "test")]
+        assert not people[0] & people[1]
+        assert not (people[0] | people[1]) & people[2]
+        assert len(people[0] | people[1]) == 8
+        assert people[1]
+        assert set(samples.table.label[roles == "training"]) == set(range(4))
+        assert (roles[samples.table.role != "training"] == samples.table.role[samples.table.role != "training"]).all()
+        divisions.add(frozenset(people[1]))
+    assert len(divisions) > 1
+    with pytest.raises(TableError, match="no split 6"):
+        samples.roles(6)
+
+
+def test_same_seed_same_bytes(results, samples, tmp_path):
+    again = select(_results(tmp_path, clips_of("ckplus", 8), clips_of("rafd", 2)))
+    for name in ("samples.parquet", "splits.parquet", "corpus.json"):
+        assert sha256(again / name) == sha256(results / "samples" / "ckplus_rafd" / name)
+    assert read.read_samples(again).digest == samples.digest
+
+
+def test_copies_do_not_cross_and_are_counted(tmp_path):
+    ckplus, rafd = clips_of("ckplus", 4), clips_of("rafd", 1)
+    ckplus.loc[0, "sha256"] = rafd.loc[1, "sha256"]  # tested on as well
+    ckplus.loc[2, "sha256"] = ckplus.loc[1, "sha256"]  # twice the same person: stays
+    ckplus.loc[7, "sha256"] = ckplus.loc[6, "sha256"]
+    ckplus.loc[11, "sha256"] = ckplus.loc[6, "sha256"]  # of another person
+    out = select(_results(tmp_path, ckplus, rafd))
+    kept = set(read.read_samples(out).table["clip"])
+    assert [k for k in range(len(ckplus)) if ckplus["clip"][k] not in kept and k % 5 != 4] == [0, 11]
+    assert read_json(out / "corpus.json")["dropped"] == 2
+
+
+def test_clips_that_stand_apart_or_have_no_picture_are_left_out(tmp_path):
+    ckplus = clips_of("ckplus", 4)
+    ckplus.loc[0, "apart"], ckplus.loc[6, "has_video"] = True, False
+    kept = set(read.read_samples(select(_results(tmp_path, ckplus))).table["clip"])
+    assert not {ckplus["clip"][0], ckplus["clip"][6]} & kept
+    assert ckplus["clip"][1] in kept
+
+
+def test_what_cannot_be_divided_says_what_to_do(tmp_path):
+    full = clips_of("ckplus", 4)
+    with pytest.raises(CorpusError, match=r"0 surprise.*cross\.train"):
+        select(_results(tmp_path / "a", full[full.label_name != "surprise"]))
+    with pytest.raises(CorpusError, match=r"test side.*cross\.angles"):
+        select(_results(tmp_path / "b"), angles=[135])
+    with pytest.raises(ConfigError, match="1 people"):
+        select(_results(tmp_path / "c", clips_of("ckplus", 1)))
+    one_angry = full[(full.label_name != "anger") | (full.actor == "p0")]
+    assert "anger" in set(read.read_samples(select(_results(tmp_path / "d", one_angry))).table.label_name)
+    two = clips_of("ckplus", 2)
+    each_its_own = two[(two.actor == "p0") == two.label_name.isin(["neutral", "anger"])]
+    with pytest.raises(ConfigError, match=r"lower cross\.validation"):
+        select(_results(tmp_path / "e", each_its_own))
+    with pytest.raises(CorpusError, match="its labels: fear"):
+        select(_results(tmp_path / "f", full[full.label_name == "fear"]))
+
+
+def test_stages_that_do_not_fit_together_are_refused(tmp_path):
+    results = _results(tmp_path)
+    path = results / "candide" / "ckplus" / "p0" / "index.parquet"
+    fits = tables.read(path, tables.FITS)
+    tables.write(path, fits[1:], tables.FITS)
+    with pytest.raises(TableError, match="run fit_candide again"):
+        select(results)
+    path.unlink()
+    with pytest.raises(TableError, match="is missing"):
+        select(results)
+    with pytest.raises(TableError, match="is missing"):
+        read.read_samples(results)
