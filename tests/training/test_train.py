@@ -139,21 +139,33 @@ def test_one_seed_gives_the_same_bytes(trained, tiny, tmp_path):
 
 
 KILLED = """
-import os, signal, sys
+import functools, importlib, json, operator, os, signal, sys
 from unittest import mock
+import torch, mien.training.run, mien.training.train  # once for all, before the forks
 from mien import cli
-import {module}
 
-real, calls = {module}.{name}, []
+def die(module, name, at):
+    real, calls = operator.attrgetter(name)(importlib.import_module(module)), []
 
-def killed(*args, **kwargs):
-    calls.append(None)
-    if len(calls) == {call}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(*args, **kwargs)
+    @functools.wraps(real)
+    def killed(*args, **kwargs):
+        calls.append(None)
+        if len(calls) == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **kwargs)
 
-with mock.patch("{module}.{name}", killed):
-    cli.main(sys.argv[1:])
+    return mock.patch(f"{module}.{name}", killed)
+
+ends = []
+for folder, module, name, at, arguments in json.load(sys.stdin):
+    child = os.fork()
+    if not child:
+        os.chdir(folder)
+        with die(module, name, at):
+            cli.main(arguments)
+        os._exit(0)
+    ends.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(json.dumps(ends))
 """
 MOMENTS = {  # what is about to be done for which time when the process dies, and the whole epochs that are kept then
     "in an epoch": ("mien.training.loop", "network_inputs", 14, 1),
@@ -162,18 +174,30 @@ MOMENTS = {  # what is about to be done for which time when the process dies, an
 }
 
 
+@pytest.fixture(scope="module")
+def killed(tiny, tmp_path_factory) -> dict[str, Path]:
+    """Return moment -> the working directory of a run that SIGKILL ended then."""
+    folders = {moment: tmp_path_factory.mktemp("killed") for moment in MOMENTS}
+    work = [
+        (str(folder), *MOMENTS[moment][:3], arguments(tiny, "N2", folder, tiny.config()))
+        for moment, folder in folders.items()
+    ]
+    command = [sys.executable, "-c", KILLED]
+    run = subprocess.run(command, input=json.dumps(work), capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout.splitlines()[-1]) == [-signal.SIGKILL] * len(MOMENTS), run.stderr
+    return folders
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_killed_run_goes_on_to_the_same_bytes(trained, tiny, tmp_path, moment):
+def test_a_killed_run_goes_on_to_the_same_bytes(trained, tiny, killed, monkeypatch, moment):
     """SIGKILL at a known moment, then the same command again."""
-    module, name, call, n_epochs = MOMENTS[moment]
-    script = KILLED.format(module=module, name=name, call=call)
-    command = [sys.executable, "-c", script, *arguments(tiny, "N2", tmp_path, tiny.config())]
-    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert process.returncode == -signal.SIGKILL, process.stderr
-    (kept,) = (tmp_path / resume.folder_of(tiny.name, "N2", fold=0, seed=0)).glob("epoch-*.pt")
+    monkeypatch.chdir(killed[moment])
+    out, n_epochs = killed[moment], MOMENTS[moment][3]
+    (kept,) = (out / resume.folder_of(tiny.name, "N2", fold=0, seed=0)).glob("epoch-*.pt")
     assert len(torch.load(kept, weights_only=True)["state"]["progress"]["history"]) == n_epochs
-    assert not (tmp_path / "N2" / "fold0-seed0").exists()
-    assert contents(train(tiny, "N2", tmp_path)) == contents(trained / "N2" / "fold0-seed0")
+    assert not (out / "N2" / "fold0-seed0").exists()
+    assert contents(train(tiny, "N2", out)) == contents(trained / "N2" / "fold0-seed0")
     assert not kept.exists()
 
 

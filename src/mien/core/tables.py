@@ -147,6 +147,17 @@ PREDICTIONS = _schema(
 )
 
 
+HISTORY = (  # columns of history.csv, a row per epoch
+    "epoch",
+    "learning_rate",
+    "train_loss",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+)
+
+
 def write(path: Path, rows: pd.DataFrame, schema: Schema) -> None:
     """Write `rows` in the columns of `schema`; a missing, additional or mistyped column is an error."""
     _check_names(path, list(rows.columns), schema)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -15,6 +15,8 @@ from mien.models.build import build, first_mismatch
 from mien.models.fusion import Network
 
 HEADER = "mien"  # one key only: safetensors keeps no order among several
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +61,8 @@ def save(path: Path, model: Network | None, settings: Settings) -> None:
     save_state(path, state, settings)
 
 
-def save_state(path: Path, state: Mapping[str, Any], settings: Settings) -> None:
-    """Write a model file from a state dict."""
+def save_state(path: Path, state: Mapping[str, Any], settings: Any) -> None:
+    """Write a model file from a state dict; `settings` is a dataclass, which `read` finds again."""
     tensors = {name: value.contiguous() for name, value in state.items()}
     with atomic_file(path) as scratch:
         save_file(tensors, scratch, metadata={HEADER: json.dumps(asdict(settings), sort_keys=True)})
@@ -73,7 +75,7 @@ def load(path: Path, *, device: str = "cpu") -> tuple[Network, Settings]:
     ------
     ModelError : the file is missing, damaged, without weights, or not ours.
     """
-    settings, state = _read(Path(path))
+    settings, state = read(Path(path), Settings)
     if not state:
         raise ModelError(f"{path}: holds no weights: {settings.variant} was not applicable to {settings.corpus}")
     try:
@@ -86,7 +88,13 @@ def load(path: Path, *, device: str = "cpu") -> tuple[Network, Settings]:
     return model.eval().to(device), settings
 
 
-def _read(path: Path) -> tuple[Settings, dict[str, Any]]:
+def read(path: Path, kind: type[T]) -> tuple[T, dict[str, Any]]:
+    """Return the header of a model file as the dataclass `kind`, whose sequences are tuples, and its state dict.
+
+    Raises
+    ------
+    ModelError : the file is missing, damaged, not ours, or the header has other fields.
+    """
     if not path.is_file():
         raise ModelError(f"{path}: no such model file; train it first, or name another")
     try:
@@ -99,10 +107,10 @@ def _read(path: Path) -> tuple[Settings, dict[str, Any]]:
         raise ModelError(f"{path}: its header has no entry {HEADER!r}: the file was not written by mien")
     try:
         values = json.loads(header)
-        known = {field.name for field in fields(Settings)}
+        known = {field.name for field in fields(kind)}
         if not isinstance(values, dict) or set(values) != known:
             raise ValueError(f"keys differ: {sorted(known ^ set(values))}")
     except (TypeError, ValueError) as error:
         raise ModelError(f"{path}: its header is of another version ({error}); train it again") from error
-    values |= {"modalities": tuple(values["modalities"]), "classes": tuple(values["classes"])}
-    return Settings(**values), state
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return kind(**values), state

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from mien.augment.slicing import SEGMENTS, SLICED, Interval, frame_times, neares
 from mien.core.config import SoundConfig
 from mien.core.errors import TableError
 from mien.sound.spectrogram import cut_segments, segment_s, segment_shape
+from mien.training.batches import random_batches
 from mien.training.recordings import Footage, Recordings, Voice
 
 ROLES = ("training", "validation", "test")
@@ -93,13 +93,9 @@ def complete(recordings: Recordings, clips: pd.DataFrame) -> pd.DataFrame:
 def training_batches(
     recordings: Recordings, clips: pd.DataFrame, sampling: Sampling, *, size: int, rng: np.random.Generator
 ) -> Iterator[Batch]:
-    """Yield one epoch in random order; a remainder of one clip joins the batch before (batch statistics need two)."""
-    order = rng.permutation(len(clips))
-    edges = [*range(0, len(order), size), len(order)]
-    if len(edges) > 2 and edges[-1] - edges[-2] == 1:
-        del edges[-2]
-    for start, stop in pairwise(edges):
-        yield assemble(recordings, clips.iloc[order[start:stop]], sampling, rng=rng)
+    """Yield one epoch in random order, in batches of `random_batches`."""
+    for rows in random_batches(len(clips), size=size, rng=rng):
+        yield assemble(recordings, clips.iloc[rows], sampling, rng=rng)
 
 
 def evaluation_batches(

@@ -1,9 +1,7 @@
 """One epoch of training and one pass of evaluation."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -11,17 +9,9 @@ from torch.nn import functional
 from mien.models.branch import normalise_pixels
 from mien.models.fusion import Network
 from mien.training.dataset import Batch
+from mien.training.progress import Verdict
 
 Change = Callable[[Tensor], Tensor]  # frames (B, T, 3, H, W), grey levels -> the same shape
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Of N clips: logits head -> (N, C) float32, the mean cross-entropy and the accuracy of the fused head."""
-
-    logits: dict[str, Tensor]
-    loss: float
-    accuracy: float
 
 
 def train_epoch(
@@ -57,9 +47,7 @@ def evaluate(model: Network, batches: Iterable[Batch], *, bfloat16: bool) -> Ver
         scores.append({head: score.float().cpu() for head, score in out.items()})
         labels.append(batch.label.cpu())
     logits = {head: torch.cat([score[head] for score in scores]) for head in scores[0]}
-    label = torch.cat(labels)
-    loss = float(functional.cross_entropy(logits["fused"].double(), label))
-    return Verdict(logits, loss, float(np.mean(logits["fused"].argmax(1).numpy() == label.numpy())))
+    return Verdict.of(logits, torch.cat(labels))
 
 
 def network_inputs(batch: Batch, *, augment: Change | None = None) -> dict[str, Tensor]:

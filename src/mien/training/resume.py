@@ -6,6 +6,7 @@ states to keep.
 
 import logging
 import pickle
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,11 @@ def folder_of(corpus: str, variant: str, *, fold: int, seed: int) -> Path:
 def run_name(fold: int, seed: int) -> str:
     """Return the name of the folder of one fold and seed."""
     return f"fold{fold}-seed{seed}"
+
+
+def remove(corpus: str, variant: str, *, fold: int, seed: int) -> None:
+    """Delete the checkpoint of a run, if there is one; to be called when all that its command makes is written."""
+    shutil.rmtree(folder_of(corpus, variant, fold=fold, seed=seed), ignore_errors=True)
 
 
 def save(folder: Path, state: dict[str, Any], *, epoch: int, key: str) -> None:

@@ -1,41 +1,32 @@
 """One fold and seed of a variant: prepare the network, train it, write the four files."""
 
 import logging
-import os
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from mien.augment.slicing import SEGMENTS
 from mien.core import tables
 from mien.core.config import AugmentConfig, FacesConfig, SoundConfig, TrainConfig, VariantConfig
 from mien.core.errors import ModelError
-from mien.core.files import atomic_folder, digest, sha256, write_json
+from mien.core.files import digest, sha256
 from mien.core.provenance import code_digest
 from mien.core.rng import seed_for
 from mien.models import checkpoint
 from mien.models.build import first_mismatch, load_trunk, n_parameters
 from mien.models.fusion import Network
-from mien.training import resume
+from mien.training import resume, run_folder
 from mien.training.dataset import ROLES, complete, split
-from mien.training.fit import Job, Progress, fit
+from mien.training.fit import Job, fit
+from mien.training.machine import conditions
+from mien.training.progress import Progress
 from mien.training.recordings import Recordings
+from mien.training.run_folder import outcome
 
 log = logging.getLogger(__name__)
 
-HISTORY = (
-    "epoch",
-    "learning_rate",
-    "train_loss",
-    "validation_loss",
-    "validation_accuracy",
-    "test_loss",
-    "test_accuracy",
-)
 SELECTIONS = {"honest": ("honest", "optimistic"), "thesis": ("optimistic",)}  # protocol -> selections, model's first
 
 
@@ -56,19 +47,6 @@ class Run:
         """Return the sections as they go into run.json; which seeds others train does not matter to a run."""
         sections = {name: asdict(getattr(self, name)) for name in ("variant", "train", "augment", "sound", "faces")}
         return sections | {"seed": self.seed}
-
-
-def prepare(n_threads: int) -> None:
-    """Make torch reproducible, with `n_threads` threads; call before any computation.
-
-    Equal bits need an equal number of threads and an equal kind of device.
-    """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
-    torch.set_num_threads(n_threads)
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False  # precision: float32 means it
-    torch.utils.deterministic.fill_uninitialized_memory = False  # we read none
-    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())  # pooling on a GPU may have no other
 
 
 def train_fold(run: Run, recordings: Recordings, *, fold: int, seed: int, out: Path) -> None:
@@ -99,7 +77,9 @@ def train_fold(run: Run, recordings: Recordings, *, fold: int, seed: int, out: P
     folder = Path(out) / resume.run_name(fold, seed)
     if reason := _obstacle(run, recordings, roles):
         log.info("%s %s fold %d: not applicable: %s", run.corpus, run.name, fold, reason)
-        _write(folder, record | _outcome(None, reason), tables.empty(tables.PREDICTIONS), [], {}, settings)
+        record |= outcome(None, reason)
+        nothing = tables.empty(tables.PREDICTIONS)
+        run_folder.write(folder, record, predictions=nothing, history=[], weights={}, settings=settings)
         return
     given = _given_weights(run, model, fold=fold, seed=seed, out=out)
     job = Job(
@@ -113,27 +93,26 @@ def train_fold(run: Run, recordings: Recordings, *, fold: int, seed: int, out: P
         seed=run.seed,
         scope=scope,
         checkpoint=resume.folder_of(run.corpus, run.name, fold=fold, seed=seed),
-        key=digest([record, given, code_digest("training.train"), *_machine()]),
+        key=digest([record, given, code_digest("training.train"), *conditions()]),
     )
     progress = fit(job)
-    weights = progress.choices[SELECTIONS[run.train.protocol][0]].weights
-    predictions = pd.concat(
-        [_predictions(recordings, roles, progress, selection) for selection in SELECTIONS[run.train.protocol]]
+    selections = SELECTIONS[run.train.protocol]
+    run_folder.write(
+        folder,
+        record | outcome(progress, ""),
+        predictions=pd.concat([_predictions(recordings, roles, progress, selection) for selection in selections]),
+        history=progress.history,
+        weights=progress.choices[selections[0]].weights,
+        settings=settings,
     )
-    _write(folder, record | _outcome(progress, ""), predictions, progress.history, weights, settings)
-    log.info("%s %s fold %d seed %d: %s", run.corpus, run.name, fold, seed, _outcome(progress, "")["metrics"])
-
-
-def _machine() -> list[Any]:
-    """Return what other bits come from beside code and data: a checkpoint is not gone on with under another."""
-    return [torch.__version__, "cuda" if torch.cuda.is_available() else "cpu", torch.get_num_threads()]
+    log.info("%s %s fold %d seed %d: %s", run.corpus, run.name, fold, seed, outcome(progress, "")["metrics"])
 
 
 def remove_checkpoints(run: Run, folds: list[int], seeds: list[int]) -> None:
     """Delete the checkpoints of a command; to be called when all its folders are written."""
     for fold in folds:
         for seed in seeds:
-            shutil.rmtree(resume.folder_of(run.corpus, run.name, fold=fold, seed=seed), ignore_errors=True)
+            resume.remove(run.corpus, run.name, fold=fold, seed=seed)
 
 
 def _roles(run: Run, recordings: Recordings, fold: int) -> dict[str, pd.DataFrame]:
@@ -213,30 +192,3 @@ def _predictions(
                 if media is None or clip.clip in media:
                     rows.append((selection, role, clip.clip, clip.actor, clip.label, head, values))
     return pd.DataFrame(rows, columns=tables.PREDICTIONS.columns.names)
-
-
-def _outcome(progress: Progress | None, reason: str) -> dict[str, Any]:
-    """Return what run.json says about the course of a run."""
-    choices = {} if progress is None else progress.choices
-    return {
-        "status": "not applicable" if progress is None else "trained",
-        "reason": reason,
-        "epochs": 0 if progress is None else len(progress.history),
-        "best_epoch": {selection: choice.epoch for selection, choice in choices.items()},
-        "metrics": {selection: choice.metrics for selection, choice in choices.items()},
-    }
-
-
-def _write(
-    folder: Path,
-    record: dict[str, Any],
-    predictions: pd.DataFrame,
-    history: list[dict[str, float]],
-    weights: dict[str, torch.Tensor],
-    settings: checkpoint.Settings,
-) -> None:
-    with atomic_folder(folder) as scratch:
-        tables.write(scratch / "predictions.parquet", predictions, tables.PREDICTIONS)
-        pd.DataFrame(history, columns=list(HISTORY)).to_csv(scratch / "history.csv", index=False, lineterminator="\n")
-        checkpoint.save_state(scratch / "model.safetensors", weights, settings)
-        write_json(scratch / "run.json", record)

@@ -33,7 +33,8 @@ def run(args) -> None:
 
     from mien.core import config
     from mien.training import recordings
-    from mien.training.run import Run, prepare, remove_checkpoints, train_fold
+    from mien.training.machine import prepare
+    from mien.training.run import Run, remove_checkpoints, train_fold
 
     prepare(args.jobs)
     params = config.load(args.config)

@@ -1,0 +1,306 @@
+"""The command: what it learns and writes, what may influence it, what happens after a kill and without features."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mien import cli
+from mien.core import tables
+from mien.core.errors import ConfigError, ModelError, TableError
+from mien.core.files import read_json
+from mien.models.classifier import load_classifier
+from mien.samples.read import pictures, read_samples, vectors
+from mien.training import resume, stills
+from mien.training.progress import Progress, Verdict
+from training.tiny_samples import PAIR, TinySamples, write_samples
+
+FILES = ("history.csv", "model.safetensors", "predictions.parquet", "run.json")
+ROLES = ("training", "validation", "test", "aside")
+
+
+def train(tiny: TinySamples, name: str, out: Path, *, seed: int = 0, samples: Path | None = None, **changes) -> Path:
+    """Run the command (checkpoints go below the working directory) and return the folder of the seed."""
+    samples = samples or tiny.folder
+    paths = ["--samples", str(samples), "--data", str(tiny.results), "--out", str(out / name)]
+    options = ["--seeds", str(seed), "--config", tiny.config(**changes)]
+    args = cli.parse(["train_classifier", "--classifier", name, *paths, *options])
+    args.run(args)
+    return out / name / f"fold0-seed{seed}"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def rows_of(folder: Path) -> pd.DataFrame:
+    return tables.read(folder / "predictions.parquet", tables.PREDICTIONS)
+
+
+def with_table(tiny: TinySamples, folder: Path, change) -> Path:
+    """Return a folder with the samples of `tiny`, changed by `change`(table)."""
+    table = tables.read(tiny.folder / "samples.parquet", tables.SAMPLES)
+    tables.write(folder / "samples.parquet", change(table), tables.SAMPLES)
+    for name in ("splits.parquet", "corpus.json"):
+        (folder / name).write_bytes((tiny.folder / name).read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> TinySamples:
+    return write_samples(tmp_path_factory.mktemp("samples") / "results")
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, tmp_path_factory) -> Path:
+    """Return a folder with a classifier of vectors and one of pictures."""
+    out = tmp_path_factory.mktemp("classifiers")
+    here = Path.cwd()
+    os.chdir(out)
+    try:
+        for name in ("AU_DNN", "CNN2_16"):
+            train(tiny, name, out)
+    finally:
+        os.chdir(here)
+    return out
+
+
+@pytest.fixture(autouse=True)
+def _in_scratch(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["AU_DNN", "CNN2_16"])
+def test_the_four_files_agree(trained, tiny, name):
+    folder = trained / name / "fold0-seed0"
+    run, history, rows = read_json(folder / "run.json"), pd.read_csv(folder / "history.csv"), rows_of(folder)
+    assert sorted(contents(folder)) == sorted(FILES)
+    assert (run["corpus"], run["variant"], run["fold_name"], run["status"]) == (PAIR, name, "ckplus to rafd", "trained")
+    assert run["epochs"] == len(history) > 1
+    assert run["best_epoch"]["honest"] == history.epoch[history.validation_loss.idxmin()]
+    best = history.sort_values(["test_accuracy", "test_loss", "epoch"], ascending=[False, True, True])
+    assert run["best_epoch"]["optimistic"] == best.epoch.iloc[0]
+    assert (history.learning_rate == tiny.params["classify"]["learning_rate"]).all()
+    assert set(rows["head"]) == {"fused"}
+    for selection, metrics in run["metrics"].items():
+        row = history.set_index("epoch").loc[run["best_epoch"][selection]]
+        assert row.test_accuracy == pytest.approx(metrics["test_accuracy"])
+        for role, short in zip(ROLES[:3], ("train", "validation", "test"), strict=True):
+            chosen = rows[(rows.selection == selection) & (rows.role == role)]
+            assert len(chosen) == run["n_clips"][role]
+            hits = np.stack(chosen.logits).argmax(1) == chosen.label
+            assert hits.mean() == pytest.approx(metrics[f"{short}_accuracy"])
+
+
+def test_honest_follows_validation_and_optimistic_the_test():
+    def verdict(loss, accuracy):
+        return Verdict({"fused": torch.zeros(1, 4)}, loss, accuracy)
+
+    progress = Progress()
+    course = [
+        (0.5, 0.1, 0.3, 0.6),
+        (0.2, 0.1, 0.9, 0.5),
+        (0.3, 0.9, 0.5, 0.8),
+        (0.2, 0.9, 0.4, 0.8),
+        (0.6, 0, 0.4, 0.8),
+    ]
+    for epoch, (*validation, loss, accuracy) in enumerate(course, start=1):
+        verdicts = {"validation": verdict(*validation), "test": verdict(loss, accuracy)}
+        weights = {"weight": torch.tensor(epoch)}
+        progress.enter(epoch, verdicts, rate=1.0, train_loss=1.0, weights=weights, keep=("honest",))
+    assert {name: choice.epoch for name, choice in progress.choices.items()} == {"honest": 2, "optimistic": 4}
+    assert progress.choices["honest"].weights == {"weight": torch.tensor(2)}
+    assert progress.choices["optimistic"].weights == {}
+
+
+@pytest.mark.parametrize("name", ["AU_DNN", "FP_DNN", "CNN1_16"])
+def test_a_separable_set_is_learnt(tiny, trained, tmp_path, name):
+    folder = trained / name / "fold0-seed0"
+    if not folder.exists():
+        folder = train(tiny, name, tmp_path)
+    metrics = read_json(folder / "run.json")["metrics"]["honest"]
+    assert metrics["train_accuracy"] >= 0.95
+    assert metrics["test_accuracy"] >= 0.9
+
+
+@pytest.mark.parametrize("name", ["AU_DNN", "CNN2_16"])
+def test_the_model_file_repeats_the_predictions(trained, tiny, name):
+    """On what SAMPLES holds: the scaling is in the file."""
+    samples = read_samples(tiny.folder)
+    model, settings = load_classifier(trained / name / "fold0-seed0" / "model.safetensors")
+    assert settings.classes == tuple(samples.info["classes"])
+    rows = rows_of(trained / name / "fold0-seed0")
+    rows = rows[rows.selection == "honest"]
+    table = samples.table.set_index("clip").loc[rows["clip"]].reset_index()
+    assert (table.person.to_numpy() == rows.actor.to_numpy()).all()
+    if settings.features == "image":
+        inputs = torch.from_numpy(pictures(table, tiny.results, settings.size_px)).unsqueeze(1).float()
+    else:
+        inputs = torch.from_numpy(vectors(table, settings.features)).float()
+    with torch.no_grad():
+        np.testing.assert_allclose(model(inputs).numpy(), np.stack(rows.logits), rtol=1e-3, atol=1e-4)
+
+
+def test_samples_without_features_are_counted_and_not_predicted(trained):
+    run = read_json(trained / "AU_DNN" / "fold0-seed0" / "run.json")
+    assert run["n_missing"] == {"training": 1, "validation": 0, "test": 1, "aside": 0}
+    assert run["n_clips"] == {"training": 23, "validation": 8, "test": 15, "aside": 16}
+    rows = rows_of(trained / "AU_DNN" / "fold0-seed0")
+    assert not set(rows["clip"]) & {"ckplus-0-0-90", "rafd-0-0-90"}
+    for _, part in rows.groupby("selection"):
+        assert part.role.value_counts().to_dict() == run["n_clips"]
+
+
+def test_people_are_on_the_side_that_the_split_names(trained, tiny, tmp_path):
+    for seed, held in ((0, {"ckplus/p6", "ckplus/p7"}), (1, {"ckplus/p4", "ckplus/p5"})):
+        folder = train(tiny, "AU_DNN", tmp_path, seed=seed, epochs_vector=1)
+        rows = rows_of(folder)
+        assert set(rows.actor[rows.role == "validation"]) == held
+        assert not set(rows.actor[rows.role == "training"]) & held
+        assert read_json(folder / "run.json")["seed"] == seed
+
+
+def test_vectors_are_standardised_by_the_training_people_alone(trained, tiny, tmp_path):
+    model, _ = load_classifier(trained / "AU_DNN" / "fold0-seed0" / "model.safetensors")
+    samples = read_samples(tiny.folder)
+    units = np.stack(samples.table.units[(samples.roles(0) == "training") & (samples.table.verdict == "fitted")])
+    np.testing.assert_allclose(model.mean, units.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(model.deviation, units.std(0), rtol=1e-5)
+    raw, _ = load_classifier(train(tiny, "AU_DNN_raw", tmp_path, epochs_vector=1) / "model.safetensors")
+    assert (raw.mean == 0).all()
+    assert (raw.deviation == 1).all()
+
+
+def test_a_number_that_never_changes_is_no_obstacle(tiny, tmp_path):
+    def still(table):
+        return table.assign(units=[np.r_[units[:7], 0.5] if len(units) else units for units in table.units])
+
+    folder = train(tiny, "AU_DNN", tmp_path, samples=with_table(tiny, tmp_path / "samples", still), epochs_vector=2)
+    assert np.isfinite(np.stack(rows_of(folder).logits)).all()
+
+
+def test_other_cameras_and_their_labels_have_no_part_in_training_and_choice(trained, tiny, tmp_path):
+    def spoil(table):
+        aside = table.role == "aside"
+        units = [values * 100 if out else values for values, out in zip(table.units, aside, strict=True)]
+        return table.assign(units=units, label=table.label.where(~aside, (table.label + 1) % 4))
+
+    folder = train(tiny, "AU_DNN", tmp_path, samples=with_table(tiny, tmp_path / "samples", spoil))
+    folders = (trained / "AU_DNN" / "fold0-seed0", folder)
+    before, after = map(contents, folders)
+    for name in ("history.csv", "model.safetensors"):
+        assert after[name] == before[name]
+    kept, spoilt = (rows[rows.role != "aside"] for rows in map(rows_of, folders))
+    np.testing.assert_array_equal(np.stack(kept.logits), np.stack(spoilt.logits))
+
+
+@pytest.mark.parametrize("name", ["AU_DNN", "CNN2_16"])
+def test_one_seed_gives_the_same_bytes(trained, tiny, tmp_path, name):
+    assert contents(train(tiny, name, tmp_path)) == contents(trained / name / "fold0-seed0")
+    assert not list((tmp_path / ".checkpoints").rglob("*.pt"))
+
+
+@pytest.mark.parametrize(("name", "epoch"), [("AU_DNN", 7), ("CNN2_16", 3)])
+def test_a_killed_run_goes_on_to_the_same_bits(trained, tiny, tmp_path, monkeypatch, name, epoch):
+    """The run dies as an epoch begins; the same command again starts with the epoch after the last whole one."""
+    real, begun = stills.train_epoch, []
+
+    def killed(model, job, number, optimizer):
+        begun.append(number)
+        if begun == [*range(1, epoch + 1)]:
+            raise SystemExit
+        return real(model, job, number, optimizer)
+
+    monkeypatch.setattr(stills, "train_epoch", killed)
+    monkeypatch.setattr(stills, "CHECKPOINT_S", 0.0)
+    with pytest.raises(SystemExit):
+        train(tiny, name, tmp_path)
+    assert not (tmp_path / name).exists()
+    assert contents(train(tiny, name, tmp_path)) == contents(trained / name / "fold0-seed0")
+    assert begun[epoch] == epoch
+
+
+def test_checkpoints_keep_their_distance(tiny, tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr(resume, "save", lambda *args, epoch, key: saved.append(epoch))
+    train(tiny, "AU_DNN", tmp_path, epochs_vector=10)
+    assert saved == [10]
+
+
+def test_pictures_change_in_training_and_vectors_do_not(tiny, tmp_path, monkeypatch):
+    seen = []
+
+    def spy(frames, config, *, mode, generator):
+        seen.append(frames)
+        return frames
+
+    monkeypatch.setattr(stills, "augment", spy)
+    train(tiny, "AU_DNN", tmp_path, epochs_vector=1)
+    assert seen == []
+    train(tiny, "CNN2_16", tmp_path, epochs_image=2)
+    assert [tuple(frames.shape) for frames in seen] == 2 * [(8, 1, 1, 16, 16), (8, 1, 1, 16, 16), (7, 1, 1, 16, 16)]
+    first, second = (torch.cat(seen[start : start + 3]).flatten(1) for start in (0, 3))
+    assert not torch.equal(first, second)  # another order
+    assert sorted(first.sum(1).tolist()) == sorted(second.sum(1).tolist())
+
+
+def test_colour_pictures_and_mapped_arrays_are_taken_too(tmp_path):
+    np.save(tmp_path / "frames.npy", np.arange(5 * 4 * 4 * 3, dtype=np.uint8).reshape(5, 4, 4, 3))
+    frames = np.load(tmp_path / "frames.npy", mmap_mode="r")
+    data = stills.Stills(inputs=frames, label=np.arange(5), rows={})
+    inputs, label = data.batch(np.array([4, 1]), torch.device("cpu"))
+    assert inputs.shape == (2, 3, 4, 4)
+    assert inputs[0, 2, 1, 3] == frames[4, 1, 3, 2]
+    assert label.tolist() == [4, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "reason"),
+    [
+        ("AU_DNN", {"fitted": False}, f"no sample of {PAIR} has AU8"),
+        ("FP_DNN", {"faces": False}, f"no sample of {PAIR} has FP68"),
+        ("CNN3_46", {"faces": False}, f"no sample of {PAIR} has a face"),
+    ],
+)
+def test_features_that_nobody_has_are_recorded_as_not_applicable(tmp_path, name, given, reason):
+    folder = train(write_samples(tmp_path / "results", **given), name, tmp_path)
+    run = read_json(folder / "run.json")
+    assert (run["status"], run["reason"]) == ("not applicable", reason)
+    assert (folder / "history.csv").read_text().count("\n") == 1
+    assert rows_of(folder).empty
+    assert sum(run["n_missing"].values()) == 64
+    with pytest.raises(ModelError, match="not applicable"):
+        load_classifier(folder / "model.safetensors")
+
+
+def test_nobody_of_the_test_people_seen(tiny, tmp_path):
+    def blind(table):
+        known = table.corpus == "ckplus"
+        return table.assign(units=[row.units if ok else [] for row, ok in zip(table.itertuples(), known, strict=True)])
+
+    folder = train(tiny, "AU_DNN", tmp_path, samples=with_table(tiny, tmp_path / "samples", blind))
+    assert read_json(folder / "run.json")["reason"] == "the test people have no sample with AU8"
+
+
+def test_mistakes_are_one_message(tiny, tmp_path):
+    with pytest.raises(ConfigError, match="AU_SSVM: ssvm has no epochs; use fit_classical"):
+        train(tiny, "AU_SSVM", tmp_path)
+    with pytest.raises(TableError, match="no split 7"):
+        train(tiny, "AU_DNN", tmp_path, seed=7)
+    with pytest.raises(ModelError, match="lower the learning rate"):
+        train(tiny, "AU_DNN", tmp_path, learning_rate=1e38)
+    other = TinySamples(tiny.results, tiny.params | {"cross": tiny.params["cross"] | {"train": ["mug"]}})
+    with pytest.raises(TableError, match="mug_rafd"):
+        train(other, "AU_DNN", tmp_path)
+
+
+def test_the_record_holds_what_was_asked_for(trained, tiny):
+    of_vectors, of_pictures = (read_json(trained / name / "fold0-seed0" / "run.json") for name in ("AU_DNN", "CNN2_16"))
+    assert json.loads(json.dumps(tiny.params["classifiers"]["AU_DNN"])) == of_vectors["config"]["classifier"]
+    assert "augment" in of_pictures["config"]
+    assert "augment" not in of_vectors["config"]
+    assert (of_vectors["n_parameters"], of_pictures["n_parameters"]) == (108, 53492)
