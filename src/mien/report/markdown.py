@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from mien.core.files import atomic_file
 from mien.evaluation.metrics import accuracy
 from mien.evaluation.statistics import Paired
 from mien.report.comparison import MEAN, Comparison, inferior_folds, paired_tests
@@ -60,11 +62,26 @@ def percent(value: float, *, signed: bool = False) -> str:
     return "0.0" if text in ("+0.0", "-0.0") else text
 
 
+def limits(low: float, high: float, *, signed: bool = False) -> str:
+    """Return an interval as 38.6–48.2, or signed as -1.2 to +4.0; - for nothing."""
+    if math.isnan(low):
+        return "-"
+    return f"{percent(low, signed=signed)}{' to ' if signed else '–'}{percent(high, signed=signed)}"
+
+
 def grid(rows: list[dict[str, Any]] | pd.DataFrame) -> str:
     """Return a Markdown table of texts; the first column is left-aligned, the others right."""
     table = pd.DataFrame(rows)
     align = ["left", *["right"] * (table.shape[1] - 1)]
     return table.to_markdown(index=False, disable_numparse=True, colalign=align)
+
+
+def write_table(rows: pd.DataFrame, text: str, *, csv: Path, md: Path) -> None:
+    """Write the numbers of a page, and the page."""
+    with atomic_file(csv) as scratch:
+        rows.round(9).to_csv(scratch, index=False, float_format="%.4f", lineterminator="\n")
+    with atomic_file(md) as scratch:
+        scratch.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _introduction(comparison: Comparison, heading: Heading) -> list[str]:
@@ -121,7 +138,7 @@ def _means(comparison: Comparison, heading: Heading) -> list[str]:
                 "honest": percent(row.honest),
                 "optimistic": percent(row.optimistic),
                 "difference": percent(row.difference, signed=True),
-                f"{100 * heading.confidence:g}% interval": _range(row.low, row.high),
+                f"{100 * heading.confidence:g}% interval": limits(row.low, row.high),
                 "macro recall": percent(row.macro_recall),
                 "clips": str(row.n_clips) if row.n_clips else "-",
             }
@@ -219,11 +236,7 @@ def _marked(comparison: Comparison, variant: str) -> str:
 
 def _interval(cell: pd.Series, comparison: Comparison) -> str:
     value = cell[comparison.selection]
-    return "-" if math.isnan(value) else f"{percent(value)} ({_range(cell.low, cell.high)})"
-
-
-def _range(low: float, high: float) -> str:
-    return "-" if math.isnan(low) else f"{percent(low)}–{percent(high)}"
+    return "-" if math.isnan(value) else f"{percent(value)} ({limits(cell.low, cell.high)})"
 
 
 def _share(folds: list[str] | None, total: int) -> str:

@@ -30,11 +30,11 @@ def headline(scores: pd.DataFrame, runs: list[Run]) -> dict[str, dict[str, float
 
 
 def learning_curves(runs: list[Run]) -> pd.DataFrame:
-    """Return CURVES, a row per epoch of every trained run."""
+    """Return CURVES, a row per epoch of every run that has epochs."""
     frames = [
         run.history().assign(corpus=run.corpus, variant=run.variant, fold=run.fold, seed=run.seed)
         for run in runs
-        if run.trained
+        if run.trained and run.record["epochs"]  # an empty history would make columns of numbers columns of objects
     ]
     return pd.concat(frames, ignore_index=True)[CURVES] if frames else pd.DataFrame(columns=CURVES)
 

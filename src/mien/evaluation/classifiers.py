@@ -1,0 +1,275 @@
+"""Classifiers of pictures: what every run says of every picture, and the numbers that follow from it.
+
+All arrays are aligned with the rows of one table SAMPLES (N pictures); fractions 0..1 in and out.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from mien.core.config import EvaluateConfig
+from mien.core.errors import TableError
+from mien.evaluation.metrics import macro_recall
+from mien.evaluation.runs import Run
+from mien.evaluation.statistics import interval_of_mean
+
+UNJUDGED = -1
+TESTED = ("test", "aside")  # roles that are the same in every run
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What one run says of every picture, with one choice of its epoch."""
+
+    variant: str
+    seed: int  # also the number of the split
+    selection: str  # honest or optimistic
+    role: np.ndarray  # (N,) training, validation, test, aside; empty where the run says nothing
+    predicted: np.ndarray  # (N,) class; UNJUDGED where the run says nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """All judgements on one table of pictures.
+
+    reasons : variant -> why it, or some of its runs, could not be trained.
+    """
+
+    table: pd.DataFrame  # SAMPLES
+    judgements: tuple[Judgement, ...]  # by variant, selection and seed
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> np.ndarray:
+        """Return (N,) true classes."""
+        return self.table.label.to_numpy()
+
+    @property
+    def chance(self) -> float:
+        """Return the accuracy of always naming the commonest class of the test pictures; NaN without any."""
+        label = self.label[self.rows("test")]
+        return float(np.bincount(label).max() / len(label)) if len(label) else math.nan
+
+    def of(self, variant: str, selection: str = "honest") -> list[Judgement]:
+        """Return the judgements of a variant in the order of their seeds."""
+        return [one for one in self.judgements if (one.variant, one.selection) == (variant, selection)]
+
+    def rows(self, *roles: str) -> np.ndarray:
+        """Return (N,) bool: the pictures of these roles of SAMPLES."""
+        return self.table.role.isin(roles).to_numpy()
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well some pictures are judged; means over the runs."""
+
+    accuracy: float  # of the pictures that were judged
+    macro_recall: float
+    coverage: float  # share of the pictures that have the features
+    strict: float  # accuracy where a picture without judgement is an error
+    n_pictures: int
+    n_judged: int
+    n_classes: int  # of the pictures that were judged
+    n_people: int  # of the pictures that were judged
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Accuracy of one side less that of the other, on the same pictures, with its interval over people."""
+
+    difference: float
+    low: float
+    high: float
+    n_pictures: int
+    n_people: int
+
+
+def expected_runs(runs: Iterable[Run], corpus: str, n_runs: Mapping[str, int]) -> list[Run]:
+    """Return the runs of `corpus` with seeds 0, 1, ... of every variant; `n_runs` says how many seeds each has.
+
+    Raises
+    ------
+    TableError : a run is missing, or two have different classes.
+    """
+    known = {(run.variant, run.seed): run for run in runs if run.corpus == corpus}
+    chosen = []
+    for variant, n in n_runs.items():
+        for seed in range(n):
+            if (variant, seed) not in known:
+                raise TableError(f"no run of {variant} on {corpus}, seed {seed}; train it and pass its run.json")
+            chosen.append(known[variant, seed])
+            if chosen[-1].classes != chosen[0].classes:
+                raise TableError(
+                    f"{chosen[-1].folder}/run.json: other classes than {chosen[0].folder}; train both again"
+                )
+    return chosen
+
+
+def read_panel(runs: Iterable[Run], table: pd.DataFrame) -> Panel:
+    """Read the predictions of `runs` on the pictures of `table` (SAMPLES, a picture listed once).
+
+    Raises
+    ------
+    TableError : predictions that do not belong to these pictures, or seeds that were tested on different ones.
+    """
+    rows = pd.MultiIndex.from_arrays([table.person, table["clip"]])
+    judgements: list[Judgement] = []
+    reasons: dict[str, set[str]] = {}
+    for run in runs:
+        if run.trained:
+            judgements.extend(_judgements(run, rows, table))
+        else:
+            reasons.setdefault(run.variant, set()).add(run.reason or "not applicable")
+    judgements.sort(key=lambda one: (one.variant, one.selection, one.seed))
+    panel = Panel(table, tuple(judgements), {name: "; ".join(sorted(texts)) for name, texts in reasons.items()})
+    _check_seeds(panel)
+    return panel
+
+
+def accuracy_in(panel: Panel, judgement: Judgement, role: str) -> float:
+    """Return the accuracy on the pictures that a run judged in a role; NaN where there are none."""
+    mine = judgement.role == role
+    hits = judgement.predicted[mine] == panel.label[mine]
+    return float(hits.mean()) if len(hits) else math.nan
+
+
+def best_split(panel: Panel, judgements: list[Judgement]) -> Judgement:
+    """Return the judgement with the best validation accuracy, the earlier of equals."""
+    scores = [accuracy_in(panel, one, "validation") for one in judgements]
+    return judgements[int(np.argmax([-math.inf if math.isnan(score) else score for score in scores]))]
+
+
+def mean_and_sd(values: Iterable[float]) -> tuple[float, float]:
+    """Return mean and sample standard deviation (ddof 1); NaN where there are too few values."""
+    values = np.asarray(list(values), float)
+    mean = float(values.mean()) if len(values) else math.nan
+    return mean, float(values.std(ddof=1)) if len(values) > 1 else math.nan
+
+
+def hit_rate(panel: Panel, judgements: list[Judgement]) -> np.ndarray:
+    """Return (N,) the share of the runs that are right; NaN for pictures that are not tested, or not judged."""
+    rate = np.full(len(panel.table), math.nan)
+    if judgements:
+        judged = np.isin(judgements[0].role, TESTED)
+        rate[judged] = np.mean([one.predicted[judged] == panel.label[judged] for one in judgements], axis=0)
+    return rate
+
+
+def score_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, usable: np.ndarray) -> Score:
+    """Return the score on the tested pictures `rows` (N,) bool.
+
+    usable : (N,) bool, the pictures that have the features. Without judgements the strict accuracy is known only where
+    no picture has them: every one is an error then.
+    """
+    rate = hit_rate(panel, judgements)[rows]
+    label, people = panel.label[rows], panel.table.person.to_numpy()[rows]
+    judged = ~np.isnan(rate)
+    n, n_usable = len(rate), int(usable[rows].sum())
+    n_judged, n_right = int(judged.sum()), float(rate[judged].sum())
+    recalls = [macro_recall(label[judged], one.predicted[rows][judged]) for one in judgements]
+    return Score(
+        accuracy=n_right / n_judged if n_judged else math.nan,
+        macro_recall=float(np.mean(recalls)) if recalls else math.nan,
+        coverage=n_usable / n if n else math.nan,
+        strict=n_right / n if n and (judgements or not n_usable) else math.nan,
+        n_pictures=n,
+        n_judged=n_judged,
+        n_classes=len(set(label[judged])),
+        n_people=len(set(people[judged])),
+    )
+
+
+def interval_on(
+    panel: Panel,
+    judgements: list[Judgement],
+    rows: np.ndarray,
+    *,
+    config: EvaluateConfig,
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    """Return the bootstrap interval of the accuracy on `rows` (N,) bool, with whole test people resampled."""
+    return _interval(panel, hit_rate(panel, judgements), rows, config=config, rng=rng)
+
+
+def paired_difference(
+    panel: Panel,
+    one: list[Judgement],
+    other: list[Judgement],
+    *,
+    strict: bool,
+    config: EvaluateConfig,
+    rng: np.random.Generator,
+) -> Difference:
+    """Compare two classifiers on the same test pictures, with whole test people resampled.
+
+    strict : all test pictures count, one without a judgement as an error; else those that both could judge.
+    """
+    rows = panel.rows("test")
+    rates = [hit_rate(panel, side) for side in (one, other)]
+    if strict:
+        rates = [np.nan_to_num(rate, nan=0.0) for rate in rates]
+    gap = rates[0] - rates[1]
+    known = rows & ~np.isnan(gap)
+    if not (one and other and known.any()):
+        return Difference(math.nan, math.nan, math.nan, 0, 0)
+    low, high = _interval(panel, gap, rows, config=config, rng=rng)
+    people = panel.table.person.to_numpy()[known]
+    return Difference(float(gap[known].mean()), low, high, int(known.sum()), len(set(people)))
+
+
+def _interval(
+    panel: Panel, values: np.ndarray, rows: np.ndarray, *, config: EvaluateConfig, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Return the interval of the mean of `values` (N,) over `rows`; NaN values do not count."""
+    known = rows & ~np.isnan(values)
+    people = pd.Series(values[known]).groupby(panel.table.person.to_numpy()[known]).agg(["mean", "size"])
+    return interval_of_mean(
+        people["mean"].to_numpy(),
+        people["size"].to_numpy(float),
+        confidence=config.confidence,
+        resamples=config.resamples,
+        rng=rng,
+    )
+
+
+def _judgements(run: Run, rows: pd.MultiIndex, table: pd.DataFrame) -> list[Judgement]:
+    """Return a judgement per selection; `rows` (person, clip) of the table."""
+    predictions = run.predictions()
+    predictions = predictions[predictions["head"] == "fused"]
+    result = []
+    for selection, part in predictions.groupby("selection"):
+        place = rows.get_indexer(pd.MultiIndex.from_arrays([part.actor, part["clip"]]))
+        _check(run, part, place, table)
+        role = np.full(len(table), "", dtype=object)
+        predicted = np.full(len(table), UNJUDGED, dtype=np.int64)
+        role[place], predicted[place] = part.role, part.predicted
+        result.append(Judgement(run.variant, run.seed, str(selection), role, predicted))
+    return result
+
+
+def _check(run: Run, part: pd.DataFrame, place: np.ndarray, table: pd.DataFrame) -> None:
+    where = f"{run.folder}/predictions.parquet"
+    again = "the samples are others than those of the training; delete the folder and train again"
+    if (place < 0).any():
+        raise TableError(f"{where}: picture {part['clip'].iloc[int(np.argmin(place))]} is not in the samples; {again}")
+    if len(set(place)) < len(place):
+        raise TableError(f"{where}: a picture occurs twice; delete the folder and train again")
+    if (part.label.to_numpy() != table.label.to_numpy()[place]).any():
+        raise TableError(f"{where}: another label than in the samples; {again}")
+    said = part.role.where(part.role.isin(TESTED), "training").to_numpy()  # a split makes validation of training
+    if (said != table.role.to_numpy()[place]).any():
+        raise TableError(f"{where}: another role than in the samples; {again}")
+
+
+def _check_seeds(panel: Panel) -> None:
+    first: dict[tuple[str, str], Judgement] = {}
+    for one in panel.judgements:
+        base = first.setdefault((one.variant, one.selection), one)
+        if (np.isin(one.role, TESTED) != np.isin(base.role, TESTED)).any():
+            raise TableError(
+                f"{one.variant} ({one.selection}): seeds {base.seed} and {one.seed} were tested on different pictures;"
+                " train them again"
+            )

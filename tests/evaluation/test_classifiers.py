@@ -1,0 +1,150 @@
+"""Judgements of pictures: kept apart by role, averaged over runs, compared on the same pictures."""
+
+import math
+
+import numpy as np
+import pytest
+
+import planted_classifiers as planted
+from mien.core.config import EvaluateConfig
+from mien.core.errors import TableError
+from mien.core.rng import rng_for
+from mien.evaluation.classifiers import (
+    accuracy_in,
+    best_split,
+    expected_runs,
+    hit_rate,
+    interval_on,
+    mean_and_sd,
+    paired_difference,
+    read_panel,
+    score_on,
+)
+from mien.evaluation.runs import read_runs
+
+CONFIG = EvaluateConfig(**planted.EVALUATE)
+
+
+def _panel(root, right, **options):
+    _, table = planted.write_samples(root, n_people=options.pop("n_people", 5))
+    return read_panel(read_runs(planted.write_runs(root, table, right, **options)), table)
+
+
+def _compare(panel, one, other, *, strict=False):
+    sides = (panel.of(one), panel.of(other))
+    return paired_difference(panel, *sides, strict=strict, config=CONFIG, rng=rng_for(0, "test"))
+
+
+def test_every_role_has_its_own_accuracy(tmp_path):
+    panel = _panel(tmp_path, {"AU_SSVM": lambda row: row.role in ("training", "aside") or row.label == 0})
+    one = panel.of("AU_SSVM")[0]
+    found = {role: accuracy_in(panel, one, role) for role in ("training", "validation", "test", "aside", "none")}
+    assert found == pytest.approx(
+        {"training": 1, "validation": 0.25, "test": 0.25, "aside": 1, "none": math.nan}, nan_ok=True
+    )
+
+
+def test_seeds_are_averaged_per_picture(tmp_path):
+    panel = _panel(tmp_path, {"CNN": lambda row: row.seed == 0 or row.label == 1})
+    rate = hit_rate(panel, panel.of("CNN"))
+    tested = panel.rows("test", "aside")
+    assert np.isnan(rate[~tested]).all()
+    assert set(rate[tested & (panel.label == 1)]) == {1.0}
+    assert set(rate[tested & (panel.label != 1)]) == {0.5}
+    assert hit_rate(panel, []).shape == rate.shape
+
+
+def test_missing_pictures_lower_coverage_and_strict_accuracy_only(tmp_path):
+    gone = [f"rafd-00-{label}-90frontal" for label in range(4)]
+    panel = _panel(tmp_path, {"AU_SSVM": lambda row: True}, missing={"AU_SSVM": gone})
+    usable = ~panel.table["clip"].isin(gone).to_numpy()
+    score = score_on(panel, panel.of("AU_SSVM"), panel.rows("test"), usable=usable)
+    assert (score.accuracy, score.macro_recall) == (1, 1)
+    assert score.coverage == score.strict == pytest.approx(36 / 40)
+    assert (score.n_pictures, score.n_judged, score.n_classes, score.n_people) == (40, 36, 4, 5)
+
+
+def test_without_judgements_coverage_is_known_and_strict_only_where_no_picture_has_the_features(tmp_path):
+    panel = _panel(tmp_path, {"AU_SSVM": lambda row: True})
+    rows, aside = panel.rows("test"), panel.rows("aside")
+    untrained = score_on(panel, [], rows, usable=panel.table.angle.to_numpy() == 90)
+    assert (untrained.coverage, untrained.n_judged, untrained.n_classes) == (0.5, 0, 0)
+    assert math.isnan(untrained.strict)
+    nothing = score_on(panel, [], rows, usable=aside)
+    assert (nothing.coverage, nothing.strict) == (0, 0)
+    assert math.isnan(nothing.accuracy)
+    nobody = score_on(panel, [], np.zeros_like(rows), usable=rows)
+    assert math.isnan(nobody.coverage)
+    assert math.isnan(nobody.strict)
+
+
+def test_the_best_split_is_chosen_by_validation_and_the_earlier_of_equals(tmp_path):
+    panel = _panel(
+        tmp_path,
+        {
+            "AU_SSVM": lambda row: (
+                row.label < {0: 2, 1: 3, 2: 3}[row.seed] if row.role == "validation" else row.seed == 0
+            ),
+        },
+    )
+    assert best_split(panel, panel.of("AU_SSVM")).seed == 1  # seed 0 is best on test, seeds 1 and 2 on validation
+
+
+def test_a_planted_difference_is_found_on_the_same_pictures(tmp_path):
+    right = {"CNN": lambda row: row.label != 3 or row.person[-1] == "0", "AU_SSVM": lambda row: row.label < 2}
+    panel = _panel(tmp_path, right)
+    found = _compare(panel, "CNN", "AU_SSVM")
+    assert found.difference == pytest.approx(0.25 + 0.05)  # one label of four, another for one person of five
+    assert 0.25 <= found.low < found.difference < found.high <= 0.5
+    assert (found.n_pictures, found.n_people) == (40, 5)
+    turned = _compare(panel, "AU_SSVM", "CNN")
+    assert turned.difference == pytest.approx(-found.difference)
+
+
+def test_missing_pictures_count_as_errors_only_when_strict(tmp_path):
+    gone = [f"rafd-{person:02d}-{label}-135frontal" for person in range(5) for label in range(4)]
+    panel = _panel(tmp_path, {"CNN": lambda row: True, "AU_SSVM": lambda row: True}, missing={"AU_SSVM": gone})
+    assert _compare(panel, "CNN", "AU_SSVM").difference == 0
+    assert _compare(panel, "CNN", "AU_SSVM").n_pictures == 20
+    strict = _compare(panel, "CNN", "AU_SSVM", strict=True)
+    assert (strict.difference, strict.low, strict.high, strict.n_pictures) == (0.5, 0.5, 0.5, 40)
+
+
+def test_one_person_has_no_interval_and_nobody_no_difference(tmp_path):
+    panel = _panel(tmp_path, {"CNN": lambda row: True, "AU_SSVM": lambda row: False}, n_people=1)
+    found = _compare(panel, "CNN", "AU_SSVM")
+    assert found.difference == 1
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    assert math.isnan(interval_on(panel, panel.of("CNN"), panel.rows("test"), config=CONFIG, rng=rng_for(0))[0])
+    for strict in (False, True):
+        assert math.isnan(_compare(panel, "CNN", "unknown", strict=strict).difference)
+
+
+def test_mean_and_sd_of_few_values():
+    assert mean_and_sd([1.0, 3.0]) == pytest.approx((2.0, math.sqrt(2)))
+    assert mean_and_sd([1.0]) == pytest.approx((1.0, math.nan), nan_ok=True)
+    assert mean_and_sd([]) == pytest.approx((math.nan, math.nan), nan_ok=True)
+
+
+def test_predictions_of_other_samples_are_refused(tmp_path):
+    _, table = planted.write_samples(tmp_path)
+    path = planted.write_run(tmp_path, table, "CNN", 0, lambda row: True)
+    runs = read_runs([path])
+    with pytest.raises(TableError, match="is not in the samples"):
+        read_panel(runs, table.iloc[1:].reset_index(drop=True))
+    with pytest.raises(TableError, match="another label"):
+        read_panel(runs, table.assign(label=(table.label + 1) % 4))
+    with pytest.raises(TableError, match="another role"):
+        read_panel(runs, table.assign(role=table.role.replace("aside", "test")))
+    other = planted.write_run(tmp_path, table, "CNN", 1, lambda row: True, missing=["rafd-00-0-90frontal"])
+    with pytest.raises(TableError, match="seeds 0 and 1 were tested on different pictures"):
+        read_panel(read_runs([path, other]), table)
+
+
+def test_a_missing_run_is_named(tmp_path):
+    _, table = planted.write_samples(tmp_path)
+    runs = read_runs([planted.write_run(tmp_path, table, "CNN", seed, lambda row: True) for seed in (0, 2)])
+    with pytest.raises(TableError, match="CNN on ckplus_rafd, seed 1"):
+        expected_runs(runs, planted.PAIR, {"CNN": 2})
+    assert [run.seed for run in expected_runs(runs, planted.PAIR, {"CNN": 1})] == [0]

@@ -1,0 +1,176 @@
+"""Planted differences get the verdict that they deserve, by the rule on the page."""
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import planted_classifiers as planted
+from mien.core.files import read_json, write_json
+from mien.report import judge_hypotheses
+from mien.report.hypotheses import NOT_SUPPORTED, SUPPORTED, UNDECIDED, answer
+from mien.report.hypothesis_c1 import pictures_to_part
+
+ROWS = {
+    "CNN": planted.image("cnn1", "CNN-1_50x50x1"),
+    "CNN3": planted.image("cnn3", "CNN-3_150x150x1", 150),
+    "AU_SSVM": planted.vector("AU8", "ssvm", "SSVM/AU"),
+    "AU_SVMpoly_raw": planted.vector("AU8", "svm_poly", standardise=False),
+    "AU_DNN": planted.vector("AU8", "dnn_au", "DNN/AU"),
+    "AU_DNN_raw": planted.vector("AU8", "dnn_au", standardise=False),
+}
+
+
+def _label(*below: int):
+    """Return a rule: on test right below the first label, elsewhere below the second."""
+    return lambda row: row.label < below[row.role != "test"]
+
+
+@pytest.fixture
+def judge(tmp_path, command, repository):
+    """Return call(right, options of the runs) -> (CSV frame, page)."""
+
+    def call(right: dict, *, rows=ROWS, n_people: int = 5, source="synthetic", train="ckplus", costs=None, **options):
+        folder, table = planted.write_samples(tmp_path, n_people=n_people, source=source)
+        runs = planted.write_runs(tmp_path, table, right, rows=rows, **options)
+        for run in runs:
+            record = read_json(run)
+            cost = (costs or {}).get(record["variant"])
+            write_json(run, record | {"corpus": f"{train}_rafd", "chosen": {} if cost is None else {"C": cost}})
+        config = json.loads(planted.config(rows))
+        config["cross"]["train"] = [train]
+        names = ["--runs", *runs, "--samples", folder, "--thesis", repository / "resources" / "thesis_tables.yaml"]
+        out = tmp_path / "results"
+        names += ["--out-md", out / "hypotheses.md", "--out-csv", out / "hypotheses.csv"]
+        command(judge_hypotheses, *names, config=json.dumps(config))
+        return pd.read_csv(out / "hypotheses.csv"), Path(out / "hypotheses.md").read_text(encoding="utf-8")
+
+    return call
+
+
+def _verdict(text: str, key: str) -> str:
+    line = next(line for line in text.splitlines() if line.replace(" ", "").startswith(f"|{key.replace(' ', '')}|"))
+    return line.split("**")[1]
+
+
+def test_better_networks_are_found_and_chosen_by_validation(judge):
+    right = {
+        "CNN": _label(3, 4),  # 75 % on test, 100 % on validation: the choice
+        "CNN3": _label(4, 2),  # better on test, which may not count
+        "AU_SSVM": _label(2, 3),
+        "AU_SVMpoly_raw": _label(4, 1),
+        "AU_DNN": _label(2, 3),
+        "AU_DNN_raw": _label(4, 1),
+    }
+    rows, text = judge(right)
+    assert _verdict(text, "C1") == SUPPORTED
+    deciding = rows[(rows.question == "C1") & rows.decides]
+    assert set(deciding.one + " " + deciding.other) == {"CNN AU_SSVM"}
+    assert deciding.difference.tolist() == [25, 25]
+    assert deciding.thesis.tolist() == pytest.approx([76.3 - 41.1] * 2)
+    assert (rows.people == "computed").all()
+    assert "**Synthetic people:" in text
+    assert text.count("computed people, not a result on people") == 3
+    other = rows[(rows.one == "CNN") & (rows.other == "AU_SVMpoly_raw")]
+    assert other.difference.tolist() == [-25, -25]
+    assert "as printed, the claim is supported" in text
+    assert text.index("Rule:") < text.index("Answer:")
+
+
+def test_equal_and_worse_networks_are_not_supported(judge):
+    right = dict.fromkeys(ROWS, _label(2, 2))
+    _, text = judge(right)
+    assert _verdict(text, "C1") == UNDECIDED
+    assert _verdict(text, "I-7 AU8") == UNDECIDED  # the thesis's gap below a network of 50 % would end under chance
+    assert _verdict(judge(right | dict.fromkeys(["CNN", "CNN3"], _label(1, 2)))[1], "C1") == NOT_SUPPORTED
+
+
+def test_missing_pictures_can_undo_an_answer(judge):
+    gone = [f"rafd-{person:02d}-{label}-135frontal" for person in range(5) for label in range(4)]
+    right = dict.fromkeys(ROWS, _label(2, 2)) | dict.fromkeys(["CNN", "CNN3"], _label(3, 2))
+    rows, text = judge(right, missing=dict.fromkeys(["CNN", "CNN3"], gone))
+    deciding = rows[(rows.question == "C1") & rows.decides].set_index("pictures")
+    assert deciding.difference.to_dict() == {"judged by both": 25, "all, missing is an error": -12.5}
+    assert _verdict(text, "C1") == UNDECIDED
+
+
+def test_no_gap_on_equal_features_is_not_explained_by_the_classifier(judge):
+    rows, text = judge(dict.fromkeys(ROWS, _label(3, 3)))
+    assert _verdict(text, "I-7 AU8") == SUPPORTED
+    assert "is not explained by the classifier" in text
+    found = rows[rows.question == "I-7 AU8"]
+    assert found[found.decides].thesis.tolist() == pytest.approx([75.4 - 41.1])  # raw: no such machine in the thesis
+    assert _verdict(text, "I-7 FP68") == UNDECIDED  # no such features
+
+
+def test_a_planted_gap_is_explained_by_the_classifier(judge):
+    rows, text = judge(dict.fromkeys(ROWS, _label(2, 2)) | {"AU_DNN": _label(4, 4)})
+    assert _verdict(text, "I-7 AU8") == NOT_SUPPORTED
+    largest = rows[(rows.question == "I-7 AU8") & rows.decides].iloc[0]
+    assert (largest.one, largest.other, largest.difference) == ("AU_DNN", "AU_SSVM", 50)
+
+
+def test_only_runs_that_learnt_on_the_same_people_are_compared(judge):
+    right = dict.fromkeys(ROWS, _label(2, 2)) | {"AU_SSVM": lambda row: row.label < (2 if row.seed < 2 else 0)}
+    rows, _ = judge(right)
+    assert rows[(rows.question == "I-7 AU8") & (rows.other == "AU_SSVM")].difference.tolist() == [0]
+
+
+def test_the_edge_of_the_search_is_named_where_the_scalings_differ(judge):
+    rows = ROWS | {"AU_SSVM_raw": planted.vector("AU8", "ssvm", standardise=False)}
+    costs = {"AU_SSVM": 0.01, "AU_SSVM_raw": 1.0}
+    right = dict.fromkeys(rows, _label(2, 2))
+    said = "100.0% of the divisions for AU_SSVM and 0.0% for AU_SSVM_raw"
+    assert said not in judge(right, rows=rows, costs=costs)[1]  # no difference that scaling could make
+    text = judge(right | {"AU_SSVM_raw": _label(3, 2)}, rows=rows, costs=costs)[1]
+    assert said in text.split("## I-7 AU8")[1].split("## I-7 FP68")[0]
+    assert "scaling may not be the only reason" not in judge(right | {"AU_SSVM_raw": _label(3, 2)}, rows=rows)[1]
+
+
+def test_what_was_not_tried_and_another_pair_of_corpora_are_said(judge):
+    text = judge(dict.fromkeys(ROWS, _label(2, 2)))[1]
+    assert "Augmented landmarks" in text.split("## I-7 AU8")[1]
+    assert "another pair of corpora" not in text
+    other = judge(dict.fromkeys(ROWS, _label(2, 2)), train="mug")[1]
+    assert other.count("another pair of corpora, CK+ to RaFD, not to mug to rafd") == 3
+
+
+def test_one_person_decides_nothing(judge):
+    rows, text = judge(dict.fromkeys(ROWS, _label(1, 1)) | {"CNN": _label(4, 4)}, n_people=1)
+    assert [_verdict(text, key) for key in ("C1", "I-7 AU8")] == [UNDECIDED, UNDECIDED]
+    assert rows.low.isna().all()
+    assert rows[(rows.one == "CNN") & (rows.other == "AU_SSVM")].difference.tolist() == [75, 75]
+    assert "nan" not in text
+
+
+def test_nothing_trained_is_still_a_page(judge):
+    rows, text = judge(dict.fromkeys(ROWS, _label(2, 2)), reason=dict.fromkeys(ROWS, "nobody was fitted"))
+    assert rows.empty
+    assert [_verdict(text, key) for key in ("C1", "I-7 AU8", "I-7 FP68")] == [UNDECIDED] * 3
+    assert "nan" not in text
+
+
+def test_real_people_are_not_called_computed_and_pages_are_stable(judge):
+    right = dict.fromkeys(ROWS, _label(2, 2))
+    rows, text = judge(right, source="/data/ckplus")
+    again, same = judge(right, source="/data/ckplus")
+    assert same == text
+    pd.testing.assert_frame_equal(rows, again)
+    assert "omputed" not in text
+    assert (rows.people == "real").all()
+
+
+def test_an_answer_needs_every_interval():
+    assert answer([1, 2], [3, 4]) == SUPPORTED
+    assert answer([-2, -3], [-1, -1]) == NOT_SUPPORTED
+    assert answer([1, -2], [3, 4]) == answer([1, math.nan], [3, math.nan]) == answer([], []) == UNDECIDED
+
+
+def test_closer_accuracies_need_more_pictures_to_part():
+    far, near = (pictures_to_part(0.8, other, confidence=0.95) for other in (0.4, 0.6))
+    assert 1 < far < near
+    assert pictures_to_part(0.4, 0.8, confidence=0.95) == far
+    with pytest.raises(ValueError, match="never part"):
+        pictures_to_part(0.5, 0.5, confidence=0.95)
