@@ -1,0 +1,136 @@
+"""Figure 4.5: the mesh lies where the fit puts it, the frame has the colour of the answer, errors are shown."""
+
+import shutil
+
+import cv2
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgba
+
+from mien.core import tables
+from mien.core.errors import TableError
+from mien.report import plot_fits
+from mien.report.emotions import CLASS_COLOURS
+from mien.report.figures import new_figure
+from mien.report.fitted_faces import bars_of, choose_scenes, draw_scenes, read_answers, read_face, to_region
+from mien.samples.face4 import FACE4
+from report import planted_faces as planted
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return planted.write_world(tmp_path_factory.mktemp("world"))
+
+
+def draw(command, results, out) -> dict[str, bytes]:
+    files = {"png": out / "4.5.png", "csv": out / "4.5.csv"}
+    names = ["--samples", results / "samples" / planted.PAIR, "--results", results]
+    names += ["--predictions", planted.predictions(results), "--out-png", files["png"], "--out-csv", files["csv"]]
+    command(plot_fits, *names)
+    return {kind: file.read_bytes() for kind, file in files.items()}
+
+
+def test_the_figure_is_the_same_twice(tmp_path, world, command):
+    results = tmp_path / "results"
+    shutil.copytree(world, results)
+    table = planted.samples(results)
+    planted.write_samples(
+        results, table[(table.angle == 45) & (table.label < 3) | (table["clip"] == "learnt-p0-090-0")]
+    )
+    first = draw(command, results, tmp_path)
+    assert draw(command, results, tmp_path) == first
+    assert plt.imread(tmp_path / "4.5.png").std() > 0.05
+    assert pd.read_csv(tmp_path / "4.5.csv").truth.tolist() == ["neutral", *FACE4[:3]]
+
+
+def test_the_numbers_are_the_planted_units_and_answers(world):
+    table = planted.samples(world)
+    answers = read_answers(planted.predictions(world))
+    rows = bars_of(choose_scenes(table, answers), answers)
+    for row in rows.itertuples(index=False):
+        assert list(row[-8:]) == planted.units_of(FACE4.index(row.truth)).tolist()
+        assert row.predicted == ("neutral" if row.truth == "anger" else row.truth)
+    assert set(rows.role) == {"training", "test"}
+    assert set(rows.angle) == {45, 90}
+
+
+def test_px_of_the_source_become_px_of_the_region():
+    region = {"x": 30.0, "y": 10.0, "side": 48.0, "size_px": 24}
+    corners = np.array([[29.5, 9.5], [77.5, 57.5], [30.5, 10.5]])  # outer corners, centre of the first region px
+    np.testing.assert_allclose(to_region(corners, **region), [[-0.5, -0.5], [23.5, 23.5], [0.0, 0.0]])
+
+
+def test_a_spot_of_the_picture_is_found_where_the_mapping_says():
+    picture = np.zeros((90, 100), np.float32)
+    picture[22:24, 40:42] = 1.0
+    region = cv2.resize(picture[10:58, 30:78], (24, 24), interpolation=cv2.INTER_AREA)
+    row, column = np.unravel_index(region.argmax(), region.shape)
+    place = to_region(np.array([40.5, 22.5]), x=30.0, y=10.0, side=48.0, size_px=24)
+    np.testing.assert_allclose(place, [column, row])
+
+
+def test_the_mesh_is_drawn_where_the_fit_puts_it(world):
+    table = planted.samples(world)
+    answers = read_answers(planted.predictions(world))
+    scenes = choose_scenes(table, answers)[::4]  # trained on, and tested from 45 degrees
+    faces = {row["clip"]: read_face(row, world) for scene in scenes for row in scene.pictures.values()}
+    with new_figure(8.0, 6.0) as figure:
+        draw_scenes(figure, scenes, faces, answers)
+        axes = np.array(figure.axes).reshape(len(scenes), 2 * len(FACE4))
+        for scene, row in zip(scenes, axes, strict=True):
+            for label, emotion in enumerate(FACE4):
+                sample, ax = scene.pictures[emotion], row[2 * label]
+                expected = planted.planted_mesh(int(sample.part[1:]), label, sample.angle)
+                expected = (expected - [30.0, 10.0] + 0.5) / 2.0 - 0.5
+                ends = np.concatenate(ax.collections[0].get_segments())
+                assert np.abs(ends[:, None] - expected).sum(axis=2).min(axis=1).max() < 1e-9
+                answer = "neutral" if emotion == "anger" else emotion
+                assert ax.spines["left"].get_edgecolor() == to_rgba(CLASS_COLOURS[answer])
+                bars = [bar.get_width() for bar in row[2 * label + 1].patches]
+                np.testing.assert_allclose(bars, planted.units_of(label))
+
+
+def test_the_choice_does_not_depend_on_the_order_and_shows_errors(world):
+    table = planted.samples(world)
+    answers = pd.Series(table.label_name.to_numpy(), index=table["clip"])
+    answers["tested-p2-090-1"] = "anger"
+    scenes = choose_scenes(table, answers)
+    names = [scene.name.split("\n") for scene in scenes]
+    assert [name for name, _ in names] == ["learnt/p0", "learnt/p1", "tested/p0", "tested/p2", "tested/p0"]
+    assert names[3][1] == "test, most errors"
+    again = choose_scenes(table.sample(frac=1.0, random_state=1), answers)
+    assert [scene.name for scene in again] == [scene.name for scene in scenes]
+    for one, other in zip(scenes, again, strict=True):
+        assert {key: row["clip"] for key, row in one.pictures.items()} == {
+            key: row["clip"] for key, row in other.pictures.items()
+        }
+
+
+@pytest.mark.parametrize("gone", ["candide/learnt/p0/index.parquet", "faces/learnt/p0/frames.npy"])
+def test_what_is_missing_is_named(tmp_path, world, command, gone):
+    results = tmp_path / "results"
+    shutil.copytree(world, results)
+    (results / gone).unlink()
+    with pytest.raises(TableError, match="run"):
+        draw(command, results, tmp_path)
+
+
+def test_fits_of_other_samples_are_refused(tmp_path, world):
+    results = tmp_path / "results"
+    shutil.copytree(world, results)
+    path = results / "candide" / "learnt" / "p0" / "index.parquet"
+    tables.write(path, tables.read(path, tables.FITS).iloc[::-1], tables.FITS)
+    with pytest.raises(TableError, match="fit_candide"):
+        read_face(planted.samples(results).iloc[0], results)
+
+
+def test_without_fits_there_is_nothing_to_draw_and_without_answers_no_colour(tmp_path, world):
+    table = planted.samples(world)
+    answers = read_answers(planted.predictions(world))
+    with pytest.raises(TableError, match="fit_candide"):
+        choose_scenes(table.assign(verdict="no face"), answers)
+    empty = tmp_path / "predictions.parquet"
+    tables.write(empty, tables.empty(tables.PREDICTIONS), tables.PREDICTIONS)
+    assert len(choose_scenes(table, read_answers(empty))) == len(choose_scenes(table, answers))  # not applicable
