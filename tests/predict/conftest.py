@@ -9,7 +9,7 @@ import pytest
 from mien.core import media
 from mien.core.rng import rng_for
 from mien.synthetic.performance import CLEAR, perform, person_for
-from predict.tiny_models import FUSION, PREDICT, write_model
+from predict.tiny_models import CANDIDE, FUSION, PREDICT, write_model
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +60,9 @@ def mien(capsys, monkeypatch, tmp_path):
 
     def call(*arguments: object) -> tuple[int, str, str]:
         code = 0
+        params = {"predict": PREDICT} | ({"candide": CANDIDE} if "--units" in arguments else {})
         try:
-            main(["predict", "--config", json.dumps({"predict": PREDICT}), *map(str, arguments)])
+            main(["predict", "--config", json.dumps(params), *map(str, arguments)])
         except SystemExit as stop:
             code = stop.code
         captured = capsys.readouterr()

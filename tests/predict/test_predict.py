@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 
 from mien.core import media
 from mien.predict.predict import distinct_stems
+from predict.tiny_models import FACES, FUSION, write_model
 
 CLASSES = ["neutral", "happy", "sad", "angry"]
 
@@ -127,6 +129,13 @@ def test_stems_are_distinct_where_case_does_not_count(tmp_path):
     assert stems[-1] == "b"
 
 
+@pytest.mark.parametrize("names", [("a.mp4", "a.units.mp4"), ("a.units.mp4", "a.wav")])
+def test_no_timeline_overwrites_the_units_of_another_clip(tmp_path, names):
+    stems = distinct_stems([tmp_path / name for name in names])
+    files = [f"{stem}{suffix}" for stem in stems for suffix in (".csv", ".units.csv")]
+    assert len(set(files)) == 4
+
+
 def test_errors_are_one_line(mien, models, media_folder, tmp_path):
     (tmp_path / "text.safetensors").write_text("no weights")
     (tmp_path / "file").touch()
@@ -159,12 +168,14 @@ def test_a_long_clip_is_the_mean_of_its_windows(mien, models, media_folder, tmp_
         assert probability == pytest.approx(means[name], abs=2e-4)
 
 
-def test_real_clips_are_judged_by_what_they_have(mien, models, shared, tmp_path):
-    code, out, err = mien(shared / "data" / "clips", "--out", tmp_path / "out", "--checkpoint", *models.values())
+def test_real_clips_are_judged_by_what_they_have(mien, shared, tmp_path):
+    coarse = replace(FACES, rate_fps=5)
+    models = [write_model(tmp_path / f"{name}.safetensors", name, faces=coarse) for name in FUSION]
+    code, out, err = mien(shared / "data" / "clips", "--out", tmp_path / "out", "--checkpoint", *models)
     assert (code, err) == (0, "")
     talking, faceless = out.splitlines()
     assert "no voice (the sound is silent): judged by the face alone" in talking
-    assert "no face (none in 40 frames): judged by the voice alone" in faceless
+    assert "no face (none in 20 frames): judged by the voice alone" in faceless
     summary, timeline = read(tmp_path / "out", "WolfgangLanger_Pexels")
     assert summary["duration_s"] == pytest.approx(19.7, abs=0.2)
     assert (timeline.face > 0.9).all()

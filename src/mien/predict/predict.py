@@ -3,6 +3,11 @@
 Writes below --out, per clip: <stem>.csv, a row per window (start_s, end_s, share of frames with a face, voice, label,
 probability of every class; the last ones empty where nothing can be said), and <stem>.json, the same with the verdict
 on the clip, the model that was used and what the clip lacks. Prints one line per clip.
+
+With --units, a clip with a face also gets <stem>.units.csv, a row per frame: time_s, what became of the fit (verdict),
+eight action units, the head pose (yaw_deg, pitch_deg, roll_deg; positive to the subject's left, up, and tilted to the
+subject's left) and the root mean square distance of the landmarks from the mesh (residual, model units). The JSON holds
+the same under "units", with the shape of the person; it is null for a clip without a face.
 """
 
 import sys
@@ -25,6 +30,10 @@ def add_arguments(parser) -> None:
         "--checkpoint", type=Path, nargs="+", default=[], metavar="FILE", help="model.safetensors to use"
     )
     parser.add_argument("--results", type=Path, default=Path("results"), help="where training left its models")
+    parser.add_argument("--units", action="store_true", help="add action units and head pose of every frame")
+    parser.add_argument(
+        "--neutral", type=Path, metavar="PICTURE", help="the person's neutral face from the front, for --units"
+    )
 
 
 def run(args) -> None:
@@ -33,7 +42,10 @@ def run(args) -> None:
 
     from mien.predict.selection import load_models, trained_files
 
-    settings = config.section(config.PredictConfig, config.load(args.config), "predict")
+    params = config.load(args.config)
+    settings = config.section(config.PredictConfig, params, "predict")
+    if args.neutral and not args.units:
+        raise ConfigError(f"--neutral {args.neutral} tells the shape of the face for --units: add --units")
     torch.set_num_threads(max(1, args.jobs))
     if args.out.exists() and not args.out.is_dir():
         raise ConfigError(f"{args.out}: --out should be a folder, and this is a file")
@@ -41,9 +53,10 @@ def run(args) -> None:
     if not clips:
         _report(failures)
     models = load_models(args.checkpoint or trained_files(args.results, settings))
+    fitting = _fitting(params, args.neutral, models[0].faces) if args.units else None
     for path, stem in zip(clips, distinct_stems(clips), strict=True):
         try:
-            print(_predict_one(path, stem, models, settings, args.out), flush=True)
+            print(_predict_one(path, stem, models, settings, args.out, fitting), flush=True)
         except MediaError as error:
             failures.append(error)
     _report(failures)
@@ -68,19 +81,26 @@ def expand(paths: list[Path]) -> tuple[list[Path], list[MienError]]:
 
 
 def distinct_stems(clips: list[Path]) -> list[str]:
-    """Return a file name without suffix for each clip; equal stems get the clip's suffix, then a number."""
+    """Return a file name without suffix for each clip; equal stems get the clip's suffix, then a number.
+
+    A stem that ends in ".units" is taken by the action units of the clip whose stem stands before it.
+    """
     folded = Counter(clip.stem.casefold() for clip in clips)  # some file systems do not tell A from a
     taken: set[str] = set()
     stems = []
     for clip in clips:
         wanted = clip.stem if folded[clip.stem.casefold()] == 1 else clip.name
         stem, n = wanted, 1
-        while stem.casefold() in taken:
+        while not taken.isdisjoint(_occupied(stem)):
             n += 1
             stem = f"{wanted}-{n}"
-        taken.add(stem.casefold())
+        taken |= _occupied(stem)
         stems.append(stem)
     return stems
+
+
+def _occupied(stem: str) -> set[str]:
+    return {stem.casefold(), f"{stem.casefold()}.units"}
 
 
 def _report(failures: list[MienError]) -> None:
@@ -91,7 +111,15 @@ def _report(failures: list[MienError]) -> None:
         raise failures[-1]
 
 
-def _predict_one(path: Path, stem: str, models: list, settings: config.PredictConfig, out: Path) -> str:
+def _fitting(params: dict, neutral: Path | None, faces: config.FacesConfig):
+    """Return how the mesh is fitted, with the shape of the person in the picture `neutral`."""
+    from mien.predict.units import Fitting, neutral_shape
+
+    candide = config.section(config.CandideConfig, params, "candide")
+    return Fitting(candide, neutral and neutral_shape(neutral, faces=faces, config=candide))
+
+
+def _predict_one(path: Path, stem: str, models: list, settings: config.PredictConfig, out: Path, fitting) -> str:
     """Judge one clip, write its files and return its line."""
     from mien.predict.judging import judge
     from mien.predict.recording import read_recording
@@ -104,5 +132,14 @@ def _predict_one(path: Path, stem: str, models: list, settings: config.PredictCo
     if settings_key(model) != settings_key(first):
         recording = read_recording(path, faces=model.faces, sound=model.sound)
     judgement = judge(recording, model.network, model.settings, window_s=settings.window_s, hop_s=settings.hop_s)
-    write_prediction(out, stem, recording, judgement, model)
-    return line_of(recording, judgement, model)
+    line = line_of(recording, judgement, model)
+    if fitting is None:
+        write_prediction(out, stem, recording, judgement, model)
+        return line
+    from mien.predict.units import fit_units, remark_of, summary_of, write_units
+
+    units = fit_units(recording.track, fitting) if recording.track is not None else None
+    if units is not None:
+        write_units(out / f"{stem}.units.csv", units)
+    write_prediction(out, stem, recording, judgement, model, further={"units": summary_of(units)})
+    return f"{line}; {remark_of(units)}"

@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,16 @@ from mien.predict.selection import Model
 LACKING = {"video": "face", "audio": "voice"}  # modality -> what a clip without it lacks
 
 
-def write_prediction(folder: Path, stem: str, recording: Recording, judgement: Judgement, model: Model) -> None:
-    """Write <stem>.csv, the timeline, and <stem>.json, everything, each whole or not at all."""
+def write_prediction(
+    folder: Path,
+    stem: str,
+    recording: Recording,
+    judgement: Judgement,
+    model: Model,
+    *,
+    further: Mapping[str, Any] | None = None,
+) -> None:
+    """Write <stem>.csv, the timeline, and <stem>.json, everything and `further`, each whole or not at all."""
     classes = model.settings.classes
     timeline = [_window(window, classes) for window in judgement.windows]
     with atomic_file(folder / f"{stem}.csv") as scratch, scratch.open("w", newline="", encoding="utf-8") as file:
@@ -39,7 +48,7 @@ def write_prediction(folder: Path, stem: str, recording: Recording, judgement: J
         "verdict": {"label": label, "probabilities": probabilities},
         "timeline": timeline,
     }
-    write_json(folder / f"{stem}.json", summary)
+    write_json(folder / f"{stem}.json", summary | dict(further or {}))
 
 
 def line_of(recording: Recording, judgement: Judgement, model: Model) -> str:
