@@ -12,10 +12,14 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/lists.smk"
 include: "workflow/rules/corpora.smk"
 include: "workflow/rules/faces.smk"
 include: "workflow/rules/sound.smk"
+include: "workflow/rules/candide.smk"
 include: "workflow/rules/training.smk"
+include: "workflow/rules/classifiers.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -24,15 +28,18 @@ localrules:
     corpora_all,
     faces_all,
     sound_all,
+    candide_all,
     training_all,
+    classifiers_all,
+    figures_all,
     report_all,
 
 
 wildcard_constraints:
     corpus="|".join(CORPORA),
     variant="|".join(VARIANTS),
-    table=r"[0-9]+\.[0-9]+",
-    figure=r"[0-9]+\.[0-9]+",
+    table="|".join(TABLES),
+    figure="|".join(table["confusion"] for table in TABLES.values()),
 
 
 rule all:
@@ -42,5 +49,8 @@ rule all:
         rules.corpora_all.input,
         rules.faces_all.input,
         rules.sound_all.input,
+        rules.candide_all.input,
         rules.training_all.input,
+        rules.classifiers_all.input,
+        rules.figures_all.input,
         rules.report_all.input,

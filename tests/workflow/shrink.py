@@ -10,8 +10,10 @@ def shrink(raw: dict) -> dict:
     """Keep every stage, variant and table; cut people, folds and epochs."""
     small = yaml.safe_load(yaml.safe_dump(raw))
     for corpus, row in small["corpora"].items():
-        row["actors"] = 6 if corpus in ("ravdess", "cremad", "voxceleb") else 4
+        row["actors"] = 6 if corpus in ("ravdess", "cremad", "voxceleb", "ckplus") else 4
     small["folds"] |= {corpus: 2 for corpus in small["folds"] if corpus not in ("fer2013", "voxceleb")}
+    small["cross"] |= {"splits": 3}
+    small["classify"] |= {"seeds": 1, "epochs_vector": 20, "epochs_image": 1}
     small["train"] |= {"epochs": 2, "width": 4, "frames": 3}
     return small
 

@@ -40,6 +40,9 @@ def test_a_bare_clone_plans_every_stage(clone):
     assert planned["extract_faces"] == len(params["corpora"]) - 1  # VoxCeleb has no pictures
     assert planned["train_ravdess_0_1"] == planned["train_cremad_0_1"] == len(params["variants"])
     assert planned["build_table"] == planned["plot_confusion"] == len(params["tables"])
+    assert planned["fit_candide"] == planned["extract_faces"]
+    assert planned["fit_classical"] + planned["train_classifier"] == len(params["classifiers"])
+    assert planned["select_samples"] == planned["compare_classifiers"] == planned["judge_hypotheses"] == 1
     assert planned["track"] == planned["summarise"] == 1
 
 
@@ -61,6 +64,23 @@ def test_a_new_variant_is_a_row_of_yaml(clone):
     before = jobs(plan(clone))
     write_params(clone, params)
     assert jobs(plan(clone)) - before == Counter({"train_ravdess_0_1": 1})
+
+
+def test_a_new_classifier_is_a_row_of_yaml(clone):
+    params = yaml.safe_load((clone / "params.yaml").read_text())
+    params["classifiers"]["CNN1_64"] = {**params["classifiers"]["CNN1_50"], "size_px": 64, "thesis": ""}
+    before = jobs(plan(clone))
+    write_params(clone, params)
+    assert jobs(plan(clone)) - before == Counter({"train_classifier": 1})
+
+
+def test_real_faces_are_not_checked_against_a_truth(clone):
+    params = yaml.safe_load((clone / "params.yaml").read_text())
+    params["corpora"]["jaffe"]["source"] = "jaffe.zip"
+    write_params(clone, params)
+    run = plan(clone, "results/tables/units.md")
+    assert jobs(run)["fit_candide"] == 6
+    assert "results/candide/jaffe" not in run.stdout + run.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from mien.core.config import CORPORA as KNOWN_CORPORA
-from mien.core.config import resolve
+from mien.core.config import CLASSICAL, NETWORKS, CrossConfig, resolve, section
 from mien.core.errors import ConfigError
 from mien.core.provenance import code_digest
 
@@ -25,6 +24,9 @@ except ConfigError as error:
 CORPORA = list(PARAMS["corpora"])
 PICTURED = [corpus for corpus in CORPORA if corpus != "voxceleb"]
 VOICED = [corpus for corpus in CORPORA if corpus in ("ravdess", "cremad", "voxceleb")]
+SYNTHETIC_FACES = [
+    corpus for corpus in PICTURED if PARAMS["corpora"][corpus]["source"] == "synthetic"
+]
 TABLES = PARAMS["tables"]
 VARIANTS = list(PARAMS["variants"])
 SEEDS = list(range(PARAMS["repeats"]))
@@ -36,6 +38,10 @@ TRAINED = sorted(
     }
 )
 TRAINED_CORPORA = sorted({corpus for corpus, _ in TRAINED})
+CROSS = section(CrossConfig, PARAMS, "cross")
+CLASSIFIERS = PARAMS["classifiers"]
+CLASSIC = [name for name, row in CLASSIFIERS.items() if row["model"] in CLASSICAL]
+NEURAL = [name for name, row in CLASSIFIERS.items() if row["model"] in NETWORKS]
 RUN_FILES = ["run.json", "predictions.parquet", "history.csv", "model.safetensors"]
 
 if (
@@ -113,124 +119,3 @@ def code(*modules):
     return lambda wildcards: code_digest(
         *(module.format(**wildcards) for module in modules)
     )
-
-
-def fold_batches(corpus):
-    """Cut the folds of a corpus into the batches that one training job handles."""
-    folds = list(range(PARAMS["folds"][corpus]))
-    size = FOLDS_PER_JOB or len(folds)
-    return [folds[i : i + size] for i in range(0, len(folds), size)]
-
-
-def run_folders(corpus, variant, folds=None):
-    """List the run folders of a variant, for every fold and seed."""
-    folds = range(PARAMS["folds"][corpus]) if folds is None else folds
-    return [
-        f"results/training/{corpus}/{variant}/fold{fold}-seed{seed}"
-        for fold in folds
-        for seed in SEEDS
-    ]
-
-
-def frozen_models(corpus, folds):
-    """List the checkpoints whose branches a late-fusion variant keeps as they are."""
-
-    def at(wildcards):
-        others = sorted(set(PARAMS["variants"][wildcards.variant]["frozen"].values()))
-        return [
-            f"results/training/{corpus}/{other}/fold{fold}-seed{wildcards.seed}/model.safetensors"
-            for other in others
-            for fold in folds
-        ]
-
-    return at
-
-
-def folds_of(wildcards, output):
-    """Name the folds that a training job writes."""
-    return sorted(
-        {
-            int(Path(file).parent.name.split("-")[0].removeprefix("fold"))
-            for file in output
-        }
-    )
-
-
-def corpus_of(wildcards, output):
-    """Name the corpus of a training job, whose rule has it in its paths and not as a wildcard."""
-    return Path(output[0]).parts[2]
-
-
-def initial_weights(wildcards):
-    """List the files of pretrained weights that a variant starts from."""
-    return sorted(PARAMS["variants"][wildcards.variant]["init"].values())
-
-
-def figure_table(wildcards):
-    """Name the table whose variants a figure of confusion matrices shows."""
-    return next(
-        name for name, table in TABLES.items() if table["confusion"] == wildcards.figure
-    )
-
-
-def from_table(file, *, runs):
-    """Give a function that lists `file` of every run, or else of the corpus, that a table or figure rests on."""
-
-    def at(wildcards):
-        table = TABLES[
-            wildcards.table if hasattr(wildcards, "table") else figure_table(wildcards)
-        ]
-        if not runs:
-            return f"results/corpora/{table['corpus']}/{file}"
-        return [
-            f"{folder}/{file}"
-            for variant in table["rows"]
-            for folder in run_folders(table["corpus"], variant)
-        ]
-
-    return at
-
-
-def from_corpus(file):
-    """Give a function that lists `file` of every run on a corpus."""
-
-    def at(wildcards):
-        folders = (
-            run_folders(corpus, variant)
-            for corpus, variant in TRAINED
-            if corpus == wildcards.corpus
-        )
-        return [f"{folder}/{file}" for part in folders for folder in part]
-
-    return at
-
-
-def all_runs(file):
-    """List one file of every run of every table."""
-    return [
-        f"{folder}/{file}"
-        for corpus, variant in TRAINED
-        for folder in run_folders(corpus, variant)
-    ]
-
-
-def sample_manifests(wildcards):
-    """List the shard manifests that a corpus has."""
-    stages = [
-        stage
-        for stage, corpora in (("faces", PICTURED), ("sound", VOICED))
-        if wildcards.corpus in corpora
-    ]
-    return [f"results/{stage}/{wildcards.corpus}/manifest.json" for stage in stages]
-
-
-def kept_folders():
-    """List the folders below results/ that the parameters still ask for."""
-    stages = (("corpora", CORPORA), ("faces", PICTURED), ("sound", VOICED))
-    shards = [f"{stage}/{corpus}" for stage, corpora in stages for corpus in corpora]
-    runs = [
-        folder.removeprefix("results/")
-        for corpus, variant in TRAINED
-        for folder in run_folders(corpus, variant)
-    ]
-    return shards + runs

@@ -14,7 +14,14 @@ rule report_all:
             suffix=["svg", "png", "csv"],
         ),
         expand("results/figures/samples-{corpus}.png", corpus=CORPORA),
-        expand("results/figures/curves-{corpus}.svg", corpus=TRAINED_CORPORA),
+        expand(
+            "results/figures/curves-{trained}.svg",
+            trained=[*TRAINED_CORPORA, CROSS.name],
+        ),
+        "results/tables/4.1.md",
+        "results/tables/4.2.md",
+        "results/tables/units.md",
+        "results/hypotheses.md",
         "results/metrics.json",
         "mlflow.db",
 
@@ -83,22 +90,24 @@ rule plot_confusion:
 
 
 rule plot_curves:
-    """Draw the learning curves of every variant of a corpus."""
+    """Draw the learning curves of every network of a corpus."""
     input:
         runs=from_corpus("run.json"),
         history=from_corpus("history.csv"),
-        info="results/corpora/{corpus}/corpus.json",
+        info=info_of,
     output:
         svg=report(
-            "results/figures/curves-{corpus}.svg",
+            "results/figures/curves-{trained}.svg",
             caption="../report/curves.rst",
             category="Training",
-            labels={"corpus": "{corpus}"},
+            labels={"corpus": "{trained}"},
         ),
     log:
-        "logs/plot_curves/{corpus}.log",
+        "logs/plot_curves/{trained}.log",
     benchmark:
-        "benchmarks/plot_curves/{corpus}.tsv"
+        "benchmarks/plot_curves/{trained}.tsv"
+    wildcard_constraints:
+        trained="|".join([*TRAINED_CORPORA, CROSS.name]),
     params:
         code=code("report.plot_curves"),
     shell:
@@ -165,7 +174,8 @@ rule track:
         runs=all_runs("run.json"),
         predictions=all_runs("predictions.parquet"),
         history=all_runs("history.csv"),
-        info=expand("results/corpora/{corpus}/corpus.json", corpus=TRAINED_CORPORA),
+        info=expand("results/corpora/{corpus}/corpus.json", corpus=TRAINED_CORPORA)
+        + [f"results/samples/{CROSS.name}/corpus.json"],
     output:
         update("mlflow.db"),
     log:

@@ -7,10 +7,10 @@
 rule training_all:
     """Train everything that a table lists."""
     input:
-        all_runs("run.json"),
-        all_runs("predictions.parquet"),
-        all_runs("history.csv"),
-        all_runs("model.safetensors"),
+        variant_runs("run.json"),
+        variant_runs("predictions.parquet"),
+        variant_runs("history.csv"),
+        variant_runs("model.safetensors"),
 
 
 # A job handles a batch of folds, because importing torch costs more than a fold at mini scale. The outputs are the
