@@ -7,11 +7,16 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 import pytest
-from mlflow.tracking import MlflowClient
 
 import planted
 from mien.core import track
 from mien.core.errors import TableError
+
+
+def client_of(path: Path):
+    from mlflow.tracking import MlflowClient  # seconds, and only one of the processes of a test run needs it
+
+    return MlflowClient(f"sqlite:///{path}")
 
 
 class Store:
@@ -32,8 +37,8 @@ class Store:
         return {run.data.tags["mien.key"]: run.info.run_id for run in self.live() if "mien.key" in run.data.tags}
 
     @property
-    def client(self) -> MlflowClient:
-        return MlflowClient(f"sqlite:///{self.root / 'mlflow.db'}")
+    def client(self):
+        return client_of(self.root / "mlflow.db")
 
     def live(self, corpus: str = "ravdess") -> list:
         experiment = self.client.get_experiment_by_name(corpus)
@@ -49,7 +54,7 @@ class Store:
 def blank(tmp_path_factory) -> Path:
     """Return a store without runs: making one takes seconds, copying it none."""
     path = tmp_path_factory.mktemp("blank") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
+    client_of(path).search_experiments()
     return path
 
 

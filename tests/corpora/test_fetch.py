@@ -1,13 +1,16 @@
 """Downloads against a server on this machine that breaks off, lies and refuses."""
 
+import asyncio
 import hashlib
 import http.server
+import importlib
 import io
 import json
 import re
 import threading
 import time
 import zipfile
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import numpy as np
@@ -62,12 +65,33 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch):
+    """Cut the waits of the client, which looks every second and rests three after a refusal, to a twentieth."""
+
+    def sleep(duration_s):
+        real_sleep(duration_s / 20)
+
+    def rest(duration_s):
+        return asyncio.sleep(duration_s / 20)
+
+    real_sleep = time.sleep
+    for name in ("pypdl", "utils"):
+        monkeypatch.setattr(importlib.import_module(f"pypdl.{name}"), "time", clone_of(time, sleep=sleep))
+    for name in ("pypdl", "producer"):
+        monkeypatch.setattr(importlib.import_module(f"pypdl.{name}"), "asyncio", clone_of(asyncio, sleep=rest))
+
+
+def clone_of(module, **changes):
+    return SimpleNamespace(**(vars(module) | changes))
+
+
 @pytest.fixture
 def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         running.files, running.served, running.breaks = {}, [], 0
         running.url = f"http://127.0.0.1:{running.server_port}"
-        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield running
         running.shutdown()

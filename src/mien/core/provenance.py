@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import subprocess
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -62,19 +63,24 @@ def _file(name: str) -> Path | None:
 
 def _imports(name: str) -> list[str]:
     packages = [name.rpartition(".")[0]] if "." in name else []  # importing a module runs its package
+    return packages + _parse(_file(name).read_text(encoding="utf-8"))[0]
+
+
+def _tree(name: str) -> str:
+    return _parse(_file(name).read_text(encoding="utf-8"))[1]
+
+
+@cache  # a run of the workflow asks for most modules dozens of times
+def _parse(text: str) -> tuple[list[str], str]:
+    """Return the names below the package that the code of a module imports, and its tree without docstrings."""
+    tree = ast.parse(text)
     dotted = []
-    for node in ast.walk(ast.parse(_file(name).read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             dotted += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             dotted += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return packages + [full.removeprefix("mien.") for full in dotted if full.startswith("mien.")]
-
-
-def _tree(name: str) -> str:
-    tree = ast.parse(_file(name).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
             first = node.body[0]
             if (
                 isinstance(first, ast.Expr)
@@ -82,4 +88,4 @@ def _tree(name: str) -> str:
                 and isinstance(first.value.value, str)
             ):
                 node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
+    return [full.removeprefix("mien.") for full in dotted if full.startswith("mien.")], ast.dump(tree)
