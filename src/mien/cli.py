@@ -23,7 +23,10 @@ COMMANDS = {  # command -> (module with add_arguments and run, one line of help)
     "plot_samples": ("mien.report.plot_samples", "show faces and spectrograms of a corpus"),
     "check_units": ("mien.synthetic.check_units", "compare fitted action units with the truth of synthetic people"),
     "compare_classifiers": ("mien.report.compare_classifiers", "put tables 4.1 and 4.2 of the thesis beside ours"),
-    "judge_hypotheses": ("mien.report.judge_hypotheses", "say of every claim of the thesis whether it holds here"),
+    "judge_hypotheses": (
+        "mien.report.judge_hypotheses",
+        "judge claim C1, and whether the classifier alone explains the thesis's gap on the same features",
+    ),
     "draw_candide": ("mien.report.draw_candide", "draw the mesh, its units and the landmarks"),
     "plot_fits": ("mien.report.plot_fits", "show fitted faces with their action units"),
     "plot_pictures": ("mien.report.plot_pictures", "show training and test pictures, AUG-A and eigenfaces"),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mien.candide import mesh as candide
-from mien.candide.mesh import load_mesh, mirror_partner
+from mien.candide.mesh import load_mesh, mesh_digest, mirror_partner
 from mien.core.errors import TableError
 
 MESH = load_mesh()
@@ -81,11 +81,17 @@ def test_loaded_numbers_cannot_be_changed():
 
 
 def test_missing_and_damaged_tables_are_refused(tmp_path, repository):
-    with pytest.raises(TableError, match=r"vertices\.csv is missing"):
+    with pytest.raises(TableError, match=r"vertices\.csv is missing; restore"):
         load_mesh(tmp_path)
+    with pytest.raises(TableError, match=r"displacements\.csv is missing; restore"):
+        mesh_digest(tmp_path)
     for table in (repository / "resources" / "candide3").glob("*.csv"):
         (tmp_path / table.name).write_bytes(table.read_bytes())
     assert load_mesh(tmp_path).faces.shape == (184, 3)
+    first = mesh_digest(tmp_path)
+    assert first == mesh_digest()
+    (tmp_path / "notes.csv").touch()  # no table of the mesh
+    assert mesh_digest(tmp_path) == first
     lines = (tmp_path / "faces.csv").read_text().splitlines()
     for damaged in (lines[:-1], [*lines[:-1], "183,107,23,113"], ["a,b", *lines[1:]], []):
         load_mesh.cache_clear()

@@ -5,10 +5,13 @@ import json
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mien.classical import fit_classical
+from mien.classical.fit_split import Work, fit_split
 from mien.core import processes, tables
+from mien.core.config import ClassifierConfig
 from mien.core.errors import ConfigError, TableError
 from mien.core.files import read_json, sha256
 from mien.samples.read import has_features, read_samples
@@ -87,6 +90,32 @@ def test_a_class_that_nobody_was_fitted_in_is_no_error(results, tmp_path):
     assert run["reason"] == "no training sample of surprise has AU8"
     assert tables.read(folder / "predictions.parquet", tables.PREDICTIONS).empty
     assert run["n_missing"]["training"] > 0
+
+
+@pytest.mark.parametrize(
+    ("features", "roles", "reason"),
+    [
+        ("AU8", 4 * ["training"] + ["validation", "test"], "only 4 training samples have AU8, at least 5 are needed"),
+        ("image", 5 * ["training"] + ["test"], "no validation sample has a face"),
+        ("image", 4 * ["training"] + ["validation", "test"], "only 4 training samples have a face"),
+        ("image", 5 * ["training"] + ["validation", "test"], "all training samples have the same face"),
+    ],
+)
+def test_obstacles_are_told_in_words(tmp_path, features, roles, reason):
+    n = len(roles)
+    work = Work(
+        classifier=ClassifierConfig(**_row(features, "ssvm" if features == "AU8" else "eigenfaces")),
+        table=pd.DataFrame({"label": np.arange(n) % 4}),
+        roles=np.array(roles),
+        features=np.zeros((n, 2)),
+        usable=np.ones(n, bool),
+        classes=("a", "b", "c", "d"),
+        split=0,
+        seed=0,
+        record={},
+        folder=tmp_path / "run",
+    )
+    assert fit_split(work)["reason"].startswith(reason)
 
 
 def test_what_cannot_be_run_is_refused(results, tmp_path):

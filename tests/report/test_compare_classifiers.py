@@ -202,7 +202,9 @@ def test_without_features_coverage_and_strict_accuracy_are_zero(tmp_path, compar
     runs = planted.write_runs(tmp_path, table, RIGHT, rows=ROWS, reason=reason)
     _without(folder, table, "points", table["clip"][table.role != "training"])
     _, text, *_ = compare(runs, folder)
+    assert "20 of other cameras are in no headline; a face, without which nothing is judged, was found in 20 of" in text
     shown = _judged(text, "FP_SVMpoly")
+    assert list(shown)[:3] == ["classifier", "test", "pictures"]
     assert (shown["test"], shown["coverage"], shown["strict"], shown["pictures"]) == ("-", "0.0", "0.0", "-")
     assert "- (0)" in _row(text.split("## By camera")[1], "FP_SVMpoly").values()
 

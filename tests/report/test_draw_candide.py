@@ -4,10 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from mien.candide.correspondence import VERTICES
 from mien.candide.mesh import N_ACTIONS, N_SHAPES, load_mesh
 from mien.core.errors import TableError
 from mien.report import draw_candide
-from mien.report.candide_figures import draw_views, mean_landmarks
+from mien.report.candide_figures import draw_actions, draw_groups, draw_views, mean_landmarks, neutral_frontal
 from mien.report.figures import new_figure, save_figure
 from mien.report.landmark_groups import GROUPS
 from mien.report.wireframe import draw_change, edges, facing, turned
@@ -53,9 +54,10 @@ def test_the_mean_is_of_neutral_frontal_faces_only(world):
     table = planted.samples(world)
     chosen = table[(table.label_name == "neutral") & (table.angle == 90)]
     expected = np.mean(np.stack(chosen.points.to_list()), axis=0).reshape(68, 2)
-    np.testing.assert_allclose(mean_landmarks(table), expected)
+    assert neutral_frontal(table)["clip"].tolist() == chosen["clip"].tolist()
+    np.testing.assert_allclose(mean_landmarks(neutral_frontal(table)), expected)
     with pytest.raises(TableError, match="select_samples"):
-        mean_landmarks(table[table.label_name == "anger"])
+        neutral_frontal(table[table.label_name == "anger"])
 
 
 def test_triangles_turn_away_with_the_head():
@@ -77,6 +79,27 @@ def test_a_positive_yaw_points_the_nose_to_the_right():
 def test_every_side_is_drawn_once():
     faces = np.array([[0, 1, 2], [2, 1, 3]])
     assert edges(faces).tolist() == [[0, 1], [0, 2], [1, 2], [1, 3], [2, 3]]
+
+
+def test_eyes_are_enlarged_where_a_lid_moves():
+    mesh = load_mesh()
+    with new_figure(8.0, 7.0) as figure:
+        draw_actions(figure, mesh)
+        ax = figure.axes[0]
+        assert len(ax.child_axes) == 4  # AU4, AU7, AU9, AU42-45
+        closed = [text.get_text() for text in ax.texts if "lid" in text.get_text() and "+0.02" in text.get_text()]
+    assert closed == [
+        "upper lid \N{MINUS SIGN}0.056\nlower lid +0.026",
+        "upper lid \N{MINUS SIGN}0.062\nlower lid +0.020",
+    ]
+
+
+def test_vertices_that_hide_each_other_are_named(world):
+    points = mean_landmarks(neutral_frontal(planted.samples(world)))
+    with new_figure(6.0, 4.0) as figure:
+        draw_groups(figure, points, load_mesh(), VERTICES["inner"])
+        (text,) = (text.get_text() for text in figure.axes[1].texts)
+    assert text.startswith("vertices of 62 and 66 coincide")
 
 
 def test_a_change_marks_the_vertices_that_move():

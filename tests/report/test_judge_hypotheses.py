@@ -83,7 +83,9 @@ def test_equal_and_worse_networks_are_not_supported(judge):
     right = dict.fromkeys(ROWS, _label(2, 2))
     _, text = judge(right)
     assert _verdict(text, "C1") == UNDECIDED
-    assert _verdict(text, "I-7 AU8") == UNDECIDED  # the thesis's gap below a network of 50 % would end under chance
+    assert (
+        _verdict(text, "Same features, AU8") == UNDECIDED
+    )  # the thesis's gap below a network of 50 % would end under chance
     assert _verdict(judge(right | dict.fromkeys(["CNN", "CNN3"], _label(1, 2)))[1], "C1") == NOT_SUPPORTED
 
 
@@ -98,24 +100,42 @@ def test_missing_pictures_can_undo_an_answer(judge):
 
 def test_no_gap_on_equal_features_is_not_explained_by_the_classifier(judge):
     rows, text = judge(dict.fromkeys(ROWS, _label(3, 3)))
-    assert _verdict(text, "I-7 AU8") == SUPPORTED
+    assert _verdict(text, "Same features, AU8") == SUPPORTED
     assert "is not explained by the classifier" in text
-    found = rows[rows.question == "I-7 AU8"]
+    found = rows[rows.question == "Same features, AU8"]
     assert found[found.decides].thesis.tolist() == pytest.approx([75.4 - 41.1])  # raw: no such machine in the thesis
-    assert _verdict(text, "I-7 FP68") == UNDECIDED  # no such features
+    assert _verdict(text, "Same features, FP68") == UNDECIDED  # no such features
+
+
+def test_gaps_without_room_above_chance_are_named(judge):
+    rows = {
+        "FP_SSVM": planted.vector("FP68", "ssvm", "SSVM/FP68"),
+        "FP_SVMpoly": planted.vector("FP68", "svm_poly", "SVM_poly/FP68"),
+        "FP_DNN": planted.vector("FP68", "dnn_fp", "DNN/FP68"),
+    }
+    right = {"FP_SSVM": _label(3, 3), "FP_SVMpoly": _label(2, 2), "FP_DNN": _label(2, 2)}
+    _, text = judge(right, rows=rows)  # the largest gap, 0 points, has room: 50.0 - 20.7 is above 25
+    assert _verdict(text, "Same features, FP68") == UNDECIDED
+    assert (
+        "no room for the thesis's gap between the network and chance (FP_DNN less FP_SSVM: 50.0 - 27.6 < 25.0)." in text
+    )
+    assert "explains a gap of the thesis's size is undecided." in text
+    assert "is not explained by the classifier" not in text
+    assert "There is no interval" not in text
 
 
 def test_a_planted_gap_is_explained_by_the_classifier(judge):
     rows, text = judge(dict.fromkeys(ROWS, _label(2, 2)) | {"AU_DNN": _label(4, 4)})
-    assert _verdict(text, "I-7 AU8") == NOT_SUPPORTED
-    largest = rows[(rows.question == "I-7 AU8") & rows.decides].iloc[0]
+    assert _verdict(text, "Same features, AU8") == NOT_SUPPORTED
+    largest = rows[(rows.question == "Same features, AU8") & rows.decides].iloc[0]
     assert (largest.one, largest.other, largest.difference) == ("AU_DNN", "AU_SSVM", 50)
+    assert "The classifier can explain a gap of the thesis's size" in text
 
 
 def test_only_runs_that_learnt_on_the_same_people_are_compared(judge):
     right = dict.fromkeys(ROWS, _label(2, 2)) | {"AU_SSVM": lambda row: row.label < (2 if row.seed < 2 else 0)}
     rows, _ = judge(right)
-    assert rows[(rows.question == "I-7 AU8") & (rows.other == "AU_SSVM")].difference.tolist() == [0]
+    assert rows[(rows.question == "Same features, AU8") & (rows.other == "AU_SSVM")].difference.tolist() == [0]
 
 
 def test_the_edge_of_the_search_is_named_where_the_scalings_differ(judge):
@@ -125,13 +145,13 @@ def test_the_edge_of_the_search_is_named_where_the_scalings_differ(judge):
     said = "100.0% of the divisions for AU_SSVM and 0.0% for AU_SSVM_raw"
     assert said not in judge(right, rows=rows, costs=costs)[1]  # no difference that scaling could make
     text = judge(right | {"AU_SSVM_raw": _label(3, 2)}, rows=rows, costs=costs)[1]
-    assert said in text.split("## I-7 AU8")[1].split("## I-7 FP68")[0]
+    assert said in text.split("## Same features, AU8")[1].split("## Same features, FP68")[0]
     assert "scaling may not be the only reason" not in judge(right | {"AU_SSVM_raw": _label(3, 2)}, rows=rows)[1]
 
 
 def test_what_was_not_tried_and_another_pair_of_corpora_are_said(judge):
     text = judge(dict.fromkeys(ROWS, _label(2, 2)))[1]
-    assert "Augmented landmarks" in text.split("## I-7 AU8")[1]
+    assert "Augmented landmarks" in text.split("## Same features, AU8")[1]
     assert "another pair of corpora" not in text
     other = judge(dict.fromkeys(ROWS, _label(2, 2)), train="mug")[1]
     assert other.count("another pair of corpora, CK+ to RaFD, not to mug to rafd") == 3
@@ -139,7 +159,7 @@ def test_what_was_not_tried_and_another_pair_of_corpora_are_said(judge):
 
 def test_one_person_decides_nothing(judge):
     rows, text = judge(dict.fromkeys(ROWS, _label(1, 1)) | {"CNN": _label(4, 4)}, n_people=1)
-    assert [_verdict(text, key) for key in ("C1", "I-7 AU8")] == [UNDECIDED, UNDECIDED]
+    assert [_verdict(text, key) for key in ("C1", "Same features, AU8")] == [UNDECIDED, UNDECIDED]
     assert rows.low.isna().all()
     assert rows[(rows.one == "CNN") & (rows.other == "AU_SSVM")].difference.tolist() == [75, 75]
     assert "nan" not in text
@@ -148,7 +168,7 @@ def test_one_person_decides_nothing(judge):
 def test_nothing_trained_is_still_a_page(judge):
     rows, text = judge(dict.fromkeys(ROWS, _label(2, 2)), reason=dict.fromkeys(ROWS, "nobody was fitted"))
     assert rows.empty
-    assert [_verdict(text, key) for key in ("C1", "I-7 AU8", "I-7 FP68")] == [UNDECIDED] * 3
+    assert [_verdict(text, key) for key in ("C1", "Same features, AU8", "Same features, FP68")] == [UNDECIDED] * 3
     assert "nan" not in text
 
 

@@ -85,15 +85,24 @@ def test_each_operation_does_what_its_name_says():
     picture = rng_for(0, "picture").integers(30, 200, (20, 20)).astype(np.uint8)
     found = {name.split()[0]: versions for name, versions in _single(picture, n_draws=12).items()}
     assert all(versions.shape == (12, 20, 20) for versions in found.values())
+    (text,) = (name for name in _single(picture, n_draws=12) if name.startswith("mirror"))
     flipped = [np.array_equal(version, picture[:, ::-1]) for version in found["mirror"]]
     kept = [np.array_equal(version, picture) for version in found["mirror"]]
     assert any(flipped)
     assert any(kept)
     assert all(a or b for a, b in zip(flipped, kept, strict=True))
+    assert text.endswith("here " + ", ".join(str(k + 1) for k, one in enumerate(flipped) if one))
     assert np.std(found["noise"].astype(float) - picture) == pytest.approx(AUGMENT.noise, rel=0.1)
     order = np.argsort(picture.ravel(), kind="stable")
     for version in found["contrast"]:
         assert (np.diff(version.ravel()[order].astype(int)) >= 0).all()  # grey levels keep their order
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_mirror_row_shows_both(seed):
+    picture = rng_for(0, "picture").integers(30, 200, (20, 20)).astype(np.uint8)
+    mirrored, *_ = single_operations(picture, AUGMENT, n_draws=2, seed=seed).values()
+    assert {np.array_equal(version, picture) for version in mirrored} == {True, False}
 
 
 def test_versions_depend_on_the_seed_and_the_picture_only():

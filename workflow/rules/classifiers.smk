@@ -112,7 +112,7 @@ rule compare_classifiers:
 
 
 rule judge_hypotheses:
-    """Say of every claim of the thesis whether it holds here."""
+    """Judge claim C1, and whether the classifier alone explains the thesis's gap on the same features."""
     input:
         SAMPLES,
         runs=classifier_runs("run.json"),

@@ -43,11 +43,11 @@ AU_NAMES = (
 )
 AU_CODES = ("AU26/27", "AU4", "AU13/15", "AU10", "AU20", "AU7", "AU9", "AU42-45")
 SHAPE_NAMES = (
-    "brow height",
-    "eye height",
-    "eye width",
-    "eye separation",
-    "mouth height",
-    "mouth width",
-    "eye tilt",
+    "brows, vertical position",
+    "eyes, vertical position",
+    "eyes, width",
+    "eyes, separation",
+    "mouth, vertical position",
+    "mouth, width",
+    "eyes, vertical difference",
 )

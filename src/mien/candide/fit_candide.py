@@ -137,7 +137,10 @@ def _face_parts(manifest: Path, corpus: str) -> dict[str, str]:
     if not isinstance(facts, dict) or not isinstance(facts.get("parts"), dict):
         raise TableError(f"{manifest}: not a manifest of extract_faces: it lists no parts; run that stage again")
     if facts.get("corpus") != corpus:
-        raise TableError(f"{manifest}: describes {facts.get('corpus')}, not {corpus}")
+        raise TableError(
+            f"{manifest}: describes {facts.get('corpus')}, not {corpus}; pass the manifest.json that extract_faces"
+            f" wrote for {corpus}, or run it again"
+        )
     return facts["parts"]
 
 

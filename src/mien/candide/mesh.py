@@ -12,6 +12,7 @@ from mien.core.files import digest, sha256
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _FOLDERS = (_PACKAGE.parents[1] / "resources" / "candide3", _PACKAGE / "resources" / "candide3")  # checkout, installed
+_TABLES = ("displacements.csv", "faces.csv", "units.csv", "vertices.csv")
 
 N_VERTICES, N_FACES, N_ACTIONS, N_SHAPES = 113, 184, 11, 14
 
@@ -52,10 +53,18 @@ class Mesh:
         return self.vertices + still + moved
 
 
-def mesh_digest() -> str:
-    """Return a digest of the tables that `load_mesh` reads: what a fit depends on beside code and landmarks."""
-    folder = next((place for place in _FOLDERS if place.is_dir()), _FOLDERS[0])
-    return digest([[path.name, sha256(path)] for path in sorted(folder.glob("*.csv"))])
+def mesh_digest(folder: Path | None = None) -> str:
+    """Return a digest of the tables that `load_mesh` reads: what a fit depends on beside code and landmarks.
+
+    Raises
+    ------
+    TableError : a table is missing.
+    """
+    folder = folder or _folder()
+    try:
+        return digest([[name, sha256(folder / name)] for name in _TABLES])
+    except FileNotFoundError as error:
+        raise _missing(error.filename) from None
 
 
 @lru_cache(maxsize=4)
@@ -66,7 +75,7 @@ def load_mesh(folder: Path | None = None) -> Mesh:
     ------
     TableError : a table is missing, or its numbers are not those of a Candide-3 mesh.
     """
-    folder = folder or next((place for place in _FOLDERS if place.is_dir()), _FOLDERS[0])
+    folder = folder or _folder()
     vertices = _read(folder / "vertices.csv", ["vertex", "x", "y", "z"], N_VERTICES)
     faces = _read(folder / "faces.csv", ["face", "a", "b", "c"], N_FACES)
     units = _read(folder / "units.csv", ["kind", "unit", "name"], N_ACTIONS + N_SHAPES)
@@ -98,6 +107,14 @@ def mirror_partner(mesh: Mesh) -> np.ndarray:
     return np.argmin(distance + 1e-9 * number, axis=1)
 
 
+def _folder() -> Path:
+    return next((place for place in _FOLDERS if place.is_dir()), _FOLDERS[0])
+
+
+def _missing(path: Path | str) -> TableError:
+    return TableError(f"{path} is missing; restore resources/candide3 from git")
+
+
 def _displacements(folder: Path, moves: pd.DataFrame, kind: str, n_units: int) -> np.ndarray:
     rows = moves[moves.kind == kind]
     if set(rows.unit) != set(range(n_units)):
@@ -112,7 +129,7 @@ def _read(path: Path, columns: list[str], n_rows: int | None) -> pd.DataFrame:
     try:
         table = pd.read_csv(path)
     except FileNotFoundError:
-        raise TableError(f"{path} is missing; restore resources/candide3 from git") from None
+        raise _missing(path) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise TableError(f"{path} is not a CSV table ({error}); restore it from git") from error
     if list(table.columns) != columns or (n_rows is not None and len(table) != n_rows):

@@ -62,16 +62,17 @@ def fit_split(work: Work) -> dict[str, Any]:
 
 def _obstacle(work: Work, used: dict[str, np.ndarray]) -> str:
     """Say why the classifier cannot be fitted to these samples; empty if it can."""
+    features = "a face" if work.classifier.features == "image" else work.classifier.features
     for role in REQUIRED:
         if not len(used[role]):
-            return f"no {role} sample has {work.classifier.features}"
+            return f"no {role} sample has {features}"
     present = set(work.table.label.to_numpy()[used["training"]])
     if absent := [name for k, name in enumerate(work.classes) if k not in present]:
-        return f"no training sample of {', '.join(absent)} has {work.classifier.features}"
-    if len(used["training"]) <= len(work.classes):
-        return f"{len(used['training'])} training samples have {work.classifier.features}"
+        return f"no training sample of {', '.join(absent)} has {features}"
+    if len(used["training"]) <= (n_classes := len(work.classes)):
+        return f"only {len(used['training'])} training samples have {features}, at least {n_classes + 1} are needed"
     if not np.ptp(work.features[used["training"]], axis=0).any():
-        return f"{work.classifier.features} are equal in all training samples"
+        return f"all training samples have the same {features.removeprefix('a ')}"
     return ""
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from mien.core.config import CLASSICAL
 from mien.report.classifiers import HEADLINE, THEIRS, UNSHAPED, Evidence
 from mien.report.markdown import SYNTHETIC, grid, limits, percent
+from mien.samples.read import has_features
 
 SPLIT = (
     "Models without epochs (SSVM, polynomial SVM, Eigenfaces, Fisherfaces) are fitted on {splits} random divisions of "
@@ -56,10 +57,10 @@ def render_repeats(table: pd.DataFrame, evidence: Evidence) -> str:
     text = (
         f"Mean ± sample standard deviation over {evidence.cross.splits} random divisions of the training people (the "
         f"thesis: {evidence.thesis['4.2']['repeats']} repetitions). The test pictures are always the same, so the "
-        "deviation says how much the choice of training people matters, not how far other test people are. "
-        f"'{EDGE}': the share of the divisions, in percent, in which the search chose the smallest C it knows, "
-        "which it also takes of equals, or the largest, so that one beyond might be better. Rows of which the thesis "
-        "prints no repetitions come last."
+        "deviation says how much the choice of training people matters, not how much other test people would change "
+        f"it. '{EDGE}': the share of the divisions, in percent, in which the search chose the smallest C (also taken "
+        "on ties) or the largest, so that one beyond might be better. Rows of which the thesis prints no repetitions "
+        "come last."
     )
     body = grid(rows) if rows else "No model without epochs is among the classifiers."
     return "\n\n".join([*_introduction("4.2", evidence), text, "## Over the divisions", body, *_notes(evidence)]) + "\n"
@@ -72,9 +73,10 @@ def _introduction(number: str, evidence: Evidence) -> list[str]:
     counts = (
         f"Learnt on {' and '.join(evidence.cross.train)} ({learnt.person.nunique()} people, {len(learnt)} pictures), "
         f"tested on {evidence.cross.test} ({tested.person.nunique()} people, {len(tested)} pictures of "
-        f"{_cameras(evidence)}; {len(aside)} of other cameras are judged too and in no headline), scale "
-        f"{evidence.scale}. Accuracy in percent, differences in points; a - stands for nothing to report. Always "
-        f"naming the commonest of the {tested.label.nunique()} emotions would score {chance}."
+        f"{_cameras(evidence)}; {len(aside)} of other cameras are in no headline; a face, without which nothing "
+        f"is judged, was found in {has_features(aside, 'image').sum()} of them), scale {evidence.scale}. Accuracy "
+        "in percent, differences in points; a - stands for nothing to report. Always naming the commonest of the "
+        f"{tested.label.nunique()} emotions would score {chance}."
     )
     notice = [f"**{SYNTHETIC}**"] if evidence.synthetic else []
     title = evidence.thesis[number]["title"]
@@ -101,9 +103,12 @@ def _beside(headline: pd.DataFrame, evidence: Evidence) -> list[str]:
     ]
     text = (
         "Accuracy on the pictures that have the classifier's features. The interval is the bootstrap's, over whole "
-        "test people: how far other people in the training would change the number is not in it, see table 4.2. ± is "
-        "the sample standard deviation over seeds; the difference is ours less the thesis's, test. The thesis does not "
-        "say how it chose its epochs."
+        "test people, and holds the trained classifiers fixed: how much other seeds or other people in the training "
+        "would change the number is not in it. ± is the sample standard deviation over the networks of a row, each of "
+        "which has its own seed and its own division of the training people, so it mixes the two; it says nothing of "
+        "other test people and can be wider than the interval. Table 4.2 says how much the division changes the models "
+        "without epochs. The difference is ours less the thesis's, test. The thesis does not say how it chose its "
+        "epochs."
     )
     return [text, grid(rows)]
 
@@ -118,12 +123,12 @@ def _judged(cells: pd.DataFrame, evidence: Evidence) -> list[str]:
             {
                 "classifier": _marked(name, evidence),
                 "test": percent(here.test),
+                "pictures": str(here.n_judged) if here.n_judged else "-",
                 "coverage": percent(here.coverage),
                 "strict": percent(here.strict),
                 "macro recall": percent(here.macro_recall),
                 UNSHAPED: percent(accuracy),
                 "change": percent(accuracy - here.test, signed=True),
-                "pictures": str(here.n_judged) if here.n_judged else "-",
             }
         )
     shaped = evidence.panel.table.shaped.astype(bool).to_numpy() & evidence.panel.rows("test")

@@ -24,6 +24,7 @@ def draw_curves(ax: Axes, curves: pd.DataFrame, *, title: str) -> None:
     n_runs = len(curves[["fold", "seed"]].drop_duplicates())
     ax.set_title(title, loc="left")
     ax.set_xlabel(f"epoch (n = {n_runs} runs)")
-    ax.set_ylabel("loss per clip")
+    ax.set_ylabel("mean loss")
+    ax.set_xlim(left=0)
     ax.set_ylim(bottom=0)
     ax.grid(color=GREY, alpha=0.15, linewidth=0.6)

@@ -154,7 +154,8 @@ def draw_scenes(figure: Figure, scenes: list[Scene], faces: dict[str, FittedFace
 
     faces : of every chosen picture, by clip.
     """
-    limit = 1.05 * max(1.0, *(float(np.abs(face.units).max()) for face in faces.values()))
+    longest = max(float(np.abs(face.units).max()) for face in faces.values())
+    reach = max(1.0, np.ceil(2.0 * longest) / 2.0)
     ratios = [1.0, _BARS] * len(FACE4)
     axes = figure.subplots(len(scenes), len(ratios), squeeze=False, width_ratios=ratios)
     for (row, column), ax in np.ndenumerate(axes):
@@ -166,9 +167,9 @@ def draw_scenes(figure: Figure, scenes: list[Scene], faces: dict[str, FittedFace
             answer = answers.get(sample["clip"], NO_ANSWER)
             _draw_face(ax, faces[sample["clip"]], CLASS_COLOURS.get(answer, GREY))
             ax.set_title(emotion, fontsize=8)
-            ax.set_xlabel(f"seen as {answer}", fontsize=7.5, labelpad=4)
+            ax.set_xlabel(f"classified as {answer}", fontsize=7.5, labelpad=4)
         else:
-            draw_bars(ax, faces[sample["clip"]].units, limit=limit)
+            draw_bars(ax, faces[sample["clip"]].units, reach=reach)
             if row + 1 == len(scenes) or emotion not in scenes[row + 1].pictures:
                 ax.tick_params(labelbottom=True)
         if column == 0:
@@ -180,15 +181,15 @@ def draw_scenes(figure: Figure, scenes: list[Scene], faces: dict[str, FittedFace
     )
 
 
-def draw_bars(ax: Axes, units: np.ndarray, *, limit: float) -> None:
-    """Draw the eight action units (8,) as bars from the top, on an axis from -limit to limit."""
+def draw_bars(ax: Axes, units: np.ndarray, *, reach: float) -> None:
+    """Draw the eight action units (8,) as bars from the top, on an axis with ticks at -reach, 0 and reach."""
     place = np.arange(len(units))
     ax.barh(place, units, color=["#4477aa" if unit > 0 else "#aa7744" for unit in units], height=0.7)
     ax.axvline(0.0, color=GREY, lw=0.6)
-    ax.set(xlim=(-limit, limit), ylim=(len(units) - 0.4, -0.6), yticks=place)
-    ax.set_yticklabels(AU_CODES, fontsize=5.5)
-    ax.tick_params(length=0, pad=1, labelbottom=False, labelsize=6)
-    ax.set_xticks([-1.0, 0.0, 1.0], ["\N{MINUS SIGN}1", "0", "1"])
+    ax.set(xlim=(-1.05 * reach, 1.05 * reach), ylim=(len(units) - 0.4, -0.6), yticks=place)
+    ax.set_yticklabels(AU_CODES)
+    ax.tick_params(length=0, pad=1, labelbottom=False, labelsize=6.5)
+    ax.set_xticks([-reach, 0.0, reach], [f"\N{MINUS SIGN}{reach:g}", "0", f"{reach:g}"])
     ax.grid(axis="x", color="#dddddd", lw=0.5)
     ax.set_axisbelow(True)
     ax.spines[:].set_visible(False)

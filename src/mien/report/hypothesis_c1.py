@@ -33,6 +33,7 @@ def judge_networks(evidence: Evidence) -> Verdict:
     if deciding:
         pairs[image, machine] = deciding
     best = deciding[0] if deciding else NOTHING
+    *_, low, high = _printed_best(evidence)
     return Verdict(
         key="C1",
         title="neural networks against geometry",
@@ -43,7 +44,7 @@ def judge_networks(evidence: Evidence) -> Verdict:
         effect=best.difference,
         interval=(best.low, best.high),
         n=f"{best.n_pictures} pictures of {best.n_people} test people that both could judge, {evidence.corpora}",
-        printed=answer(*([end] for end in _printed_best(evidence)[2:])),
+        printed=answer([low], [high]),
         synthetic=evidence.synthetic,
         detail=(
             *evidence.caution,

@@ -39,16 +39,22 @@ def draw_grid(ax: Axes, cells: Cells, *, rows: Sequence[str], columns: Sequence[
 
 
 def draw_sides(
-    figure: Figure, training: pd.DataFrame, test: pd.DataFrame, pictures: dict[str, np.ndarray], angles: Sequence[int]
+    figure: Figure,
+    training: pd.DataFrame,
+    test: pd.DataFrame,
+    *,
+    pictures: dict[str, np.ndarray],
+    angles: Sequence[int],
 ) -> None:
     """Draw training pictures left and test pictures by camera right, a row per emotion (figure 4.6).
 
     pictures : clip -> (S, S) uint8.   angles : the cameras that count.
     """
     left, right = figure.subplots(1, 2, width_ratios=[training.column.nunique(), test.column.nunique()])
-    draw_grid(left, _cells(training, pictures), rows=FACE4, columns=[" \n "] * training.column.nunique())
+    draw_grid(left, _cells(training, pictures), rows=FACE4, columns=[" \n \n "] * training.column.nunique())
     left.set_title("training, a row shows different people")
-    headings = {row.column: row.column + ("\n " if row.angle in angles else "\naside") for row in test.itertuples()}
+    notes = {True: "\n \n ", False: "\nnot in the\nheadline"}
+    headings = {row.column: row.column + notes[row.angle in angles] for row in test.itertuples()}
     draw_grid(right, _cells(test, pictures), rows=[""] * len(FACE4), columns=list(headings.values()))
     right.set_title(f"test, {test.person.iloc[0]} from every camera")
 
@@ -102,7 +108,7 @@ def draw_subspaces(figure: Figure, mean: np.ndarray, kinds: dict[str, np.ndarray
             ax.imshow(axis, cmap="gray", vmin=-limit, vmax=limit, interpolation="bilinear")
             ax.set_title(f"{name} {facts['axis']}", fontsize=8)
             share = f"{facts['variance']:.1%}" if facts["variance"] >= 0.001 else "< 0.1%"
-            text = f"{share} of variance\n{facts['between']:.0%} between classes"
+            text = f"{share} of variance,\n{facts['between']:.0%} of it\nbetween classes"
             ax.text(0.5, -0.04, text, transform=ax.transAxes, ha="center", va="top", fontsize=6.5)
 
 

@@ -30,7 +30,7 @@ def run(args: Namespace) -> None:
     n_columns = min(3, max(1, len(variants)))
     n_rows = max(1, -(-len(variants) // n_columns))
     with new_figure(0.4 + 3.0 * n_columns, 0.6 + 2.3 * n_rows) as figure:
-        axes = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=False).ravel()
+        axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()  # numbers of epochs differ: own axes
         for ax, variant in zip(axes, variants, strict=False):
             mine = curves[curves.variant == variant]
             if mine.empty:

@@ -31,9 +31,11 @@ def run(args: Namespace) -> None:
     synthetic = samples.info["source"] == "synthetic"
     title = title_line("Figure 4.5: fitted faces and action units", samples.title, synthetic=synthetic)
     judge = read_json(args.predictions.with_name("run.json"))
-    title += f"\nabove a picture: the emotion shown; frame: what {judge['variant']} saw, split {judge['seed'] + 1}"
-    with new_figure(10.4, 1.0 + 1.62 * len(scenes)) as figure:
-        figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
+    title += (
+        f"\nabove a picture: the emotion shown; frame: how {judge['variant']} classifies it, split {judge['seed'] + 1}"
+    )
+    with new_figure(11.2, 1.0 + 1.62 * len(scenes)) as figure:
+        figure.set_layout_engine("constrained", w_pad=0.05, h_pad=0.02, wspace=0.0, hspace=0.0)
         draw_scenes(figure, scenes, faces, answers)
         figure.suptitle(title, fontsize=10)
         save_figure(figure, args.out_png)

@@ -2,16 +2,33 @@
 
 import logging
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mien.core.config import AugmentConfig, CrossConfig, load, section
 from mien.core.errors import TableError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
 NETWORK_PX = 75  # side of the pictures that the CNN-1 and CNN-2 of table 4.1 see
 SUBSPACE_PX = 50  # side of those that the subspaces are made of
 N_PEOPLE, N_DRAWS, N_VERSIONS, N_EIGENFACES = 5, 7, 12, 8
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """Chosen rows of SAMPLES, their pictures (S, S) uint8 by clip, and what makes a title of a text."""
+
+    training: "pd.DataFrame"
+    test: "pd.DataFrame"
+    seen: "dict[str, np.ndarray]"
+    title: Callable[[str], str]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -43,30 +60,32 @@ def run(args: Namespace) -> None:
         for rows in (training, test)
         for clip, picture in zip(rows["clip"], pictures(rows, args.results, NETWORK_PX), strict=True)
     }
-    _sides(args.out / "4.6.png", training, test, seen, cross, title)
-    _augmented(args.out, training, seen, augment, seed, title)
+    shown = _Shown(training, test, seen, title)
+    _sides(args.out, shown, cross)
+    _augmented(args.out, shown, augment, seed=seed)
     learnt = samples.table[(samples.table.role == "training") & (samples.table["row"] >= 0)]
-    _subspaces(args.out, pictures(learnt, args.results, SUBSPACE_PX), learnt.label.to_numpy(), title)
+    _subspaces(args.out, pictures(learnt, args.results, SUBSPACE_PX), labels=learnt.label.to_numpy(), title=title)
     log.info("%s: 4 figures", args.out)
 
 
-def _sides(path: Path, training, test, seen, cross: CrossConfig, title) -> None:
+def _sides(out: Path, shown: _Shown, cross: CrossConfig) -> None:
     from mien.report.figures import new_figure, save_figure
     from mien.report.picture_grids import draw_sides
 
     with new_figure(10.0, 4.75) as figure:
         figure.set_layout_engine("compressed")
-        draw_sides(figure, training, test, seen, cross.angles)
-        figure.suptitle(title("Figure 4.6: training and test pictures"), fontsize=10)
-        save_figure(figure, path)
+        draw_sides(figure, shown.training, shown.test, pictures=shown.seen, angles=cross.angles)
+        figure.suptitle(shown.title("Figure 4.6: training and test pictures"), fontsize=10)
+        save_figure(figure, out / "4.6.png")
 
 
-def _augmented(out: Path, training, seen, augment: AugmentConfig, seed: int, title) -> None:
+def _augmented(out: Path, shown: _Shown, augment: AugmentConfig, *, seed: int) -> None:
     from mien.report.augmented import all_operations, single_operations
     from mien.report.chosen_pictures import most_lopsided
     from mien.report.figures import new_figure, save_figure
     from mien.report.picture_grids import draw_versions
 
+    training, seen = shown.training, shown.seen
     first = training[training.column == "1"]
     names = dict(zip(first.label_name, first["clip"], strict=True))
     one = most_lopsided({clip: seen[clip] for clip in training["clip"]})
@@ -83,11 +102,11 @@ def _augmented(out: Path, training, seen, augment: AugmentConfig, seed: int, tit
         with new_figure(*size) as figure:
             figure.set_layout_engine("compressed")  # the pictures are square: their shape is fixed
             draw_versions(figure.subplots(), before, versions)
-            figure.suptitle(title(text), fontsize=10)
+            figure.suptitle(shown.title(text), fontsize=10)
             save_figure(figure, out / f"{name}.png")
 
 
-def _subspaces(out: Path, pictures, labels, title) -> None:
+def _subspaces(out: Path, pictures: "np.ndarray", *, labels: "np.ndarray", title: Callable[[str], str]) -> None:
     import pandas as pd
 
     from mien.classical.subspaces import subspace_pictures
@@ -106,9 +125,9 @@ def _subspaces(out: Path, pictures, labels, title) -> None:
     with atomic_file(out / "3.1.csv") as scratch:
         ordered = numbers[["kind", "axis", "variance", "between"]]
         ordered.to_csv(scratch, index=False, float_format="%.6f", lineterminator="\n")
-    with new_figure(10.2, 3.6) as figure:
-        shown = {kind: axes[:N_EIGENFACES] for kind, axes in kinds.items()}
-        draw_subspaces(figure, found["mean"][0], shown, numbers)
+    with new_figure(10.2, 3.9) as figure:
+        first = {kind: axes[:N_EIGENFACES] for kind, axes in kinds.items()}
+        draw_subspaces(figure, found["mean"][0], first, numbers)
         text = title(f"Figure 3.1: eigenfaces and fisherfaces of {len(pictures)} training pictures")
         figure.suptitle(text, fontsize=10)
         save_figure(figure, out / "3.1.png")

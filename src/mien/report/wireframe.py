@@ -53,8 +53,8 @@ def draw_change(ax: Axes, rest: np.ndarray, changed: np.ndarray, faces: np.ndarr
     fills = [TOUCHED if touched else "white" for touched in moved[faces].any(axis=1)]
     draw_solid(ax, changed, faces, fills=fills)
     paths = np.stack([rest[moved, :2], changed[moved, :2]], axis=1)  # (M, 2, 2)
-    ax.add_collection(LineCollection(paths, colors=MOVED, linewidths=0.8))
-    ax.plot(*changed[moved, :2].T, ".", color=MOVED, markersize=2.5)
+    ax.add_collection(LineCollection(paths, colors=MOVED, linewidths=0.6))
+    ax.plot(*changed[moved, :2].T, ".", color=MOVED, markersize=1.4)
 
 
 def bare(ax: Axes, points: np.ndarray, *, margin: float = 0.04) -> None:

@@ -1,6 +1,6 @@
 """Command ``check_units``: the action units and poses of the fit beside what the synthetic people did.
 
-Twice with landmarks that are exact but for a little noise, once with those that dlib found in every embedded corpus.
+Twice with landmarks that are exact but for a little noise, once with those that dlib found in every synthetic corpus.
 """
 
 import logging
@@ -72,8 +72,9 @@ def render(table: pd.DataFrame, without: list[str], config: CandideConfig) -> st
         "## Root mean square error of the unit",
         _by_unit(table, names, "rmse"),
         "## Pose, and how much was fitted",
-        "Degrees. Median and 95 % quantile of the angle between the true and the fitted head; bias: mean turn from the"
+        "Degrees. Median and 95% quantile of the angle between the true and the fitted head; bias: mean turn from the"
         " true to the fitted head about the camera's axes to the right (pitch), up (yaw) and to the viewer (roll).",
+        *_warning(table),
         _poses(table, names),
     ]
     if without:
@@ -85,11 +86,11 @@ def _explanation(config: CandideConfig) -> str:
     return (
         "What the Candide-3 fit finds in faces whose units and pose are known. Exact: landmarks are the true places of"
         " the 35 vertices with noise of 0.01 model units, and the shape comes from one neutral frontal face of the"
-        " person. Random units: the eight units of the fit, drawn evenly from -1 to 1. Acted: emotions as the embedded"
+        " person. Random units: the eight units of the fit, drawn evenly from -1 to 1. Acted: emotions as the synthetic"
         " people act them, with 11 moving units, of which the fit knows 8. Other rows: landmarks that dlib found in the"
-        " pictures of the embedded corpora, where people act too; RaFD by camera, 90 is frontal. All people differ in"
-        f" 14 shape units, of which the fit knows 7. Lid points: {config.landmarks}; ridge {config.ridge:g}. A - stands"
-        " for nothing to report: too few fitted frames, or a unit that never moves."
+        " pictures of the synthetic corpora, where people act too; RaFD by camera, 90 is frontal. All people differ in"
+        f" 14 shape units, of which the fit knows 7. Settings: candide.landmarks {config.landmarks}, candide.ridge"
+        f" {config.ridge:g}. A - stands for nothing to report: too few fitted frames, or a unit that never moves."
     )
 
 
@@ -113,10 +114,27 @@ def _poses(table: pd.DataFrame, names: dict[tuple, str]) -> str:
     for key, name in names.items():
         row = first.loc[key]
         counts = {"frames": f"{row.n_frames}", "fitted": f"{row.n}", "%": f"{100 * row.n / row.n_frames:.1f}"}
-        angles = {"median": _number(row.pose_median_deg), "95 %": _number(row.pose_q95_deg)}
+        angles = {"median": _number(row.pose_median_deg), "95%": _number(row.pose_q95_deg)}
         bias = {f"{axis} bias": _number(row[f"{axis}_bias_deg"]) for axis in ("pitch", "yaw", "roll")}
         rows.append({"landmarks": name} | counts | angles | bias)
     return _grid(rows)
+
+
+def _warning(table: pd.DataFrame) -> list[str]:
+    """Say how far dlib's landmarks lead the fitted heads astray."""
+    from mien.synthetic.recovery import FRONTAL
+
+    found = table[(table.source == DLIB) & (table.n > 0)].drop_duplicates(SOURCE)
+    if found.empty:
+        return []
+    pitch = found.pitch_bias_deg
+    text = (
+        f"With dlib's landmarks the pitch bias lies between {_number(pitch.min())} and {_number(pitch.max())}, where a"
+        " negative one says that heads are fitted leaning too far back"
+    )
+    pulled = found[found.yaw_bias_deg * (found.angle - FRONTAL) < 0]
+    places = [f"camera {row.angle} (yaw bias {_number(row.yaw_bias_deg)})" for row in pulled.itertuples()]
+    return [f"{text}; turned heads are fitted too near the front at {' and '.join(places)}." if places else f"{text}."]
 
 
 def _number(value: float) -> str:

@@ -181,8 +181,8 @@ def _obstacle(run: Classifier, rows: dict[str, np.ndarray], absent: list[str]) -
     features = "a face" if run.of_pictures else run.classifier.features
     if not any(map(len, rows.values())):
         return f"no sample of {run.cross.name} has {features}"
-    if len(rows["training"]) < 2:
-        return f"the training people have {len(rows['training'])} samples with {features}"
+    if (n_training := len(rows["training"])) < 2:
+        return f"the training people have {'only one' if n_training else 'no'} sample with {features}, two are needed"
     if absent:
         return f"no training sample of {', '.join(absent)} has {features}"
     for role in ("validation", "test"):
