@@ -134,6 +134,14 @@ SAMPLES = _schema(
     units=pa.list_(_float),  # (8,) AU8; empty where not fitted
     points=pa.list_(_float),  # (136,) FP68, x then y of every landmark in turn; empty where no face was found
 )
+PAIRS = _schema(
+    "PAIRS",
+    "one row per verification pair of speakers",
+    one=_text,  # clip
+    other=_text,  # clip
+    same=_bool,  # spoken by one person
+    score=_float,  # cosine of the two embeddings; NaN where a clip has no voice
+)
 PREDICTIONS = _schema(
     "PREDICTIONS",
     "one row per clip, selection and head",
