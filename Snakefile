@@ -17,6 +17,7 @@ include: "workflow/rules/corpora.smk"
 include: "workflow/rules/faces.smk"
 include: "workflow/rules/sound.smk"
 include: "workflow/rules/candide.smk"
+include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/classifiers.smk"
 include: "workflow/rules/figures.smk"
@@ -29,6 +30,7 @@ localrules:
     faces_all,
     sound_all,
     candide_all,
+    pretrain_all,
     training_all,
     classifiers_all,
     figures_all,
@@ -50,6 +52,7 @@ rule all:
         rules.faces_all.input,
         rules.sound_all.input,
         rules.candide_all.input,
+        rules.pretrain_all.input,
         rules.training_all.input,
         rules.classifiers_all.input,
         rules.figures_all.input,

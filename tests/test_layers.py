@@ -19,7 +19,7 @@ OURS = {  # room -> rooms of ours it may import, itself aside
     "models": {"core"},
     "samples": {"core"},
     "classical": {"core", "samples"},
-    "training": {"core", "augment", "models", "samples", "sound"},
+    "training": {"core", "augment", "evaluation", "models", "samples", "sound"},
     "evaluation": {"core", "models"},
     "report": {"core", "augment", "candide", "classical", "evaluation", "samples"},
     "predict": {"core", "augment", "candide", "faces", "models", "sound"},

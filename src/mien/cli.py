@@ -16,6 +16,7 @@ COMMANDS = {  # command -> (module with add_arguments and run, one line of help)
     "select_samples": ("mien.samples.select_samples", "select the pictures of four emotions and divide the people"),
     "fit_classical": ("mien.classical.fit_classical", "fit a support vector machine or a subspace to every split"),
     "train_classifier": ("mien.training.train_classifier", "train a small network on pictures or geometry"),
+    "pretrain": ("mien.training.pretrain", "train a network of one modality ahead: emotions, identities, speakers"),
     "train": ("mien.training.train", "train a variant on folds of a corpus"),
     "build_table": ("mien.report.build_table", "put a table of the thesis beside ours"),
     "plot_confusion": ("mien.report.plot_confusion", "draw the confusion matrices of a table"),

@@ -14,6 +14,8 @@ def shrink(raw: dict) -> dict:
     small["folds"] |= {corpus: 2 for corpus in small["folds"] if corpus not in ("fer2013", "voxceleb")}
     small["cross"] |= {"splits": 3}
     small["classify"] |= {"seeds": 1, "epochs_vector": 20, "epochs_image": 1}
+    for row in small["pretrain"].values():
+        row["epochs"] = 1
     small["train"] |= {"epochs": 2, "width": 4, "frames": 3}
     return small
 

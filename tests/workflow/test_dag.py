@@ -40,6 +40,7 @@ def test_a_bare_clone_plans_every_stage(clone):
     assert planned["extract_faces"] == len(params["corpora"]) - 1  # VoxCeleb has no pictures
     assert planned["train_ravdess_0_1"] == planned["train_cremad_0_1"] == len(params["variants"])
     assert planned["build_table"] == planned["plot_confusion"] == len(params["tables"])
+    assert planned["pretrain"] == len(params["pretrain"])
     assert planned["fit_candide"] == planned["extract_faces"]
     assert planned["fit_classical"] + planned["train_classifier"] == len(params["classifiers"])
     assert planned["select_samples"] == planned["compare_classifiers"] == planned["judge_hypotheses"] == 1

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from mien.core.config import CLASSICAL, NETWORKS, CrossConfig, resolve, section
+from mien.core.config import (
+    CLASSICAL,
+    NETWORKS,
+    CrossConfig,
+    PretrainConfig,
+    resolve,
+    section,
+)
 from mien.core.errors import ConfigError
 from mien.core.provenance import code_digest
 

@@ -1,5 +1,12 @@
 """Shared by all stages, no rules: which runs there are, and which files they read and leave."""
 
+PRETRAINED = {  # row -> folder below results/training
+    row: section(PretrainConfig, PARAMS, "pretrain", row).name
+    for row in PARAMS["pretrain"]
+}
+DESCRIBED = sorted(
+    {*TRAINED_CORPORA, *(row["corpus"] for row in PARAMS["pretrain"].values())}
+)
 MESH = [
     f"resources/candide3/{table}.csv"
     for table in ("vertices", "faces", "units", "displacements")
@@ -80,6 +87,43 @@ def classifier_runs(file, *, names=None):
     ]
 
 
+def pretrain_runs(file):
+    """List one file of every network that is trained ahead."""
+    return [
+        f"results/training/{learnt}/{row}/fold0-seed0/{file}"
+        for row, learnt in PRETRAINED.items()
+    ]
+
+
+def pretrain_manifest(wildcards):
+    """Name the manifest of the corpus of a row."""
+    return f"data/{PARAMS['pretrain'][wildcards.row]['corpus']}.json"
+
+
+def pretrain_file(name):
+    """Give a function that names a file about the corpus of a row."""
+    return (
+        lambda wildcards: f"results/corpora/{PARAMS['pretrain'][wildcards.row]['corpus']}/{name}"
+    )
+
+
+def pretrain_shards(wildcards):
+    """Name the manifest of the shards that a row looks at or listens to."""
+    row = PARAMS["pretrain"][wildcards.row]
+    stage = {"video": "faces", "audio": "sound"}[row["modality"]]
+    return f"results/{stage}/{row['corpus']}/manifest.json"
+
+
+def pretrain_weights(wildcards):
+    """Name the file of the first weights of a row, if it has one."""
+    init = PARAMS["pretrain"][wildcards.row]["init"]
+    if init in PRETRAINED:
+        return (
+            f"results/training/{PRETRAINED[init]}/{init}/fold0-seed0/model.safetensors"
+        )
+    return [] if init == "random" else init
+
+
 def network_sections(wildcards):
     """Give what a network of chapter 4 depends on: pictures and vectors are trained differently."""
     kind = "image" if CLASSIFIERS[wildcards.neural]["size_px"] else "vector"
@@ -151,7 +195,7 @@ def variant_runs(file):
 
 def all_runs(file):
     """List one file of every run."""
-    return variant_runs(file) + classifier_runs(file)
+    return variant_runs(file) + classifier_runs(file) + pretrain_runs(file)
 
 
 def sample_manifests(wildcards):

@@ -68,14 +68,13 @@ def read_records(paths: Iterable[Path], corpora: Mapping[str, dict[str, Any]]) -
             raise TableError(
                 f"{path}: corpus, variant, fold, seed or status is missing; delete its folder and train again"
             )
-        if run["corpus"] not in corpora:
-            raise TableError(
-                f"{path}: its corpus {run['corpus']} is not described; pass its corpus.json with --corpus-info"
-            )
+        base = run.get("base", run["corpus"])  # who somebody is has a folder of its own, and the clips of the corpus
+        if base not in corpora:
+            raise TableError(f"{path}: its corpus {base} is not described; pass its corpus.json with --corpus-info")
         missing = [path.with_name(name) for name in FILES if not path.with_name(name).is_file()]
         if missing:
             raise TableError(f"{missing[0]} is missing; delete its folder and train again")
-        corpus = corpora[run["corpus"]]
+        corpus = corpora[base]
         record = Record(path.parent, run, corpus, digest([corpus, *(sha256(path.with_name(name)) for name in FILES)]))
         if record.key in records:
             raise TableError(f"{path} and {records[record.key].folder} are the same run {record.key}; name one of them")

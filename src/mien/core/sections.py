@@ -218,6 +218,7 @@ class ExtractorConfig:
     vgg_width: int  # channels of the first VGG-16 stage; 64 in the thesis
     vgg_size_px: int  # side of its picture, a multiple of 32
     crops: int  # random 1 s crops of an utterance per epoch
+    precision: Literal["float32", "bfloat16"]
 
     def __post_init__(self) -> None:
         ok = self.vgg_width >= 1 and self.vgg_size_px >= 32 and self.vgg_size_px % 32 == 0 and self.crops >= 1
@@ -243,6 +244,7 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         ok = self.epochs >= 1 and self.batch >= 2 and self.learning_rate > 0 and self.init != ""
         ok &= (self.modality == "video") or (self.network == "resnet18" and not self.balance)
+        ok &= self.trained == "all" or (self.network == "vgg16" and self.init != "random")
         _require(ok, "pretrain", "epochs >= 1, batch >= 2, learning_rate > 0, init; vgg16 and balance for video", self)
 
     @property

@@ -164,6 +164,7 @@ HISTORY = (  # columns of history.csv, a row per epoch
     "test_loss",
     "test_accuracy",
 )
+TRAIN_ACCURACY = "train_accuracy"  # of the training pass; a last column of history.csv where pretraining follows it
 
 
 def write(path: Path, rows: pd.DataFrame, schema: Schema) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
+from mien.core import tables
 from mien.training import resume
 
 log = logging.getLogger(__name__)
@@ -67,15 +68,19 @@ class Progress:
         train_loss: float,
         weights: Mapping[str, Tensor],
         keep: tuple[str, ...],
+        train_accuracy: float | None = None,
     ) -> None:
         """Enter an epoch into the history and make it every selection's choice by whose rule it is the best so far.
 
         verdicts : of the roles test and, unless nobody validates, validation.
         keep : selections whose weights are kept.
+        train_accuracy : of the training pass; None: the history has no such column.
         """
         metrics = {f"{role}_loss": verdict.loss for role, verdict in verdicts.items()}
         metrics |= {f"{role}_accuracy": verdict.accuracy for role, verdict in verdicts.items()}
         self.history.append({"epoch": epoch, "learning_rate": rate, "train_loss": train_loss} | metrics)
+        if train_accuracy is not None:
+            self.history[-1][tables.TRAIN_ACCURACY] = train_accuracy
         ranks = {"optimistic": [-verdicts["test"].accuracy, verdicts["test"].loss]}
         if "validation" in verdicts:
             ranks["honest"] = [verdicts["validation"].loss]

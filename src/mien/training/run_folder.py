@@ -37,8 +37,8 @@ def write(
     """Write a run folder, whole or not at all; `settings` is the dataclass of the model's header."""
     with atomic_folder(folder) as scratch:
         tables.write(scratch / "predictions.parquet", predictions, tables.PREDICTIONS)
-        pd.DataFrame(history, columns=list(tables.HISTORY)).to_csv(
-            scratch / "history.csv", index=False, lineterminator="\n"
-        )
+        followed = any(tables.TRAIN_ACCURACY in row for row in history)
+        columns = [*tables.HISTORY, *([tables.TRAIN_ACCURACY] if followed else [])]
+        pd.DataFrame(history, columns=columns).to_csv(scratch / "history.csv", index=False, lineterminator="\n")
         checkpoint.save_state(scratch / "model.safetensors", weights, settings)
         write_json(scratch / "run.json", dict(record))

@@ -7,6 +7,7 @@ themselves) is judged once, by the chosen weights, and has no part in the choice
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -34,12 +35,18 @@ class Stills:
 
     inputs : (N, D) float vectors, or uint8 pictures, (N, H, W) grey or (N, H, W, 3) RGB.
     label : (N,) int64.
-    rows : role -> numbers of its samples, of which there are some; training, validation, test and any others.
+    rows : role -> numbers of its samples, of which there are some; training, validation, test and any others. Every
+        one of them is judged.
     """
 
     inputs: np.ndarray
     label: np.ndarray
     rows: dict[str, np.ndarray]
+
+    @property
+    def shown(self) -> np.ndarray:
+        """Return the numbers of the samples that an epoch trains on."""
+        return self.rows["training"]
 
     def batch(self, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return float32 inputs, (B, D) or (B, channels, H, W) in grey levels 0..255, and labels (B,)."""
@@ -65,6 +72,16 @@ class Job:
     scope: tuple[object, ...]
     checkpoint: Path
     key: str  # digest of all that the result depends on
+    checkpoint_s: float | None = None  # least time between two checkpoints; None: CHECKPOINT_S
+    bfloat16: bool = False  # compute in it on a GPU; weights stay float32
+    follow_training: bool = False  # enter the accuracy of the training pass into the history
+
+
+class Pass(NamedTuple):
+    """Of one pass over the training samples, as the network saw them: changed, with dropout, before each step."""
+
+    loss: float  # mean cross-entropy per sample
+    accuracy: float
 
 
 def fit(job: Job) -> Progress:
@@ -78,14 +95,15 @@ def fit(job: Job) -> Progress:
     ModelError : the loss is no longer a number.
     """
     model = job.model.to(machine.device(), memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters(), lr=job.learning_rate, fused=True)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.Adam(weights, lr=job.learning_rate, fused=True)
     progress = run_epochs(
         lambda epoch, progress: _run_epoch(job, epoch, progress, model, optimizer),
         {"model": model, "optimizer": optimizer},
         epochs=job.epochs,
         checkpoint=job.checkpoint,
         key=job.key,
-        every_s=CHECKPOINT_S,
+        every_s=CHECKPOINT_S if job.checkpoint_s is None else job.checkpoint_s,
     )
     for choice in progress.choices.values():
         model.load_state_dict(choice.weights)
@@ -97,41 +115,45 @@ def fit(job: Job) -> Progress:
 
 def _run_epoch(job: Job, epoch: int, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Train and judge once, and enter the outcome into `progress`."""
-    train_loss = train_epoch(model, job, epoch, optimizer)
-    if not math.isfinite(train_loss):
-        raise ModelError(f"{job.checkpoint}: the loss is {train_loss} in epoch {epoch}; lower the learning rate")
+    train = train_epoch(model, job, epoch, optimizer)
+    if not math.isfinite(train.loss):
+        raise ModelError(f"{job.checkpoint}: the loss is {train.loss} in epoch {epoch}; lower the learning rate")
     verdicts = {role: evaluate(model, job, role) for role in FOLLOWED}
     progress.enter(
         epoch,
         verdicts,
         rate=job.learning_rate,
-        train_loss=train_loss,
+        train_loss=train.loss,
+        train_accuracy=train.accuracy if job.follow_training else None,
         weights=model.state_dict(),
         keep=SELECTIONS,
     )
     progress.finished = epoch == job.epochs
 
 
-def train_epoch(model: nn.Module, job: Job, epoch: int, optimizer: torch.optim.Optimizer) -> float:
-    """Run one pass over the training samples; return the mean cross-entropy per sample."""
+def train_epoch(model: nn.Module, job: Job, epoch: int, optimizer: torch.optim.Optimizer) -> Pass:
+    """Run one pass over the training samples."""
     model.train()
     device = next(model.parameters()).device
-    rows = job.data.rows["training"]
+    rows = job.data.shown
     generator = torch.Generator(device).manual_seed(seed_for(job.seed, *job.scope, "augment", epoch))
     order = rng_for(job.seed, *job.scope, "order", epoch)
     total = torch.zeros((), dtype=torch.float64, device=device)
+    n_hits = torch.zeros((), dtype=torch.int64, device=device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed_for(job.seed, *job.scope, "dropout", epoch))  # nn.Dropout takes no generator
         for chosen in random_batches(len(rows), size=job.batch, rng=order):
             inputs, label = job.data.batch(rows[chosen], device)
             if job.augment is not None:  # a picture is a clip of one frame
                 inputs = augment(inputs.unsqueeze(1), job.augment, mode="frame", generator=generator).squeeze(1)
-            loss = functional.cross_entropy(model(inputs), label)
+            logits = _logits(model, inputs, job)
+            loss = functional.cross_entropy(logits, label)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             total += loss.detach() * len(label)
-    return float(total) / len(rows)
+            n_hits += (logits.detach().argmax(1) == label).sum()
+    return Pass(float(total) / len(rows), float(n_hits) / len(rows))
 
 
 @torch.no_grad()
@@ -143,5 +165,11 @@ def evaluate(model: nn.Module, job: Job, role: str) -> Verdict:
     if device.type == "cpu":
         size = min(size, max(1, CACHED // job.data.inputs[0].size))
     parts = (job.data.batch(rows[start : start + size], device)[0] for start in range(0, len(rows), size))
-    logits = torch.cat([model(inputs).float().cpu() for inputs in parts])
+    logits = torch.cat([_logits(model, inputs, job).cpu() for inputs in parts])
     return Verdict.of({"fused": logits}, torch.from_numpy(job.data.label[rows]))
+
+
+def _logits(model: nn.Module, inputs: Tensor, job: Job) -> Tensor:
+    enabled = job.bfloat16 and inputs.device.type == "cuda"
+    with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=enabled):
+        return model(inputs).float()

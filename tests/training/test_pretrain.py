@@ -1,0 +1,346 @@
+"""The command for pictures: roles, copies, first weights, frozen layers, what is written, and a kill in between."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mien.core import tables
+from mien.core.errors import ConfigError, CorpusError, ModelError
+from mien.core.files import read_json
+from mien.core.rng import rng_for
+from mien.models.build import build, load_trunk, n_parameters
+from mien.models.cost import multiply_adds
+from mien.models.extractor import OfGrey, load_extractor
+from mien.models.resnet import ResNet18
+from mien.models.vgg import VGG16
+from mien.training import album, pictures, pretrain, stills
+from training.tiny_corpus import PARAMS, write_corpus
+
+FILES = ["history.csv", "model.safetensors", "predictions.parquet", "run.json"]
+ROW = {
+    "corpus": "fer2013",
+    "modality": "video",
+    "target": "label",
+    "network": "vgg16",
+    "init": "random",
+    "trained": "all",
+    "balance": True,
+    "learning_rate": 1.0e-3,
+    "epochs": 3,
+    "batch": 6,
+    "thesis": "",
+}
+ROWS = {
+    "P1": ROW | {"network": "resnet18", "learning_rate": 1.0e-2, "epochs": 4},
+    "Faces": ROW | {"corpus": "ravdess", "target": "actor", "balance": False},
+    "FER": ROW | {"init": "Faces"},
+    "FER_dense": ROW | {"init": "Faces", "trained": "dense"},
+}
+SECTIONS = PARAMS | {
+    "extractor": {"vgg_width": 2, "vgg_size_px": 32, "crops": 1, "precision": "float32"},
+    "pretrain": ROWS,
+}
+
+
+def run(
+    results: Path, row: str, out: Path, *, init: Path | None = None, weights: str = "", seed: int = 0, **changes
+) -> Path:
+    """Run the command (checkpoints go below the working directory) and return the folder of the seed.
+
+    init : the option --init.   weights : init in the row, in place of what ROWS says.
+    """
+    changes |= {"init": weights} if weights else {}
+    rows = ROWS | {row: ROWS[row] | changes}
+    parser = argparse.ArgumentParser()
+    pretrain.add_arguments(parser)
+    options = ["--row", row, "--data", str(results), "--out", str(out / row), "--seeds", str(seed)]
+    args = parser.parse_args(options + (["--init", str(init)] if init else []))
+    args.config, args.jobs = json.dumps(SECTIONS | {"pretrain": rows}), 1
+    pretrain.run(args)
+    return out / row / f"fold0-seed{seed}"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def rows_of(folder: Path) -> pd.DataFrame:
+    return tables.read(folder / "predictions.parquet", tables.PREDICTIONS)
+
+
+def change_clips(results: Path, corpus: str, change) -> None:
+    path = results / "corpora" / corpus / "clips.parquet"
+    tables.write(path, change(tables.read(path, tables.CLIPS)), tables.CLIPS)
+
+
+def unbalance(clips: pd.DataFrame) -> pd.DataFrame:
+    """Take training clips of the first class away, and set a test clip apart."""
+    number = clips["clip"].str[-1].astype(int)
+    few = clips.group.isin(["a2", "a3", "a4"]) & (clips.label == 0) & (number > 1)
+    return clips.assign(has_video=~few, apart=clips["clip"] == "a0-3")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pretrain") / "results"
+    for corpus in ("fer2013", "ravdess"):
+        write_corpus(folder, name=corpus)
+    change_clips(folder, "fer2013", unbalance)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(results, tmp_path_factory) -> Path:
+    """Return a folder with the rows Faces, FER and P1."""
+    out = tmp_path_factory.mktemp("rows")
+    here = Path.cwd()
+    os.chdir(out)
+    try:
+        init = run(results, "Faces", out) / "model.safetensors"
+        run(results, "FER", out, init=init)
+        run(results, "P1", out)
+    finally:
+        os.chdir(here)
+    return out
+
+
+@pytest.fixture(autouse=True)
+def _in_scratch(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_four_files_agree(trained):
+    for row, corpus in (("P1", "fer2013"), ("Faces", "ravdess_actor"), ("FER", "fer2013")):
+        folder = trained / row / "fold0-seed0"
+        record, history, rows = read_json(folder / "run.json"), pd.read_csv(folder / "history.csv"), rows_of(folder)
+        assert sorted(contents(folder)) == FILES
+        assert (record["corpus"], record["variant"], record["status"]) == (corpus, row, "trained")
+        assert record["config"]["pretrain"] == ROWS[row]
+        assert list(history.columns) == [*tables.HISTORY, tables.TRAIN_ACCURACY]
+        assert len(history) == ROWS[row]["epochs"]
+        assert record["best_epoch"]["honest"] == history.epoch[history.validation_loss.idxmin()]
+        for (selection, role), part in rows.groupby(["selection", "role"]):
+            assert len(part) == part["clip"].nunique() == record["n_clips"][role]
+            if role in ("validation", "test"):
+                hits = np.stack(part.logits).argmax(1) == part.label
+                assert hits.mean() == pytest.approx(record["metrics"][selection][f"{role}_accuracy"])
+
+
+def test_what_shows_is_learnt(trained):
+    """The class of the tiny faces is their brightness."""
+    record = read_json(trained / "P1" / "fold0-seed0" / "run.json")
+    assert record["metrics"]["optimistic"]["test_accuracy"] >= 0.9
+
+
+def test_emotions_have_the_official_roles_and_twins_stand_apart(trained, results):
+    rows = rows_of(trained / "P1" / "fold0-seed0")
+    rows = rows[rows.selection == "honest"]
+    assert rows["clip"][rows.role == "apart"].tolist() == ["a0-3"]
+    actors = rows.groupby("role").actor.unique().map(set).to_dict()
+    assert actors == {"test": {"a0"}, "apart": {"a0"}, "validation": {"a1"}, "training": {"a2", "a3", "a4", "a5"}}
+    assert "a0-0" not in set(rows["clip"])  # no face was found
+
+
+def test_a_role_apart_has_no_part_in_training_and_choice(trained, results, tmp_path):
+    other = tmp_path / "results"
+    write_corpus(other, name="fer2013")
+    change_clips(other, "fer2013", lambda clips: unbalance(clips).assign(apart=False))
+    change_clips(other, "fer2013", lambda clips: clips[clips["clip"] != "a0-3"])
+    (one, two) = (contents(folder) for folder in (trained / "P1" / "fold0-seed0", run(other, "P1", tmp_path)))
+    assert one["history.csv"] == two["history.csv"]
+    assert one["model.safetensors"] == two["model.safetensors"]
+
+
+def test_people_are_in_all_roles_and_clips_in_one(trained):
+    rows = rows_of(trained / "Faces" / "fold0-seed0")
+    rows = rows[rows.selection == "honest"]
+    record = read_json(trained / "Faces" / "fold0-seed0" / "run.json")
+    assert record["classes"] == [f"a{k}" for k in range(6)]
+    assert record["base"] == "ravdess"
+    assert rows["clip"].is_unique
+    for role in ("training", "validation", "test"):
+        part = rows[rows.role == role]
+        assert set(part.actor) == set(record["classes"])
+        assert (np.array(record["classes"])[part.label] == part.actor).all()
+
+
+def test_films_show_four_pictures_and_are_judged_by_one(results, trained):
+    record = read_json(trained / "Faces" / "fold0-seed0" / "run.json")
+    assert record["n_shown"] == 4 * record["n_clips"]["training"]
+    assert record["n_copies"] == 0
+
+
+def one_album(results: Path, monkeypatch) -> album.Album:
+    """Return the album that the command reads for P1."""
+    seen = []
+    monkeypatch.setattr(pictures, "train_seed", lambda run, found, **_: seen.append(found))
+    run(results, "P1", Path("none"))
+    monkeypatch.undo()
+    return seen[0]
+
+
+def test_copies_are_of_training_pictures_and_fill_the_classes(results, monkeypatch):
+    found = one_album(results, monkeypatch)
+    data = album.stills_of(found, size_px=16, rng=rng_for(0, "copies"))
+    own = set(np.flatnonzero(found.clips.role.to_numpy()[found.clip] == "training"))
+    assert set(data.pictures) == own
+    assert len(data.copies) > 0
+    assert set(data.copies.source) <= own
+    shown = np.concatenate([data.pictures, data.copies.source])
+    assert np.ptp(np.bincount(data.label[shown])) == 0
+    assert len(data.shown) == len(shown)
+    assert not set(np.concatenate(list(data.rows.values()))) & set(data.shown[len(data.pictures) :])
+    assert len(album.stills_of(found, size_px=16, rng=None).copies) == 0
+
+
+def test_a_copy_is_the_same_in_all_epochs_and_in_any_batch(results, monkeypatch):
+    data = album.stills_of(one_album(results, monkeypatch), size_px=32, rng=rng_for(0, "copies"))
+    cpu = torch.device("cpu")
+    whole, label = data.batch(data.shown, cpu)
+    assert whole.shape == (len(data.shown), 1, 32, 32)
+    part, of_part = data.batch(data.shown[::-3].copy(), cpu)
+    torch.testing.assert_close(part, whole.flip(0)[::3], rtol=0, atol=1e-3)
+    assert torch.equal(of_part, label.flip(0)[::3])
+    assert torch.equal(whole, data.batch(data.shown, cpu)[0])
+    sources, of_sources = data.batch(data.copies.source, cpu)
+    assert torch.equal(of_sources, label[len(data.pictures) :])
+    assert not torch.allclose(sources, whole[len(data.pictures) :], atol=5)
+
+
+def test_pictures_are_grey_and_keep_their_stored_values(results, monkeypatch):
+    found = one_album(results, monkeypatch)
+    data = album.stills_of(found, size_px=16, rng=None)
+    one, _ = data.batch(found.judged[:5], torch.device("cpu"))
+    assert torch.equal(one[:, 0], torch.from_numpy(found.grey[found.judged[:5]]).float())
+    assert found.grey.dtype == np.uint8
+
+
+def test_aug_a_changes_what_resnet_sees_and_not_what_vgg_sees(results, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(stills, "augment", lambda frames, *_, **__: seen.append(frames.shape[2]) or frames)
+    run(results, "Faces", tmp_path, epochs=1)
+    assert seen == []
+    run(results, "P1", tmp_path, epochs=1)
+    assert set(seen) == {1}
+
+
+def test_a_branch_starts_from_p1(trained):
+    network = build(("video",), fusion="single", aggregator="lstm", side_head="dense", classes=8, width=2, dropout=0.0)
+    path = trained / "P1" / "fold0-seed0" / "model.safetensors"
+    load_trunk(network, "video", path)
+    state = load_file(path)
+    assert torch.equal(network.branches["video"].trunk.conv1.weight, state["conv1.weight"])
+    assert state["fc.weight"].shape == (2, 16)
+
+
+@pytest.mark.parametrize("row", ["P1", "FER"])
+def test_the_model_file_repeats_the_predictions(trained, results, monkeypatch, row):
+    model, settings = load_extractor(trained / row / "fold0-seed0" / "model.safetensors")
+    found = one_album(results, monkeypatch)
+    data = album.stills_of(found, size_px=settings.size_px, rng=None)
+    rows = rows_of(trained / row / "fold0-seed0")
+    rows = rows[(rows.selection == "honest") & (rows.role == "test")]
+    inputs, label = data.batch(data.rows["test"], torch.device("cpu"))
+    assert label.tolist() == rows.label.tolist()
+    with torch.no_grad():
+        np.testing.assert_allclose(OfGrey(model)(inputs).numpy(), np.stack(rows.logits), rtol=1e-3, atol=1e-4)
+
+
+def test_fine_tuning_starts_where_the_other_row_ended(trained, results, tmp_path):
+    init = trained / "Faces" / "fold0-seed0" / "model.safetensors"
+    state = load_file(init)
+    folder = run(results, "FER_dense", tmp_path, init=init)
+    after, record = load_file(folder / "model.safetensors"), read_json(folder / "run.json")
+    for name, weight in after.items():
+        if name.startswith("features."):
+            assert torch.equal(weight, state[name]), name
+    assert not torch.equal(after["classifier.0.weight"], state["classifier.0.weight"])
+    assert record["n_trained"] == sum(w.numel() for name, w in after.items() if name.startswith("classifier."))
+    assert record["n_parameters"] > record["n_trained"]
+    whole = load_file(trained / "FER" / "fold0-seed0" / "model.safetensors")
+    assert not torch.equal(whole["features.0.weight"], state["features.0.weight"])
+    assert len(record["init"]) == 64
+
+
+def test_one_seed_gives_the_same_bytes_and_another_others(trained, results, tmp_path):
+    first = contents(trained / "P1" / "fold0-seed0")
+    assert contents(run(results, "P1", tmp_path)) == first
+    assert not list((tmp_path / ".checkpoints").rglob("*.pt"))
+    other = contents(run(results, "P1", tmp_path, seed=1, epochs=1))
+    assert other["model.safetensors"] != first["model.safetensors"]
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(trained, results, tmp_path, monkeypatch):
+    real, begun = stills.train_epoch, []
+
+    def killed(model, job, number, optimizer):
+        begun.append(number)
+        if begun == [1, 2]:
+            raise SystemExit
+        return real(model, job, number, optimizer)
+
+    init = trained / "Faces" / "fold0-seed0" / "model.safetensors"
+    monkeypatch.setattr(stills, "train_epoch", killed)
+    monkeypatch.setattr(pictures, "CHECKPOINT_S", 0.0)
+    with pytest.raises(SystemExit):
+        run(results, "FER", tmp_path, init=init)
+    assert not (tmp_path / "FER").exists()
+    assert contents(run(results, "FER", tmp_path, init=init)) == contents(trained / "FER" / "fold0-seed0")
+    assert begun == [1, 2, 2, 3]
+
+
+def test_large_training_sets_are_not_listed(trained, results, tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "MOST_LISTED", 3)
+    folder = run(results, "P1", tmp_path, epochs=1)
+    assert set(rows_of(folder).role) == {"validation", "test", "apart"}
+    assert "train_accuracy" in read_json(folder / "run.json")["metrics"]["honest"]
+
+
+def test_pictures_that_nobody_has_are_recorded_as_not_applicable(tmp_path):
+    write_corpus(tmp_path / "results", name="fer2013", with_video=False)
+    record = read_json(run(tmp_path / "results", "P1", tmp_path) / "run.json")
+    assert (record["status"], record["reason"]) == ("not applicable", "fer2013 has no usable video")
+
+
+def test_mistakes_are_one_message(trained, results, tmp_path):
+    with pytest.raises(ModelError, match="give a row's model file with --init"):
+        run(results, "FER", tmp_path)
+    with pytest.raises(ModelError, match="no such file of first weights"):
+        run(results, "FER", tmp_path, init=tmp_path / "absent.safetensors")
+    with pytest.raises(ModelError, match="no such file of first weights"):
+        run(trained.parent, "Faces", tmp_path, weights="vgg16-imagenet.pth")
+    with pytest.raises(ConfigError, match="leave --init away"):
+        run(results, "P1", tmp_path, init=trained / "P1" / "fold0-seed0" / "model.safetensors")
+    with pytest.raises(ModelError, match="VGG-16"):
+        run(results, "FER", tmp_path, init=trained / "P1" / "fold0-seed0" / "model.safetensors")
+    with pytest.raises(ModelError, match="not the trunk of this resnet18"):
+        run(results, "P1", tmp_path, weights=str(trained / "FER" / "fold0-seed0" / "model.safetensors"))
+    with pytest.raises(ConfigError, match="dense of vgg16"):
+        run(results, "P1", tmp_path, trained="dense")
+    assert not any((tmp_path / row).exists() for row in ROWS)
+
+
+def test_a_corpus_without_names_cannot_teach_people(results, tmp_path):
+    write_corpus(tmp_path / "results", name="fer2013")
+    change_clips(tmp_path / "results", "fer2013", lambda clips: clips.assign(actor=""))
+    with pytest.raises(CorpusError, match="do not say who it is"):
+        run(tmp_path / "results", "P1", tmp_path, target="actor")
+
+
+def test_the_cost_is_that_of_the_specification():
+    """Sections 2.6 and 2.7: VGG-16 for a picture, the trunk of ResNet-18 for a picture and for a second of sound."""
+    with torch.device("meta"):
+        vgg = VGG16(7)
+        image, sound = ResNet18(in_channels=3), ResNet18(in_channels=1)
+    assert n_parameters(vgg) == 134_289_223
+    assert multiply_adds(vgg, (1, 3, 224, 224)) == pytest.approx(15.47e9, rel=1e-3)
+    assert multiply_adds(image, (1, 3, 224, 224)) == 1_813_561_344
+    assert multiply_adds(sound, (1, 1, 257, 250)) == 2_382_453_568
+    assert image.training

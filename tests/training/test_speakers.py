@@ -1,0 +1,305 @@
+"""Speakers: crops carry the right samples, the command learns and counts, N processes equal one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mien import cli
+from mien.core import shards, tables
+from mien.core.config import SoundConfig
+from mien.core.errors import ConfigError, CorpusError, ModelError, TableError
+from mien.core.files import read_json, write_json
+from mien.core.rng import rng_for
+from mien.evaluation.verification import equal_error_rate
+from mien.models.build import build, load_trunk
+from mien.models.extractor import load_extractor
+from mien.sound.spectrogram import cut_segments, spectrogram
+from mien.training import identify
+from mien.training.distributed import Team
+from mien.training.division import divide, divide_voices
+from mien.training.voices import Voices, in_advance, levels, read_crops, transform, whole_segments
+from training.tiny_corpus import PARAMS
+from training.tiny_voices import SHORT, SILENT, SPEAKERS, params, write_voices
+
+CPU = torch.device("cpu")
+SOUND = SoundConfig(**PARAMS["sound"])
+LENGTHS = (16000, 40001, 70000, 9000, 100, 16447)
+
+
+def pretrain(root: Path, out: Path, **changes) -> Path:
+    """Run the command (checkpoints go below the working directory) and return the folder of the seed."""
+    files = ["--data", str(root / "results"), "--manifest", str(root / "data" / "voxceleb.json")]
+    options = ["--seeds", "0", "--out", str(out), "--config", params(**changes)]
+    args = cli.parse(["pretrain", "--row", "Voices", *files, *options])
+    args.run(args)
+    return out / "fold0-seed0"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def voices_of(waves: list[np.ndarray], config: SoundConfig) -> Voices:
+    n = np.array([len(wave) for wave in waves])
+    starts = np.cumsum([0, *n])[:-1]
+    names = np.array([f"c{k}" for k in range(len(waves))], dtype=object)
+    part = np.zeros(len(n), np.int64)
+    joined = np.concatenate(waves).astype(np.int16)
+    return Voices(waves=(joined,), clip=names, part=part, start=starts, n_samples=n, config=config)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("voices")
+    write_voices(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(root) -> Path:
+    here = Path.cwd()
+    os.chdir(root)
+    try:
+        return pretrain(root, root / "one")
+    finally:
+        os.chdir(here)
+
+
+@pytest.fixture(autouse=True)
+def _in_scratch(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_crops_carry_the_samples_around_their_columns():
+    ramp = np.arange(1, 30001)
+    voices = voices_of([np.full(500, -7), ramp, np.full(500, -7)], SOUND)
+    starts = np.array([0, 3, int(voices.n_starts(np.array([1]))[0]) - 1])
+    crops = read_crops(voices, np.ones(3, np.int64), starts)
+    for crop, start in zip(crops.samples, starts, strict=True):
+        sample = start * SOUND.hop * SOUND.pool  # the first window is centred on it
+        middle = crop[SOUND.window // 2 :]
+        known = min(len(middle), len(ramp) - sample)
+        np.testing.assert_array_equal(middle[:known], ramp[sample : sample + known])
+        assert not middle[known:].any()  # not what the shard goes on with
+    assert not crops.samples[0, : SOUND.window // 2].any()
+
+
+@pytest.mark.parametrize("pool", [1, 8])
+@pytest.mark.parametrize("log", [True, False])
+def test_a_crop_is_the_segment_of_the_whole_clip(pool, log):
+    config = SoundConfig(**PARAMS["sound"] | {"pool": pool, "log": log})
+    rng = rng_for(0, "waves")
+    waves = [(rng.normal(50, 3000, n) * np.sin(np.arange(n) / 3000)).astype(np.int16) for n in LENGTHS]
+    voices = voices_of(waves, config)
+    rows = np.repeat(np.arange(len(waves)), 3)
+    places = np.tile([0.0, 0.4, 0.999], len(waves))
+    starts = (places * voices.n_starts(rows)).astype(np.int64)
+    level = levels(voices, np.arange(len(waves)), device=CPU)[torch.from_numpy(rows)]
+    found = transform(read_crops(voices, rows, starts), level, config)
+    for segment, row, start in zip(found, rows, starts, strict=True):
+        whole = spectrogram(torch.from_numpy(waves[row]).float() / shards.FULL_SCALE, config)
+        wanted = cut_segments(whole, np.array([start * config.hop * pool / config.rate_hz]), config)[0]
+        torch.testing.assert_close(segment, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_whole_utterances_are_cut_without_overlap():
+    wave = rng_for(0, "wave").normal(0, 3000, 45000).astype(np.int16)
+    segments = whole_segments(wave, SOUND, device=CPU)
+    whole = spectrogram(torch.from_numpy(wave).float() / shards.FULL_SCALE, SOUND)
+    assert len(segments) == 45000 // (31 * 8 * 64) == 2
+    torch.testing.assert_close(torch.cat(list(segments[:, 0]), dim=1), whole[:, :62])
+    assert len(whole_segments(wave[:5000], SOUND, device=CPU)) == 1
+
+
+def test_threads_keep_the_order_and_pass_errors_on():
+    assert list(in_advance(lambda k: k * k, range(20))) == [k * k for k in range(20)]
+    with pytest.raises(ZeroDivisionError):
+        list(in_advance(lambda k: 1 / k, range(3)))
+
+
+def test_the_files_agree(trained):
+    run, history = read_json(trained / "run.json"), pd.read_csv(trained / "history.csv")
+    rows = tables.read(trained / "predictions.parquet", tables.PREDICTIONS)
+    assert (run["corpus"], run["base"], run["variant"]) == ("voxceleb_actor", "voxceleb", "Voices")
+    assert (run["fold_name"], run["status"], run["epochs"]) == ("official", "trained", len(history))
+    assert run["n_clips"] == {"training": 12, "validation": 3, "test": 5}
+    assert run["n_missing"] == {"training": 0, "validation": 0, "test": 1}
+    assert run["n_shown"] == 24
+    assert SILENT not in set(rows["clip"])
+    assert SHORT in set(rows["clip"])
+    assert run["classes"] == list(SPEAKERS)
+    assert [SPEAKERS[label] for label in rows.label] == list(rows.actor)
+    for selection, metrics in run["metrics"].items():
+        chosen = rows[(rows.selection == selection) & (rows.role == "test")]
+        assert (np.stack(chosen.logits).argmax(1) == chosen.label).mean() == pytest.approx(metrics["test_accuracy"])
+        assert history.test_loss[run["best_epoch"][selection] - 1] == pytest.approx(metrics["test_loss"])
+
+
+def test_pairs_without_a_voice_are_counted_and_have_no_score(trained, root):
+    pairs = tables.read(trained / "pairs.parquet", tables.PAIRS)
+    run = read_json(trained / "run.json")
+    assert len(pairs) == 6
+    missing = pairs.one.eq(SILENT) | pairs.other.eq(SILENT) | pairs.other.str.startswith("id19999")
+    np.testing.assert_array_equal(pairs.score.isna(), missing)
+    assert run["n_pairs"] == {"scored": 4, "missing": 2}
+    known = pairs[~missing]
+    assert run["metrics"]["honest"]["eer"] == equal_error_rate(known.score, known.same)[0]
+    model, settings = load_extractor(trained / "model.safetensors")
+    wave = shards.read_sound(root / "results" / "sound" / "voxceleb" / "p")
+    means = {}
+    for clip in {*known.one, *known.other}:
+        row = wave.index.set_index("clip").loc[clip]
+        segments = whole_segments(
+            np.array(wave.wave[row.start : row.start + row.n_samples]), SoundConfig(**settings.sound), device=CPU
+        )
+        with torch.no_grad():
+            means[clip] = super(type(model), model).forward(segments).mean(0)
+    for pair in known.itertuples():
+        cosine = torch.cosine_similarity(means[pair.one], means[pair.other], dim=0)
+        assert pair.score == pytest.approx(float(cosine), abs=1e-5)
+
+
+def test_it_learns_who_speaks(root, tmp_path):
+    run = read_json(pretrain(root, tmp_path / "long", epochs=12, learning_rate=1e-2) / "run.json")
+    assert run["metrics"]["honest"]["test_accuracy"] >= 0.8  # chance: 1/3
+
+
+def test_the_file_starts_a_branch(trained):
+    network = build(["audio"], fusion="single", aggregator="lstm", side_head="dense", classes=2, width=2, dropout=0.0)
+    load_trunk(network, "audio", trained / "model.safetensors")
+    model, _ = load_extractor(trained / "model.safetensors")
+    torch.testing.assert_close(network.branches["audio"].trunk.conv1.weight, model.conv1.weight)
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(trained, root, tmp_path, monkeypatch):
+    real, begun = identify.train_epoch, []
+
+    def killed(model, job, epoch, **options):
+        begun.append(epoch)
+        if begun == [1, 2, 3]:
+            raise SystemExit
+        return real(model, job, epoch, **options)
+
+    monkeypatch.setattr(identify, "train_epoch", killed)
+    with pytest.raises(SystemExit):
+        pretrain(root, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert contents(pretrain(root, tmp_path / "out")) == contents(trained)
+    assert begun == [1, 2, 3, 3]
+
+
+def test_two_processes_equal_one(trained, root):
+    """Also: even, uneven and empty shares of a step in float64, and a kill (see team_worker)."""
+    worker = Path(__file__).with_name("team_worker.py")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [*command, str(worker), str(root), params()], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two = (pd.read_csv(folder / "history.csv") for folder in (trained, root / "two" / "fold0-seed0"))
+    np.testing.assert_allclose(one, two, rtol=0, atol=1e-4)
+    assert contents(root / "two" / "fold0-seed0") == contents(root / "again" / "fold0-seed0")
+    assert contents(root / "two" / "fold0-seed0").keys() == contents(trained).keys()
+    assert not list((root / ".checkpoints").rglob("*.pt"))
+
+
+def test_shares_make_up_the_batch():
+    batch = rng_for(0, "batch").permutation(10)
+    shares = [Team(rank, 4).share(batch) for rank in range(4)]
+    np.testing.assert_array_equal(np.concatenate(shares), batch)
+    assert [len(share) for share in shares] == [3, 3, 2, 2]
+
+
+def _clips(root: Path) -> pd.DataFrame:
+    return tables.read(root / "results" / "corpora" / "voxceleb" / "clips.parquet", tables.CLIPS)
+
+
+def test_recordings_are_divided_and_never_cross(root):
+    clips = pd.concat([_clips(root).assign(split="", sequence="s" + _clips(root)["clip"], frame=k) for k in range(3)])
+    clips = clips.assign(clip=clips["clip"] + "-" + clips.frame.astype(str)).reset_index(drop=True)
+    clips.loc[clips["clip"].str.startswith(("id10001-a", "id10001-b")), "duplicate"] = "same bytes"
+    roles = divide(clips)
+    assert (roles.groupby(clips.sequence).nunique() == 1).all()
+    assert roles[clips.duplicate != ""].nunique() == 1
+    assert (roles.groupby(clips.actor).nunique() == 3).all()
+    assert roles.value_counts(normalize=True)["training"] == pytest.approx(0.7, abs=0.03)
+    shuffled = clips.sample(frac=1.0, random_state=0)
+    pd.testing.assert_series_equal(divide(shuffled).sort_index(), roles)
+    few = clips[clips["clip"].str.contains("-[ab]-")]
+    assert set(divide(few)) == {"training"}  # two recordings cannot be in three roles
+
+
+def test_official_roles_are_kept(root):
+    clips = _clips(root)
+    clips.loc[0, "split"], clips.loc[1, "apart"] = "", True
+    roles = divide_voices(clips)
+    assert roles.iloc[:2].tolist() == ["", "apart"]
+    assert dict(zip(clips.split[2:], roles[2:], strict=True)) == {
+        "train": "training",
+        "dev": "validation",
+        "test": "test",
+    }
+    with pytest.raises(CorpusError, match="do not say who"):
+        divide_voices(clips.assign(actor="", split=""))
+
+
+def test_a_speaker_without_training_counts_as_a_mistake(tmp_path):
+    root = tmp_path / "other"
+    results = write_voices(root)
+    clips = _clips(root)
+    lost = clips.actor.eq(SPEAKERS[2]) & clips.split.eq("train")
+    tables.write(results / "corpora/voxceleb/clips.parquet", clips.assign(has_audio=~lost), tables.CLIPS)
+    run = read_json(pretrain(root, tmp_path / "out", epochs=2) / "run.json")
+    assert run["classes"] == list(SPEAKERS)
+    assert run["n_missing"]["training"] == 4
+    assert run["n_clips"]["test"] == 5
+
+
+def test_without_voices_or_speakers_it_is_not_applicable(tmp_path):
+    root = tmp_path / "other"
+    results = write_voices(root, split=False)
+    clips = _clips(root)
+    path = results / "corpora/voxceleb/clips.parquet"
+    tables.write(path, clips.assign(has_audio=False), tables.CLIPS)
+    run = read_json(pretrain(root, tmp_path / "none") / "run.json")
+    assert (run["status"], run["reason"]) == ("not applicable", "voxceleb has no usable audio")
+    tables.write(path, clips.assign(has_audio=clips.actor == SPEAKERS[0]), tables.CLIPS)
+    run = read_json(pretrain(root, tmp_path / "one") / "run.json")
+    assert "of 1 speakers" in run["reason"]
+    assert sorted(contents(tmp_path / "one" / "fold0-seed0")) == [
+        "history.csv",
+        "model.safetensors",
+        "predictions.parquet",
+        "run.json",
+    ]
+
+
+def test_bad_input_is_named(root, tmp_path):
+    with pytest.raises(ConfigError, match="target: actor"):
+        pretrain(root, tmp_path / "out", target="label")
+    with pytest.raises(ModelError, match="lower the learning rate"):
+        pretrain(root, tmp_path / "out", learning_rate=1e38)
+    other = tmp_path / "other"
+    results = write_voices(other)
+    write_json(results / "sound/voxceleb/manifest.json", {"parts": {"p": "x"}, "rate_hz": 8000})
+    with pytest.raises(TableError, match="8000 Hz"):
+        pretrain(other, tmp_path / "out")
+    manifest = read_json(other / "data/voxceleb.json")
+    write_json(other / "data/voxceleb.json", manifest | {"root": "nowhere"})
+    write_json(results / "sound/voxceleb/manifest.json", {"parts": {"p": "x"}})
+    with pytest.raises(TableError, match="nowhere"):
+        pretrain(other, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_parameters_are_in_the_record(trained):
+    config = read_json(trained / "run.json")["config"]
+    assert config["pretrain"] == json.loads(params())["pretrain"]["Voices"]
+    assert set(config) == {"pretrain", "extractor", "train", "sound", "seed"}
