@@ -52,7 +52,6 @@ rule all:
         rules.faces_all.input,
         rules.sound_all.input,
         rules.candide_all.input,
-        rules.pretrain_all.input,
         rules.training_all.input,
         rules.classifiers_all.input,
         rules.figures_all.input,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from mien.core import tables
 from mien.core.errors import ConfigError, CorpusError, ModelError
@@ -325,6 +325,14 @@ def test_mistakes_are_one_message(trained, results, tmp_path):
     with pytest.raises(ConfigError, match="dense of vgg16"):
         run(results, "P1", tmp_path, trained="dense")
     assert not any((tmp_path / row).exists() for row in ROWS)
+
+
+def test_a_row_whose_start_was_not_trained_is_not_applicable(results, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file({}, path, metadata={"mien": "{}"})
+    record = read_json(run(results, "FER", tmp_path, init=path) / "run.json")
+    assert record["status"] == "not applicable"
+    assert "Faces" in record["reason"]
 
 
 def test_a_corpus_without_names_cannot_teach_people(results, tmp_path):

@@ -40,7 +40,6 @@ def test_a_bare_clone_plans_every_stage(clone):
     assert planned["extract_faces"] == len(params["corpora"]) - 1  # VoxCeleb has no pictures
     assert planned["train_ravdess_0_1"] == planned["train_cremad_0_1"] == len(params["variants"])
     assert planned["build_table"] == planned["plot_confusion"] == len(params["tables"])
-    assert planned["pretrain"] == len(params["pretrain"])
     assert planned["fit_candide"] == planned["extract_faces"]
     assert planned["fit_classical"] + planned["train_classifier"] == len(params["classifiers"])
     assert planned["select_samples"] == planned["compare_classifiers"] == planned["judge_hypotheses"] == 1
@@ -65,6 +64,12 @@ def test_a_new_variant_is_a_row_of_yaml(clone):
     before = jobs(plan(clone))
     write_params(clone, params)
     assert jobs(plan(clone)) - before == Counter({"train_ravdess_0_1": 1})
+
+
+def test_a_row_that_starts_from_another_waits_for_it(clone):
+    planned = jobs(plan(clone, "results/training/fer2013/FER_3/fold0-seed0/run.json"))
+    assert planned["pretrain"] == 2  # and the network of identities
+    assert planned["extract_faces"] == 2
 
 
 def test_a_new_classifier_is_a_row_of_yaml(clone):

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import shlex
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError

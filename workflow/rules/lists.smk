@@ -4,9 +4,6 @@ PRETRAINED = {  # row -> folder below results/training
     row: section(PretrainConfig, PARAMS, "pretrain", row).name
     for row in PARAMS["pretrain"]
 }
-DESCRIBED = sorted(
-    {*TRAINED_CORPORA, *(row["corpus"] for row in PARAMS["pretrain"].values())}
-)
 MESH = [
     f"resources/candide3/{table}.csv"
     for table in ("vertices", "faces", "units", "displacements")
@@ -195,7 +192,7 @@ def variant_runs(file):
 
 def all_runs(file):
     """List one file of every run."""
-    return variant_runs(file) + classifier_runs(file) + pretrain_runs(file)
+    return variant_runs(file) + classifier_runs(file)
 
 
 def sample_manifests(wildcards):
@@ -219,6 +216,7 @@ def kept_folders():
     )
     shards = [f"{stage}/{corpus}" for stage, corpora in stages for corpus in corpora]
     runs = [
-        str(Path(file).parent.relative_to("results")) for file in all_runs("run.json")
+        str(Path(file).parent.relative_to("results"))
+        for file in all_runs("run.json") + pretrain_runs("run.json")
     ]
     return shards + runs

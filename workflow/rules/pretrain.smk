@@ -2,6 +2,7 @@
 # REQUIRED INPUTS  results/corpora/<corpus>, face or sound shards, first weights of another row
 # OUTPUTS          results/training/<corpus or corpus_actor>/<row>/fold0-seed0/
 # COMMANDS         mien pretrain
+# Not part of the default run yet: ask for pretrain_all.
 
 
 rule pretrain_all:
@@ -44,7 +45,9 @@ rule pretrain:
             "faces",
             "seed",
         ),
-        init=lambda wildcards, input: f"--init {input.init}" if input.init else "",
+        init=lambda wildcards, input: (
+            f"--init {shlex.quote(str(input.init))}" if input.init else ""
+        ),
         folder=subpath(output[0], ancestor=2),
     shell:
         """

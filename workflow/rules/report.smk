@@ -151,7 +151,7 @@ rule summarise:
         runs=all_runs("run.json"),
         predictions=all_runs("predictions.parquet"),
         history=all_runs("history.csv"),
-        clips=expand("results/corpora/{corpus}/clips.parquet", corpus=DESCRIBED),
+        clips=expand("results/corpora/{corpus}/clips.parquet", corpus=TRAINED_CORPORA),
     output:
         metrics="results/metrics.json",
         plots=directory("results/plots"),
@@ -174,7 +174,7 @@ rule track:
         runs=all_runs("run.json"),
         predictions=all_runs("predictions.parquet"),
         history=all_runs("history.csv"),
-        info=expand("results/corpora/{corpus}/corpus.json", corpus=DESCRIBED)
+        info=expand("results/corpora/{corpus}/corpus.json", corpus=TRAINED_CORPORA)
         + [f"results/samples/{CROSS.name}/corpus.json"],
     output:
         update("mlflow.db"),

@@ -245,7 +245,8 @@ class PretrainConfig:
         ok = self.epochs >= 1 and self.batch >= 2 and self.learning_rate > 0 and self.init != ""
         ok &= (self.modality == "video") or (self.network == "resnet18" and not self.balance)
         ok &= self.trained == "all" or (self.network == "vgg16" and self.init != "random")
-        _require(ok, "pretrain", "epochs >= 1, batch >= 2, learning_rate > 0, init; vgg16 and balance for video", self)
+        need = "positive epochs, batch >= 2, learning_rate; init; vgg16, balance of video; dense of vgg16 with init"
+        _require(ok, "pretrain", need, self)
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from mien.augment.aug_b import BALANCING
@@ -19,6 +20,7 @@ from mien.core.errors import ConfigError
 from mien.core.files import digest, sha256
 from mien.core.provenance import code_digest
 from mien.core.rng import rng_for, seed_for
+from mien.models import checkpoint
 from mien.models.build import n_parameters
 from mien.models.cost import multiply_adds
 from mien.models.extractor import OfGrey, Settings, extractor, load_trunk
@@ -36,7 +38,7 @@ from mien.training.stills import SELECTIONS, Job, fit
 log = logging.getLogger(__name__)
 
 CHECKPOINT_S = 60.0  # least time between two checkpoints: one of VGG-16 has 2.7e9 bytes
-MOST_LISTED = 20_000  # training pictures whose predictions are written; with more, only their accuracy is
+MOST_LISTED = 50_000  # training pictures whose predictions are written; with more, only their accuracy is
 
 
 def train_row(run: PretrainRun, *, results: Path, seeds: list[int], out: Path) -> None:
@@ -64,22 +66,23 @@ def train_seed(run: PretrainRun, album: Album, *, seed: int, out: Path) -> None:
     scope = ("pretrain", run.corpus, seed)  # without the name: rows of one study start alike and see the same copies
     copies = rng_for(run.seed, *scope, "copies") if run.pretrain.balance else None
     data = stills_of(album, size_px=settings.size_px, rng=copies)
+    record = _record(run, album, data, settings)
+    folder = Path(out) / resume.run_name(FOLD, seed)
+    if reason := _obstacle(run, album, data) or _no_start(run):
+        log.info("%s %s seed %d: not applicable: %s", run.corpus, run.name, seed, reason)
+        record |= {"init": "", "n_parameters": 0, "n_trained": 0, "multiply_adds": 0} | outcome(None, reason)
+        nothing = tables.empty(tables.PREDICTIONS)
+        run_folder.write(folder, record, predictions=nothing, history=[], weights={}, settings=settings)
+        return
     network = extractor(settings, seed=seed_for(run.seed, *scope, "weights"))
     init = _start(run, network)
     model = OfGrey(network)
-    record = _record(run, album, data, settings) | {
+    record |= {
         "init": init,
         "n_parameters": n_parameters(network),
         "n_trained": sum(weight.numel() for weight in network.parameters() if weight.requires_grad),
         "multiply_adds": multiply_adds(model, (1, 1, data.size_px, data.size_px)),
     }
-    folder = Path(out) / resume.run_name(FOLD, seed)
-    if reason := _obstacle(run, album, data):
-        log.info("%s %s seed %d: not applicable: %s", run.corpus, run.name, seed, reason)
-        record |= outcome(None, reason)
-        nothing = tables.empty(tables.PREDICTIONS)
-        run_folder.write(folder, record, predictions=nothing, history=[], weights={}, settings=settings)
-        return
     progress = fit(_job(run, data, model, scope=scope, record=record))
     weights = progress.choices["honest"].weights
     run_folder.write(
@@ -109,6 +112,18 @@ def _settings(run: PretrainRun, album: Album, seed: int) -> Settings:
         sound={},
         faces=asdict(run.faces),
     )
+
+
+def _no_start(run: PretrainRun) -> str:
+    """Say that the row which this one starts from was not trained; empty if it was, or if nothing is started from."""
+    if run.init is None or run.init.suffix != ".safetensors":
+        return ""
+    try:
+        with safe_open(run.init, framework="pt") as file:
+            bare = not file.keys() and checkpoint.HEADER in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return ""  # said in full when it is loaded
+    return f"{run.pretrain.init}, which it starts from, was not trained" if bare else ""
 
 
 def _start(run: PretrainRun, network: nn.Module) -> str:
