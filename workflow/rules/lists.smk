@@ -129,9 +129,28 @@ def network_sections(wildcards):
     return sections(*keys, *(["augment"] if kind == "image" else []))(wildcards)
 
 
+def initial_files(variant):
+    """Give modality -> file of the first weights of a variant's branches."""
+    return {
+        modality: (
+            f"results/training/{PRETRAINED[init]}/{init}/fold0-seed0/model.safetensors"
+            if init in PRETRAINED
+            else init
+        )
+        for modality, init in sorted(PARAMS["variants"][variant]["init"].items())
+    }
+
+
 def initial_weights(wildcards):
     """List the files of pretrained weights that a variant starts from."""
-    return sorted(PARAMS["variants"][wildcards.variant]["init"].values())
+    return list(initial_files(wildcards.variant).values())
+
+
+def initial_arguments(wildcards, output):
+    """Give the files of first weights as arguments; depends on `output` so that it is not recorded a second time."""
+    files = initial_files(wildcards.variant)
+    pairs = [f"{modality}={file}" for modality, file in files.items()]
+    return f"--init {shlex.join(pairs)}" if pairs else ""
 
 
 def figure_table(wildcards):

@@ -50,9 +50,10 @@ for corpus in TRAINED_CORPORA:
                 # Depend on `output`, hence not recorded: the size of a batch is no reason to train again.
                 folds=folds_of,
                 corpus=corpus_of,
+                init=initial_arguments,
             shell:
                 """
                 python -m mien train --config {params.config:q} --jobs {threads} --corpus {params.corpus} \
                     --variant {wildcards.variant} --folds {params.folds} --seeds {wildcards.seed} --data results \
-                    --out results/training/{params.corpus}/{wildcards.variant} >{log:q} 2>&1
+                    --out results/training/{params.corpus}/{wildcards.variant} {params.init} >{log:q} 2>&1
                 """

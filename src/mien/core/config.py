@@ -94,10 +94,31 @@ class Params:
         for name, table in self.tables.items():
             for variant in (*table.rows, *table.single):
                 self._known_variant(f"tables.{name}", variant)
+            for what, pairs in table.pairs.items():
+                for row in (*pairs, *pairs.values()):
+                    if row not in table.rows:
+                        raise ConfigError(
+                            f"params.yaml: tables.{name}.pairs.{what}: {row!r} is no row of the table;"
+                            f" {hint(row, table.rows)}"
+                        )
             if table.corpus not in self.corpora:
                 raise ConfigError(f"params.yaml: tables.{name}.corpus: {table.corpus} is not under corpora")
+            self._unseen_people(f"tables.{name}", table)
         for modality in ("joint", "video", "audio"):
             self._known_variant(f"predict.{modality}", getattr(self.predict, modality))
+
+    def _unseen_people(self, where: str, table: TableConfig) -> None:
+        """Refuse branches that start from a network that was trained on the people of the table's own corpus."""
+        for variant in table.rows:
+            for modality, init in self.variants[variant].init.items():
+                while init in self.pretrain:
+                    row = self.pretrain[init]
+                    if row.corpus == table.corpus:
+                        raise ConfigError(
+                            f"params.yaml: {where}: variants.{variant}.init.{modality} leads to pretrain.{init}, which"
+                            f" was trained on {row.corpus}: it has seen the people that the table tests on"
+                        )
+                    init = row.init
 
     def _known_variant(self, where: str, variant: str) -> None:
         if variant not in self.variants:

@@ -128,7 +128,7 @@ class VariantConfig:
     aggregator: Literal["lstm"]
     augmentation: Literal["NT", "VA+WO", "VA+AO"]
     side_head: Literal["dense", "scoring"]
-    init: dict[str, str]  # modality -> safetensors file with the trunk; random where absent
+    init: dict[str, str]  # modality -> row of pretrain or safetensors file with the trunk; random where absent
     frozen: dict[str, str]  # modality -> variant whose trained branch stays as it is
 
     def __post_init__(self) -> None:
@@ -270,6 +270,7 @@ class TableConfig:
     corpus: Literal[CORPORA]
     rows: dict[str, str]  # variant -> table/row of the thesis, or empty
     single: tuple[str, ...]  # the rows of one modality
+    pairs: dict[str, dict[str, str]]  # what differs -> {row: the row that it is held against}
     confusion: str  # number of the figure of confusion matrices
 
 

@@ -88,6 +88,20 @@ def load(path: Path, *, device: str = "cpu") -> tuple[Network, Settings]:
     return model.eval().to(device), settings
 
 
+def is_bare(path: Path) -> bool:
+    """Say whether a file is of ours and holds no weights, because there was nothing to train on.
+
+    A file that is missing or damaged is not: that is said in full when it is loaded.
+    """
+    if path.suffix != ".safetensors" or not path.is_file():
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            return not file.keys() and HEADER in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
 def read(path: Path, kind: type[T]) -> tuple[T, dict[str, Any]]:
     """Return the header of a model file as the dataclass `kind`, whose sequences are tuples, and its state dict.
 

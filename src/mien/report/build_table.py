@@ -47,7 +47,7 @@ def run(args: Namespace) -> None:
         confidence=evaluate.confidence,
     )
     joint, single = joint_and_single(table)
-    text = render(comparison, heading, joint=joint, single=single)
+    text = render(comparison, heading, joint=joint, single=single, pairs=table.pairs)
     with atomic_file(args.out_csv) as scratch:
         comparison.cells.round(9).to_csv(scratch, index=False, float_format="%.2f", lineterminator="\n")
     with atomic_file(args.out_md) as scratch:

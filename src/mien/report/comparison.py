@@ -106,17 +106,21 @@ def compare(
     )
 
 
-def paired_tests(comparison: Comparison, joint: list[str]) -> list[tuple[str, str, Paired, Paired | None]]:
-    """Return (later, earlier, ours, thesis's) for every pair of joint networks; differences in points."""
+def pairs_of(joint: list[str]) -> list[tuple[str, str]]:
+    """Return every (later, earlier) of the joint networks, the last one's first."""
+    return [(later, joint[i]) for k, later in reversed(list(enumerate(joint))) for i in reversed(range(k))]
+
+
+def paired_tests(comparison: Comparison, pairs: list[tuple[str, str]]) -> list[tuple[str, str, Paired, Paired | None]]:
+    """Return (one, other, ours, thesis's) for every pair of rows: one less other, in points."""
     tests = []
-    for i, later in reversed(list(enumerate(joint))):
-        for earlier in reversed(joint[:i]):
-            ours = 100 * paired_folds(comparison.scores, [later, earlier], comparison.selection)
-            rng = rng_for(comparison.seed, "evaluation", "sign_flip", later, earlier)
-            one, other = comparison.published[later], comparison.published[earlier]
-            known = one is not None and other is not None and one.folds == other.folds
-            printed = sign_flip(np.array(one.values), np.array(other.values)) if known else None
-            tests.append((later, earlier, sign_flip(ours[later], ours[earlier], rng=rng), printed))
+    for later, earlier in pairs:
+        ours = 100 * paired_folds(comparison.scores, [later, earlier], comparison.selection)
+        rng = rng_for(comparison.seed, "evaluation", "sign_flip", later, earlier)
+        one, other = comparison.published[later], comparison.published[earlier]
+        known = one is not None and other is not None and one.folds == other.folds
+        printed = sign_flip(np.array(one.values), np.array(other.values)) if known else None
+        tests.append((later, earlier, sign_flip(ours[later], ours[earlier], rng=rng), printed))
     return tests
 
 
@@ -139,9 +143,14 @@ def inferior_folds(comparison: Comparison, joint: str, single: list[str]) -> Inf
 
 
 def joint_and_single(config: TableConfig) -> tuple[list[str], list[str]]:
-    """Return the joint and the single variants of a table, in the order of its rows."""
-    single = [variant for variant in config.rows if variant in config.single]
-    return [variant for variant in config.rows if variant not in config.single], single
+    """Return the joint and the single variants of a table, in the order of its rows.
+
+    Rows that are there to be held against another row (`TableConfig.pairs`) are neither.
+    """
+    controls = {other for pairs in config.pairs.values() for other in pairs.values()}
+    rows = [variant for variant in config.rows if variant not in controls]
+    single = [variant for variant in rows if variant in config.single]
+    return [variant for variant in rows if variant not in config.single], single
 
 
 def _fold_cell(

@@ -1,6 +1,7 @@
 """Lay a comparison out as Markdown; fixed decimals, fixed order, no dates, so that equal results are equal bytes."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pandas as pd
 from mien.core.files import atomic_file
 from mien.evaluation.metrics import accuracy
 from mien.evaluation.statistics import Paired
-from mien.report.comparison import MEAN, Comparison, inferior_folds, paired_tests
+from mien.report.comparison import MEAN, Comparison, inferior_folds, paired_tests, pairs_of
 
 SYNTHETIC = "Synthetic people: the faces and voices of this corpus are computed, so this is not a result on people."
 CHOICE = (
@@ -35,8 +36,15 @@ class Heading:
     confidence: float
 
 
-def render(comparison: Comparison, heading: Heading, *, joint: list[str], single: list[str]) -> str:
-    """Return the page of one table."""
+def render(
+    comparison: Comparison,
+    heading: Heading,
+    *,
+    joint: list[str],
+    single: list[str],
+    pairs: Mapping[str, Mapping[str, str]],
+) -> str:
+    """Return the page of one table; `pairs` as in TableConfig."""
     blocks = [
         *_introduction(comparison, heading),
         "## Accuracy by fold",
@@ -44,7 +52,8 @@ def render(comparison: Comparison, heading: Heading, *, joint: list[str], single
         "## Means over folds",
         *_means(comparison, heading),
         "## Paired tests of the joint networks",
-        *_tests(comparison, joint),
+        *_tests(comparison, pairs_of(joint)),
+        *_controls(comparison, pairs),
         "## Folds in which one modality beats the joint network",
         *_inferior(comparison, joint, single),
         "## What the thesis says of its own folds",
@@ -146,8 +155,18 @@ def _means(comparison: Comparison, heading: Heading) -> list[str]:
     return [f"The difference, the interval and the macro recall belong to ours, {comparison.selection}.", grid(rows)]
 
 
-def _tests(comparison: Comparison, joint: list[str]) -> list[str]:
-    tests = paired_tests(comparison, joint)
+def _controls(comparison: Comparison, pairs: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return a part of the page for every thing that rows differ in, such as pretraining."""
+    parts = []
+    for title, others in pairs.items():
+        rows = comparison.variants
+        known = [(row, others[row]) for row in rows if row in others and others[row] in rows]
+        parts += [f"## With and without: {title}", *_tests(comparison, known)] if known else []
+    return parts
+
+
+def _tests(comparison: Comparison, pairs: list[tuple[str, str]]) -> list[str]:
+    tests = paired_tests(comparison, pairs)
     if not tests:
         return ["There is no pair of joint networks in this table."]
     rows = [

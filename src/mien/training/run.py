@@ -1,6 +1,7 @@
 """One fold and seed of a variant: prepare the network, train it, write the four files."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ class Run:
     sound: SoundConfig
     faces: FacesConfig
     seed: int
+    first: Mapping[str, Path]  # modality -> file with the first weights of its trunk; random where absent
 
     def config(self) -> dict[str, Any]:
         """Return the sections as they go into run.json; which seeds others train does not matter to a run."""
@@ -75,7 +77,7 @@ def train_fold(run: Run, recordings: Recordings, *, fold: int, seed: int, out: P
         "config": run.config(),
     }
     folder = Path(out) / resume.run_name(fold, seed)
-    if reason := _obstacle(run, recordings, roles):
+    if reason := _obstacle(run, recordings, roles) or _no_start(run):
         log.info("%s %s fold %d: not applicable: %s", run.corpus, run.name, fold, reason)
         record |= outcome(None, reason)
         nothing = tables.empty(tables.PREDICTIONS)
@@ -137,6 +139,14 @@ def _obstacle(run: Run, recordings: Recordings, roles: dict[str, pd.DataFrame]) 
     return ""
 
 
+def _no_start(run: Run) -> str:
+    """Say which row of pretrain, that a branch starts from, was not trained; empty if all were."""
+    for modality, path in sorted(run.first.items()):
+        if checkpoint.is_bare(path):
+            return f"{run.variant.init[modality]}, which its {modality} branch starts from, was not trained"
+    return ""
+
+
 def _settings(run: Run, recordings: Recordings, fold: int, seed: int) -> checkpoint.Settings:
     return checkpoint.Settings(
         corpus=run.corpus,
@@ -160,7 +170,7 @@ def _settings(run: Run, recordings: Recordings, fold: int, seed: int) -> checkpo
 
 def _given_weights(run: Run, model: Network, *, fold: int, seed: int, out: Path) -> dict[str, str]:
     """Load first weights of trunks and frozen branches into `model`; return the digests of the files they came from."""
-    files = {modality: Path(path) for modality, path in run.variant.init.items()}
+    files = dict(run.first)
     for modality, path in sorted(files.items()):
         load_trunk(model, modality, path)
     for modality, variant in sorted(run.variant.frozen.items()):

@@ -25,10 +25,22 @@ def add_arguments(parser) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", required=True, metavar="S", help="repetitions")
     parser.add_argument("--data", type=Path, default=Path("results"), help="folder with corpora/, faces/ and sound/")
     parser.add_argument("--out", type=Path, required=True, help="results/training/CORPUS/VARIANT")
+    parser.add_argument(
+        "--init",
+        nargs="+",
+        default=[],
+        metavar="MODALITY=FILE",
+        help="model files of the rows in variants.VARIANT.init",
+    )
 
 
 def run(args) -> None:
-    """Train every fold and seed; a run that was killed goes on from its checkpoints."""
+    """Train every fold and seed; a run that was killed goes on from its checkpoints.
+
+    Raises
+    ------
+    ConfigError : first weights are given that are not asked for, or the other way round.
+    """
     import torch
 
     from mien.core import config
@@ -38,10 +50,12 @@ def run(args) -> None:
 
     prepare(args.jobs)
     params = config.load(args.config)
+    variant = config.section(config.VariantConfig, params, "variants", args.variant)
     setup = Run(
         corpus=args.corpus,
         name=args.variant,
-        variant=config.section(config.VariantConfig, params, "variants", args.variant),
+        variant=variant,
+        first=_first_weights(args.variant, variant.init, args.init),
         train=config.section(config.TrainConfig, params, "train"),
         augment=config.section(config.AugmentConfig, params, "augment"),
         sound=config.section(config.SoundConfig, params, "sound"),
@@ -54,3 +68,24 @@ def run(args) -> None:
         for seed in args.seeds:
             train_fold(setup, data, fold=fold, seed=seed, out=args.out)
     remove_checkpoints(setup, args.folds, args.seeds)
+
+
+def _first_weights(variant: str, init: dict[str, str], given: list[str]) -> dict[str, Path]:
+    """Return modality -> file; a row of pretrain is given by its file, a file in params.yaml speaks for itself."""
+    from mien.core.errors import ConfigError
+
+    files = {modality: Path(name) for modality, name in init.items()}
+    for text in given:
+        modality, _, path = text.partition("=")
+        if modality not in init or not path:
+            raise ConfigError(
+                f"--init {text}: variants.{variant}.init is {init or 'random'}; give MODALITY=FILE for these modalities"
+            )
+        files[modality] = Path(path)
+    for modality, path in files.items():
+        if not path.is_file():
+            raise ConfigError(
+                f"variants.{variant}.init.{modality}: {path} is no file; train that row of pretrain first and give its"
+                f" model with --init {modality}=FILE, or leave {modality} out of init for random weights"
+            )
+    return files
