@@ -29,12 +29,16 @@ from mien.core.sections import (  # noqa: F401  (a section is imported from here
     FacesConfig,
     PredictConfig,
     PretrainConfig,
+    ServeConfig,
     SoundConfig,
+    StreamConfig,
+    StreamingConfig,
     SyntheticConfig,
     TableConfig,
     TrainConfig,
     TransferConfig,
     VariantConfig,
+    WatchConfig,
 )
 from mien.core.typed import build, hint
 
@@ -64,9 +68,13 @@ class Params:
     transfer: TransferConfig
     train: TrainConfig
     variants: dict[str, VariantConfig]
+    streaming: StreamingConfig
+    streams: dict[str, StreamConfig]
     tables: dict[str, TableConfig]
     evaluate: EvaluateConfig
     predict: PredictConfig
+    watch: WatchConfig
+    serve: ServeConfig
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**31:
@@ -76,7 +84,7 @@ class Params:
         for corpus in self.corpora:
             if self.folds.get(corpus, 0) < 1:
                 raise ConfigError(f"params.yaml: folds.{corpus} should be at least 1, got {self.folds.get(corpus)}")
-        for part in ("variants", "classifiers", "pretrain"):
+        for part in ("variants", "classifiers", "pretrain", "streams"):
             for key in getattr(self, part):
                 if not key.isidentifier():
                     raise ConfigError(f"params.yaml: {part}.{key!r} names folders: use letters, digits and _")
@@ -106,6 +114,11 @@ class Params:
             self._unseen_people(f"tables.{name}", table)
         for modality in ("joint", "video", "audio"):
             self._known_variant(f"predict.{modality}", getattr(self.predict, modality))
+            self._known_stream(modality, getattr(self.watch, modality))
+        if twice := sorted(self.variants.keys() & self.streams.keys()):
+            raise ConfigError(f"params.yaml: {twice[0]} is a row of variants and of streams; rename one")
+        if self.streaming.corpus not in self.corpora:
+            raise ConfigError(f"params.yaml: streaming.corpus: {self.streaming.corpus} is not under corpora")
 
     def _unseen_people(self, where: str, table: TableConfig) -> None:
         """Refuse branches that start from a network that was trained on the people of the table's own corpus."""
@@ -119,6 +132,14 @@ class Params:
                             f" was trained on {row.corpus}: it has seen the people that the table tests on"
                         )
                     init = row.init
+
+    def _known_stream(self, modality: str, stream: str) -> None:
+        where = f"params.yaml: watch.{modality}"
+        if stream not in self.streams:
+            raise ConfigError(f"{where}: there is no row {stream!r} of streams; {hint(stream, self.streams)}")
+        wanted = {"joint": {"video", "audio"}}.get(modality, {modality})
+        if set(self.streams[stream].modalities) != wanted:
+            raise ConfigError(f"{where}: {stream} uses {self.streams[stream].modalities}, not {sorted(wanted)}")
 
     def _known_variant(self, where: str, variant: str) -> None:
         if variant not in self.variants:

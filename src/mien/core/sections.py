@@ -1,6 +1,6 @@
 """The sections of params.yaml: what each key means, and which values it takes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mien.core.errors import ConfigError
@@ -130,6 +130,7 @@ class VariantConfig:
     side_head: Literal["dense", "scoring"]
     init: dict[str, str]  # modality -> row of pretrain or safetensors file with the trunk; random where absent
     frozen: dict[str, str]  # modality -> variant whose trained branch stays as it is
+    trunk: dict[Literal["video"], Literal["resnet18", "resnet3d18"]] = field(default_factory=dict)  # resnet18 if absent
 
     def __post_init__(self) -> None:
         ok = len(self.modalities) == len(set(self.modalities)) >= 1
@@ -261,6 +262,70 @@ class TransferConfig:
     rates: tuple[str, ...]  # X12, the learning-rate study
     frozen: tuple[str, ...]  # X13, dense layers alone against the whole network
     table: tuple[str, ...]  # rows of table 4.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamingConfig:
+    """Section ``streaming``: how networks that run along with a recording are trained and judged (thesis 4.4, 4.5)."""
+
+    corpus: Literal["ravdess", "cremad"]
+    rate_fps: int  # frames per second that a network looks at
+    hop_s: float  # between the ends of two segments of the sound, and between two joint judgements
+    window_s: float  # stretch of a clip in training
+    loss: Literal["every", "last"]  # at every step of the stretch, or at its last one
+    learning_rate: float
+    epochs: int
+    batch: int  # stretches
+
+    def __post_init__(self) -> None:
+        ok = min(self.rate_fps, self.epochs) >= 1 and self.batch >= 2 and self.learning_rate > 0
+        ok &= 0 < self.hop_s <= self.window_s
+        _require(ok, "streaming", "rate_fps, epochs >= 1, batch >= 2, learning_rate > 0, 0 < hop_s <= window_s", self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamConfig:
+    """One row of ``streams``: a network that runs along with a recording."""
+
+    modalities: tuple[Literal["video", "audio"], ...]
+    fusion: Literal["dense", "single", "n0", "n1", "mrpn"]  # dense: one layer on the memory's output (thesis 4.4)
+    aggregator: Literal["none", "lstm"]  # none: no memory, every frame on its own
+    init: dict[str, str]  # as in variants
+
+    def __post_init__(self) -> None:
+        ok = len(self.modalities) == len(set(self.modalities)) >= 1 and set(self.init) <= set(self.modalities)
+        ok &= (self.fusion in ("dense", "single")) == (len(self.modalities) == 1)
+        _require(ok, "streams", "distinct modalities, dense or single = one modality, init of its modalities", self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchConfig:
+    """Section ``watch``: what `mien watch`, `mien serve` and `mien predict --video` look with (corpus: streaming's)."""
+
+    joint: str  # rows of streams
+    video: str
+    audio: str
+    region_s: float  # the region is around the median of a face's boxes of so many seconds
+    forget_s: float  # a face that was lost for so long is somebody new
+    timeline_s: float  # that the rolling timeline shows
+
+    def __post_init__(self) -> None:
+        ok = min(self.region_s, self.forget_s, self.timeline_s) > 0
+        _require(ok, "watch", "region_s, forget_s, timeline_s > 0", self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeConfig:
+    """Section ``serve``: limits of the local page."""
+
+    port: int
+    upload_mib: int  # largest file
+    upload_s: float  # longest recording
+    waiting: int  # uploads that may wait while one is judged; more are refused
+
+    def __post_init__(self) -> None:
+        ok = 0 <= self.port < 2**16 and min(self.upload_mib, self.upload_s, self.waiting) > 0
+        _require(ok, "serve", "a port, upload_mib, upload_s, waiting > 0", self)
 
 
 @dataclass(frozen=True, kw_only=True)

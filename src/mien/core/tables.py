@@ -153,6 +153,17 @@ PREDICTIONS = _schema(
     head=_text,  # fused, video or audio
     logits=pa.list_(pa.float32()),  # (C,)
 )
+STREAM = _schema(
+    "STREAM",
+    "one row per judgement of a running network on a recording that it follows from beginning to end",
+    role=_text,  # validation or test
+    clip=_text,
+    actor=_text,
+    label=_int,
+    time_s=_float,  # of the newest frame, or of the end of the newest second of sound, from the clip's beginning
+    head=_text,  # fused; of joint networks also video and audio
+    logits=pa.list_(pa.float32()),  # (C,)
+)
 
 
 HISTORY = (  # columns of history.csv, a row per epoch

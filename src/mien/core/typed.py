@@ -3,7 +3,7 @@
 import difflib
 import typing
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal
 
 from mien.core.errors import ConfigError
@@ -41,11 +41,12 @@ def _build_section(kind: Any, value: Any, where: str) -> Any:
         raise _mistyped(where or "the file", "a mapping", value)
     kinds = {field.name: field.type for field in fields(kind)}
     _refuse_unknown(where, value, kinds)
-    if missing := [key for key in kinds if key not in value]:
+    optional = {one.name for one in fields(kind) if one.default is not MISSING or one.default_factory is not MISSING}
+    if missing := [key for key in kinds if key not in value and key not in optional]:
         raise ConfigError(
             f"params.yaml: {_join(where, missing[0])} is missing ({len(missing)} missing: {', '.join(missing)})"
         )
-    return kind(**{key: build(kinds[key], value[key], _join(where, key)) for key in kinds})
+    return kind(**{key: build(kinds[key], value[key], _join(where, key)) for key in kinds if key in value})
 
 
 def _refuse_unknown(where: str, value: Mapping, known: typing.Iterable[str]) -> None:
