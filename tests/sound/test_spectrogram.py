@@ -7,7 +7,15 @@ import pytest
 import torch
 
 from mien.core.config import SoundConfig
-from mien.sound.spectrogram import cut_segments, segment_s, segment_shape, spectrogram
+from mien.sound.spectrogram import (
+    cut_segments,
+    is_heard,
+    segment_alone,
+    segment_ends,
+    segment_s,
+    segment_shape,
+    spectrogram,
+)
 
 THESIS = SoundConfig(rate_hz=16000, silence_dbfs=-60.0, window=512, hop=64, segment=250, log=True, pool=1)
 MINI = replace(THESIS, pool=4)
@@ -64,3 +72,35 @@ def test_hardly_any_sound_is_no_failure(n_samples, config):
         clip = spectrogram(wave, config)
         assert clip.isfinite().all()
         assert cut_segments(clip, np.zeros(2), config).shape == (2, 1, *segment_shape(config))
+
+
+@pytest.mark.parametrize("config", [THESIS, MINI])
+def test_a_segment_alone_is_the_spectrogram_of_its_second(config):
+    wave = torch.randn(40000, generator=torch.Generator().manual_seed(0))
+    segment = segment_alone(wave[8000:24000], config)
+    assert segment.shape == (1, *segment_shape(config))
+    assert torch.equal(segment[0], spectrogram(wave[8000:24000], config))
+    assert torch.equal(segment, segment_alone(wave[:24000], config))  # the newest second
+    torch.testing.assert_close(segment, segment_alone(0.01 * wave[8000:24000], config), rtol=1e-2, atol=1e-2)
+
+
+def test_a_sound_that_has_just_begun_is_heard_at_the_end_of_its_segment():
+    segment = segment_alone(tone(440.0, 0.4) + 0.3, THESIS)[0]
+    assert segment[:, :140].max() < -0.4  # nothing yet, whatever the mean of what comes
+    assert segment[:, 160:240].amax(0).min() > 1.0
+    for nothing in (torch.zeros(0), torch.zeros(16000)):
+        assert len(segment_alone(nothing, MINI).unique()) == 1
+
+
+def test_segments_end_every_hop_from_the_first_whole_one_on():
+    np.testing.assert_allclose(segment_ends(3.2, THESIS, hop_s=0.5), [1.0, 1.5, 2.0, 2.5, 3.0])
+    np.testing.assert_allclose(segment_ends(1.3, THESIS, hop_s=0.1), [1.0, 1.1, 1.2, 1.3])
+    np.testing.assert_allclose(segment_ends(0.7, THESIS, hop_s=0.5), [0.7])
+    assert len(segment_ends(0.0, THESIS, hop_s=0.5)) == 0
+
+
+def test_a_stretch_is_heard_from_the_threshold_on():
+    level = 10 ** (THESIS.silence_dbfs / 20)
+    assert is_heard(torch.tensor([0.0, -1.01 * level]), THESIS)
+    assert not is_heard(torch.tensor([0.0, 0.99 * level]), THESIS)
+    assert not is_heard(torch.zeros(0), THESIS)

@@ -21,11 +21,29 @@ class Branch(nn.Module):
         self.dim = trunk.dim
 
     def forward(self, sequence: Tensor) -> Tensor:
-        n_clips, n_steps = sequence.shape[:2]
-        steps = sequence.flatten(0, 1)  # (B * T, channels, H, W)
-        steps = steps.contiguous(memory_format=torch.channels_last)  # a third faster, on a CPU too
-        features = self.trunk(steps)  # (B * T, D)
-        return self.aggregator(features.unflatten(0, (n_clips, n_steps)))  # (B, D)
+        features = self.look(sequence.flatten(0, 1))  # (B * T, D)
+        return self.aggregator(features.unflatten(0, sequence.shape[:2]))  # (B, D)
+
+    def look(self, steps: Tensor) -> Tensor:
+        """Return what the trunk says about single steps, (N, channels, H, W) -> (N, D)."""
+        return self.trunk(steps.contiguous(memory_format=torch.channels_last))  # a third faster, on a CPU too
+
+
+class ClipBranch(nn.Module):
+    """A trunk that looks at whole clips, so that nothing is left to aggregate; (B, T, channels, H, W) -> (B, D).
+
+    It cannot run along with a recording (`running`): every judgement needs all frames of the clip.
+
+    trunk : (B, T, channels, H, W) -> (B, D), with the attribute `dim` = D.
+    """
+
+    def __init__(self, trunk: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.dim = trunk.dim
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        return self.trunk(sequence)
 
 
 def normalise_pixels(frames: Tensor) -> Tensor:

@@ -3,8 +3,9 @@
 A network knows its modalities as names of branches only, in their order. Its inputs are one sequence per modality,
 (B, T, channels, H, W). `present` says per modality which of the B clips have it; the normalised feature of an absent
 one is 0 whatever its input holds: about where FeatureNorm puts the mean over training clips (its learned shift is
-small). The output maps head names to logits (B, C): "fused",
-the answer, and where the network has side heads one head per modality.
+small). The output maps head names to logits (B, C): "fused", the answer, and where the network has side heads one head
+per modality. What comes after the branches can be had alone, by `judge`: networks that run along with a recording
+(`running`) ask it again and again while the branches go on.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,17 +20,39 @@ Present = Mapping[str, Tensor]  # modality -> (B,) bool
 
 
 class Network(nn.Module):
-    """Branches and their FeatureNorms: the part that all networks share."""
+    """Branches and their FeatureNorms: the part that all networks share.
 
-    def __init__(self, branches: Mapping[str, Branch]) -> None:
+    norm : constructor of a normalisation from its number of features; (N, D) -> (N, D).
+    """
+
+    def __init__(self, branches: Mapping[str, Branch], *, norm: Callable[[int], nn.Module] = FeatureNorm) -> None:
         super().__init__()
         self.branches = nn.ModuleDict(branches)
-        self.norms = nn.ModuleDict({name: FeatureNorm(branch.dim) for name, branch in branches.items()})
+        self.norms = nn.ModuleDict({name: norm(branch.dim) for name, branch in branches.items()})
         self.frozen: tuple[str, ...] = ()
+
+    def forward(self, inputs: Mapping[str, Tensor], present: Present | None = None) -> dict[str, Tensor]:
+        return self.scores(self.features(inputs, present))
+
+    def judge(self, features: Mapping[str, Tensor], present: Present | None = None) -> dict[str, Tensor]:
+        """Return head -> logits (N, C) of N rows of features as the branches give them, modality -> (N, D)."""
+        return self.scores(self.normalise(features, present))
 
     def features(self, inputs: Mapping[str, Tensor], present: Present | None = None) -> dict[str, Tensor]:
         """Return the normalised feature (B, D) of every modality; rows of absent ones are 0."""
-        return {name: self._feature(name, inputs[name], (present or {}).get(name)) for name in self.branches}
+        raw = {name: self._branch_output(name, inputs[name], (present or {}).get(name)) for name in self.branches}
+        return self.normalise(raw, present)
+
+    def normalise(self, features: Mapping[str, Tensor], present: Present | None = None) -> dict[str, Tensor]:
+        """Return the normalised features (N, D) of what the branches gave; rows of absent modalities are 0."""
+        return {
+            name: _of_rows(self.norms[name], features[name], (present or {}).get(name), dim=branch.dim)
+            for name, branch in self.branches.items()
+        }
+
+    def scores(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return head -> logits (N, C) of normalised features, modality -> (N, D)."""
+        raise NotImplementedError
 
     def freeze(self, *names: str) -> None:
         """Keep the branches `names` as they are in training too: neither weights nor batch statistics change."""
@@ -45,14 +68,21 @@ class Network(nn.Module):
             self.branches[name].eval()
         return self
 
-    def _feature(self, name: str, sequence: Tensor, present: Tensor | None) -> Tensor:
-        branch, norm = self.branches[name], self.norms[name]
-        if present is None or bool(present.all()):
-            return norm(branch(sequence))  # (B, D)
-        feature = torch.zeros(len(sequence), branch.dim, device=sequence.device)
-        if bool(present.any()):  # absent rows do not enter at all: 0 * NaN is NaN
-            feature[present] = norm(branch(sequence[present])).to(feature.dtype)
-        return feature
+    def _branch_output(self, name: str, sequence: Tensor, present: Tensor | None) -> Tensor:
+        return _of_rows(self.branches[name], sequence, present, dim=self.branches[name].dim)
+
+
+class Dense(Network):
+    """One branch and one layer on its feature, nothing between them (thesis section 4.4)."""
+
+    def __init__(self, branches: Mapping[str, Branch], *, classes: int) -> None:
+        super().__init__(branches, norm=nn.Identity)
+        (branch,) = branches.values()
+        self.score = nn.Linear(branch.dim, classes)
+
+    def scores(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        (feature,) = features.values()
+        return {"fused": self.score(feature)}
 
 
 class Single(Network):
@@ -63,8 +93,8 @@ class Single(Network):
         (branch,) = branches.values()
         self.score = Scoring(branch.dim, hidden, classes, dropout=dropout)
 
-    def forward(self, inputs: Mapping[str, Tensor], present: Present | None = None) -> dict[str, Tensor]:
-        (feature,) = self.features(inputs, present).values()
+    def scores(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        (feature,) = features.values()
         return {"fused": self.score(feature)}
 
 
@@ -77,9 +107,9 @@ class N0(Network):
         self.joint_norm = FeatureNorm(joint)
         self.score = Scoring(joint, hidden, classes, dropout=dropout)
 
-    def forward(self, inputs: Mapping[str, Tensor], present: Present | None = None) -> dict[str, Tensor]:
-        features = self.refine(self.features(inputs, present))
-        joint = torch.cat(list(features.values()), dim=1)  # (B, M * D)
+    def scores(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        features = self.refine(features)
+        joint = torch.cat(list(features.values()), dim=1)  # (N, M * D)
         return {"fused": self.score(self.joint_norm(joint)), **self.side_scores(features)}
 
     def refine(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -87,7 +117,7 @@ class N0(Network):
         return features
 
     def side_scores(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return logits (B, C) per modality."""
+        """Return logits (N, C) per modality."""
         return {}
 
 
@@ -114,3 +144,13 @@ class N2(N1):
 
     def refine(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: self.residual[name](feature) for name, feature in features.items()}
+
+
+def _of_rows(change: nn.Module, rows: Tensor, present: Tensor | None, *, dim: int) -> Tensor:
+    """Return what `change` makes of the present ones among `rows`, (N, ...) -> (N, dim); 0 for the absent ones."""
+    if present is None or bool(present.all()):
+        return change(rows)
+    out = torch.zeros(len(rows), dim, device=rows.device)
+    if bool(present.any()):  # absent rows do not enter at all: 0 * NaN is NaN
+        out[present] = change(rows[present]).to(out.dtype)
+    return out

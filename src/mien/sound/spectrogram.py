@@ -2,6 +2,9 @@
 
 The spectrogram is computed once for the whole clip; a segment is a run of its columns, 250 of them for one second, so
 segments start at multiples of the hop (of `pool` hops where squares are averaged).
+
+Networks that run along with a sound cannot wait for its end: they are given segments that are transformed and
+standardised each on its own (`segment_alone`), so that what is heard later changes nothing.
 """
 
 import numpy as np
@@ -12,6 +15,7 @@ from torch.nn import functional
 from mien.core.config import SoundConfig
 
 FLOOR = 1e-6  # added to the magnitude before the logarithm
+TOLERANCE_S = 1e-6  # by which times may differ that are meant to be equal
 
 
 def segment_shape(config: SoundConfig) -> tuple[int, int]:
@@ -72,6 +76,43 @@ def cut_segments(spectrum: Tensor, starts_s: np.ndarray, config: SoundConfig) ->
     columns = np.rint(np.asarray(starts_s) * config.rate_hz / (config.hop * config.pool)).astype(int)
     columns = columns.clip(0, spectrum.shape[1] - width)
     return torch.stack([spectrum[:, start : start + width] for start in columns.tolist()]).unsqueeze(1)
+
+
+def segment_alone(wave: Tensor, config: SoundConfig) -> Tensor:
+    """Return the segment of one stretch of sound on its own: nothing beyond it enters, not even its mean level.
+
+    Parameters
+    ----------
+    wave : (N,) float at `config.rate_hz`, any level: of more than a segment's length the newest part is taken, of less
+        (a recording that has just begun) what lies before is zeros.
+
+    Returns
+    -------
+    (1, F, W), rows and columns of `segment_shape`; mean 0, deviation 1; one and the same number where silent.
+    """
+    n_samples = config.segment * config.hop
+    wave = wave[-n_samples:].float()
+    if 0 < (n_lacking := n_samples - len(wave)) < n_samples:
+        wave = functional.pad(wave - wave.mean(), (n_lacking, 0))  # without its mean: no step at its beginning
+    elif n_lacking:
+        wave = wave.new_zeros(n_samples)
+    return spectrogram(wave, config)[:, : segment_shape(config)[1]].unsqueeze(0)
+
+
+def is_heard(wave: Tensor, config: SoundConfig) -> bool:
+    """Tell whether the peak of a stretch (N,), shares of full scale, reaches `silence_dbfs`: else it is no step."""
+    return len(wave) > 0 and float(wave.abs().max()) >= 10.0 ** (config.silence_dbfs / 20.0)
+
+
+def segment_ends(duration_s: float, config: SoundConfig, *, hop_s: float) -> np.ndarray:
+    """Return the ends (K,) in s of the segments that run along with a sound: every `hop_s` from the first whole one on.
+
+    A sound that is shorter than a segment has one, which ends with it; one of no length has none.
+    """
+    length_s = segment_s(config)
+    if duration_s < length_s - TOLERANCE_S:
+        return np.array([duration_s] if duration_s > 0 else [])
+    return length_s + hop_s * np.arange(int((duration_s - length_s + TOLERANCE_S) / hop_s) + 1)
 
 
 def _standardise(values: Tensor) -> Tensor:

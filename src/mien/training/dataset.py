@@ -90,6 +90,19 @@ def complete(recordings: Recordings, clips: pd.DataFrame) -> pd.DataFrame:
     return clips[clips["clip"].isin(has_all)].reset_index(drop=True)
 
 
+def obstacle(recordings: Recordings, roles: dict[str, pd.DataFrame]) -> str:
+    """Say why a network of these modalities cannot be trained on the clips of `roles`; empty if it can."""
+    for modality, media in recordings.media.items():
+        if not media:
+            return f"{recordings.corpus} has no usable {modality}"
+    if len(roles["training"]) < 2:
+        return f"the training people have {len(roles['training'])} clips with {' and '.join(recordings.media)}"
+    for role, clips in roles.items():
+        if clips.empty:
+            return f"the {role} people have no clip with {' or '.join(recordings.media)}"
+    return ""
+
+
 def training_batches(
     recordings: Recordings, clips: pd.DataFrame, sampling: Sampling, *, size: int, rng: np.random.Generator
 ) -> Iterator[Batch]:

@@ -40,11 +40,22 @@ class Voice:
 
 
 @dataclass(frozen=True)
+class Wave:
+    """The sound of a clip as it is stored; samples (N,) int16, still on disk."""
+
+    samples: np.ndarray
+    duration_s: float
+
+
+Medium = Footage | Voice | Wave
+
+
+@dataclass(frozen=True)
 class Recordings:
     """A corpus as the networks see it.
 
     clips : table CLIPS.   folds : table FOLDS.   classes : names in the order of labels.
-    media : modality -> clip -> its `Footage` or `Voice`; clips without a usable one are absent.
+    media : modality -> clip -> its `Footage`, `Voice` or `Wave`; clips without a usable one are absent.
     digest : of all files that were read; equal files have equal digests wherever they lie.
     """
 
@@ -52,7 +63,7 @@ class Recordings:
     clips: pd.DataFrame
     folds: pd.DataFrame
     classes: tuple[str, ...]
-    media: dict[str, dict[str, Footage | Voice]]
+    media: dict[str, dict[str, Medium]]
     digest: str
 
     def duration_s(self, clip: str) -> float:
@@ -61,9 +72,17 @@ class Recordings:
 
 
 def read(
-    results: Path, corpus: str, modalities: Sequence[str], *, faces: FacesConfig, sound: SoundConfig
+    results: Path,
+    corpus: str,
+    modalities: Sequence[str],
+    *,
+    faces: FacesConfig,
+    sound: SoundConfig,
+    waves: bool = False,
 ) -> Recordings:
     """Read what earlier stages left below `results` about a corpus, as far as `modalities` need it.
+
+    waves : keep sounds as `Wave`, for networks whose segments know nothing of the rest of the clip.
 
     Raises
     ------
@@ -80,7 +99,10 @@ def read(
         digests[stage] = parts
         folders = [Path(results) / stage / corpus / part for part in sorted(parts)]
         usable = set(clips["clip"][clips[f"has_{modality}"]])
-        media[modality] = _footage(folders, usable, faces) if modality == "video" else _voices(folders, usable, sound)
+        if modality == "video":
+            media[modality] = _footage(folders, usable, faces)
+        else:
+            media[modality] = _voices(folders, usable, sound, waves=waves)
         log.info("%s: %d of %d clips have %s", corpus, len(media[modality]), len(clips), modality)
     return Recordings(corpus, clips, folds, tuple(classes), media, digest([list(classes), digests]))
 
@@ -101,14 +123,19 @@ def _footage(folders: list[Path], usable: set[str], config: FacesConfig) -> dict
     return footage
 
 
-def _voices(folders: list[Path], usable: set[str], config: SoundConfig) -> dict[str, Voice]:
+def _voices(folders: list[Path], usable: set[str], config: SoundConfig, *, waves: bool) -> dict[str, Voice | Wave]:
     voices = {}
     for folder in folders:
         part = shards.read_sound(folder)
         for row in part.index[~part.index.silent & part.index["clip"].isin(usable)].itertuples():
             if row.n_samples:
-                wave = part.wave[row.start : row.start + row.n_samples].astype(np.float32) / shards.FULL_SCALE
-                voices[row.clip] = Voice(spectrogram(torch.from_numpy(wave), config), row.n_samples / config.rate_hz)
+                samples = part.wave[row.start : row.start + row.n_samples]
+                duration_s = row.n_samples / config.rate_hz
+                if waves:
+                    voices[row.clip] = Wave(samples, duration_s)
+                else:
+                    level = torch.from_numpy(samples.astype(np.float32) / shards.FULL_SCALE)
+                    voices[row.clip] = Voice(spectrogram(level, config), duration_s)
     return voices
 
 

@@ -16,13 +16,14 @@ from mien.core.files import digest, sha256
 from mien.core.provenance import code_digest
 from mien.core.rng import seed_for
 from mien.models import checkpoint
-from mien.models.build import first_mismatch, load_trunk, n_parameters
+from mien.models.build import first_mismatch, n_parameters
 from mien.models.fusion import Network
 from mien.training import resume, run_folder
-from mien.training.dataset import ROLES, complete, split
+from mien.training.dataset import complete, obstacle, split
+from mien.training.first_weights import load_first, no_start
 from mien.training.fit import Job, fit
 from mien.training.machine import conditions
-from mien.training.progress import Progress
+from mien.training.prediction_rows import prediction_rows
 from mien.training.recordings import Recordings
 from mien.training.run_folder import outcome
 
@@ -77,7 +78,7 @@ def train_fold(run: Run, recordings: Recordings, *, fold: int, seed: int, out: P
         "config": run.config(),
     }
     folder = Path(out) / resume.run_name(fold, seed)
-    if reason := _obstacle(run, recordings, roles) or _no_start(run):
+    if reason := obstacle(recordings, roles) or no_start(run.variant.init, run.first):
         log.info("%s %s fold %d: not applicable: %s", run.corpus, run.name, fold, reason)
         record |= outcome(None, reason)
         nothing = tables.empty(tables.PREDICTIONS)
@@ -102,7 +103,7 @@ def train_fold(run: Run, recordings: Recordings, *, fold: int, seed: int, out: P
     run_folder.write(
         folder,
         record | outcome(progress, ""),
-        predictions=pd.concat([_predictions(recordings, roles, progress, selection) for selection in selections]),
+        predictions=pd.concat([prediction_rows(recordings, roles, progress, selection) for selection in selections]),
         history=progress.history,
         weights=progress.choices[selections[0]].weights,
         settings=settings,
@@ -126,27 +127,6 @@ def _roles(run: Run, recordings: Recordings, fold: int) -> dict[str, pd.DataFram
     return roles | {"training": complete(recordings, roles["training"])}
 
 
-def _obstacle(run: Run, recordings: Recordings, roles: dict[str, pd.DataFrame]) -> str:
-    """Say why the variant cannot be trained on these clips; empty if it can."""
-    for modality, media in recordings.media.items():
-        if not media:
-            return f"{run.corpus} has no usable {modality}"
-    if len(roles["training"]) < 2:
-        return f"the training people have {len(roles['training'])} clips with {' and '.join(run.variant.modalities)}"
-    for role, clips in roles.items():
-        if clips.empty:
-            return f"the {role} people have no clip with {' or '.join(run.variant.modalities)}"
-    return ""
-
-
-def _no_start(run: Run) -> str:
-    """Say which row of pretrain, that a branch starts from, was not trained; empty if all were."""
-    for modality, path in sorted(run.first.items()):
-        if checkpoint.is_bare(path):
-            return f"{run.variant.init[modality]}, which its {modality} branch starts from, was not trained"
-    return ""
-
-
 def _settings(run: Run, recordings: Recordings, fold: int, seed: int) -> checkpoint.Settings:
     return checkpoint.Settings(
         corpus=run.corpus,
@@ -156,6 +136,7 @@ def _settings(run: Run, recordings: Recordings, fold: int, seed: int) -> checkpo
         modalities=run.variant.modalities,
         fusion=run.variant.fusion,
         aggregator=run.variant.aggregator,
+        trunk=run.variant.trunk,
         side_head=run.variant.side_head,
         augmentation=run.variant.augmentation,
         classes=recordings.classes,
@@ -170,9 +151,7 @@ def _settings(run: Run, recordings: Recordings, fold: int, seed: int) -> checkpo
 
 def _given_weights(run: Run, model: Network, *, fold: int, seed: int, out: Path) -> dict[str, str]:
     """Load first weights of trunks and frozen branches into `model`; return the digests of the files they came from."""
-    files = dict(run.first)
-    for modality, path in sorted(files.items()):
-        load_trunk(model, modality, path)
+    digests = load_first(model, run.first)
     for modality, variant in sorted(run.variant.frozen.items()):
         path = Path(out).parent / variant / resume.run_name(fold, seed) / "model.safetensors"
         trained, settings = checkpoint.load(path)
@@ -185,20 +164,6 @@ def _given_weights(run: Run, model: Network, *, fold: int, seed: int, out: Path)
         if mismatch := first_mismatch(branch.state_dict(), state):
             raise ModelError(f"{path}: its branch does not fit {run.name}: {mismatch}; train {variant} again")
         branch.load_state_dict(state)
-        files[modality] = path
+        digests[modality] = sha256(path)
     model.freeze(*run.variant.frozen)
-    return {modality: sha256(path) for modality, path in files.items()}
-
-
-def _predictions(
-    recordings: Recordings, roles: dict[str, pd.DataFrame], progress: Progress, selection: str
-) -> pd.DataFrame:
-    """Return rows of PREDICTIONS; a side head is silent about clips without its modality."""
-    rows = []
-    for role in ROLES[1:]:
-        for head, logits in progress.choices[selection].logits.get(role, {}).items():
-            media = recordings.media.get(head)  # None for the fused head
-            for clip, values in zip(roles[role].itertuples(), logits.numpy(), strict=True):
-                if media is None or clip.clip in media:
-                    rows.append((selection, role, clip.clip, clip.actor, clip.label, head, values))
-    return pd.DataFrame(rows, columns=tables.PREDICTIONS.columns.names)
+    return digests

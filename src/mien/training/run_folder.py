@@ -1,4 +1,7 @@
-"""The four files that a training leaves behind: run.json, predictions.parquet, history.csv, model.safetensors."""
+"""The files that a training leaves behind: run.json, predictions.parquet, history.csv, model.safetensors.
+
+A network that runs along with recordings leaves stream.parquet beside them.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,10 +36,13 @@ def write(
     history: list[dict[str, float]],
     weights: Mapping[str, Tensor],
     settings: Any,
+    stream: pd.DataFrame | None = None,
 ) -> None:
-    """Write a run folder, whole or not at all; `settings` is the dataclass of the model's header."""
+    """Write a run folder, whole or not at all; `settings` is the dataclass of the model's header, `stream` STREAM."""
     with atomic_folder(folder) as scratch:
         tables.write(scratch / "predictions.parquet", predictions, tables.PREDICTIONS)
+        if stream is not None:
+            tables.write(scratch / "stream.parquet", stream, tables.STREAM)
         followed = any(tables.TRAIN_ACCURACY in row for row in history)
         columns = [*tables.HISTORY, *([tables.TRAIN_ACCURACY] if followed else [])]
         pd.DataFrame(history, columns=columns).to_csv(scratch / "history.csv", index=False, lineterminator="\n")

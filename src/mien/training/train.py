@@ -45,6 +45,7 @@ def run(args) -> None:
 
     from mien.core import config
     from mien.training import recordings
+    from mien.training.first_weights import files_of
     from mien.training.machine import prepare
     from mien.training.run import Run, remove_checkpoints, train_fold
 
@@ -55,7 +56,7 @@ def run(args) -> None:
         corpus=args.corpus,
         name=args.variant,
         variant=variant,
-        first=_first_weights(args.variant, variant.init, args.init),
+        first=files_of(f"variants.{args.variant}", variant.init, args.init),
         train=config.section(config.TrainConfig, params, "train"),
         augment=config.section(config.AugmentConfig, params, "augment"),
         sound=config.section(config.SoundConfig, params, "sound"),
@@ -68,24 +69,3 @@ def run(args) -> None:
         for seed in args.seeds:
             train_fold(setup, data, fold=fold, seed=seed, out=args.out)
     remove_checkpoints(setup, args.folds, args.seeds)
-
-
-def _first_weights(variant: str, init: dict[str, str], given: list[str]) -> dict[str, Path]:
-    """Return modality -> file; a row of pretrain is given by its file, a file in params.yaml speaks for itself."""
-    from mien.core.errors import ConfigError
-
-    files = {modality: Path(name) for modality, name in init.items()}
-    for text in given:
-        modality, _, path = text.partition("=")
-        if modality not in init or not path:
-            raise ConfigError(
-                f"--init {text}: variants.{variant}.init is {init or 'random'}; give MODALITY=FILE for these modalities"
-            )
-        files[modality] = Path(path)
-    for modality, path in files.items():
-        if not path.is_file():
-            raise ConfigError(
-                f"variants.{variant}.init.{modality}: {path} is no file; train that row of pretrain first and give its"
-                f" model with --init {modality}=FILE, or leave {modality} out of init for random weights"
-            )
-    return files
