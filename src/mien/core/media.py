@@ -1,6 +1,7 @@
 """Decode and encode video, sound and images through FFmpeg (PyAV) and OpenCV; every failure names the file."""
 
 import contextlib
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,11 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from mien.core.errors import MediaError
+from mien.core.files import atomic_file
+from mien.core.soundtrack import COPIED, Soundtrack
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # what a clone without git-lfs has instead of media
 VIDEO_SUFFIXES = frozenset({".mp4", ".flv", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
 SOUND_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".ogg", ".m4a", ".aac", ".opus"})
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
+FILM_SUFFIXES = tuple(COPIED)  # containers that hold H.264 with a time for every picture
+_FILM_CLOCK = Fraction(1, 90000)  # s; the usual rates (24, 25, 30, 30000/1001) fall on its ticks
+_BT601, _LIMITED = 6, 1  # how colours are coded, ISO/IEC 23091-2: matrix of OpenCV, and its range 16..235
 
 
 @dataclass(frozen=True)
@@ -160,6 +166,97 @@ def write_video(
             _encode_sound(container, audio, wave, rate_hz)
 
 
+class FilmWriter:
+    """A film that grows picture by picture; use it with `with`, which makes the file whole or leaves nothing.
+
+    H.264 (yuv420p) with the time of every picture as it is given, so a variable rate stays variable; the suffix picks
+    the container. With `sound_of`, the sound of that film is kept, if it has one; its time 0 is its first picture, as
+    in `read_frames`. `rate_fps` is the usual rate: it says how long the last picture is shown. One encoder thread and
+    bit-exact flags: equal input gives equal bytes.
+
+    Raises
+    ------
+    MediaError : the suffix is none of `FILM_SUFFIXES`, the file cannot be written, no picture was written, or the
+        sound of `sound_of` breaks off.
+    """
+
+    def __init__(self, path: Path, *, rate_fps: float = 25.0, sound_of: Path | None = None) -> None:
+        self.path = Path(path)
+        if self.path.suffix.lower() not in FILM_SUFFIXES:
+            raise MediaError(f"{path}: a film ends in one of {', '.join(FILM_SUFFIXES)}; name it so")
+        if self.path.is_dir():
+            raise MediaError(f"{path}: is a folder; name a file for the film")
+        self._rate_fps = rate_fps if 1 <= rate_fps <= 240 else 25.0  # some containers declare nonsense, or nothing
+        self._sound_of = sound_of
+        self._last = -1  # tick of the newest picture
+
+    def __enter__(self) -> "FilmWriter":
+        with contextlib.ExitStack() as stack, _writing(self.path):
+            scratch = stack.enter_context(atomic_file(self.path))
+            self._film = stack.enter_context(_output(scratch, self.path))
+            self._video = self._film.add_stream("libx264", rate=Fraction(self._rate_fps).limit_denominator(1001))
+            self._video.options = {"threads": "1", "flags": "+bitexact", "preset": "veryfast", "crf": "20"}
+            self._video.pix_fmt = "yuv420p"
+            self._video.codec_context.time_base = _FILM_CLOCK
+            self._video.codec_context.colorspace = _BT601  # players guess where it is not said
+            self._video.codec_context.color_range = _LIMITED
+            self._sound = self._soundtrack(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, time_s: float, picture: np.ndarray) -> None:
+        """Add a picture (H, W, 3) uint8 RGB at a time in s; all of one film have one size.
+
+        A picture that is not later than the one before it is shown one tick of the clock after it. An odd side gets
+        one more row or column, because the encoder halves the resolution of the colours.
+        """
+        import av
+        import cv2
+
+        height, width = (side + side % 2 for side in picture.shape[:2])
+        if self._last < 0:
+            self._video.width, self._video.height = width, height
+        assert (self._video.width, self._video.height) == (width, height), "pictures of one film have one size"
+        if picture.shape[:2] != (height, width):
+            picture = np.pad(picture, [(0, height - len(picture)), (0, width - picture.shape[1]), (0, 0)], mode="edge")
+        planes = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2YUV_I420)  # ten times as fast as swscale
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame.colorspace, frame.color_range = _BT601, _LIMITED
+        self._last = max(round(time_s / _FILM_CLOCK), self._last + 1)
+        frame.pts, frame.time_base = self._last, _FILM_CLOCK
+        frame.duration = round(1 / (self._rate_fps * _FILM_CLOCK))
+        with _writing(self.path):
+            self._film.mux(self._video.encode(frame))
+            if self._sound is not None:
+                self._sound.mux_until(time_s)
+
+    def end_sound(self) -> None:
+        """Put no more sound into the film than there is now: it was cut short, or its sound breaks off."""
+        self._sound = None
+
+    def __exit__(self, kind, error, trace) -> bool | None:
+        """Finish the file; after an exception nothing is left of it."""
+        if kind is not None:
+            return self._stack.__exit__(kind, error, trace)
+        with self._stack:
+            if self._last < 0:
+                raise MediaError(f"{self.path}: there are no pictures for a film")
+            with _writing(self.path):
+                self._film.mux(self._video.encode(None))
+                if self._sound is not None:
+                    self._sound.mux_until(math.inf)
+        return None
+
+    def _soundtrack(self, stack: contextlib.ExitStack) -> Soundtrack | None:
+        if self._sound_of is None:
+            return None
+        source = stack.enter_context(_open(self._sound_of))
+        if not source.streams.audio:
+            return None
+        start_s = _first_picture_s(self._sound_of)
+        return Soundtrack(source, self._film, suffix=self.path.suffix.lower(), start_s=start_s)
+
+
 def write_sound(path: Path, wave: np.ndarray, rate_hz: int, *, codec: str = "pcm_s16le") -> None:
     """Write samples (N,) or (channels, N) float32 in -1..1; the suffix picks the container."""
     import av
@@ -184,6 +281,36 @@ def _encode_sound(container, stream, wave: np.ndarray, rate_hz: int) -> None:
 
 
 @contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say of which file it is that writing fails."""
+    import av
+
+    try:
+        yield
+    except (av.error.FFmpegError, OSError) as error:
+        raise MediaError(f"{path}: the film cannot be written ({error.strerror})") from error
+
+
+@contextlib.contextmanager
+def _output(scratch: Path, path: Path) -> Iterator:
+    """Open the file `scratch` for a film that will be `path`; what a player needs first stands at its beginning."""
+    import av
+
+    options = {"fflags": "+bitexact"}
+    if path.suffix.lower() != ".mkv":
+        options["movflags"] = "+faststart"
+    container = av.open(str(scratch), "w", options=options)
+    try:
+        yield container
+    except BaseException:
+        with contextlib.suppress(av.error.FFmpegError, OSError):
+            container.close()
+        raise
+    with _writing(path):
+        container.close()
+
+
+@contextlib.contextmanager
 def _open(path: Path) -> Iterator:
     import av
 
@@ -194,6 +321,20 @@ def _open(path: Path) -> Iterator:
         raise MediaError(f"{path}: not a video or sound that FFmpeg can read ({error.strerror})") from error
     with container:
         yield container
+
+
+def _first_picture_s(path: Path) -> float:
+    """Return when the first picture of a film is shown on its own clock, in s; 0 for a sound without pictures."""
+    import av
+
+    with _open(path) as container:
+        cover = av.stream.Disposition.attached_pic
+        films = [stream for stream in container.streams.video if not stream.disposition & cover]
+        for packet in container.demux(films[:1]) if films else ():
+            with contextlib.suppress(av.error.FFmpegError):  # a film that was cut begins between its key pictures
+                for frame in packet.decode():
+                    return frame.time or 0.0
+    return 0.0
 
 
 def _refuse_stub(path: Path) -> None:

@@ -8,10 +8,15 @@ With --units, a clip with a face also gets <stem>.units.csv, a row per frame: ti
 eight action units, the head pose (yaw_deg, pitch_deg, roll_deg; positive to the subject's left, up, and tilted to the
 subject's left) and the root mean square distance of the landmarks from the mesh (residual, model units). The JSON holds
 the same under "units", with the shape of the person; it is null for a clip without a face.
+
+With --video, the film of a clip is written too, with every picture annotated and the sound kept. The timeline and the
+verdict are those of the networks of chapter 5, which judge a window as a whole; the film shows the networks that run
+along (`mien watch`), which know only what has passed.
 """
 
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from mien.core import config, media
@@ -34,6 +39,16 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--neutral", type=Path, metavar="PICTURE", help="the person's neutral face from the front, for --units"
     )
+    parser.add_argument(
+        "--video",
+        type=Path,
+        metavar="OUT",
+        help="write the annotated film with its sound: a file (.mp4, .mov, .mkv) for one clip, a folder for several."
+        " It shows the networks that run along, as mien watch does; verdict and windows are of those of chapter 5",
+    )
+    parser.add_argument(
+        "--video-checkpoint", type=Path, nargs="+", default=[], metavar="FILE", help="running networks for --video"
+    )
 
 
 def run(args) -> None:
@@ -46,18 +61,28 @@ def run(args) -> None:
     settings = config.section(config.PredictConfig, params, "predict")
     if args.neutral and not args.units:
         raise ConfigError(f"--neutral {args.neutral} tells the shape of the face for --units: add --units")
+    if args.video_checkpoint and not args.video:
+        raise ConfigError(f"--video-checkpoint {args.video_checkpoint[0]} is for the film: add --video OUT")
     torch.set_num_threads(max(1, args.jobs))
     if args.out.exists() and not args.out.is_dir():
         raise ConfigError(f"{args.out}: --out should be a folder, and this is a file")
     clips, failures = expand(args.clips)
     if not clips:
         _report(failures)
+    stems = distinct_stems(clips)
+    films = _films(args, params, clips, stems) if args.video else None
     models = load_models(args.checkpoint or trained_files(args.results, settings))
     fitting = _fitting(params, args.neutral, models[0].faces) if args.units else None
-    for path, stem in zip(clips, distinct_stems(clips), strict=True):
+    for path, stem in zip(clips, stems, strict=True):
         try:
-            print(_predict_one(path, stem, models, settings, args.out, fitting), flush=True)
+            line = _predict_one(path, stem, models, settings, args.out, fitting)
         except MediaError as error:
+            failures.append(error)
+            continue
+        try:
+            print(f"{line}; {films(path)}" if films else line, flush=True)
+        except MediaError as error:
+            print(f"{line}; no film", flush=True)
             failures.append(error)
     _report(failures)
 
@@ -117,6 +142,27 @@ def _fitting(params: dict, neutral: Path | None, faces: config.FacesConfig):
 
     candide = config.section(config.CandideConfig, params, "candide")
     return Fitting(candide, neutral and neutral_shape(neutral, faces=faces, config=candide))
+
+
+def _films(args, params: dict, clips: list[Path], stems: list[str]) -> Callable[[Path], str]:
+    """Return a function that writes the film of a clip and says so; everything that it needs is checked before."""
+    from mien.predict.film import film_paths, why_no_film, write_film
+    from mien.predict.live_models import load_live, trained_live
+
+    alone = len(args.clips) == 1 and not args.clips[0].is_dir()
+    target = dict(zip(clips, film_paths(clips, stems, args.video, alone=alone), strict=True))
+    watch = config.section(config.WatchConfig, params, "watch")
+    candide = config.section(config.CandideConfig, params, "candide") if args.units else None
+    corpus = config.section(config.StreamingConfig, params, "streaming").corpus
+    models = load_live(args.video_checkpoint or trained_live(args.results, watch, corpus=corpus))
+
+    def write(path: Path) -> str:
+        if reason := why_no_film(path):
+            return reason
+        write_film(path, target[path], models, watch=watch, candide=candide)
+        return f"film: {target[path]}"
+
+    return write
 
 
 def _predict_one(path: Path, stem: str, models: list, settings: config.PredictConfig, out: Path, fitting) -> str:

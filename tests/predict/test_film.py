@@ -1,0 +1,243 @@
+"""The film of a clip has its pictures, its times and its sound; what is no film is said, what is damaged is refused."""
+
+import json
+import shutil
+from dataclasses import asdict
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from mien.core import media
+from mien.core.config import WatchConfig
+from mien.core.errors import ConfigError, MediaError
+from mien.models import checkpoint
+from mien.models.running import StreamSettings, network_of
+from mien.predict import film as film_module
+from mien.predict.film import film_paths, why_no_film, write_film
+from mien.predict.live_models import load_live
+from predict.tiny_models import CANDIDE, CLASSES, FACES, PREDICT, SOUND
+
+ROWS = {"AV": (("video", "audio"), "mrpn"), "V": (("video",), "dense"), "A": (("audio",), "dense")}
+WATCH = {"joint": "AV", "video": "V", "audio": "A", "region_s": 1.0, "forget_s": 1.0, "timeline_s": 5.0}
+STREAMING = {
+    "corpus": "ravdess",
+    "rate_fps": 5,
+    "hop_s": 0.5,
+    "window_s": 1.0,
+    "loss": "every",
+    "learning_rate": 1e-3,
+    "epochs": 1,
+    "batch": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """Return files of running networks with random weights."""
+    folder = tmp_path_factory.mktemp("running")
+    for row, (modalities, fusion) in ROWS.items():
+        settings = StreamSettings(
+            corpus="ravdess",
+            variant=row,
+            fold=0,
+            seed=0,
+            modalities=modalities,
+            fusion=fusion,
+            aggregator="lstm",
+            classes=CLASSES,
+            width=2,
+            rate_fps=5,
+            hop_s=0.5,
+            sound=asdict(SOUND),
+            faces=asdict(FACES),
+        )
+        checkpoint.save_state(folder / f"{row}.safetensors", network_of(settings, seed=1).state_dict(), settings)
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def networks(running):
+    """Return them loaded."""
+    return load_live(running)
+
+
+@pytest.fixture
+def predict(capsys, monkeypatch, tmp_path, models, running):
+    """Return a function that runs `mien predict` with both kinds of models: arguments -> (code, stdout, stderr)."""
+    from mien.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    params = {"predict": PREDICT, "candide": CANDIDE, "watch": WATCH, "streaming": STREAMING}
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = 0
+        checkpoints = ["--checkpoint", *models.values(), "--video-checkpoint", *running]
+        try:
+            main(["predict", "--config", json.dumps(params), *map(str, [*arguments, *checkpoints])])
+        except SystemExit as stop:
+            code = stop.code
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Return the moments that are painted."""
+    moments = []
+
+    class Watched(film_module.Painter):
+        def paint(self, moment, **words):
+            moments.append(moment)
+            return super().paint(moment, **words)
+
+    monkeypatch.setattr(film_module, "Painter", Watched)
+    return moments
+
+
+def _times(path) -> list[float]:
+    return [time_s for time_s, _ in media.read_frames(path)]
+
+
+def _grey_film(path, times, *, size=(128, 96), wave=None, rate_hz=16000, layout="mono") -> None:
+    """Write pictures of one grey at given times, and a wave (channels, N) if given."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=10)
+        video.width, video.height, video.pix_fmt = *size, "yuv420p"
+        video.codec_context.time_base = Fraction(1, 1000)
+        audio = container.add_stream("pcm_s16le", rate=rate_hz, layout=layout) if wave is not None else None
+        for time_s in times:
+            frame = av.VideoFrame.from_ndarray(np.full((size[1], size[0], 3), 100, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = round(time_s * 1000), Fraction(1, 1000)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        if audio is not None:
+            frame = av.AudioFrame.from_ndarray(wave.astype(np.float32), format="fltp", layout=layout)
+            frame.rate, frame.pts, frame.time_base = rate_hz, 0, Fraction(1, rate_hz)
+            container.mux([*audio.encode(frame), *audio.encode(None)])
+
+
+def _noise(channels: int, rate_hz: int, seconds: float = 1.6) -> np.ndarray:
+    return 0.2 * np.random.default_rng(0).standard_normal((channels, round(seconds * rate_hz)))
+
+
+def test_the_film_of_a_clip_has_its_times_its_sound_and_its_face(predict, media_folder, tmp_path, seen):
+    clip, film = media_folder / "both.mp4", tmp_path / "film.mp4"
+    code, out, err = predict(clip, "--out", tmp_path / "out", "--video", film, "--units")
+    assert (code, err) == (0, "")
+    assert out.count("\n") == 1
+    assert f"film: {film}" in out
+    np.testing.assert_allclose(_times(film), _times(clip), atol=1e-4)
+    for a, b in zip(media.read_sound(film), media.read_sound(clip), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"both.csv", "both.json", "both.units.csv"}
+    assert all(len(moment.faces) == 1 for moment in seen)
+    assert seen[-1].basis == ("face", "voice")
+    assert seen[-1].faces[0].units is not None
+    np.testing.assert_allclose([moment.time_s for moment in seen], _times(clip), atol=1e-6)
+
+
+def test_every_clip_of_a_folder_has_its_film_or_a_sentence(predict, media_folder, tmp_path):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for name in ("voice.wav", "still.png", "nothing.mp4"):
+        shutil.copy(media_folder / name, folder / name)
+    whole = (media_folder / "nothing.mp4").read_bytes()
+    (folder / "broken.mp4").write_bytes(whole[: len(whole) * 2 // 3])
+    (folder / "text.mp4").write_text("only words, no film\n" * 100)
+    code, out, err = predict(folder, "--out", tmp_path / "out", "--video", tmp_path / "films")
+    assert code == 2
+    lines = dict(line.split(": ", 1) for line in out.splitlines())
+    assert lines["still.png"].endswith("; a still picture has no film")
+    assert lines["voice.wav"].endswith("; a sound without pictures has no film")
+    assert lines["nothing.mp4"].endswith(f"; film: {tmp_path / 'films' / 'nothing.mp4'}")
+    assert [sum(name in line for line in err.splitlines()) for name in ("broken.mp4", "text.mp4")] == [1, 1]
+    assert err.count("\n") == 2
+    assert [path.name for path in (tmp_path / "films").iterdir()] == ["nothing.mp4"]
+
+
+def test_without_a_face_the_film_shows_the_voice(networks, media_folder, tmp_path, seen):
+    assert write_film(media_folder / "blank.mp4", tmp_path / "a.mp4", networks, watch=WatchConfig(**WATCH)) == len(
+        _times(media_folder / "blank.mp4")
+    )
+    assert not any(moment.faces for moment in seen)
+    assert seen[0].basis == ()
+    assert seen[-1].basis == ("voice",)
+    assert media.probe(tmp_path / "a.mp4").has_audio
+
+
+@pytest.mark.parametrize(
+    ("layout", "channels", "rate_hz"), [("mono", 1, 8000), ("stereo", 2, 96000), ("5.1", 6, 48000)]
+)
+def test_sounds_of_every_kind_and_a_variable_rate_are_kept(networks, tmp_path, seen, layout, channels, rate_hz):
+    times = [0.0, 0.04, 0.3, 0.9, 1.0, 1.5]
+    source, film = tmp_path / "a.mkv", tmp_path / "a.mp4"
+    _grey_film(source, times, wave=_noise(channels, rate_hz), rate_hz=rate_hz, layout=layout)
+    write_film(source, film, networks, watch=WatchConfig(**WATCH))
+    np.testing.assert_allclose(_times(film), times, atol=1e-4)
+    wave, rate = media.read_sound(film)
+    assert (len(wave), rate) == (channels, rate_hz)
+    assert wave.shape[1] / rate == pytest.approx(1.6, abs=0.15)
+    assert seen[-1].basis == ("voice",)
+
+
+def test_a_film_of_a_telephone_stands_upright(networks, tmp_path):
+    source, film = tmp_path / "a.mp4", tmp_path / "b.mp4"
+    _grey_film(source, [0.0, 0.1], size=(640, 360))
+    data = bytearray(source.read_bytes())
+    at = data.index(b"tkhd") + 44  # of the matrix in a version-0 track header (ISO/IEC 14496-12, 8.3.2)
+    quarter = [0, 1, 0, -1, 0, 0, 0, 0, 0x4000]
+    data[at : at + 36] = b"".join((value * 0x10000).to_bytes(4, "big", signed=True) for value in quarter)
+    source.write_bytes(data)
+    (_, upright), *_ = media.read_frames(source)
+    assert upright.shape == (640, 360, 3)
+    write_film(source, film, networks, watch=WatchConfig(**WATCH))
+    (_, painted), *_ = media.read_frames(film)
+    np.testing.assert_allclose(painted[100:640, 8:350], 100, atol=4)  # the picture in its whole height
+    assert painted[:640, 370:].mean() < 60  # the panel beside it
+
+
+def test_a_film_that_breaks_off_leaves_nothing(networks, tmp_path):
+    _grey_film(tmp_path / "cut.mkv", np.arange(30) / 10, size=(640, 360), wave=_noise(1, 16000, 3.0))
+    whole = (tmp_path / "cut.mkv").read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(MediaError, match=r"cut\.mkv") as error:
+        write_film(tmp_path / "cut.mkv", tmp_path / "a.mp4", networks, watch=WatchConfig(**WATCH))
+    assert "\n" not in str(error.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["cut.mkv"]
+
+
+def test_where_films_go(tmp_path):
+    clips = [tmp_path / name for name in ("a.mp4", "b.mov")]
+    for clip in clips:
+        clip.touch()
+    folder = tmp_path / "films"
+    assert film_paths(clips[:1], ["a"], tmp_path / "x.mkv", alone=True) == [tmp_path / "x.mkv"]
+    assert film_paths(clips, ["a", "b"], folder, alone=False) == [folder / "a.mp4", folder / "b.mp4"]
+    folder.mkdir()
+    assert film_paths(clips[:1], ["a"], folder, alone=True) == [folder / "a.mp4"]
+    for out, alone, kind, words in [
+        (tmp_path / "x.mp4", False, ConfigError, "should be a folder"),
+        (clips[0], False, ConfigError, "should be a folder"),
+        (clips[0], True, ConfigError, "write over this clip"),
+        (tmp_path, False, ConfigError, "write over this clip"),
+        (tmp_path / "x.gif", True, MediaError, r"x\.gif: a film ends in one of"),
+    ]:
+        with pytest.raises(kind, match=words):
+            film_paths(clips[:1] if alone else clips, ["a", "b"][: 2 - alone], out, alone=alone)
+
+
+def test_only_moving_pictures_have_a_film(media_folder):
+    reasons = {name: why_no_film(media_folder / name) for name in ("both.mp4", "face.mp4", "still.png", "voice.wav")}
+    assert [name for name, reason in reasons.items() if not reason] == ["both.mp4", "face.mp4"]
+
+
+def test_what_the_film_needs_is_asked_for_in_one_line(mien, models, media_folder):
+    clip = media_folder / "voice.wav"
+    code, out, err = mien(clip, "--checkpoint", models["AM"], "--video-checkpoint", "x.safetensors")
+    assert (code, out) == (2, "")
+    assert "add --video" in err
+    assert err.count("\n") == 1
