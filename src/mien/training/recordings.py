@@ -61,9 +61,11 @@ class Recordings:
 
 
 def read(
-    results: Path, corpus: str, modalities: Sequence[str], *, faces: FacesConfig, sound: SoundConfig
+    results: Path, corpus: str, modalities: Sequence[str], *, faces: FacesConfig | None, sound: SoundConfig | None
 ) -> Recordings:
     """Read what earlier stages left below `results` about a corpus, as far as `modalities` need it.
+
+    faces, sound : sections that pictures and voices were made with; None where no such modality is read.
 
     Raises
     ------
