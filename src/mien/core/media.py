@@ -187,17 +187,19 @@ def _encode_sound(container, stream, wave: np.ndarray, rate_hz: int) -> None:
 def _open(path: Path) -> Iterator:
     import av
 
-    _refuse_stub(path)
+    head = _refuse_stub(path)
+    # In 16-bit PCM at 44.1 and 48 kHz FFmpeg looks for a disguised DTS stream, which takes longer than all the rest.
+    is_wave = head[:4] == b"RIFF" and head[8:12] == b"WAVE"
     try:
-        container = av.open(str(path))
+        container = av.open(str(path), options={"max_probe_packets": "1"} if is_wave else {})
     except av.error.FFmpegError as error:
         raise MediaError(f"{path}: not a video or sound that FFmpeg can read ({error.strerror})") from error
     with container:
         yield container
 
 
-def _refuse_stub(path: Path) -> None:
-    """Refuse what is no medium at all before a decoder guesses a format from it."""
+def _refuse_stub(path: Path) -> bytes:
+    """Refuse what is no medium at all before a decoder guesses a format from it; return how the file begins."""
     path = Path(path)
     if not path.exists():
         raise MediaError(f"{path}: no such file")
@@ -209,6 +211,7 @@ def _refuse_stub(path: Path) -> None:
         raise MediaError(f"{path}: the file is empty; fetch it again")
     if head == LFS_POINTER:
         raise MediaError(f"{path}: a git-lfs pointer instead of the file; run 'git lfs pull' where you cloned it")
+    return head
 
 
 def _upright(frame) -> np.ndarray:
