@@ -13,6 +13,7 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/lists.smk"
+include: "workflow/rules/lists_pretrain.smk"
 include: "workflow/rules/corpora.smk"
 include: "workflow/rules/faces.smk"
 include: "workflow/rules/sound.smk"
@@ -21,6 +22,7 @@ include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/classifiers.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/transfer.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -34,6 +36,7 @@ localrules:
     training_all,
     classifiers_all,
     figures_all,
+    transfer_all,
     report_all,
 
 
@@ -52,7 +55,9 @@ rule all:
         rules.faces_all.input,
         rules.sound_all.input,
         rules.candide_all.input,
+        rules.pretrain_all.input,
         rules.training_all.input,
         rules.classifiers_all.input,
         rules.figures_all.input,
+        rules.transfer_all.input,
         rules.report_all.input,

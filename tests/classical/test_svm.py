@@ -5,7 +5,6 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.svm import LinearSVC
 
 from mien.classical import svm
 from mien.classical.crammer_singer import solve
@@ -30,6 +29,8 @@ def _objective(weights, bias, features, labels, cost):
 @pytest.mark.parametrize(("n", "n_features"), [(40, 3), (20, 30)])  # more samples than features, and fewer
 @pytest.mark.parametrize("cost", [0.01, 1.0, 100.0])
 def test_ssvm_is_the_minimum_that_liblinear_finds(n, n_features, cost):
+    from sklearn.svm import LinearSVC
+
     features, labels = _clouds(n, n_features, apart=1.0)
     ours = solve(features, labels, cost=cost, n_classes=4)
     assert ours.converged

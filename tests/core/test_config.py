@@ -10,9 +10,14 @@ from mien.core import config
 from mien.core.errors import ConfigError
 
 
-@pytest.fixture
-def raw(repository):
+@pytest.fixture(scope="module")
+def shipped(repository) -> dict:
     return yaml.safe_load((repository / "params.yaml").read_text())
+
+
+@pytest.fixture
+def raw(shipped) -> dict:
+    return copy.deepcopy(shipped)
 
 
 @pytest.mark.parametrize("scale", config.SCALES)
@@ -57,13 +62,12 @@ def test_a_section_survives_the_json_that_a_rule_passes(raw):
     ],
 )
 def test_a_wrong_value_is_named_with_what_to_do(raw, path, value, words):
-    broken = copy.deepcopy(raw)
-    inner = broken
+    inner = raw
     for key in path[:-1]:
         inner = inner[key]
     inner[path[-1]] = value
     with pytest.raises(ConfigError) as error:
-        config.resolve(broken)
+        config.resolve(raw)
     for word in words:
         assert word in str(error.value)
 
@@ -78,6 +82,68 @@ def test_a_frozen_branch_must_be_of_the_same_modality(raw):
     raw["variants"]["N0_late"]["frozen"] = {"video": "AM"}
     with pytest.raises(ConfigError, match="AM is not a video network"):
         config.resolve(raw)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("pretrain", "Faces", "corpus"), "ravdes", ["pretrain.Faces.corpus"]),
+        (
+            ("pretrain", "FER_3", "init"),
+            "Face",
+            ["pretrain.FER_3.init", "neither a row", "did you mean Faces?"],
+        ),
+        (("pretrain", "FER_3", "init"), "randon", ["did you mean random?"]),
+        (("pretrain", "FER_3", "init"), "FER_3", ["pretrain.FER_3.init: FER_3 -> FER_3 has no first row"]),
+        (("pretrain", "Faces", "init"), "FER_4", ["Faces -> FER_4 -> Faces has no first row"]),
+        (("pretrain", "FER_3", "init"), "P1", ["P1 is a resnet18 of video, FER_3 a vgg16 of video", "FER_4"]),
+        (("pretrain", "P2", "init"), "P1", ["P1 is a resnet18 of video, P2 a resnet18 of audio", "random"]),
+        (("transfer", "rates"), ["FER_33"], ["transfer.rates: FER_33 is no row of pretrain", "did you mean FER_3?"]),
+        (
+            ("transfer", "table"),
+            ["Faces"],
+            ["Faces learns actor on ravdess, not the emotions of fer2013"],
+        ),
+        (("transfer", "frozen"), ["P2"], ["transfer.frozen: P2 learns actor on voxceleb"]),
+        (("variants", "AM", "init"), {"audio": "P1"}, ["variants.AM.init.audio: P1 is a resnet18 of video", "P2"]),
+        (("variants", "VM", "init"), {"video": "Faces"}, ["Faces is a vgg16 of video, not a resnet18 of video"]),
+        (("variants", "VM", "init"), {"video": "P3"}, ["P3 is neither a row", "known: P1", "leave video out"]),
+        (("variants", "VM", "init"), {"video": "random"}, ["random is neither", "leave video out"]),
+    ],
+)
+def test_networks_start_from_what_fits(raw, path, value, words):
+    test_a_wrong_value_is_named_with_what_to_do(raw, path, value, words)
+
+
+def test_a_file_or_nothing_yet_may_be_a_start(raw):
+    raw["pretrain"]["FER_3"]["init"] = "data/weights/vgg16.pth"
+    raw["pretrain"]["FER_4"]["init"] = "none"
+    raw["pretrain"]["FER_5"]["init"] = "FER_4"
+    raw["variants"]["VM"]["init"] = {"video": "trunk.safetensors"}
+    config.resolve(raw)
+
+
+def test_a_corpus_that_is_not_there_cannot_be_learnt(raw):
+    del raw["corpora"]["voxceleb"]
+    with pytest.raises(ConfigError, match=r"pretrain\.P2\.corpus: voxceleb is not under corpora"):
+        config.resolve(raw)
+
+
+def test_two_rows_cannot_share_a_folder(raw):
+    raw["pretrain"]["AM"] = {**raw["pretrain"]["P1"], "corpus": "ravdess", "init": "none"}
+    with pytest.raises(ConfigError, match=r"pretrain\.AM and variants\.AM would write results/training/ravdess/AM"):
+        config.resolve(raw)
+    raw["pretrain"]["AM"] |= {"target": "actor"}  # another folder
+    config.resolve(raw)
+
+
+def test_a_row_names_what_its_network_depends_on(raw):
+    params = config.resolve(raw)
+    rows = {name: config.section(config.PretrainConfig, params, "pretrain", name) for name in ("P1", "P2", "Faces")}
+    assert "sound" in rows["P2"].uses
+    assert not {"augment", "faces", "extractor.vgg_width"} & set(rows["P2"].uses)
+    assert {"augment", "train.width"} < set(rows["P1"].uses)
+    assert not {"augment", "train.width", "sound", "extractor.crops"} & set(rows["Faces"].uses)
 
 
 @pytest.mark.parametrize(("text", "word"), [("a: [", "not valid YAML"), ("- 1", "mapping"), ("", "mapping")])

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from torchvision.models import resnet18
 
 from mien.models.resnet import ResNet18
 
 
 def test_outputs_equal_torchvision_with_its_weights():
+    from torchvision.models import resnet18
+
     reference = resnet18().eval()
     reference.fc = torch.nn.Identity()
     trunk = ResNet18(in_channels=3).eval()

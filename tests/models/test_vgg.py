@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch.nn import functional
-from torchvision.models import vgg16
 
 from mien.core.errors import ModelError
 from mien.models.build import n_parameters
@@ -33,6 +32,8 @@ def test_parameter_counts_of_the_thesis(classes, count):
 
 
 def test_names_and_shapes_are_those_of_torchvision():
+    from torchvision.models import vgg16
+
     with torch.device("meta"):
         ours, reference = VGG16(1000).state_dict(), vgg16(init_weights=False).state_dict()
     assert [*ours][:2] == ["mean", "deviation"]
@@ -40,6 +41,8 @@ def test_names_and_shapes_are_those_of_torchvision():
 
 
 def test_layers_are_those_of_torchvision_between_normalisation_and_dense_layers():
+    from torchvision.models import vgg16
+
     model, reference = VGG16(3, width=64, size_px=32).features.eval(), vgg16(init_weights=False).features.eval()
     reference.load_state_dict(model.state_dict())
     with torch.no_grad():

@@ -9,7 +9,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from torchvision.models.vgg import make_layers
 
 from mien.core.errors import ModelError
 from mien.core.files import sha256
@@ -70,6 +69,8 @@ def lua_layers(model: VGG16, *, matrices: bool = False) -> list[Layer]:
 
 def torchvision_like(classes: int = 5, *, batch_norm: bool = False) -> nn.Module:
     """Return torchvision's layers under torchvision's names, smaller."""
+    from torchvision.models.vgg import make_layers
+
     width, hidden = WIDTH, 64 * WIDTH
     stages = [[width] * 2, [2 * width] * 2, [4 * width] * 3, [8 * width] * 3, [8 * width] * 3]
     model = nn.Module()

@@ -16,7 +16,7 @@ from mien.synthetic.corpora import write_corpus
 from mien.synthetic.scene import Actor, Scene
 from mien.synthetic.write_ckplus import place_landmarks
 from mien.synthetic.write_cremad import write_actor as write_cremad_actor
-from mien.synthetic.write_fer2013 import deal_usages
+from mien.synthetic.write_fer2013 import SIZES, USAGES, deal_pictures, deal_usages, enlist
 from mien.synthetic.write_jaffe import save_grey
 from mien.synthetic.write_ravdess import write_actor as write_ravdess_actor
 
@@ -136,9 +136,33 @@ def test_palette_picture_shows_the_same_as_the_grey_one(tmp_path):
     assert Image.open(tmp_path / "True.tiff").mode == "P"
 
 
-def test_people_of_fer2013_are_in_one_usage_each():
-    assert [deal_usages(24).count(usage) for usage in ("Training", "PublicTest", "PrivateTest")] == [20, 2, 2]
-    assert deal_usages(3) == ["Training", "PublicTest", "PrivateTest"]
+def test_emotions_of_fer2013_are_as_rare_as_the_real_ones():
+    scene = Scene("fer2013", 0, SMALL)
+    dealt = pd.DataFrame([deal_pictures(scene, actor) for actor in enlist(100)])
+    real = pd.Series(SIZES) / 28_709
+    assert dealt.sum().sub(1400 * real).abs().max() <= 1
+    assert dealt.sum().idxmin() == "disgust"
+    assert dealt.sum().idxmax() == "happy"
+    part = dealt.iloc[40:50].sum()  # any people in a row
+    assert part.sub(140 * real).abs().max() <= 1
+
+
+@pytest.mark.parametrize("n_people", [20, 24, 61])
+def test_both_tests_of_fer2013_show_every_emotion(n_people):
+    scene = Scene("fer2013", 0, SMALL)
+    shown = [{code for code, n in enumerate(deal_pictures(scene, actor).values()) if n} for actor in enlist(n_people)]
+    usages = deal_usages(shown)
+    tested = round(0.1 * n_people)
+    assert [usages.count(usage) for usage in USAGES] == [n_people - 2 * tested, tested, tested]
+    for usage in USAGES:
+        assert set().union(*(codes for codes, of in zip(shown, usages, strict=True) if of == usage)) == set(range(7))
+
+
+def test_few_people_of_fer2013_train_first():
+    everything = set(range(7))
+    assert deal_usages([everything] * 3) == ["Training", "PublicTest", "PrivateTest"]
+    assert deal_usages([everything] * 2) == ["Training", "PrivateTest"]
+    assert deal_usages([everything]) == ["Training"]
 
 
 def test_landmarks_are_complete_and_in_order():

@@ -1,29 +1,28 @@
-"""What every process of a team does in test_speakers: python -m torch.distributed.run ... team_worker.py ROOT.
+"""What every process of a team does in test_speakers.
 
 It checks gradients and statistics of the global batch itself; runs with their loss curves are left below ROOT.
 """
 
+import json
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
-from mien import cli
+from mien.core.errors import ModelError
 from mien.training import identify
 from mien.training.distributed import join, spread
+from training.commands import dies_in, run_command
 
 
 def pretrain(root: Path, out: str, config: str) -> None:
     """Run the command on the corpus of `root`."""
     files = ["--data", str(root / "results"), "--manifest", str(root / "data" / "voxceleb.json")]
-    args = cli.parse(
-        ["pretrain", "--row", "Voices", *files, "--seeds", "0", "--out", str(root / out), "--config", config]
-    )
-    args.run(args)
+    run_command("pretrain", "--row", "Voices", *files, "--seeds", 0, "--out", root / out, config=config)
 
 
 def small_network() -> nn.Module:
@@ -55,27 +54,25 @@ def check_step(n: int) -> None:
     assert team.gather(torch.from_numpy(share)[:, None], n).flatten().tolist() == list(range(n))
 
 
-def main(root: Path, config: str) -> None:
+def check_that_strangers_part(root: Path, config: str) -> None:
+    """Hold that processes with different parameters all end, each with the message."""
+    params = json.loads(config)
+    params["pretrain"]["Voices"]["learning_rate"] *= 1 + join().rank
+    with pytest.raises(ModelError, match=r"other data, parameters, .* than in process 0 in: 1; give"):
+        pretrain(root, "strangers", json.dumps(params))
+
+
+def main(root: str, config: str) -> None:
     """Check steps with even, uneven and empty shares; train; train again with a kill in between."""
     for n in (6, 5, 1):
         check_step(n)
-    os.chdir(root)
-    pretrain(root, "two", config)
-    real, begun = identify.train_epoch, []
-
-    def killed(*args, **options):
-        begun.append(args[2])
-        if begun == [1, 2, 3]:
-            raise SystemExit
-        return real(*args, **options)
-
-    identify.train_epoch = killed
-    try:
-        pretrain(root, "again", config)
-    except SystemExit:
-        pretrain(root, "again", config)
-    assert begun == [1, 2, 3, 3]
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    folder = Path(root)
+    os.chdir(folder)
+    check_that_strangers_part(folder, config)
+    pretrain(folder, "two", config)
+    with pytest.MonkeyPatch.context() as patch:
+        begun = dies_in(patch, identify, 2)
+        with pytest.raises(SystemExit):
+            pretrain(folder, "again", config)
+        pretrain(folder, "again", config)
+    assert begun == [1, 2, 2]

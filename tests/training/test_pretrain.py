@@ -1,8 +1,6 @@
 """The command for pictures: roles, copies, first weights, frozen layers, what is written, and a kill in between."""
 
-import argparse
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +18,11 @@ from mien.models.cost import multiply_adds
 from mien.models.extractor import OfGrey, load_extractor
 from mien.models.resnet import ResNet18
 from mien.models.vgg import VGG16
-from mien.training import album, pictures, pretrain, stills
+from mien.training import album, pictures, stills
+from training.commands import contents, dies_in, inside, rows_of, run_command
 from training.tiny_corpus import PARAMS, write_corpus
 
+pytestmark = pytest.mark.usefixtures("scratch")
 FILES = ["history.csv", "model.safetensors", "predictions.parquet", "run.json"]
 ROW = {
     "corpus": "fer2013",
@@ -34,7 +34,7 @@ ROW = {
     "balance": True,
     "learning_rate": 1.0e-3,
     "epochs": 3,
-    "batch": 6,
+    "batch": 12,
     "thesis": "",
 }
 ROWS = {
@@ -44,7 +44,7 @@ ROWS = {
     "FER_dense": ROW | {"init": "Faces", "trained": "dense"},
 }
 SECTIONS = PARAMS | {
-    "extractor": {"vgg_width": 2, "vgg_size_px": 32, "crops": 1, "precision": "float32"},
+    "extractor": {"vgg_width": 2, "vgg_size_px": 32, "vgg_dropout": 0.5, "crops": 1, "precision": "float32"},
     "pretrain": ROWS,
 }
 
@@ -58,21 +58,19 @@ def run(
     """
     changes |= {"init": weights} if weights else {}
     rows = ROWS | {row: ROWS[row] | changes}
-    parser = argparse.ArgumentParser()
-    pretrain.add_arguments(parser)
-    options = ["--row", row, "--data", str(results), "--out", str(out / row), "--seeds", str(seed)]
-    args = parser.parse_args(options + (["--init", str(init)] if init else []))
-    args.config, args.jobs = json.dumps(SECTIONS | {"pretrain": rows}), 1
-    pretrain.run(args)
+    options = [
+        "--row",
+        row,
+        "--data",
+        results,
+        "--out",
+        out / row,
+        "--seeds",
+        seed,
+        *(["--init", init] if init else []),
+    ]
+    run_command("pretrain", *options, config=json.dumps(SECTIONS | {"pretrain": rows}))
     return out / row / f"fold0-seed{seed}"
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def rows_of(folder: Path) -> pd.DataFrame:
-    return tables.read(folder / "predictions.parquet", tables.PREDICTIONS)
 
 
 def change_clips(results: Path, corpus: str, change) -> None:
@@ -100,20 +98,11 @@ def results(tmp_path_factory) -> Path:
 def trained(results, tmp_path_factory) -> Path:
     """Return a folder with the rows Faces, FER and P1."""
     out = tmp_path_factory.mktemp("rows")
-    here = Path.cwd()
-    os.chdir(out)
-    try:
+    with inside(out):
         init = run(results, "Faces", out) / "model.safetensors"
         run(results, "FER", out, init=init)
         run(results, "P1", out)
-    finally:
-        os.chdir(here)
     return out
-
-
-@pytest.fixture(autouse=True)
-def _in_scratch(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def test_the_four_files_agree(trained):
@@ -122,7 +111,7 @@ def test_the_four_files_agree(trained):
         record, history, rows = read_json(folder / "run.json"), pd.read_csv(folder / "history.csv"), rows_of(folder)
         assert sorted(contents(folder)) == FILES
         assert (record["corpus"], record["variant"], record["status"]) == (corpus, row, "trained")
-        assert record["config"]["pretrain"] == ROWS[row]
+        assert record["config"]["pretrain"] == {key: value for key, value in ROWS[row].items() if key != "thesis"}
         assert list(history.columns) == [*tables.HISTORY, tables.TRAIN_ACCURACY]
         assert len(history) == ROWS[row]["epochs"]
         assert record["best_epoch"]["honest"] == history.epoch[history.validation_loss.idxmin()]
@@ -269,31 +258,21 @@ def test_fine_tuning_starts_where_the_other_row_ended(trained, results, tmp_path
     assert len(record["init"]) == 64
 
 
-def test_one_seed_gives_the_same_bytes_and_another_others(trained, results, tmp_path):
-    first = contents(trained / "P1" / "fold0-seed0")
-    assert contents(run(results, "P1", tmp_path)) == first
-    assert not list((tmp_path / ".checkpoints").rglob("*.pt"))
+def test_another_seed_gives_other_bytes(trained, results, tmp_path):
     other = contents(run(results, "P1", tmp_path, seed=1, epochs=1))
-    assert other["model.safetensors"] != first["model.safetensors"]
+    assert other["model.safetensors"] != contents(trained / "P1" / "fold0-seed0")["model.safetensors"]
 
 
 def test_a_killed_run_goes_on_to_the_same_bits(trained, results, tmp_path, monkeypatch):
-    real, begun = stills.train_epoch, []
-
-    def killed(model, job, number, optimizer):
-        begun.append(number)
-        if begun == [1, 2]:
-            raise SystemExit
-        return real(model, job, number, optimizer)
-
-    init = trained / "Faces" / "fold0-seed0" / "model.safetensors"
-    monkeypatch.setattr(stills, "train_epoch", killed)
+    """So a seed gives the same bytes, whether or not a run is killed."""
+    begun = dies_in(monkeypatch, stills, 2)
     monkeypatch.setattr(pictures, "CHECKPOINT_S", 0.0)
     with pytest.raises(SystemExit):
-        run(results, "FER", tmp_path, init=init)
-    assert not (tmp_path / "FER").exists()
-    assert contents(run(results, "FER", tmp_path, init=init)) == contents(trained / "FER" / "fold0-seed0")
-    assert begun == [1, 2, 2, 3]
+        run(results, "P1", tmp_path)
+    assert not (tmp_path / "P1").exists()
+    assert contents(run(results, "P1", tmp_path)) == contents(trained / "P1" / "fold0-seed0")
+    assert begun == [1, 2, *range(2, ROWS["P1"]["epochs"] + 1)]
+    assert not list((tmp_path / ".checkpoints").rglob("*.pt"))
 
 
 def test_large_training_sets_are_not_listed(trained, results, tmp_path, monkeypatch):
@@ -333,6 +312,30 @@ def test_a_row_whose_start_was_not_trained_is_not_applicable(results, tmp_path):
     record = read_json(run(results, "FER", tmp_path, init=path) / "run.json")
     assert record["status"] == "not applicable"
     assert "Faces" in record["reason"]
+
+
+def test_a_row_whose_first_weights_nobody_named_is_not_applicable(results, tmp_path):
+    folder = run(results, "FER", tmp_path, weights="none")
+    record = read_json(folder / "run.json")
+    assert (record["status"], record["n_trained"], record["n_clips"]["test"]) == ("not applicable", 0, 6)
+    assert record["reason"] == "no file of first weights is named; write its path under pretrain.FER.init"
+    assert sorted(contents(folder)) == FILES
+    assert rows_of(folder).empty
+    with pytest.raises(ModelError, match="not applicable"):
+        load_extractor(folder / "model.safetensors")
+
+
+def test_what_a_row_does_not_use_is_not_in_its_record(trained):
+    uses = {row: read_json(trained / row / "fold0-seed0" / "run.json")["config"] for row in ("P1", "FER")}
+    assert set(uses["P1"]) == {"pretrain", "extractor", "train", "augment", "faces", "seed", "aug_b"}
+    assert uses["P1"]["extractor"] == {"precision": "float32"}
+    assert set(uses["FER"]) == {"pretrain", "extractor", "faces", "seed", "aug_b"}
+    assert uses["FER"]["extractor"] == {
+        "vgg_width": 2,
+        "vgg_size_px": 32,
+        "vgg_dropout": 0.5,
+        "precision": "float32",
+    }
 
 
 def test_a_corpus_without_names_cannot_teach_people(results, tmp_path):

@@ -1,10 +1,7 @@
 """The command: its files, their bytes, what happens after a kill and where there is nothing to train on."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +10,6 @@ import pytest
 import torch
 
 from mien import cli
-from mien.core import tables
 from mien.core.config import FacesConfig, SoundConfig
 from mien.core.errors import ModelError, TableError
 from mien.core.files import read_json
@@ -21,8 +17,10 @@ from mien.models import checkpoint
 from mien.training import recordings, resume
 from mien.training.dataset import Sampling, evaluation_batches, split
 from mien.training.loop import evaluate
-from training.tiny_corpus import write_corpus
+from training.commands import contents, inside, rows_of
+from training.tiny_corpus import TinyCorpus, write_corpus
 
+pytestmark = pytest.mark.usefixtures("scratch")
 FILES = ("history.csv", "model.safetensors", "predictions.parquet", "run.json")
 
 
@@ -51,27 +49,14 @@ def train(corpus, variant, out, **changes) -> Path:
     return out / variant / "fold0-seed0"
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
 @pytest.fixture(scope="module")
 def trained(tiny, tmp_path_factory) -> Path:
     """Return a folder with all variants of the tiny corpus."""
     out = tmp_path_factory.mktemp("trained")
-    here = Path.cwd()
-    os.chdir(out)
-    try:
-        for variant in tiny.params["variants"]:
+    with inside(out):
+        for variant in ("AM", "VM", "N0_late", "N2"):
             train(tiny, variant, out)
-    finally:
-        os.chdir(here)
     return out
-
-
-@pytest.fixture(autouse=True)
-def _in_scratch(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def test_the_four_files_agree(trained):
@@ -87,7 +72,7 @@ def test_the_four_files_agree(trained):
     row = history.set_index("epoch").loc[run["best_epoch"]["honest"]]
     for metric, value in run["metrics"]["honest"].items():
         assert row[metric] == pytest.approx(value)
-    rows = tables.read(folder / "predictions.parquet", tables.PREDICTIONS)
+    rows = rows_of(folder)
     for selection, metrics in run["metrics"].items():
         for role in ("validation", "test"):
             chosen = rows[(rows.selection == selection) & (rows.role == role) & (rows["head"] == "fused")]
@@ -106,13 +91,13 @@ def test_predictions_come_from_the_written_model(trained, tiny):
     )
     sampling = Sampling.of(settings.augmentation, frames=settings.frames, share=1.0, sound=sound)
     verdict = evaluate(model, evaluation_batches(data, split(data, 0)["test"], sampling, size=6), bfloat16=False)
-    rows = tables.read(folder / "predictions.parquet", tables.PREDICTIONS)
+    rows = rows_of(folder)
     rows = rows[(rows.selection == "honest") & (rows.role == "test") & (rows["head"] == "fused")]
     np.testing.assert_allclose(np.stack(rows.logits), verdict.logits["fused"].numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_side_heads_are_silent_about_clips_without_their_modality(trained):
-    rows = tables.read(trained / "N2" / "fold0-seed0" / "predictions.parquet", tables.PREDICTIONS)
+    rows = rows_of(trained / "N2" / "fold0-seed0")
     clips = {head: set(of_head["clip"]) for head, of_head in rows.groupby("head")}
     assert set(clips) == {"fused", "video", "audio"}
     assert clips["fused"] - clips["video"] == {"a0-0"}
@@ -133,40 +118,6 @@ def test_late_fusion_without_its_branches_says_so(tiny, tmp_path):
         train(tiny, "N0_late", tmp_path)
 
 
-def test_one_seed_gives_the_same_bytes(trained, tiny, tmp_path):
-    assert contents(train(tiny, "N1", tmp_path)) == contents(trained / "N1" / "fold0-seed0")
-    assert not list((tmp_path / ".checkpoints").rglob("*.pt"))
-
-
-KILLED = """
-import functools, importlib, json, operator, os, signal, sys
-from unittest import mock
-import torch, mien.training.run, mien.training.train  # once for all, before the forks
-from mien import cli
-
-def die(module, name, at):
-    real, calls = operator.attrgetter(name)(importlib.import_module(module)), []
-
-    @functools.wraps(real)
-    def killed(*args, **kwargs):
-        calls.append(None)
-        if len(calls) == at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(*args, **kwargs)
-
-    return mock.patch(f"{module}.{name}", killed)
-
-ends = []
-for folder, module, name, at, arguments in json.load(sys.stdin):
-    child = os.fork()
-    if not child:
-        os.chdir(folder)
-        with die(module, name, at):
-            cli.main(arguments)
-        os._exit(0)
-    ends.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-print(json.dumps(ends))
-"""
 MOMENTS = {  # what is about to be done for which time when the process dies, and the whole epochs that are kept then
     "in an epoch": ("mien.training.loop", "network_inputs", 14, 1),
     "as a checkpoint is written": ("pathlib", "Path.replace", 2, 1),
@@ -175,37 +126,33 @@ MOMENTS = {  # what is about to be done for which time when the process dies, an
 
 
 @pytest.fixture(scope="module")
-def killed(tiny, tmp_path_factory) -> dict[str, Path]:
+def killed(tiny, forks, tmp_path_factory) -> dict[str, Path]:
     """Return moment -> the working directory of a run that SIGKILL ended then."""
     folders = {moment: tmp_path_factory.mktemp("killed") for moment in MOMENTS}
-    work = [
-        (str(folder), *MOMENTS[moment][:3], arguments(tiny, "N2", folder, tiny.config()))
-        for moment, folder in folders.items()
-    ]
-    command = [sys.executable, "-c", KILLED]
-    run = subprocess.run(command, input=json.dumps(work), capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    assert json.loads(run.stdout.splitlines()[-1]) == [-signal.SIGKILL] * len(MOMENTS), run.stderr
+    for moment, folder in folders.items():
+        child = {"call": "training.commands:die_before", "log": str(folder / "log"), "environment": {}}
+        child["arguments"] = [*MOMENTS[moment][:3], arguments(tiny, "N2", folder, tiny.config())]
+        assert forks.run([child]) == [-signal.SIGKILL], (folder / "log").read_text()
     return folders
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_run_goes_on_to_the_same_bytes(trained, tiny, killed, monkeypatch, moment):
-    """SIGKILL at a known moment, then the same command again."""
+    """SIGKILL at a known moment, then the same command again: as if it had not been, and as one seed gives one run."""
     monkeypatch.chdir(killed[moment])
     out, n_epochs = killed[moment], MOMENTS[moment][3]
     (kept,) = (out / resume.folder_of(tiny.name, "N2", fold=0, seed=0)).glob("epoch-*.pt")
     assert len(torch.load(kept, weights_only=True)["state"]["progress"]["history"]) == n_epochs
     assert not (out / "N2" / "fold0-seed0").exists()
     assert contents(train(tiny, "N2", out)) == contents(trained / "N2" / "fold0-seed0")
-    assert not kept.exists()
+    assert not list((out / ".checkpoints").rglob("*.pt"))
 
 
 def test_a_finished_fold_is_not_trained_again_while_others_are_missing(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("mien.training.run.remove_checkpoints", lambda *_: None)  # as if killed before the end
-    first = contents(train(tiny, "VM", tmp_path))
+    first = contents(train(tiny, "VM", tmp_path, epochs=1))
     monkeypatch.setattr("mien.training.fit.train_epoch", None)
-    assert contents(train(tiny, "VM", tmp_path)) == first
+    assert contents(train(tiny, "VM", tmp_path, epochs=1)) == first
 
 
 def test_a_stale_or_damaged_checkpoint_is_passed_over(trained, tiny, tmp_path):
@@ -230,10 +177,10 @@ def test_the_latest_whole_epoch_is_kept_alone(tmp_path):
 
 
 def test_the_rate_is_halved_and_training_ends_early(tiny, tmp_path):
-    folder = train(tiny, "AM", tmp_path, learning_rate=1e-12, epochs=30, patience=2, stop=5)
+    folder = train(tiny, "AM", tmp_path, learning_rate=1e-12, epochs=30, patience=2, stop=3)
     history = pd.read_csv(folder / "history.csv")
     best = history.validation_loss.idxmin()
-    assert len(history) == best + 1 + 5 < 30
+    assert len(history) == best + 1 + 3 < 30
     rates = history.learning_rate.to_numpy()
     assert rates[best + 1] == rates[best + 2] == rates[best]
     assert rates[best + 3] == rates[best] / 2
@@ -245,30 +192,39 @@ def test_a_diverging_run_ends_with_advice(tiny, tmp_path):
 
 
 def test_the_protocol_of_the_thesis_trains_on_validation_people_too(tiny, tmp_path):
-    folder = train(tiny, "VM", tmp_path, protocol="thesis", epochs=2)
+    folder = train(tiny, "VM", tmp_path, protocol="thesis", epochs=1)
     run = read_json(folder / "run.json")
     assert set(run["n_clips"]) == {"training", "test"}
     assert run["n_clips"]["training"] == 40
     assert set(run["metrics"]) == set(run["best_epoch"]) == {"optimistic"}
-    rows = tables.read(folder / "predictions.parquet", tables.PREDICTIONS)
+    rows = rows_of(folder)
     assert set(rows.selection) == {"optimistic"}
     assert set(rows.role) == {"test"}
     assert pd.read_csv(folder / "history.csv").validation_loss.isna().all()
     checkpoint.load(folder / "model.safetensors")
 
 
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory) -> TinyCorpus:
+    """Return a corpus without pictures."""
+    folder = tmp_path_factory.mktemp("voices") / "results"
+    return write_corpus(folder, name="voices", n_actors=3, takes=2, with_video=False)
+
+
+def test_a_corpus_without_pictures_teaches_networks_of_sound(voices, tmp_path):
+    assert read_json(train(voices, "AM", tmp_path, epochs=1) / "run.json")["status"] == "trained"
+
+
 @pytest.mark.parametrize("variant", ["VM", "N0_late", "N2"])
-def test_a_corpus_without_pictures_is_recorded_as_not_applicable(tmp_path, variant):
-    corpus = write_corpus(tmp_path / "results", name="voices", n_actors=3, takes=2, with_video=False)
-    folder = train(corpus, variant, tmp_path)
+def test_a_corpus_without_pictures_is_recorded_as_not_applicable(voices, tmp_path, variant):
+    folder = train(voices, variant, tmp_path)
     run = read_json(folder / "run.json")
     assert run["status"] == "not applicable"
     assert run["reason"] == "voices has no usable video"
     assert (folder / "history.csv").read_text().count("\n") == 1
-    assert tables.read(folder / "predictions.parquet", tables.PREDICTIONS).empty
+    assert rows_of(folder).empty
     with pytest.raises(ModelError, match="not applicable"):
         checkpoint.load(folder / "model.safetensors")
-    assert read_json(train(corpus, "AM", tmp_path) / "run.json")["status"] == "trained"
 
 
 def test_a_missing_stage_is_one_message(tiny, tmp_path, capsys):

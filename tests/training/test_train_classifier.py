@@ -1,7 +1,6 @@
 """The command: what it learns and writes, what may influence it, what happens after a kill and without features."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ import pandas as pd
 import pytest
 import torch
 
-from mien import cli
 from mien.core import tables
 from mien.core.errors import ConfigError, ModelError, TableError
 from mien.core.files import read_json
@@ -17,8 +15,10 @@ from mien.models.classifier import load_classifier
 from mien.samples.read import pictures, read_samples, vectors
 from mien.training import resume, stills
 from mien.training.progress import Progress, Verdict
+from training.commands import contents, dies_in, inside, rows_of, run_command
 from training.tiny_samples import PAIR, TinySamples, write_samples
 
+pytestmark = pytest.mark.usefixtures("scratch")
 FILES = ("history.csv", "model.safetensors", "predictions.parquet", "run.json")
 ROLES = ("training", "validation", "test", "aside")
 
@@ -26,19 +26,10 @@ ROLES = ("training", "validation", "test", "aside")
 def train(tiny: TinySamples, name: str, out: Path, *, seed: int = 0, samples: Path | None = None, **changes) -> Path:
     """Run the command (checkpoints go below the working directory) and return the folder of the seed."""
     samples = samples or tiny.folder
-    paths = ["--samples", str(samples), "--data", str(tiny.results), "--out", str(out / name)]
-    options = ["--seeds", str(seed), "--config", tiny.config(**changes)]
-    args = cli.parse(["train_classifier", "--classifier", name, *paths, *options])
-    args.run(args)
+    paths = ["--samples", samples, "--data", tiny.results, "--out", out / name]
+    options = ["--classifier", name, *paths, "--seeds", seed]
+    run_command("train_classifier", *options, config=tiny.config(**changes))
     return out / name / f"fold0-seed{seed}"
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def rows_of(folder: Path) -> pd.DataFrame:
-    return tables.read(folder / "predictions.parquet", tables.PREDICTIONS)
 
 
 def with_table(tiny: TinySamples, folder: Path, change) -> Path:
@@ -59,19 +50,10 @@ def tiny(tmp_path_factory) -> TinySamples:
 def trained(tiny, tmp_path_factory) -> Path:
     """Return a folder with a classifier of vectors and one of pictures."""
     out = tmp_path_factory.mktemp("classifiers")
-    here = Path.cwd()
-    os.chdir(out)
-    try:
+    with inside(out):
         for name in ("AU_DNN", "CNN2_16"):
             train(tiny, name, out)
-    finally:
-        os.chdir(here)
     return out
-
-
-@pytest.fixture(autouse=True)
-def _in_scratch(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["AU_DNN", "CNN2_16"])
@@ -198,30 +180,20 @@ def test_other_cameras_and_their_labels_have_no_part_in_training_and_choice(trai
     np.testing.assert_array_equal(np.stack(kept.logits), np.stack(spoilt.logits))
 
 
-@pytest.mark.parametrize("name", ["AU_DNN", "CNN2_16"])
-def test_one_seed_gives_the_same_bytes(trained, tiny, tmp_path, name):
-    assert contents(train(tiny, name, tmp_path)) == contents(trained / name / "fold0-seed0")
-    assert not list((tmp_path / ".checkpoints").rglob("*.pt"))
-
-
 @pytest.mark.parametrize(("name", "epoch"), [("AU_DNN", 7), ("CNN2_16", 3)])
 def test_a_killed_run_goes_on_to_the_same_bits(trained, tiny, tmp_path, monkeypatch, name, epoch):
-    """The run dies as an epoch begins; the same command again starts with the epoch after the last whole one."""
-    real, begun = stills.train_epoch, []
+    """The run dies as an epoch begins; the same command again starts with the epoch after the last whole one.
 
-    def killed(model, job, number, optimizer):
-        begun.append(number)
-        if begun == [*range(1, epoch + 1)]:
-            raise SystemExit
-        return real(model, job, number, optimizer)
-
-    monkeypatch.setattr(stills, "train_epoch", killed)
+    So a seed gives the same bytes, whether or not a run is killed.
+    """
+    begun = dies_in(monkeypatch, stills, epoch)
     monkeypatch.setattr(stills, "CHECKPOINT_S", 0.0)
     with pytest.raises(SystemExit):
         train(tiny, name, tmp_path)
     assert not (tmp_path / name).exists()
     assert contents(train(tiny, name, tmp_path)) == contents(trained / name / "fold0-seed0")
     assert begun[epoch] == epoch
+    assert not list((tmp_path / ".checkpoints").rglob("*.pt"))
 
 
 def test_checkpoints_keep_their_distance(tiny, tmp_path, monkeypatch):

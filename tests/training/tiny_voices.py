@@ -1,6 +1,5 @@
 """A tiny corpus of three speakers, each with a pitch, divided as VoxCeleb is, with its list of pairs."""
 
-import itertools
 import json
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from training.tiny_corpus import PARAMS, RATE_HZ
 
 SPEAKERS = ("id10001", "id10002", "id10003")
 VIDEOS = {"train": ("a", "b", "c", "d"), "dev": ("e",), "test": ("f", "g")}
-SILENT = "id10001-g-00001"  # of the role test
-SHORT = "id10002-f-00001"  # shorter than a segment
+SILENT = "id10001-g1-00001"  # of the role test
+SHORT = "id10002-f2-00001"  # shorter than a segment
 
 
 def params(**changes) -> str:
@@ -29,7 +28,7 @@ def params(**changes) -> str:
         "trained": "all",
         "balance": False,
         "learning_rate": 1.0e-3,
-        "epochs": 3,
+        "epochs": 2,
         "batch": 8,
         "thesis": "",
     }
@@ -43,7 +42,7 @@ def write_voices(root: Path, *, split: bool = True) -> Path:
     for k, speaker in enumerate(SPEAKERS):
         for side, videos in VIDEOS.items():
             for video in videos:
-                clip = f"{speaker}-{video}-00001"
+                clip = f"{speaker}-{video}{k + 1}-00001"
                 clips.append(_clip(clip, speaker, k, side if split else ""))
                 wave = _wave(clip, k)
                 waves.append(wave)
@@ -56,9 +55,15 @@ def write_voices(root: Path, *, split: bool = True) -> Path:
     shards.write_sound(results / "sound" / "voxceleb" / "p", shards.SoundShard(np.concatenate(waves), index))
     write_json(results / "sound" / "voxceleb" / "manifest.json", {"parts": {"p": "x"}, "rate_hz": RATE_HZ})
     (root / "data" / "voxceleb").mkdir(parents=True)
-    pairs = [f"1 {a}/f/00001.wav {a}/g/00001.wav" for a in SPEAKERS]  # the first one's is silent
-    pairs += [f"0 {a}/f/00001.wav {b}/f/00001.wav" for a, b in itertools.pairwise(SPEAKERS)]
-    pairs += ["0 id10001/f/00001.wav id19999/f/00001.wav"]  # of somebody whom the corpus does not have
+    first, second, third = SPEAKERS
+    pairs = [
+        f"1 {first}/f1/00001.wav {first}/g1/00001.wav",  # the second one is silent
+        f"1 {second}/f2/00001.wav {second}/g2/00001.wav",
+        f"1 {third}/a3/00001.wav {third}/g3/00001.wav",  # the first one is trained on
+        f"0 {first}/f1/00001.wav {second}/f2/00001.wav",
+        f"0 {second}/a2/00001.wav {third}/b3/00001.wav",
+        f"0 {first}/f1/00001.wav id19999/f/00001.wav",  # of somebody whom the corpus does not have
+    ]
     (root / "data" / "voxceleb" / "veri_test.txt").write_text("\n".join(pairs) + "\n")
     manifest = {"corpus": "voxceleb", "source": "x", "digest": "x", "root": str(root / "data" / "voxceleb")}
     write_json(root / "data" / "voxceleb.json", manifest)

@@ -12,6 +12,7 @@ from mien.core.config import (
     NETWORKS,
     CrossConfig,
     PretrainConfig,
+    TransferConfig,
     resolve,
     section,
 )

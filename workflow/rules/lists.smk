@@ -1,9 +1,5 @@
 """Shared by all stages, no rules: which runs there are, and which files they read and leave."""
 
-PRETRAINED = {  # row -> folder below results/training
-    row: section(PretrainConfig, PARAMS, "pretrain", row).name
-    for row in PARAMS["pretrain"]
-}
 MESH = [
     f"resources/candide3/{table}.csv"
     for table in ("vertices", "faces", "units", "displacements")
@@ -84,73 +80,12 @@ def classifier_runs(file, *, names=None):
     ]
 
 
-def pretrain_runs(file):
-    """List one file of every network that is trained ahead."""
-    return [
-        f"results/training/{learnt}/{row}/fold0-seed0/{file}"
-        for row, learnt in PRETRAINED.items()
-    ]
-
-
-def pretrain_manifest(wildcards):
-    """Name the manifest of the corpus of a row."""
-    return f"data/{PARAMS['pretrain'][wildcards.row]['corpus']}.json"
-
-
-def pretrain_file(name):
-    """Give a function that names a file about the corpus of a row."""
-    return (
-        lambda wildcards: f"results/corpora/{PARAMS['pretrain'][wildcards.row]['corpus']}/{name}"
-    )
-
-
-def pretrain_shards(wildcards):
-    """Name the manifest of the shards that a row looks at or listens to."""
-    row = PARAMS["pretrain"][wildcards.row]
-    stage = {"video": "faces", "audio": "sound"}[row["modality"]]
-    return f"results/{stage}/{row['corpus']}/manifest.json"
-
-
-def pretrain_weights(wildcards):
-    """Name the file of the first weights of a row, if it has one."""
-    init = PARAMS["pretrain"][wildcards.row]["init"]
-    if init in PRETRAINED:
-        return (
-            f"results/training/{PRETRAINED[init]}/{init}/fold0-seed0/model.safetensors"
-        )
-    return [] if init == "random" else init
-
-
 def network_sections(wildcards):
     """Give what a network of chapter 4 depends on: pictures and vectors are trained differently."""
     kind = "image" if CLASSIFIERS[wildcards.neural]["size_px"] else "vector"
     keys = ["cross", "classifiers.{neural}", "classify.learning_rate", "seed"]
     keys += [f"classify.epochs_{kind}", f"classify.batch_{kind}"]
     return sections(*keys, *(["augment"] if kind == "image" else []))(wildcards)
-
-
-def initial_files(variant):
-    """Give modality -> file of the first weights of a variant's branches."""
-    return {
-        modality: (
-            f"results/training/{PRETRAINED[init]}/{init}/fold0-seed0/model.safetensors"
-            if init in PRETRAINED
-            else init
-        )
-        for modality, init in sorted(PARAMS["variants"][variant]["init"].items())
-    }
-
-
-def initial_weights(wildcards):
-    """List the files of pretrained weights that a variant starts from."""
-    return list(initial_files(wildcards.variant).values())
-
-
-def initial_arguments(wildcards, output):
-    """Give the files of first weights as arguments; depends on `output` so that it is not recorded a second time."""
-    files = initial_files(wildcards.variant)
-    pairs = [f"{modality}={file}" for modality, file in files.items()]
-    return f"--init {shlex.join(pairs)}" if pairs else ""
 
 
 def figure_table(wildcards):
@@ -184,6 +119,11 @@ def from_corpus(file):
     def at(wildcards):
         if wildcards.trained == CROSS.name:
             return classifier_runs(file, names=NEURAL)
+        if wildcards.trained in PRETRAINED.values():
+            rows = [
+                row for row, learnt in PRETRAINED.items() if learnt == wildcards.trained
+            ]
+            return pretrain_runs(file, rows=rows)
         folders = (
             run_folders(corpus, variant)
             for corpus, variant in TRAINED
@@ -196,8 +136,9 @@ def from_corpus(file):
 
 def info_of(wildcards):
     """Name the description of what was trained on."""
-    stage = "samples" if wildcards.trained == CROSS.name else "corpora"
-    return f"results/{stage}/{wildcards.trained}/corpus.json"
+    if wildcards.trained == CROSS.name:
+        return f"results/samples/{CROSS.name}/corpus.json"
+    return f"results/corpora/{wildcards.trained.removesuffix('_actor')}/corpus.json"
 
 
 def variant_runs(file):
@@ -211,7 +152,7 @@ def variant_runs(file):
 
 def all_runs(file):
     """List one file of every run."""
-    return variant_runs(file) + classifier_runs(file)
+    return variant_runs(file) + classifier_runs(file) + pretrain_runs(file)
 
 
 def sample_manifests(wildcards):
@@ -235,7 +176,6 @@ def kept_folders():
     )
     shards = [f"{stage}/{corpus}" for stage, corpora in stages for corpus in corpora]
     runs = [
-        str(Path(file).parent.relative_to("results"))
-        for file in all_runs("run.json") + pretrain_runs("run.json")
+        str(Path(file).parent.relative_to("results")) for file in all_runs("run.json")
     ]
     return shards + runs

@@ -88,11 +88,15 @@ class Params:
             for key in getattr(self, part):
                 if not key.isidentifier():
                     raise ConfigError(f"params.yaml: {part}.{key!r} names folders: use letters, digits and _")
+        self._check_pretrain()
+        self._check_transfer()
         if missing := [corpus for corpus in (*self.cross.train, self.cross.test) if corpus not in self.corpora]:
             raise ConfigError(f"params.yaml: cross: {missing[0]} is not under corpora")
         if self.classify.seeds > self.cross.splits:
             raise ConfigError(f"params.yaml: classify.seeds should be at most cross.splits ({self.cross.splits})")
         for name, variant in self.variants.items():
+            for modality, init in variant.init.items():
+                self._check_branch(f"variants.{name}.init.{modality}", init, modality)
             for modality, other in variant.frozen.items():
                 self._known_variant(f"variants.{name}.frozen.{modality}", other)
                 if self.variants[other].modalities != (modality,) or self.variants[other].frozen:
@@ -120,6 +124,73 @@ class Params:
         if self.streaming.corpus not in self.corpora:
             raise ConfigError(f"params.yaml: streaming.corpus: {self.streaming.corpus} is not under corpora")
 
+    def _check_pretrain(self) -> None:
+        """Refuse rows of pretrain without a corpus, with an unusable start, or in the folder of a variant."""
+        shared = {table.corpus for table in self.tables.values()}  # where variants have their folders
+        for name, row in self.pretrain.items():
+            where = f"params.yaml: pretrain.{name}"
+            if row.corpus not in self.corpora:
+                raise ConfigError(
+                    f"{where}.corpus: {row.corpus} is not under corpora; {hint(row.corpus, self.corpora)}"
+                )
+            if name in self.variants and row.name in shared:
+                raise ConfigError(
+                    f"{where} and variants.{name} would write results/training/{row.name}/{name}; rename one of them"
+                )
+            self._check_start(where, name)
+
+    def _check_start(self, where: str, name: str) -> None:
+        """Refuse an init that is nothing, leads back to its row, or leads to another kind of network."""
+        row = self.pretrain[name]
+        if row.init in ("random", "none") or _is_path(row.init):
+            return
+        if row.init not in self.pretrain:
+            near = hint(row.init, [*self.pretrain, "random", "none"])
+            raise ConfigError(
+                f"{where}.init: {row.init} is neither a row of pretrain nor a path, which has / or .; {near}"
+            )
+        chain = [name, row.init]
+        while (following := self.pretrain[chain[-1]].init) in self.pretrain and chain[-1] not in chain[:-1]:
+            chain.append(following)
+        if chain[-1] in chain[:-1]:
+            raise ConfigError(f"{where}.init: {' -> '.join(chain)} has no first row; write random or a file in one")
+        first = self.pretrain[row.init]
+        if (first.network, first.modality) != (row.network, row.modality):
+            alike = [other for other in self.pretrain if other != name and self._is_alike(other, name)]
+            raise ConfigError(
+                f"{where}.init: {row.init} is a {first.network} of {first.modality}, {name} a {row.network} of"
+                f" {row.modality}; {hint(row.init, [*alike, 'random'])}"
+            )
+
+    def _is_alike(self, one: str, other: str) -> bool:
+        rows = (self.pretrain[one], self.pretrain[other])
+        return len({(row.network, row.modality) for row in rows}) == 1
+
+    def _check_transfer(self) -> None:
+        """Refuse studies of rows that there are not, or that do not learn the emotions of FER2013."""
+        fitting = [name for name, row in self.pretrain.items() if row.name == TransferConfig.corpus]
+        for study, names in vars(self.transfer).items():
+            for name in names:
+                where = f"params.yaml: transfer.{study}: {name}"
+                if name not in self.pretrain:
+                    raise ConfigError(f"{where} is no row of pretrain; {hint(name, fitting)}")
+                if name not in fitting:
+                    row = self.pretrain[name]
+                    raise ConfigError(
+                        f"{where} learns {row.target} on {row.corpus}, not the emotions of {TransferConfig.corpus};"
+                        f" {hint(name, fitting)}"
+                    )
+
+    def _check_branch(self, where: str, init: str, modality: str) -> None:
+        """Refuse first weights of a branch that are neither a ResNet-18 of its modality nor a file."""
+        fitting = [name for name, row in self.pretrain.items() if (row.network, row.modality) == ("resnet18", modality)]
+        if init in fitting or (init not in self.pretrain and _is_path(init)):
+            return
+        row = self.pretrain.get(init)
+        found = "neither a row of pretrain nor a path, which has / or ." if row is None else ""
+        found = found or f"a {row.network} of {row.modality}, not a resnet18 of {modality}"
+        raise ConfigError(f"params.yaml: {where}: {init} is {found}; {hint(init, fitting)}, or leave {modality} out")
+
     def _unseen_people(self, where: str, table: TableConfig) -> None:
         """Refuse branches that start from a network that was trained on the people of the table's own corpus."""
         for variant in table.rows:
@@ -144,6 +215,11 @@ class Params:
     def _known_variant(self, where: str, variant: str) -> None:
         if variant not in self.variants:
             raise ConfigError(f"params.yaml: {where}: there is no variant {variant!r}; {hint(variant, self.variants)}")
+
+
+def _is_path(text: str) -> bool:
+    """Say whether `text` can be meant as a file; names of rows are identifiers."""
+    return "/" in text or "." in text
 
 
 def load(source: str | Path) -> dict[str, Any]:

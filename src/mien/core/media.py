@@ -314,9 +314,11 @@ def _output(scratch: Path, path: Path) -> Iterator:
 def _open(path: Path) -> Iterator:
     import av
 
-    _refuse_stub(path)
+    head = _refuse_stub(path)
+    # In 16-bit PCM at 44.1 and 48 kHz FFmpeg looks for a disguised DTS stream, which takes longer than all the rest.
+    is_wave = head[:4] == b"RIFF" and head[8:12] == b"WAVE"
     try:
-        container = av.open(str(path))
+        container = av.open(str(path), options={"max_probe_packets": "1"} if is_wave else {})
     except av.error.FFmpegError as error:
         raise MediaError(f"{path}: not a video or sound that FFmpeg can read ({error.strerror})") from error
     with container:
@@ -337,8 +339,8 @@ def _first_picture_s(path: Path) -> float:
     return 0.0
 
 
-def _refuse_stub(path: Path) -> None:
-    """Refuse what is no medium at all before a decoder guesses a format from it."""
+def _refuse_stub(path: Path) -> bytes:
+    """Refuse what is no medium at all before a decoder guesses a format from it; return how the file begins."""
     path = Path(path)
     if not path.exists():
         raise MediaError(f"{path}: no such file")
@@ -350,6 +352,7 @@ def _refuse_stub(path: Path) -> None:
         raise MediaError(f"{path}: the file is empty; fetch it again")
     if head == LFS_POINTER:
         raise MediaError(f"{path}: a git-lfs pointer instead of the file; run 'git lfs pull' where you cloned it")
+    return head
 
 
 def _upright(frame) -> np.ndarray:

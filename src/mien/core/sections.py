@@ -1,7 +1,7 @@
 """The sections of params.yaml: what each key means, and which values it takes."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from mien.core.errors import ConfigError
 
@@ -218,12 +218,15 @@ class ExtractorConfig:
 
     vgg_width: int  # channels of the first VGG-16 stage; 64 in the thesis
     vgg_size_px: int  # side of its picture, a multiple of 32
+    vgg_dropout: float  # probability, after both of its hidden dense layers
     crops: int  # random 1 s crops of an utterance per epoch
     precision: Literal["float32", "bfloat16"]
 
     def __post_init__(self) -> None:
         ok = self.vgg_width >= 1 and self.vgg_size_px >= 32 and self.vgg_size_px % 32 == 0 and self.crops >= 1
-        _require(ok, "extractor", "vgg_width, crops >= 1, vgg_size_px a multiple of 32", self)
+        ok &= 0 <= self.vgg_dropout < 1
+        need = "vgg_width, crops >= 1, vgg_size_px a multiple of 32, 0 <= vgg_dropout < 1"
+        _require(ok, "extractor", need, self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +237,7 @@ class PretrainConfig:
     modality: Literal["video", "audio"]
     target: Literal["label", "actor"]  # emotions, or who it is
     network: Literal["resnet18", "vgg16"]
-    init: str  # random, a row of pretrain, or a file of weights
+    init: str  # random, a row of pretrain, a file of weights, or none: a file that you have to name
     trained: Literal["all", "dense"]  # dense: convolutions stay as they are
     balance: bool  # AUG-B: classes filled up to within 5 %
     learning_rate: float
@@ -254,10 +257,23 @@ class PretrainConfig:
         """Return the folder of its runs below results/training; who somebody is makes other classes than emotions."""
         return self.corpus if self.target == "label" else f"{self.corpus}_actor"
 
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """Return the dotted keys of params.yaml, its own row aside, that its network depends on."""
+        if self.modality == "audio":
+            own = ("extractor.crops", "sound", "train.width")
+        elif self.network == "vgg16":
+            own = ("extractor.vgg_width", "extractor.vgg_size_px", "extractor.vgg_dropout", "faces")
+        else:
+            own = ("augment", "faces", "train.width")
+        return (*own, "extractor.precision", "seed")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransferConfig:
     """Section ``transfer``: rows of ``pretrain`` in the studies of thesis 4.3 (figures 4.14, 4.15, table 4.3)."""
+
+    corpus: ClassVar[str] = "fer2013"  # whose emotions all of them learn
 
     rates: tuple[str, ...]  # X12, the learning-rate study
     frozen: tuple[str, ...]  # X13, dense layers alone against the whole network

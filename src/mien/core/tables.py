@@ -140,6 +140,7 @@ PAIRS = _schema(
     one=_text,  # clip
     other=_text,  # clip
     same=_bool,  # spoken by one person
+    heard=_bool,  # the network was trained on at least one of the two
     score=_float,  # cosine of the two embeddings; NaN where a clip has no voice
 )
 PREDICTIONS = _schema(

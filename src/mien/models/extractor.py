@@ -67,8 +67,10 @@ class OfGrey(nn.Module):
         return self.network(pictures.contiguous(memory_format=torch.channels_last))
 
 
-def extractor(settings: Settings, *, seed: int = 0) -> ResNetClassifier | VGG16:
+def extractor(settings: Settings, *, seed: int = 0, dropout: float = 0.0) -> ResNetClassifier | VGG16:
     """Build the network that `settings` describes, with random weights that depend on `seed` alone.
+
+    dropout : of vgg16 while it is trained; resnet18 has none.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def extractor(settings: Settings, *, seed: int = 0) -> ResNetClassifier | VGG16:
         if settings.network == "resnet18":
             return ResNetClassifier(in_channels=CHANNELS[settings.modality], **sizes)
         if settings.network == "vgg16":
-            return VGG16(size_px=settings.size_px, **sizes)
+            return VGG16(size_px=settings.size_px, dropout=dropout, **sizes)
     raise ModelError(f"{settings.variant}: describes a network {settings.network!r}; known: resnet18, vgg16")
 
 

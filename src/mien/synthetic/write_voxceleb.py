@@ -14,10 +14,10 @@ from mien.synthetic.scene import Actor, Planted, Scene, Truth, cast
 RATE_HZ = 16000
 FIRST = 10001  # of id10001
 
-_VIDEOS = 3  # of a speaker
+_VIDEOS = 5  # of a speaker
 _UTTERANCES = 2  # of a video, per configured take
 _SENTENCES = 2  # of an utterance
-_SPLITS = {0: 1, 1: 2, 2: 3}  # video -> train, dev, test in iden_split.txt
+_SPLITS = {0: 1, 1: 1, 2: 1, 3: 2, 4: 3}  # video -> train, dev, test in iden_split.txt
 
 
 def enlist(n_actors: int) -> list[Actor]:

@@ -92,7 +92,7 @@ def read_album(run: PretrainRun, results: Path) -> Album:
     TableError : a stage has not run, or its files are damaged.
     CorpusError : people are asked for and the corpus does not name them.
     """
-    found = recordings.read(results, run.base, ("video",), faces=run.faces, sound=run.sound)
+    found = recordings.read(results, run.base, ("video",), faces=run.faces, sound=None)
     footage = found.media["video"]
     if run.pretrain.target == "label":
         clips, classes = _emotions(found), found.classes

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mien.core.errors import ConfigError
+from mien.core.errors import ConfigError, ModelError
 from mien.training import machine, progress, resume
 
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")  # that torchrun sets
@@ -87,6 +87,24 @@ class Team:
             values.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else values)
         distributed.broadcast(values, 0)
         return values.cpu().numpy().tobytes()
+
+    def agree(self, key: str, what: str) -> None:
+        """Return when every process has come here with the same `key`, a digest of all that `what` depends on.
+
+        Raises
+        ------
+        ModelError : keys differ; raised in all processes, as each would wait for the others for ever.
+        """
+        if self.size == 1:
+            return
+        differs = torch.zeros(self.size, device=self.device)
+        differs[self.rank] = self.send(key.encode()) != key.encode()
+        others = self.total(differs).nonzero().flatten().tolist()
+        if others:
+            raise ModelError(
+                f"{what}: other data, parameters, code, device or number of threads than in process 0 in:"
+                f" {', '.join(map(str, others))}; give every machine the same results/, params.yaml and version"
+            )
 
     def wait(self) -> None:
         """Return when every process has come here."""
@@ -188,9 +206,14 @@ def run_epochs(
     The first process keeps the checkpoints. Copies of those that it finds are handed to the others before they start,
     byte for byte, so all go on from the same state whether or not the machines share a disk. `run_epoch` sets
     `Progress.finished` in the first process alone: the others keep nothing.
+
+    Raises
+    ------
+    ModelError : the processes have different keys, so some would pass over a checkpoint that others go on from.
     """
     if team.size == 1:
         return progress.run_epochs(run_epoch, parts, epochs=epochs, checkpoint=checkpoint, key=key)
+    team.agree(key, checkpoint.as_posix())
     kept = sorted(checkpoint.glob(f"{resume.PREFIX}*.pt")) if team.is_first else []
     names = team.send("\n".join(path.name for path in kept).encode()).decode().splitlines()
     copies = {name: team.send((checkpoint / name).read_bytes() if team.is_first else b"") for name in names}

@@ -10,30 +10,27 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from mien.augment.aug_b import BALANCING
-from mien.core import tables
 from mien.core.errors import ConfigError
 from mien.core.files import digest, sha256
 from mien.core.provenance import code_digest
 from mien.core.rng import rng_for, seed_for
-from mien.models import checkpoint
 from mien.models.build import n_parameters
 from mien.models.cost import multiply_adds
-from mien.models.extractor import OfGrey, Settings, extractor, load_trunk
+from mien.models.extractor import OfGrey, extractor, load_trunk
 from mien.models.vgg import VGG16
 from mien.models.weights import load_descriptor
 from mien.training import resume, run_folder
 from mien.training.album import Album, PictureStills, read_album, stills_of
 from mien.training.dataset import ROLES
 from mien.training.machine import conditions
-from mien.training.pretrain_run import FOLD, FOLD_NAME, PretrainRun
-from mien.training.progress import Progress
-from mien.training.run_folder import outcome
-from mien.training.stills import SELECTIONS, Job, fit
+from mien.training.pretrain_run import FOLD, UNTRAINED, PretrainRun
+from mien.training.run_folder import outcome, predictions_of
+from mien.training.stills import Job, fit
 
 log = logging.getLogger(__name__)
 
@@ -62,19 +59,19 @@ def train_row(run: PretrainRun, *, results: Path, seeds: list[int], out: Path) -
 
 def train_seed(run: PretrainRun, album: Album, *, seed: int, out: Path) -> None:
     """Train with one seed and write its folder below `out`."""
-    settings = _settings(run, album, seed)
+    settings = run.settings(album.classes, seed=seed)
     scope = ("pretrain", run.corpus, seed)  # without the name: rows of one study start alike and see the same copies
     copies = rng_for(run.seed, *scope, "copies") if run.pretrain.balance else None
     data = stills_of(album, size_px=settings.size_px, rng=copies)
-    record = _record(run, album, data, settings)
+    record = run.record(album.classes, seed=seed) | _counts(album, data)
+    if run.pretrain.balance:
+        record["config"]["aug_b"] = asdict(BALANCING)
     folder = Path(out) / resume.run_name(FOLD, seed)
-    if reason := _obstacle(run, album, data) or _no_start(run):
+    if reason := _obstacle(run, album, data) or run.no_start():
         log.info("%s %s seed %d: not applicable: %s", run.corpus, run.name, seed, reason)
-        record |= {"init": "", "n_parameters": 0, "n_trained": 0, "multiply_adds": 0} | outcome(None, reason)
-        nothing = tables.empty(tables.PREDICTIONS)
-        run_folder.write(folder, record, predictions=nothing, history=[], weights={}, settings=settings)
+        run_folder.write_not_applicable(folder, record | UNTRAINED, reason=reason, settings=settings)
         return
-    network = extractor(settings, seed=seed_for(run.seed, *scope, "weights"))
+    network = extractor(settings, seed=seed_for(run.seed, *scope, "weights"), dropout=run.dropout)
     init = _start(run, network)
     model = OfGrey(network)
     record |= {
@@ -88,42 +85,12 @@ def train_seed(run: PretrainRun, album: Album, *, seed: int, out: Path) -> None:
     run_folder.write(
         folder,
         record | outcome(progress, ""),
-        predictions=pd.concat([_predictions(album, data, progress, selection) for selection in SELECTIONS]),
+        predictions=predictions_of(progress, _judged(album, data)),
         history=progress.history,
         weights={name.removeprefix("network."): weight for name, weight in weights.items()},
         settings=settings,
     )
     log.info("%s %s seed %d: %s", run.corpus, run.name, seed, outcome(progress, "")["metrics"])
-
-
-def _settings(run: PretrainRun, album: Album, seed: int) -> Settings:
-    of_vgg = run.pretrain.network == "vgg16"
-    return Settings(
-        corpus=run.corpus,
-        base=run.base,
-        variant=run.name,
-        fold=FOLD,
-        seed=seed,
-        modality=run.pretrain.modality,
-        network=run.pretrain.network,
-        width=run.extractor.vgg_width if of_vgg else run.width,
-        size_px=run.extractor.vgg_size_px if of_vgg else run.faces.size_px,
-        classes=album.classes,
-        sound={},
-        faces=asdict(run.faces),
-    )
-
-
-def _no_start(run: PretrainRun) -> str:
-    """Say that the row which this one starts from was not trained; empty if it was, or if nothing is started from."""
-    if run.init is None or run.init.suffix != ".safetensors":
-        return ""
-    try:
-        with safe_open(run.init, framework="pt") as file:
-            bare = not file.keys() and checkpoint.HEADER in (file.metadata() or {})
-    except (SafetensorError, OSError):
-        return ""  # said in full when it is loaded
-    return f"{run.pretrain.init}, which it starts from, was not trained" if bare else ""
 
 
 def _start(run: PretrainRun, network: nn.Module) -> str:
@@ -144,22 +111,13 @@ def _start(run: PretrainRun, network: nn.Module) -> str:
     return found
 
 
-def _record(run: PretrainRun, album: Album, data: PictureStills, settings: Settings) -> dict[str, Any]:
-    """Return what run.json says about the row and its pictures."""
-    clips = {role: len(data.rows.get(role, ())) for role in (*ROLES, "apart")}
+def _counts(album: Album, data: PictureStills) -> dict[str, Any]:
+    """Return what run.json says about the pictures."""
     return {
-        "corpus": run.corpus,
-        "base": run.base,
-        "variant": run.name,
-        "fold": FOLD,
-        "fold_name": FOLD_NAME,
-        "seed": settings.seed,
-        "classes": list(album.classes),
-        "n_clips": clips,
+        "n_clips": {role: len(data.rows.get(role, ())) for role in (*ROLES, "apart")},
         "n_shown": len(data.shown),  # pictures of an epoch, copies included
         "n_copies": len(data.copies),
         "data_digest": album.digest,
-        "config": run.config() | ({"aug_b": asdict(BALANCING)} if run.pretrain.balance else {}),
     }
 
 
@@ -186,25 +144,23 @@ def _job(
         learning_rate=run.pretrain.learning_rate,
         epochs=run.pretrain.epochs,
         batch=run.pretrain.batch,
-        augment=run.augment if run.pretrain.network == "resnet18" else None,
+        augment=run.augment,
         seed=run.seed,
         scope=scope,
         checkpoint=resume.folder_of(run.corpus, run.name, fold=FOLD, seed=record["seed"]),
-        key=digest([record, code_digest("training.pretrain"), *conditions()]),
+        key=digest([record, code_digest("training.pictures"), *conditions()]),
         checkpoint_s=CHECKPOINT_S,
         follow_training=True,
-        bfloat16=run.extractor.precision == "bfloat16",
+        bfloat16=run.precision == "bfloat16",
     )
 
 
-def _predictions(album: Album, data: PictureStills, progress: Progress, selection: str) -> pd.DataFrame:
-    """Return rows of PREDICTIONS of one selection, of every clip that was judged."""
-    parts = []
-    for role, rows in data.rows.items():
-        if role == "training" and len(rows) > MOST_LISTED:
-            continue
-        clips = album.clips.iloc[album.clip[rows]]
-        logits = list(progress.choices[selection].logits[role]["fused"].numpy())
-        columns = {"selection": selection, "role": role, "label": clips.target, "head": "fused", "logits": logits}
-        parts.append(clips.assign(**columns)[tables.PREDICTIONS.columns.names])
-    return pd.concat(parts)
+def _judged(album: Album, data: PictureStills) -> dict[str, pd.DataFrame]:
+    """Return role -> the clips whose predictions are written; of a large training set there are too many."""
+
+    def clips(rows: np.ndarray) -> pd.DataFrame:
+        chosen = album.clips.iloc[album.clip[rows]]
+        return chosen[["clip", "actor"]].assign(label=chosen.target)
+
+    few = {role: rows for role, rows in data.rows.items() if role != "training" or len(rows) <= MOST_LISTED}
+    return {role: clips(rows) for role, rows in few.items()}

@@ -7,9 +7,10 @@ predictions.parquet  table PREDICTIONS: logits for both selections, a row per cl
 history.csv          a row per epoch; losses are mean cross-entropies per sample, with the accuracy of the training pass
 model.safetensors    weights of the honest epoch
 run.json             settings, sizes, cost of a pass, chosen epochs and their metrics
+pairs.parquet        networks of sound alone: table PAIRS, without rows where the corpus has no list of pairs
 
-No file holds a time: the same seed gives the same bytes. A row whose pictures or voices nobody has is recorded as "not
-applicable", with the reason, and is no error.
+No file holds a time: the same seed gives the same bytes. A row whose pictures or voices nobody has, or whose first
+weights nobody has named, is recorded as "not applicable", with the reason, and is no error.
 """
 
 import logging
@@ -43,23 +44,10 @@ def run(args) -> None:
     from mien.training.pretrain_run import FOLD, PretrainRun
 
     machine.prepare(args.jobs)
-    params = config.load(args.config)
-    row = config.section(config.PretrainConfig, params, "pretrain", args.row)
-    setup = PretrainRun(
-        name=args.row,
-        pretrain=row,
-        extractor=config.section(config.ExtractorConfig, params, "extractor"),
-        width=config.section(int, params, "train", "width"),
-        augment=config.section(config.AugmentConfig, params, "augment"),
-        sound=config.section(config.SoundConfig, params, "sound"),
-        faces=config.section(config.FacesConfig, params, "faces"),
-        seed=config.section(int, params, "seed"),
-        init=_first_weights(args.row, row.init, args.init),
-        manifest=args.manifest,
-    )
+    setup = PretrainRun.of(args.row, config.load(args.config), init=args.init, manifest=args.manifest)
     log.info("device: %s, %d threads", machine.device(), args.jobs)
     start_s = time.monotonic()
-    if row.modality == "video":
+    if setup.pretrain.modality == "video":
         from mien.training.pictures import train_row
     else:
         from mien.training.speakers import train_row
@@ -67,18 +55,3 @@ def run(args) -> None:
     log.info("%s: %d seeds in %.1f s", args.row, len(args.seeds), time.monotonic() - start_s)
     for seed in args.seeds:
         resume.remove(setup.corpus, setup.name, fold=FOLD, seed=seed)
-
-
-def _first_weights(row: str, init: str, given: Path | None) -> Path | None:
-    """Return the file of the first weights, or None where they are random."""
-    from mien.core.errors import ConfigError, ModelError
-
-    if init == "random":
-        if given is not None:
-            raise ConfigError(f"--init {given}: pretrain.{row}.init is random; leave --init away or name a row there")
-        return None
-    path = Path(init) if given is None else given
-    if not path.is_file():
-        advice = "train that row first" if given else "give a row's model file with --init, fetch the file"
-        raise ModelError(f"{path}: no such file of first weights for {row}; {advice}, or write init: random")
-    return path

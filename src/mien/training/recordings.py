@@ -76,12 +76,13 @@ def read(
     corpus: str,
     modalities: Sequence[str],
     *,
-    faces: FacesConfig,
-    sound: SoundConfig,
+    faces: FacesConfig | None,
+    sound: SoundConfig | None,
     waves: bool = False,
 ) -> Recordings:
     """Read what earlier stages left below `results` about a corpus, as far as `modalities` need it.
 
+    faces, sound : sections that pictures and voices were made with; None where no such modality is read.
     waves : keep sounds as `Wave`, for networks whose segments know nothing of the rest of the clip.
 
     Raises

@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from mien.augment.slicing import SEGMENTS
-from mien.core import tables
 from mien.core.config import AugmentConfig, FacesConfig, SoundConfig, TrainConfig, VariantConfig
 from mien.core.errors import ModelError
 from mien.core.files import digest, sha256
@@ -80,9 +79,7 @@ def train_fold(run: Run, recordings: Recordings, *, fold: int, seed: int, out: P
     folder = Path(out) / resume.run_name(fold, seed)
     if reason := obstacle(recordings, roles) or no_start(run.variant.init, run.first):
         log.info("%s %s fold %d: not applicable: %s", run.corpus, run.name, fold, reason)
-        record |= outcome(None, reason)
-        nothing = tables.empty(tables.PREDICTIONS)
-        run_folder.write(folder, record, predictions=nothing, history=[], weights={}, settings=settings)
+        run_folder.write_not_applicable(folder, record, reason=reason, settings=settings)
         return
     given = _given_weights(run, model, fold=fold, seed=seed, out=out)
     job = Job(

@@ -1,7 +1,4 @@
-"""The files that a training leaves behind: run.json, predictions.parquet, history.csv, model.safetensors.
-
-A network that runs along with recordings leaves stream.parquet beside them.
-"""
+"""What a training leaves behind: run.json, predictions.parquet, history.csv, model.safetensors, and further tables."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +9,7 @@ from torch import Tensor
 
 from mien.core import tables
 from mien.core.files import atomic_folder, write_json
+from mien.core.tables import Schema
 from mien.models import checkpoint
 from mien.training.progress import Progress
 
@@ -28,6 +26,19 @@ def outcome(progress: Progress | None, reason: str) -> dict[str, Any]:
     }
 
 
+def predictions_of(progress: Progress, judged: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return PREDICTIONS of all selections by a network with one head.
+
+    judged : role -> clip, actor and label of its samples, in the order of their logits.
+    """
+    rows = [
+        samples.assign(selection=selection, role=role, head="fused", logits=list(choice.logits[role]["fused"].numpy()))
+        for selection, choice in sorted(progress.choices.items())
+        for role, samples in judged.items()
+    ]
+    return pd.concat(rows)[tables.PREDICTIONS.columns.names]
+
+
 def write(
     folder: Path,
     record: Mapping[str, Any],
@@ -36,15 +47,36 @@ def write(
     history: list[dict[str, float]],
     weights: Mapping[str, Tensor],
     settings: Any,
-    stream: pd.DataFrame | None = None,
+    further: Mapping[str, tuple[pd.DataFrame, Schema]] | None = None,
 ) -> None:
-    """Write a run folder, whole or not at all; `settings` is the dataclass of the model's header, `stream` STREAM."""
+    """Write a run folder, whole or not at all.
+
+    settings : the dataclass of the model's header.   further : file name -> another table and its columns.
+    """
     with atomic_folder(folder) as scratch:
         tables.write(scratch / "predictions.parquet", predictions, tables.PREDICTIONS)
-        if stream is not None:
-            tables.write(scratch / "stream.parquet", stream, tables.STREAM)
+        for name, (rows, schema) in (further or {}).items():
+            tables.write(scratch / name, rows, schema)
         followed = any(tables.TRAIN_ACCURACY in row for row in history)
         columns = [*tables.HISTORY, *([tables.TRAIN_ACCURACY] if followed else [])]
         pd.DataFrame(history, columns=columns).to_csv(scratch / "history.csv", index=False, lineterminator="\n")
         checkpoint.save_state(scratch / "model.safetensors", weights, settings)
         write_json(scratch / "run.json", dict(record))
+
+
+def write_not_applicable(
+    folder: Path, record: Mapping[str, Any], *, reason: str, settings: Any, further: Mapping[str, Schema] | None = None
+) -> None:
+    """Write the folder of a run that there is nothing to train on for: tables without rows, a model without weights.
+
+    further : file name -> the columns of another table.
+    """
+    write(
+        folder,
+        dict(record) | outcome(None, reason),
+        predictions=tables.empty(tables.PREDICTIONS),
+        history=[],
+        weights={},
+        settings=settings,
+        further={name: (tables.empty(schema), schema) for name, schema in (further or {}).items()},
+    )

@@ -1,15 +1,16 @@
 """Seeds of a row of ``pretrain`` that listens: ResNet-18 learns who speaks, writes the four files and its pairs.
 
 Identification: the speakers are the same in all roles, utterances are divided (`division`). Verification: the pairs of
-the corpus's list (veri_test.txt) are scored by the cosine of the features of two utterances, and the equal error rate
-is entered into the metrics. VoxCeleb1's lists overlap: the 40 speakers of the verification test are among the 1251 of
-the identification list, and at mini scale likewise, so here the network has heard the people of the pairs, and its rate
-flatters it; the published ones are of networks trained without these 40. Where pairs without a voice occur, they stand
-in pairs.parquet without a score and are counted in run.json.
+the corpus's list (veri_test.txt) are scored by the cosine of the features of two utterances, and two equal error rates
+are entered into the metrics: eer of all pairs, and eer_unheard of those of which the network was trained on neither
+utterance. VoxCeleb1's lists overlap: the 40 speakers of the verification test are among the 1251 of the identification
+list, and at mini scale likewise, so the network knows the people of all pairs, and has been trained on the very
+utterances of many. Both rates flatter it, the first more; the published ones are of networks trained without these 40.
+Where pairs without a voice occur, they stand in pairs.parquet without a score and are counted in run.json.
 """
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,30 +27,33 @@ from mien.core.rng import seed_for
 from mien.evaluation.verification import equal_error_rate, read_pairs
 from mien.models.build import n_parameters
 from mien.models.cost import multiply_adds
-from mien.models.extractor import ResNetClassifier, Settings, extractor, load_trunk
+from mien.models.extractor import ResNetClassifier, extractor, load_trunk
 from mien.sound.spectrogram import segment_shape
 from mien.training import resume, run_folder
 from mien.training.dataset import ROLES
 from mien.training.distributed import Team, join
 from mien.training.division import divide_voices
-from mien.training.identify import FOLLOWED, SELECTIONS, Job, embed, fit
+from mien.training.identify import FOLLOWED, Job, embed, fit
 from mien.training.machine import conditions
-from mien.training.pretrain_run import FOLD, FOLD_NAME, PretrainRun
+from mien.training.pretrain_run import FOLD, UNTRAINED, PretrainRun
 from mien.training.progress import Progress
-from mien.training.run_folder import outcome
+from mien.training.run_folder import outcome, predictions_of
 from mien.training.voices import Voices, read_voices
 
 log = logging.getLogger(__name__)
 
 LIST = "veri_test.txt"
+PAIRS_FILE = "pairs.parquet"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Speakers:
     """What all seeds of a row listen to.
 
-    clips : table CLIPS with the column role.   voices : U utterances.   speakers : names in the order of labels.
-    rows : role -> its utterances.   label : (U,) int64.   pairs : see `read_pairs`; None: the corpus has no list.
+    clips : table CLIPS with the column role, "" for clips in none.   voices : U utterances.
+    speakers : names in the order of labels.
+    rows : role -> its utterances.   label : (U,) int64, -1 for people who are no class.
+    pairs : see `read_pairs`; None: the corpus has no list.
     digest : of all files that were read.
     """
 
@@ -72,7 +76,7 @@ def train_row(run: PretrainRun, *, results: Path, seeds: list[int], out: Path) -
     Raises
     ------
     ConfigError : something else than a whole network that tells people apart is asked for.
-    ModelError : first weights do not fit, or the loss is no longer a number.
+    ModelError : first weights do not fit, the loss is no longer a number, or processes have different data.
     TableError : a stage has not run, or its files are damaged.
     CorpusError : the corpus does not name its people, or its list of pairs is damaged.
     """
@@ -96,8 +100,8 @@ def read_speakers(run: PretrainRun, results: Path) -> Speakers:
     """
     folder = Path(results) / "corpora" / run.base
     clips = tables.read(folder / "clips.parquet", tables.CLIPS)
-    clips = clips.assign(role=divide_voices(clips))
     voices = read_voices(results, clips, run.sound)
+    clips = clips.assign(role=divide_voices(clips, audible=clips["clip"].isin(voices.clip)))
     taught = clips[clips.role.isin(ROLES)]
     speakers = tuple(sorted(taught.actor.unique()))
     role, actor = (clips.set_index("clip")[name].reindex(voices.clip).to_numpy() for name in ("role", "actor"))
@@ -136,81 +140,62 @@ def find_pairs(manifest: Path | None, corpus: str) -> Path | None:
 
 def train_seed(run: PretrainRun, heard: Speakers, *, seed: int, out: Path, team: Team) -> None:
     """Train with one seed; the first process writes its folder below `out`."""
-    settings = _settings(run, heard, seed)
+    settings = run.settings(heard.speakers, seed=seed)
     scope = ("pretrain", run.corpus, seed)  # without the name: rows of one study start alike
+    record = run.record(heard.speakers, seed=seed) | _counts(run, heard)
+    record["init"] = "" if run.init is None else sha256(run.init)
+    key = digest([record, code_digest("training.speakers"), *conditions(), team.size])
+    team.agree(key, f"{run.corpus} {run.name} seed {seed}")
+    folder = Path(out) / resume.run_name(FOLD, seed)
+    if reason := _obstacle(run, heard) or run.no_start():
+        log.info("%s %s seed %d: not applicable: %s", run.corpus, run.name, seed, reason)
+        if team.is_first:
+            run_folder.write_not_applicable(
+                folder, record | UNTRAINED, reason=reason, settings=settings, further={PAIRS_FILE: tables.PAIRS}
+            )
+        return
     network = extractor(settings, seed=seed_for(run.seed, *scope, "weights"))
     if run.init is not None:
         load_trunk(network, run.init)
-    record = _record(run, heard, network, settings)
-    folder = Path(out) / resume.run_name(FOLD, seed)
-    if reason := _obstacle(run, heard):
-        log.info("%s %s seed %d: not applicable: %s", run.corpus, run.name, seed, reason)
-        record |= outcome(None, reason)
-        nothing = tables.empty(tables.PREDICTIONS)
-        if team.is_first:
-            run_folder.write(folder, record, predictions=nothing, history=[], weights={}, settings=settings)
-        return
-    job = _job(run, heard, network, scope=scope, record=record, team=team)
+    job = _job(run, heard, network, scope=scope, seed=seed, key=key, team=team)
     progress = fit(job)
-    pairs = None if heard.pairs is None else _verify(heard, job, progress)
+    pairs = _verify(heard, job, progress)
     if not team.is_first:
         return
-    if pairs is not None:
-        n_missing = int(pairs.score.isna().sum())
-        record["n_pairs"] = {"scored": len(pairs) - n_missing, "missing": n_missing}
-        log.info("%s: %d of %d pairs have no voice and no score", run.base, n_missing, len(pairs))
-    run_folder.write(
-        folder,
-        record | outcome(progress, ""),
-        predictions=pd.concat([_predictions(heard, progress, selection) for selection in SELECTIONS]),
-        history=progress.history,
-        weights=progress.choices["honest"].weights,
-        settings=settings,
-    )
-    if pairs is not None:
-        tables.write(folder / "pairs.parquet", pairs, tables.PAIRS)
-    log.info("%s %s seed %d: %s", run.corpus, run.name, seed, outcome(progress, "")["metrics"])
-
-
-def _settings(run: PretrainRun, heard: Speakers, seed: int) -> Settings:
-    return Settings(
-        corpus=run.corpus,
-        base=run.base,
-        variant=run.name,
-        fold=FOLD,
-        seed=seed,
-        modality=run.pretrain.modality,
-        network=run.pretrain.network,
-        width=run.width,
-        size_px=0,
-        classes=heard.speakers,
-        sound=asdict(run.sound),
-        faces={},
-    )
-
-
-def _record(run: PretrainRun, heard: Speakers, network: ResNetClassifier, settings: Settings) -> dict[str, Any]:
-    """Return what run.json says about the row and its utterances."""
-    n_clips = {role: len(rows) for role, rows in heard.rows.items()}
-    n_listed = heard.clips.role.value_counts()
-    return {
-        "corpus": run.corpus,
-        "base": run.base,
-        "variant": run.name,
-        "fold": FOLD,
-        "fold_name": FOLD_NAME,
-        "seed": settings.seed,
-        "classes": list(heard.speakers),
-        "n_clips": n_clips,
-        "n_missing": {role: int(n_listed.get(role, 0)) - n for role, n in n_clips.items()},  # without a voice
-        "n_unlisted": int(n_listed.get("", 0)),  # that the official division does not name
-        "n_shown": n_clips["training"] * run.extractor.crops,  # crops of an epoch
-        "data_digest": heard.digest,
-        "config": run.config(),
-        "init": "" if run.init is None else sha256(run.init),
+    n_missing = int(pairs.score.isna().sum())
+    log.info("%s: %d of %d pairs have no voice and no score", run.base, n_missing, len(pairs))
+    record |= {
         "n_parameters": n_parameters(network),
         "n_trained": n_parameters(network),
         "multiply_adds": multiply_adds(network, (1, 1, *segment_shape(run.sound))),
+        "n_pairs": {
+            "scored": len(pairs) - n_missing,
+            "unheard": int((pairs.score.notna() & ~pairs.heard).sum()),  # of the scored ones
+            "missing": n_missing,
+        },
+    }
+    run_folder.write(
+        folder,
+        record | outcome(progress, ""),
+        predictions=predictions_of(progress, _judged(heard)),
+        history=progress.history,
+        weights=progress.choices["honest"].weights,
+        settings=settings,
+        further={PAIRS_FILE: (pairs, tables.PAIRS)},
+    )
+    log.info("%s %s seed %d: %s", run.corpus, run.name, seed, outcome(progress, "")["metrics"])
+
+
+def _counts(run: PretrainRun, heard: Speakers) -> dict[str, Any]:
+    """Return what run.json says about the utterances."""
+    n_clips = {role: len(rows) for role, rows in heard.rows.items()}
+    n_listed = heard.clips.role.value_counts()
+    return {
+        "n_clips": n_clips,
+        "n_missing": {role: int(n_listed.get(role, 0)) - n for role, n in n_clips.items()},  # without a voice
+        "n_unlisted": int(n_listed.get("", 0)),  # in no role, see divide_voices
+        "n_shown": n_clips["training"] * run.crops,  # crops of an epoch
+        "data_digest": heard.digest,
     }
 
 
@@ -233,7 +218,8 @@ def _job(
     network: ResNetClassifier,
     *,
     scope: tuple[object, ...],
-    record: dict[str, Any],
+    seed: int,
+    key: str,
     team: Team,
 ) -> Job:
     return Job(
@@ -241,48 +227,58 @@ def _job(
         voices=heard.voices,
         label=heard.label,
         rows=heard.rows,
-        crops=run.extractor.crops,
+        crops=run.crops,
         learning_rate=run.pretrain.learning_rate,
         epochs=run.pretrain.epochs,
         batch=run.pretrain.batch,
         seed=run.seed,
         scope=scope,
-        checkpoint=resume.folder_of(run.corpus, run.name, fold=FOLD, seed=record["seed"]),
-        key=digest([record, code_digest("training.pretrain"), *conditions(), team.size]),
+        checkpoint=resume.folder_of(run.corpus, run.name, fold=FOLD, seed=seed),
+        key=key,
         team=team,
-        bfloat16=run.extractor.precision == "bfloat16",
+        bfloat16=run.precision == "bfloat16",
     )
 
 
 def _verify(heard: Speakers, job: Job, progress: Progress) -> pd.DataFrame:
-    """Enter the equal error rate of both selections into `progress`; return PAIRS as the honest network scores them."""
-    pairs = heard.pairs
+    """Enter the equal error rates of both selections into `progress`; return PAIRS as the honest network scores them.
+
+    There are no pairs where the corpus has no list.
+    """
+    if heard.pairs is None:
+        return tables.empty(tables.PAIRS)
     row_of = pd.Series(np.arange(len(heard.voices.clip)), index=heard.voices.clip)
-    one, other = (row_of.reindex(pairs[side]).to_numpy() for side in ("one", "other"))  # NaN: no voice
+    one, other = (row_of.reindex(heard.pairs[side]).to_numpy() for side in ("one", "other"))  # NaN: no voice
     scored = ~(np.isnan(one) | np.isnan(other))
+    trained_on = heard.voices.clip[heard.rows["training"]]
+    pairs = heard.pairs.assign(
+        heard=heard.pairs.one.isin(trained_on) | heard.pairs.other.isin(trained_on), score=np.nan
+    )
     one, other = one[scored].astype(np.int64), other[scored].astype(np.int64)
     rows = np.union1d(one, other)
-    scores = {}
+    same, unheard = pairs.same[scored].to_numpy(), ~pairs.heard[scored].to_numpy()
     for selection, choice in progress.choices.items():
         job.model.load_state_dict(choice.weights)
         features = functional.normalize(embed(job.model, heard.voices, rows, team=job.team)).numpy()
         sides = (features[np.searchsorted(rows, side)] for side in (one, other))
-        scores[selection] = np.einsum("pd,pd->p", *sides).astype(np.float64)
-        rate, _ = equal_error_rate(scores[selection], pairs.same[scored].to_numpy())
-        choice.metrics = choice.metrics | ({"eer": rate} if np.isfinite(rate) else {})
-    score = np.full(len(pairs), np.nan)
-    score[scored] = scores["honest"]
-    return pairs.assign(score=score)
+        score = np.einsum("pd,pd->p", *sides).astype(np.float64)
+        if selection == "honest":
+            pairs.loc[scored, "score"] = score
+        rates = {
+            "eer": equal_error_rate(score, same)[0],
+            "eer_unheard": equal_error_rate(score[unheard], same[unheard])[0],
+        }
+        choice.metrics = choice.metrics | {name: rate for name, rate in rates.items() if np.isfinite(rate)}
+    return pairs
 
 
-def _predictions(heard: Speakers, progress: Progress, selection: str) -> pd.DataFrame:
-    """Return rows of PREDICTIONS of one selection; training utterances, of which there are too many, are not judged."""
-    parts = []
-    for role in FOLLOWED:
-        rows = heard.rows[role]
-        label = heard.label[rows]
-        logits = list(progress.choices[selection].logits[role]["fused"].numpy())
-        columns = {"selection": selection, "role": role, "clip": heard.voices.clip[rows], "label": label}
-        columns |= {"actor": np.array(heard.speakers)[label], "head": "fused", "logits": logits}
-        parts.append(pd.DataFrame(columns)[tables.PREDICTIONS.columns.names])
-    return pd.concat(parts)
+def _judged(heard: Speakers) -> dict[str, pd.DataFrame]:
+    """Return role -> its utterances; those of training, of which there are too many, are not judged."""
+    speakers = np.array(heard.speakers)
+    return {
+        role: pd.DataFrame(
+            {"clip": heard.voices.clip[rows], "actor": speakers[heard.label[rows]], "label": heard.label[rows]}
+        )
+        for role, rows in heard.rows.items()
+        if role in FOLLOWED
+    }

@@ -33,6 +33,8 @@ from mien.training.stream_loop import Followed, follow, train_epoch, verdict_of
 
 log = logging.getLogger(__name__)
 
+STREAM_FILE = "stream.parquet"
+
 IN_MEMORY = 2**28  # bytes; the steps of a role's whole clips up to this size are kept from epoch to epoch
 HELD_OUT = ROLES[1:]
 
@@ -121,8 +123,9 @@ def train_fold(run: StreamRun, recordings: Recordings, *, fold: int, seed: int, 
     folder = Path(out) / resume.run_name(fold, seed)
     if reason := obstacle(recordings, roles) or no_start(run.stream.init, run.first):
         log.info("%s %s fold %d: not applicable: %s", run.corpus, run.name, fold, reason)
-        nothing = {"predictions": tables.empty(tables.PREDICTIONS), "stream": tables.empty(tables.STREAM)}
-        run_folder.write(folder, record | outcome(None, reason), **nothing, history=[], weights={}, settings=settings)
+        run_folder.write_not_applicable(
+            folder, record, reason=reason, settings=settings, further={STREAM_FILE: tables.STREAM}
+        )
         return
     given = load_first(model, run.first)
     course = Course(
@@ -137,6 +140,7 @@ def train_fold(run: StreamRun, recordings: Recordings, *, fold: int, seed: int, 
     model, progress = _fit(course, model, key=key)
     weights = progress.choices["honest"].weights
     model.load_state_dict(weights)
+    stream = pd.concat([stream_rows(_follow(course, model, role), roles[role], role) for role in HELD_OUT])
     run_folder.write(
         folder,
         record | outcome(progress, ""),
@@ -146,7 +150,7 @@ def train_fold(run: StreamRun, recordings: Recordings, *, fold: int, seed: int, 
         history=progress.history,
         weights=weights,
         settings=settings,
-        stream=pd.concat([stream_rows(_follow(course, model, role), roles[role], role) for role in HELD_OUT]),
+        further={STREAM_FILE: (stream, tables.STREAM)},
     )
     log.info("%s %s fold %d seed %d: %s", run.corpus, run.name, fold, seed, outcome(progress, "")["metrics"])
 

@@ -1,0 +1,88 @@
+"""Figures 4.14 and 4.15: the numbers drawn, the axes, and rows that nobody could train."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from mien.core.errors import TableError
+from mien.core.files import read_json, write_json
+from mien.evaluation.runs import read_run
+from mien.report import plot_transfer
+from mien.report.figures import new_figure
+from mien.report.transfer_curves import PANELS, draw_panel, draw_study, study_curves
+from report import planted_pictures as planted
+
+REASON = "nobody has the weights"
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    results = tmp_path_factory.mktemp("study")
+    write_json(results / "corpus.json", {"corpus": "fer2013", "source": "synthetic"})
+    return [
+        planted.write_run(results, "fast", learning_rate=1.0e-3, n_epochs=6, loss=2.0),
+        planted.write_run(results, "dense", learning_rate=2.0e-5, trained="dense"),
+        planted.write_run(results, "absent", reason=REASON),
+    ]
+
+
+def test_the_numbers_drawn_are_those_of_the_histories_in_the_order_of_the_rows(tmp_path, paths, command):
+    out = {kind: tmp_path / f"4.14.{kind}" for kind in ("svg", "png", "csv")}
+    places = [part for kind, path in out.items() for part in (f"--out-{kind}", path)]
+    info = paths[0].parents[4] / "corpus.json"
+    command(plot_transfer, "--runs", *paths[::-1], "--corpus-info", info, "--figure", "4.14", *places)
+    rows = pd.read_csv(out["csv"])
+    assert rows["row"].drop_duplicates().tolist() == ["dense", "fast"]
+    for path in paths[:2]:
+        history, mine = read_run(path).history(), rows[rows["row"] == path.parents[1].name]
+        np.testing.assert_allclose(mine[list(PANELS)], history[list(PANELS)], rtol=1e-5)
+        assert mine.epoch[mine.chosen].tolist() == [2]
+    assert plt.imread(out["png"]).std() > 0.03
+    assert b"<dc:date>" not in out["svg"].read_bytes()
+
+
+def test_the_legend_says_rate_and_what_is_trained_and_why_a_row_is_missing(paths):
+    runs = [read_run(path) for path in paths]
+    with new_figure(7, 6) as figure:
+        draw_study(figure, study_curves(runs), runs, figure_name="4.15")
+        (legend,) = figure.legends
+        texts = [text.get_text() for text in legend.get_texts()]
+        assert "whole network" in texts[0]
+        assert "10^{-3}" in texts[0]
+        assert "dense layers only" in texts[1]
+        assert r"2\cdot10^{-5}" in texts[1]
+        assert REASON in legend.get_title().get_text()
+        dashed = [[line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == "--"] for ax in figure.axes]
+        np.testing.assert_allclose(dashed, [[1 / 3], [np.log(3)], [1 / 3], [np.log(3)]])
+    with new_figure(7, 6) as figure:
+        draw_study(figure, study_curves(runs[2:]), runs[2:], figure_name="4.15")
+        assert all(REASON in ax.texts[0].get_text() for ax in figure.axes)
+
+
+def test_a_loss_has_a_logarithmic_axis_only_over_a_decade(paths):
+    curves = study_curves([read_run(path) for path in paths])
+    looks = {name: {"color": "black"} for name in ("fast", "dense")}
+    with new_figure(3, 3) as figure:
+        one, other, flat = figure.subplots(3)
+        draw_panel(one, curves, "train_loss", looks=looks)
+        draw_panel(other, curves[curves["row"] == "dense"], "train_loss", looks=looks)
+        draw_panel(flat, curves, "train_accuracy", looks=looks)
+        assert [ax.get_yscale() for ax in (one, other, flat)] == ["log", "linear", "linear"]
+
+
+def test_runs_that_do_not_belong_here_are_refused(tmp_path):
+    path = planted.write_run(tmp_path, "row")
+    record = read_json(path)
+    write_json(path, record | {"config": {"train": {}}})
+    with pytest.raises(TableError, match="not a run of `pretrain`"):
+        study_curves([read_run(path)])
+    write_json(path, record)
+    history = pd.read_csv(path.with_name("history.csv")).drop(columns="train_accuracy")
+    history.to_csv(path.with_name("history.csv"), index=False)
+    with pytest.raises(TableError, match="lacks train_accuracy"):
+        study_curves([read_run(path)])
+    other = planted.write_run(tmp_path, "other")
+    write_json(other, read_json(other) | {"classes": ["a", "b"]})
+    with pytest.raises(TableError, match="other classes"):
+        study_curves([read_run(other), read_run(path)])
