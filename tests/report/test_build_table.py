@@ -45,6 +45,19 @@ def test_twelve_folds_stand_beside_the_thesis(tmp_path, build):
     assert "ResNet-18+Transformer(avg)" in text
 
 
+def test_a_control_is_held_against_its_row_and_against_no_other(tmp_path, build):
+    folder = planted.write_corpus(tmp_path, n_actors=24)
+    pairs = {"pretraining": {"N2": "N1"}}
+    config = planted.config(pairs=pairs)
+    _, text = build(planted.write_runs(tmp_path, n_folds=12), folder, config)
+    part = text.split("## With and without: pretraining")[1].split("## ")[0]
+    assert "| N2 vs N1 " in part
+    assert part.count(" vs ") == 1
+    joint = text.split("## Paired tests of the joint networks")[1].split("## ")[0]
+    assert "N1" not in joint
+    assert "N2 vs N0 " in joint
+
+
 def test_other_folds_compare_means_only(tmp_path, build):
     folder = planted.write_corpus(tmp_path, n_actors=6)
     cells, text = build(planted.write_runs(tmp_path, n_folds=3, names=["A1-2", "A3-4", "A5-6"]), folder)

@@ -117,6 +117,10 @@ rule judge_hypotheses:
         SAMPLES,
         runs=classifier_runs("run.json"),
         predictions=classifier_runs("predictions.parquet"),
+        transfer=pretrain_runs("run.json", rows=TRANSFERRED),
+        transfer_predictions=pretrain_runs("predictions.parquet", rows=TRANSFERRED),
+        transfer_history=pretrain_runs("history.csv", rows=TRANSFERRED),
+        transfer_clips=f"results/corpora/{FER}/clips.parquet",
         thesis="resources/thesis_tables.yaml",
     output:
         md="results/hypotheses.md",
@@ -132,10 +136,20 @@ rule judge_hypotheses:
         "benchmarks/judge_hypotheses/all.tsv"
     params:
         code=code("report.judge_hypotheses"),
-        config=sections("classifiers", "cross", "classify", "evaluate", "seed", "scale"),
+        config=sections(
+            "classifiers",
+            "cross",
+            "classify",
+            "transfer",
+            "pretrain",
+            "evaluate",
+            "seed",
+            "scale",
+        ),
     shell:
         """
         python -m mien judge_hypotheses --config {params.config:q} --runs {input.runs:q} \
             --samples results/samples/{CROSS.name} --thesis {input.thesis:q} \
+            --transfer-runs {input.transfer:q} --transfer-clips {input.transfer_clips:q} \
             --out-md {output.md:q} --out-csv {output.csv:q} >{log:q} 2>&1
         """

@@ -16,7 +16,7 @@ rule report_all:
         expand("results/figures/samples-{corpus}.png", corpus=CORPORA),
         expand(
             "results/figures/curves-{trained}.svg",
-            trained=[*TRAINED_CORPORA, CROSS.name],
+            trained=ALL_TRAINED,
         ),
         "results/tables/4.1.md",
         "results/tables/4.2.md",
@@ -107,7 +107,7 @@ rule plot_curves:
     benchmark:
         "benchmarks/plot_curves/{trained}.tsv"
     wildcard_constraints:
-        trained="|".join([*TRAINED_CORPORA, CROSS.name]),
+        trained=one_of(ALL_TRAINED),
     params:
         code=code("report.plot_curves"),
     shell:
@@ -151,7 +151,7 @@ rule summarise:
         runs=all_runs("run.json"),
         predictions=all_runs("predictions.parquet"),
         history=all_runs("history.csv"),
-        clips=expand("results/corpora/{corpus}/clips.parquet", corpus=TRAINED_CORPORA),
+        clips=expand("results/corpora/{corpus}/clips.parquet", corpus=HEADLINED),
     output:
         metrics="results/metrics.json",
         plots=directory("results/plots"),
@@ -174,7 +174,7 @@ rule track:
         runs=all_runs("run.json"),
         predictions=all_runs("predictions.parquet"),
         history=all_runs("history.csv"),
-        info=expand("results/corpora/{corpus}/corpus.json", corpus=TRAINED_CORPORA)
+        info=expand("results/corpora/{corpus}/corpus.json", corpus=HEADLINED)
         + [f"results/samples/{CROSS.name}/corpus.json"],
     output:
         update("mlflow.db"),

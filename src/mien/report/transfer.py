@@ -1,0 +1,211 @@
+"""Table 4.3 of the thesis beside ours: every number of it, before it is laid out."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mien.core.config import EvaluateConfig, PretrainConfig, TransferConfig, section
+from mien.core.errors import ConfigError, TableError
+from mien.core.files import read_json
+from mien.core.rng import rng_for
+from mien.evaluation.runs import read_runs, rows_in_order
+from mien.evaluation.transfer import PRIVATE, PUBLIC, Trial, read_trial, read_usages, start_adds
+from mien.report.published import read_published
+
+SHARE = 0.95  # of the final validation accuracy, whose first epoch is the cost
+THESIS_ROW = "ours_vggface_transfer"
+CELLS = [  # of 4.3.csv; accuracies in percent, differences in points
+    "row",
+    "part",  # table, others, printed
+    "thesis_row",
+    "thesis",
+    "private",  # honest epoch, twins left out; the headline
+    "low",
+    "high",
+    "difference",  # private less thesis
+    "optimistic",  # private, best epoch on it
+    "public",  # chose the epoch
+    "private_with_twins",
+    "public_with_twins",
+    "macro_recall",  # private
+    "chance",  # private: the largest class
+    "validation",  # at the chosen epoch, by history.csv
+    "learnt",  # the public test's interval lies above its largest class
+    "chosen_epoch",
+    "cost_epochs",  # to SHARE of `validation`
+    "n_trained",  # weights
+    "cost_adds",  # multiply-adds of training until then
+    "start_adds",  # of training what it starts from; empty where that is not known
+    "n_private",
+    "n_private_with_twins",
+    "n_public",
+    "n_public_with_twins",
+    "reason",  # why it was not trained
+]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A row of table 4.3 as the thesis names it, in our words."""
+
+    who: str
+    reference: str  # its number in the thesis, as printed
+    method: str
+
+
+SOURCES = {  # row of table 4.3 in resources/thesis_tables.yaml -> where it is from
+    THESIS_ROW: Source("the thesis", "-", "transfer from face identification to emotion"),
+    "cnn_hog": Source("S. A. and A. F.", "[77]", "convolutional network with HOG features"),
+    "imagenet_transfer": Source("Y. G.", "[84]", "transfer from AlexNet, GoogLeNet and VGGNet"),
+    "challenge_best": Source("FER2013", "[85]", "best reported result of the challenge"),
+    "illumination": Source("C. P. and M. K.", "[86]", "convolutional network after correction of the light"),
+    "network_fusion": Source("C. Li, N. M. and Y. D.", "[87]", "several networks fused"),
+    "dl_svm": Source("Y. T.", "[88]", "convolutional network with a support vector machine"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class TransferEvidence:
+    """What was trained on FER2013, and what that started from.
+
+    rows : section ``pretrain``.   trials : row -> training; those on FER2013 and their starts.
+    names : rows on FER2013 in the order of params.yaml.   printed : row of table 4.3 -> percent.
+    """
+
+    rows: dict[str, PretrainConfig]
+    trials: dict[str, Trial]
+    names: tuple[str, ...]
+    transfer: TransferConfig
+    evaluate: EvaluateConfig
+    printed: dict[str, float]
+    title: str
+    synthetic: bool
+    scale: str
+    seed: int
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Return the rows on FER2013 that are not in the table."""
+        return tuple(name for name in self.names if name not in self.transfer.table)
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Return why rows were not trained, the table's first."""
+        names = [*self.transfer.table, *self.others]
+        return {name: self.trials[name].run.reason or "-" for name in names if not self.trials[name].run.trained}
+
+    def thesis(self, name: str) -> float:
+        """Return the thesis's percent beside a row; NaN where it prints none.
+
+        Raises
+        ------
+        ConfigError : the row names one that table 4.3 does not have.
+        """
+        named = self.rows[name].thesis
+        if named and named not in self.printed:
+            known = ", ".join(self.printed)
+            raise ConfigError(f"params.yaml: pretrain.{name}.thesis: table 4.3 has no row {named!r}; known: {known}")
+        return self.printed[named] if named else math.nan
+
+    def start_adds(self, name: str) -> float:
+        """Return what the start of a row cost, multiply-adds; see `evaluation.transfer.start_adds`."""
+        return start_adds(name, {row: one.init for row, one in self.rows.items()}, self.trials)
+
+    def rng(self, *scope: str) -> np.random.Generator:
+        """Return the random stream of one interval."""
+        return rng_for(self.seed, "report", "transfer", *scope)
+
+
+def read_transfer(
+    runs: Iterable[Path], clips: Path, info: Path, thesis: Path, params: dict[str, Any]
+) -> TransferEvidence:
+    """Read run folders of rows of ``pretrain``, clips.parquet and corpus.json of FER2013, and the thesis's numbers.
+
+    runs : every row on FER2013 and the rows that they start from; others are ignored.
+    params : sections transfer, pretrain, evaluate, seed and scale.
+
+    Raises
+    ------
+    TableError : a run is missing, has several trainings, or does not belong to these clips.
+    """
+    runs = list(runs)
+    transfer = section(TransferConfig, params, "transfer")
+    rows = {name: section(PretrainConfig, params, "pretrain", name) for name in params["pretrain"]}
+    usages = read_usages(clips)
+    trials: dict[str, Trial] = {}
+    for run in read_runs(runs):
+        if run.variant not in rows or rows[run.variant].name != run.corpus:
+            continue
+        if run.variant in trials:
+            raise TableError(f"{run.folder}: a second training of {run.variant}; table 4.3 takes one, name seed 0 only")
+        trials[run.variant] = read_trial(run, usages if run.corpus == transfer.corpus else None)
+    names = tuple(name for name in rows_in_order(runs, rows) if rows[name].name == transfer.corpus)
+    for name in names:
+        if name not in trials:
+            raise TableError(f"no run of {name} on {transfer.corpus}; train it and pass its run.json")
+    table = read_published(thesis)["4.3"]
+    return TransferEvidence(
+        rows=rows,
+        trials=trials,
+        names=names,
+        transfer=transfer,
+        evaluate=section(EvaluateConfig, params, "evaluate"),
+        printed={name: float(value) for name, value in table["rows"].items()},
+        title=table["title"],
+        synthetic=read_json(info)["source"] == "synthetic",
+        scale=params["scale"],
+        seed=params["seed"],
+    )
+
+
+def compare_transfer(evidence: TransferEvidence) -> pd.DataFrame:
+    """Return CELLS: the rows of the table, the other rows on FER2013, and what the thesis prints."""
+    rows = [_cell(evidence, name, "table") for name in evidence.transfer.table]
+    rows += [_cell(evidence, name, "others") for name in evidence.others]
+    rows += [
+        {"row": name, "part": "printed", "thesis_row": name, "thesis": value}
+        for name, value in evidence.printed.items()
+    ]
+    cells = pd.DataFrame(rows, columns=CELLS)
+    whole = [name for name in CELLS if name.startswith("n_") or name in ("chosen_epoch", "cost_epochs")]
+    texts = dict.fromkeys(("thesis_row", "reason"), "")
+    return cells.astype(dict.fromkeys(whole, "Int64") | {"learnt": "boolean"}).fillna(texts)
+
+
+def _cell(evidence: TransferEvidence, name: str, part: str) -> dict[str, Any]:
+    trial, thesis = evidence.trials[name], evidence.thesis(name)
+    cell = {"row": name, "part": part, "thesis_row": evidence.rows[name].thesis, "thesis": thesis}
+    if not trial.run.trained:
+        return cell | {"reason": evidence.reasons[name]}
+    private, public = trial.tally(PRIVATE), trial.tally(PUBLIC)
+    twins = {usage: trial.tally(usage, twins=True) for usage in (PRIVATE, PUBLIC)}
+    low, high = private.interval(confidence=evidence.evaluate.confidence)
+    cost_epochs = trial.epochs_to(SHARE * trial.final_accuracy)
+    return cell | {
+        "private": 100 * private.accuracy,
+        "low": 100 * low,
+        "high": 100 * high,
+        "difference": 100 * private.accuracy - thesis,
+        "optimistic": 100 * trial.tally(PRIVATE, selection="optimistic").accuracy,
+        "public": 100 * public.accuracy,
+        "private_with_twins": 100 * twins[PRIVATE].accuracy,
+        "public_with_twins": 100 * twins[PUBLIC].accuracy,
+        "macro_recall": 100 * trial.recall(PRIVATE),
+        "chance": 100 * trial.chance(PRIVATE),
+        "validation": 100 * trial.final_accuracy,
+        "learnt": trial.learnt(confidence=evidence.evaluate.confidence),
+        "chosen_epoch": trial.chosen_epoch,
+        "cost_epochs": cost_epochs,
+        "n_trained": trial.run.record["n_trained"],
+        "cost_adds": trial.adds_per_epoch * cost_epochs,
+        "start_adds": evidence.start_adds(name),
+        "n_private": private.n,
+        "n_private_with_twins": twins[PRIVATE].n,
+        "n_public": public.n,
+        "n_public_with_twins": twins[PUBLIC].n,
+    }
