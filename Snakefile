@@ -20,6 +20,7 @@ include: "workflow/rules/sound.smk"
 include: "workflow/rules/candide.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/training.smk"
+include: "workflow/rules/streams.smk"
 include: "workflow/rules/classifiers.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/transfer.smk"
@@ -34,6 +35,7 @@ localrules:
     candide_all,
     pretrain_all,
     training_all,
+    streams_all,
     classifiers_all,
     figures_all,
     transfer_all,
@@ -57,6 +59,7 @@ rule all:
         rules.candide_all.input,
         rules.pretrain_all.input,
         rules.training_all.input,
+        rules.streams_all.input,
         rules.classifiers_all.input,
         rules.figures_all.input,
         rules.transfer_all.input,

@@ -79,7 +79,7 @@ def test_a_command_is_a_module_and_a_rule_of_its_name(repository):
     rules = "".join(path.read_text() for path in (repository / "workflow" / "rules").glob("*.smk"))
     for command, (module, _) in COMMANDS.items():
         assert module.rpartition(".")[2] == command
-        if command != "predict":  # works on your clips, outside the pipeline
+        if not module.startswith("mien.predict."):  # these work on your clips, outside the pipeline
             assert re.search(rf"python -m mien {command}\b", rules), command
 
 

@@ -18,6 +18,7 @@ COMMANDS = {  # command -> (module with add_arguments and run, one line of help)
     "train_classifier": ("mien.training.train_classifier", "train a small network on pictures or geometry"),
     "pretrain": ("mien.training.pretrain", "train a network of one modality ahead: emotions, identities, speakers"),
     "train": ("mien.training.train", "train a variant on folds of a corpus"),
+    "train_stream": ("mien.training.train_stream", "train a network that runs along with a recording"),
     "build_table": ("mien.report.build_table", "put a table of the thesis beside ours"),
     "plot_confusion": ("mien.report.plot_confusion", "draw the confusion matrices of a table"),
     "plot_curves": ("mien.report.plot_curves", "draw the learning curves of a corpus"),
@@ -35,10 +36,16 @@ COMMANDS = {  # command -> (module with add_arguments and run, one line of help)
     "draw_candide": ("mien.report.draw_candide", "draw the mesh, its units and the landmarks"),
     "plot_fits": ("mien.report.plot_fits", "show fitted faces with their action units"),
     "plot_pictures": ("mien.report.plot_pictures", "show training and test pictures, AUG-A and eigenfaces"),
+    "compare_streams": ("mien.report.compare_streams", "say how steady and how right running networks are"),
+    "plot_streams": ("mien.report.plot_streams", "show labels along clips, and accuracy by seconds"),
+    "plot_spectrograms": ("mien.report.plot_spectrograms", "show spectrograms and how segments are cut"),
+    "count_complexity": ("mien.report.count_complexity", "count parameters and multiply-adds of the listings"),
     "summarise": ("mien.report.summarise", "collect the headline metrics"),
     "track": ("mien.core.track", "write the runs into the MLflow store"),
     "prune": ("mien.core.prune", "delete results that params.yaml no longer lists"),
     "predict": ("mien.predict.predict", "emotion of a clip or a folder of clips"),
+    "watch": ("mien.predict.watch", "emotion of a film, a camera or a pipe as it runs"),
+    "serve": ("mien.predict.serve", "a local page for clips and the camera"),
 }
 
 

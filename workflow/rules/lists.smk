@@ -1,5 +1,9 @@
 """Shared by all stages, no rules: which runs there are, and which files they read and leave."""
 
+STREAMED = PARAMS["streaming"]["corpus"]
+STREAMS = list(PARAMS["streams"])
+STRIP_FIGURES = ["4.16", "4.17", "anytime"]
+SOUND_FIGURES = ["1.1", "1.2", "4.18", "4.19", "4.20"]
 MESH = [
     f"resources/candide3/{table}.csv"
     for table in ("vertices", "faces", "units", "displacements")
@@ -129,7 +133,8 @@ def from_corpus(file):
             for corpus, variant in TRAINED
             if corpus == wildcards.trained
         )
-        return [f"{folder}/{file}" for part in folders for folder in part]
+        along = stream_runs(file) if wildcards.trained == STREAMED else []
+        return [f"{folder}/{file}" for part in folders for folder in part] + along
 
     return at
 
@@ -150,9 +155,19 @@ def variant_runs(file):
     ]
 
 
+def stream_runs(file):
+    """List one file of every network that runs along with a recording."""
+    return [
+        f"{folder}/{file}"
+        for stream in STREAMS
+        for folder in run_folders(STREAMED, stream)
+    ]
+
+
 def all_runs(file):
     """List one file of every run."""
-    return variant_runs(file) + classifier_runs(file) + pretrain_runs(file)
+    ahead = classifier_runs(file) + pretrain_runs(file)
+    return variant_runs(file) + stream_runs(file) + ahead
 
 
 def sample_manifests(wildcards):

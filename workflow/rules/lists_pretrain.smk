@@ -6,7 +6,11 @@ PRETRAINED = {  # row -> folder below results/training
 }
 # Corpora with a table of variants, and those of networks that are trained ahead.
 HEADLINED = sorted(
-    {*TRAINED_CORPORA, *(row["corpus"] for row in PARAMS["pretrain"].values())}
+    {
+        *TRAINED_CORPORA,
+        STREAMED,
+        *(row["corpus"] for row in PARAMS["pretrain"].values()),
+    }
 )
 ALL_TRAINED = sorted({*TRAINED_CORPORA, *PRETRAINED.values(), CROSS.name})
 FER = TransferConfig.corpus
@@ -88,25 +92,21 @@ def pretrain_weights(wildcards):
     return [] if init in ("random", "none") else init
 
 
-def initial_files(variant):
-    """Give modality -> file of the first weights of a variant's branches."""
+def initial_files(kind, name):
+    """Give modality -> file of the first weights of a row of variants or streams."""
     return {
         modality: (
             f"results/training/{PRETRAINED[init]}/{init}/fold0-seed0/model.safetensors"
             if init in PRETRAINED
             else init
         )
-        for modality, init in sorted(PARAMS["variants"][variant]["init"].items())
+        for modality, init in sorted(PARAMS[kind][name]["init"].items())
     }
 
 
-def initial_weights(wildcards):
-    """List the files of pretrained weights that a variant starts from."""
-    return list(initial_files(wildcards.variant).values())
-
-
-def initial_arguments(wildcards, output):
-    """Give the files of first weights as arguments; depends on `output` so that it is not recorded a second time."""
-    files = initial_files(wildcards.variant)
-    pairs = [f"{modality}={file}" for modality, file in files.items()]
+def initial_arguments(kind, name):
+    """Give the files of first weights of a row as arguments."""
+    pairs = [
+        f"{modality}={file}" for modality, file in initial_files(kind, name).items()
+    ]
     return f"--init {shlex.join(pairs)}" if pairs else ""

@@ -28,7 +28,9 @@ for corpus in TRAINED_CORPORA:
                 faces=f"results/faces/{corpus}/manifest.json",
                 sound=f"results/sound/{corpus}/manifest.json",
                 frozen=frozen_models(corpus, batch),
-                init=initial_weights,
+                init=lambda wildcards: list(
+                    initial_files("variants", wildcards.variant).values()
+                ),
             output:
                 [
                     f"results/training/{corpus}/{{variant}}/fold{fold}-seed{{seed}}/{file}"
@@ -50,7 +52,9 @@ for corpus in TRAINED_CORPORA:
                 # Depend on `output`, hence not recorded: the size of a batch is no reason to train again.
                 folds=folds_of,
                 corpus=corpus_of,
-                init=initial_arguments,
+                init=lambda wildcards, output: initial_arguments(
+                    "variants", wildcards.variant
+                ),
             shell:
                 """
                 python -m mien train --config {params.config:q} --jobs {threads} --corpus {params.corpus} \
