@@ -154,3 +154,49 @@ def test_an_unreadable_file_is_named(tmp_path, text, word):
         config.load(path)
     with pytest.raises(ConfigError, match="no such file"):
         config.load(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            ("variants", "VM", "init", {"video": "Own"}),
+            ["tables.5.2: variants.VM.init.video", "pretrain.Own", "ravdess"],
+        ),
+        (("streams", "V_frame", "init", {"video": "Own"}), ["streams.V_frame.init.video", "pretrain.Own"]),
+    ],
+)
+def test_no_network_starts_from_the_people_it_is_tested_on(raw, change, words):
+    part, name, key, value = change
+    raw["pretrain"]["Own"] = raw["pretrain"]["P1"] | {"corpus": "ravdess"}
+    raw[part][name][key] = value
+    with pytest.raises(ConfigError, match="it has seen the people") as error:
+        config.resolve(raw)
+    assert all(word in str(error.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("tables", "5.2", "pairs"), {"x": {"N2": "N9"}}, ["tables.5.2.pairs.x", "N9", "no row of the table"]),
+        (("watch", "joint"), "V_stream", ["watch.joint", "V_stream uses"]),
+        (("watch", "video"), "V_steam", ["watch.video", "did you mean V_stream?"]),
+        (("streams", "V_frame", "fusion"), "n0", ["streams", "dense or single = one modality"]),
+        (
+            ("streams", "N2"),
+            {"modalities": ["video"], "fusion": "dense", "aggregator": "lstm", "init": {}},
+            ["N2 is a row of variants and of streams"],
+        ),
+        (("streaming", "hop_s"), 9.0, ["streaming", "hop_s <= window_s"]),
+        (("serve", "port"), 70000, ["serve", "port"]),
+    ],
+)
+def test_wrong_rows_of_what_runs_along_are_named(raw, path, value, words):
+    *parents, last = path
+    inner = raw
+    for key in parents:
+        inner = inner[key]
+    inner[last] = value
+    with pytest.raises(ConfigError) as error:
+        config.resolve(raw)
+    assert all(word in str(error.value) for word in words)

@@ -16,6 +16,7 @@ def shrink(raw: dict) -> dict:
     small["classify"] |= {"seeds": 1, "epochs_vector": 20, "epochs_image": 1}
     for row in small["pretrain"].values():
         row["epochs"] = 1
+    small["streaming"] |= {"epochs": 1}
     small["train"] |= {"epochs": 2, "width": 4, "frames": 3}
     return small
 

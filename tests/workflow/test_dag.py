@@ -50,6 +50,7 @@ def test_a_bare_clone_plans_every_stage(bare, planned):
     for table in params["tables"].values():
         assert planned[f"train_{table['corpus']}_0_1"] == len(table["rows"])
     assert planned["pretrain_pictures"] + planned["pretrain_voices"] == len(params["pretrain"])
+    assert planned["train_stream_0_1"] == len(params["streams"])
     assert planned["compare_transfer"] == planned["plot_fer2013"] == planned["plot_features"] == 1
     assert planned["build_table"] == planned["plot_confusion"] == len(params["tables"])
     assert planned["fit_candide"] == planned["extract_faces"]

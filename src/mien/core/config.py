@@ -115,27 +115,33 @@ class Params:
                         )
             if table.corpus not in self.corpora:
                 raise ConfigError(f"params.yaml: tables.{name}.corpus: {table.corpus} is not under corpora")
-            self._unseen_people(f"tables.{name}", table)
+            for variant in table.rows:
+                self._unseen_people(f"tables.{name}: variants.{variant}", table.corpus, self.variants[variant].init)
         for modality in ("joint", "video", "audio"):
             self._known_variant(f"predict.{modality}", getattr(self.predict, modality))
             self._known_stream(modality, getattr(self.watch, modality))
         if twice := sorted(self.variants.keys() & self.streams.keys()):
             raise ConfigError(f"params.yaml: {twice[0]} is a row of variants and of streams; rename one")
+        for name, stream in self.streams.items():
+            for modality, init in stream.init.items():
+                self._check_branch(f"streams.{name}.init.{modality}", init, modality)
+            self._unseen_people(f"streams.{name}", self.streaming.corpus, stream.init)
         if self.streaming.corpus not in self.corpora:
             raise ConfigError(f"params.yaml: streaming.corpus: {self.streaming.corpus} is not under corpora")
 
     def _check_pretrain(self) -> None:
         """Refuse rows of pretrain without a corpus, with an unusable start, or in the folder of a variant."""
-        shared = {table.corpus for table in self.tables.values()}  # where variants have their folders
+        shared = {table.corpus for table in self.tables.values()} | {self.streaming.corpus}  # folders of variants
         for name, row in self.pretrain.items():
             where = f"params.yaml: pretrain.{name}"
             if row.corpus not in self.corpora:
                 raise ConfigError(
                     f"{where}.corpus: {row.corpus} is not under corpora; {hint(row.corpus, self.corpora)}"
                 )
-            if name in self.variants and row.name in shared:
+            if (name in self.variants or name in self.streams) and row.name in shared:
+                part = "variants" if name in self.variants else "streams"
                 raise ConfigError(
-                    f"{where} and variants.{name} would write results/training/{row.name}/{name}; rename one of them"
+                    f"{where} and {part}.{name} would write results/training/{row.name}/{name}; rename one of them"
                 )
             self._check_start(where, name)
 
@@ -191,18 +197,17 @@ class Params:
         found = found or f"a {row.network} of {row.modality}, not a resnet18 of {modality}"
         raise ConfigError(f"params.yaml: {where}: {init} is {found}; {hint(init, fitting)}, or leave {modality} out")
 
-    def _unseen_people(self, where: str, table: TableConfig) -> None:
-        """Refuse branches that start from a network that was trained on the people of the table's own corpus."""
-        for variant in table.rows:
-            for modality, init in self.variants[variant].init.items():
-                while init in self.pretrain:
-                    row = self.pretrain[init]
-                    if row.corpus == table.corpus:
-                        raise ConfigError(
-                            f"params.yaml: {where}: variants.{variant}.init.{modality} leads to pretrain.{init}, which"
-                            f" was trained on {row.corpus}: it has seen the people that the table tests on"
-                        )
-                    init = row.init
+    def _unseen_people(self, where: str, corpus: str, init: Mapping[str, str]) -> None:
+        """Refuse branches that start from a network that was trained on the people of the corpus that is tested on."""
+        for modality, start in init.items():
+            while start in self.pretrain:
+                row = self.pretrain[start]
+                if row.corpus == corpus:
+                    raise ConfigError(
+                        f"params.yaml: {where}.init.{modality} leads to pretrain.{start}, which was trained on"
+                        f" {corpus}: it has seen the people that are tested on"
+                    )
+                start = row.init
 
     def _known_stream(self, modality: str, stream: str) -> None:
         where = f"params.yaml: watch.{modality}"
