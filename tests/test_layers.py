@@ -22,7 +22,7 @@ OURS = {  # room -> rooms of ours it may import, itself aside
     "classical": {"core", "samples"},
     "training": {"core", "augment", "evaluation", "models", "samples", "sound"},
     "evaluation": {"core", "models"},
-    "report": {"core", "augment", "candide", "classical", "evaluation", "models", "samples"},
+    "report": {"core", "augment", "candide", "classical", "evaluation", "models", "samples", "sound"},
     "predict": {"core", "augment", "candide", "faces", "models", "sound"},
 }
 HOMES = {  # heavy library -> where it may be imported

@@ -17,6 +17,7 @@ SETTINGS = checkpoint.Settings(
     modalities=("video", "audio"),
     fusion="mrpn",
     aggregator="lstm",
+    trunk={},
     side_head="dense",
     augmentation="VA+AO",
     classes=("a", "b", "c"),

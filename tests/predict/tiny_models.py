@@ -26,6 +26,7 @@ def write_model(path: Path, variant: str, *, seed: int = 3, faces: FacesConfig =
         modalities=modalities,
         fusion=fusion,
         aggregator="lstm",
+        trunk={},
         side_head="dense",
         augmentation="VA+AO",
         classes=CLASSES,

@@ -46,6 +46,17 @@ class ClipBranch(nn.Module):
         return self.trunk(sequence)
 
 
+def channels_last(model: nn.Module) -> nn.Module:
+    """Lay the weights of 2D convolutions out as `Branch.look` does its pictures, in place; return the model.
+
+    Those of 3D convolutions stay as they are: on a CPU the other layout is faster at width 8 and slower at width 64.
+    """
+    for weight in model.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    return model
+
+
 def normalise_pixels(frames: Tensor) -> Tensor:
     """Bring grey levels 0..255 of (..., 3, H, W) RGB frames to the mean 0 and deviation 1 of ImageNet's colours."""
     mean = torch.tensor(PIXEL_MEAN, device=frames.device).mul_(255.0).view(3, 1, 1)

@@ -1,6 +1,6 @@
 """Build a network of the thesis from plain arguments."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,13 +12,16 @@ from torch import Tensor, nn
 from mien.core.errors import ModelError
 from mien.core.rng import seed_for
 from mien.models.aggregators import AGGREGATORS
-from mien.models.branch import Branch
-from mien.models.fusion import N0, N1, N2, Network, Single
+from mien.models.branch import Branch, ClipBranch
+from mien.models.fusion import N0, N1, N2, Dense, Network, Single
 from mien.models.heads import Scoring
 from mien.models.resnet import ResNet18
+from mien.models.resnet3d import ResNet3D18
 
 CHANNELS = {"video": 3, "audio": 1}  # of a frame, of a segment of the spectrogram
 HIDDEN = 4  # hidden units of Scoring per channel of the first stage: 256 at width 64 (thesis listing)
+TRUNKS = {"resnet18": ResNet18, "resnet3d18": ResNet3D18}
+OF_CLIPS = frozenset({"resnet3d18"})  # these look at whole clips, the others at single steps
 
 
 def build(
@@ -30,28 +33,43 @@ def build(
     classes: int,
     width: int,
     dropout: float,
+    trunk: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> Network:
     """Build a network with random weights.
 
     modalities : names in the order of the fused vector; each is one of `CHANNELS`.
-    fusion : single, n0, n1 or mrpn.   side_head : dense (eqs. 31, 32) or scoring (eq. 26).
+    fusion : dense (one layer, no dropout), single, n0, n1 or mrpn.   aggregator : key of `AGGREGATORS`.
+    side_head : dense (eqs. 31, 32) or scoring (eq. 26).
     width : channels of the first ResNet stage; features have D = 8 * width numbers.
-    seed : a branch's first weights depend on this and its modality only, so networks of one fold and seed start from
-        the same branches (thesis section 5.3).
+    trunk : modality -> key of `TRUNKS`; resnet18 where absent. A trunk of whole clips takes the place of the
+        aggregator: `aggregator` is ignored in its branch.
+    seed : a branch's first weights depend on this, its modality and its kind of trunk and aggregator only, so networks
+        of one fold and seed start from the same branches (thesis section 5.3).
+
+    Raises
+    ------
+    KeyError : an argument is none of the names above.
     """
     with torch.random.fork_rng(devices=[]):
         branches = {}
         for name in modalities:
             torch.manual_seed(seed_for(seed, "branch", name))
-            trunk = ResNet18(in_channels=CHANNELS[name], width=width)
-            branches[name] = Branch(trunk, AGGREGATORS[aggregator](trunk.dim))
+            kind = (trunk or {}).get(name, "resnet18")
+            branches[name] = _branch(name, trunk=kind, aggregator=aggregator, width=width)
         torch.manual_seed(seed_for(seed, "heads"))
+        if fusion == "dense":
+            return Dense(branches, classes=classes)
         sizes = {"hidden": HIDDEN * width, "classes": classes, "dropout": dropout}
         if fusion in ("single", "n0"):
             return {"single": Single, "n0": N0}[fusion](branches, **sizes)
         side = {"dense": partial(nn.Linear, out_features=classes), "scoring": partial(Scoring, **sizes)}[side_head]
         return {"n1": N1, "mrpn": N2}[fusion](branches, side=side, **sizes)
+
+
+def _branch(modality: str, *, trunk: str, aggregator: str, width: int) -> Branch | ClipBranch:
+    network = TRUNKS[trunk](in_channels=CHANNELS[modality], width=width)
+    return ClipBranch(network) if trunk in OF_CLIPS else Branch(network, AGGREGATORS[aggregator](network.dim))
 
 
 def n_parameters(model: nn.Module) -> int:
@@ -64,7 +82,7 @@ def load_trunk(model: Network, modality: str, path: Path) -> None:
 
     Raises
     ------
-    ModelError : the file is missing or damaged, or holds another trunk.
+    ModelError : the file is missing or damaged, or holds another trunk, such as one of pictures for whole clips.
     """
     try:
         state = {name: weight for name, weight in load_file(path).items() if not name.startswith("fc.")}
@@ -73,6 +91,11 @@ def load_trunk(model: Network, modality: str, path: Path) -> None:
             f"{path}: first weights of {modality} cannot be read ({error}); see variants.*.init"
         ) from error
     trunk = model.branches[modality].trunk
+    if state.keys() >= {"conv1.weight"} and state["conv1.weight"].ndim < trunk.conv1.weight.ndim:
+        raise ModelError(
+            f"{path}: a trunk that looks at single pictures cannot start this {modality} branch, which looks at whole"
+            f" clips (variants.*.trunk.{modality}); leave {modality} out of its init"
+        )
     if mismatch := first_mismatch(trunk.state_dict(), state):
         raise ModelError(f"{path}: not the trunk of this {modality} branch: {mismatch}; check train.width")
     trunk.load_state_dict(state)

@@ -1,7 +1,7 @@
 """model.safetensors: the weights of a network, and as JSON in its header all that is needed to use them again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +30,7 @@ class Settings:
     modalities: tuple[str, ...]
     fusion: str
     aggregator: str
+    trunk: dict[str, str]  # modality -> key of build.TRUNKS; resnet18 where absent
     side_head: str
     augmentation: str
     classes: tuple[str, ...]  # names in the order of the logits
@@ -51,6 +52,7 @@ def network(settings: Settings, *, seed: int = 0) -> Network:
         classes=len(settings.classes),
         width=settings.width,
         dropout=settings.dropout,
+        trunk=settings.trunk,
         seed=seed,
     )
 
@@ -75,11 +77,23 @@ def load(path: Path, *, device: str = "cpu") -> tuple[Network, Settings]:
     ------
     ModelError : the file is missing, damaged, without weights, or not ours.
     """
-    settings, state = read(Path(path), Settings)
+    return load_as(path, Settings, network, device=device)
+
+
+def load_as(path: Path, kind: type[T], make: Callable[[T], Network], *, device: str = "cpu") -> tuple[Network, T]:
+    """Rebuild a network, in evaluation mode, from a file whose header is the dataclass `kind`.
+
+    kind : with the fields corpus, variant and width.   make : builds the network, with any weights.
+
+    Raises
+    ------
+    ModelError : the file is missing, damaged, without weights, or not ours.
+    """
+    settings, state = read(Path(path), kind)
     if not state:
         raise ModelError(f"{path}: holds no weights: {settings.variant} was not applicable to {settings.corpus}")
     try:
-        model = network(settings)
+        model = make(settings)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: describes a network that this version cannot build ({error!r})") from error
     if mismatch := first_mismatch(model.state_dict(), state):

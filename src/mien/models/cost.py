@@ -1,37 +1,91 @@
-"""What a network costs: multiply-adds of its convolutions and dense layers."""
+"""What a network costs: its parameters and multiply-adds, layer by layer, as it is and as the thesis's listings count.
 
-from collections.abc import Sequence
+Two counts of multiply-adds. The honest one counts every use of a weight in convolutions, dense layers and LSTM: at
+every position, step and member of the batch. Biases, norms, pools and activations, less than a hundredth, do not count.
+The listed one is the rule of torchsummaryX (https://github.com/nmhkahn/torchsummaryX), whose layout the listings of
+thesis section 4.4 have and whose numbers come out to the last digit: a convolution counts its weights at every position
+of ONE member of the batch, any other layer counts its weights once per call, so a trunk that is given 25 frames as a
+batch counts one of them, and an LSTM one step.
+"""
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+Shape = Sequence[int] | Mapping[str, Sequence[int]]  # of the input, or of the inputs by modality; with the batch axis
 
 
-def multiply_adds(model: nn.Module, shape: Sequence[int]) -> int:
-    """Count the multiply-adds of one pass forward.
+@dataclass(frozen=True)
+class Cost:
+    """What a layer, or several, cost in one pass forward."""
 
-    Convolutions and dense layers count, at every position and step; biases, norms, pools and activations, which are
-    less than a hundredth, do not. Nothing is computed and no weight is copied.
+    parameters: int = 0
+    multiply_adds: int = 0
+    listed: int = 0  # multiply-adds by the rule of the thesis's listings
 
-    model : its weights, gradients and mode are left as they are.   shape : of the input, with the batch axis.
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.parameters + other.parameters,
+            self.multiply_adds + other.multiply_adds,
+            self.listed + other.listed,
+        )
+
+
+def costs(model: nn.Module, shape: Shape) -> dict[str, Cost]:
+    """Return layer -> cost, for the layers with parameters that one pass forward uses, in the order of their use.
+
+    Nothing is computed and no weight is copied; the model itself is not run.
     """
-    counts: list[int] = []
+    weights = [*model.parameters(), *model.buffers()]
+    shadows = {id(weight): _shadow(weight) for weight in weights}  # shapes without numbers, for deepcopy to take
+    twin = copy.deepcopy(model, shadows).eval()  # batch norm in training needs more than one input
+    found: dict[str, Cost] = {}
+    for name, layer in twin.named_modules():
+        if next(layer.parameters(recurse=False), None) is not None:
+            layer.register_forward_hook(partial(_add_call, found, name))
+    with torch.no_grad():
+        if isinstance(shape, Mapping):
+            twin({name: torch.zeros(*one, device="meta") for name, one in shape.items()})
+        else:
+            twin(torch.zeros(*shape, device="meta"))
+    return found
 
-    def count(layer: nn.Module, _: tuple[Tensor, ...], out: Tensor) -> None:
-        positions = out.numel() // layer.weight.shape[0]  # a weight is used once at each of them
-        counts.append(layer.weight.numel() * positions)
 
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(count) for layer in layers]
-    training = model.training
-    try:
-        model.eval()  # batch norm in training needs more than one input
-        weights = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-        shapes = {name: value.to("meta") for name, value in weights.items()}
-        with torch.no_grad():
-            functional_call(model, shapes, (torch.zeros(*shape, device="meta"),))
-    finally:
-        model.train(training)
-        for hook in hooks:
-            hook.remove()
-    return sum(counts)
+def total(found: Mapping[str, Cost], prefix: str = "") -> Cost:
+    """Return the sum over the layers whose names are, or begin with, the dotted `prefix`; over all without one."""
+    inside = [cost for name, cost in found.items() if not prefix or f"{name}.".startswith(f"{prefix}.")]
+    return sum(inside, Cost())
+
+
+def multiply_adds(model: nn.Module, shape: Shape) -> int:
+    """Count the multiply-adds of one pass forward, honestly."""
+    return total(costs(model, shape)).multiply_adds
+
+
+def _shadow(weight: Tensor) -> Tensor:
+    shadow = weight.detach().to("meta")
+    return nn.Parameter(shadow, requires_grad=False) if isinstance(weight, nn.Parameter) else shadow
+
+
+def _add_call(found: dict[str, Cost], name: str, layer: nn.Module, _: tuple[Tensor, ...], out: Any) -> None:
+    """Add a call of `layer` to `found`; parameters count once, however often it is called."""
+    own = dict(layer.named_parameters(recurse=False))
+    parameters = 0 if name in found else sum(weight.numel() for weight in own.values())
+    weights = sum(weight.numel() for key, weight in own.items() if "weight" in key)  # of an LSTM: weight_ih_l0, ...
+    used, listed = 0, 1  # how often a weight is used, how often it is listed
+    if isinstance(layer, nn.LSTM):
+        used = math.prod(out[0].shape[:-1])  # members of the batch times steps
+    elif isinstance(layer, nn.Linear):
+        used = math.prod(out.shape[:-1])
+    elif isinstance(layer, CONVOLUTIONS):
+        listed = math.prod(out.shape[2:])  # positions
+        used = len(out) * listed
+    found[name] = found.get(name, Cost()) + Cost(parameters, used * weights, listed * weights)

@@ -16,6 +16,7 @@ from mien.augment.aug_a import MODES, augment
 from mien.core.config import AugmentConfig, SoundConfig, TrainConfig
 from mien.core.errors import ModelError
 from mien.core.rng import rng_for, seed_for
+from mien.models.branch import channels_last
 from mien.models.fusion import Network
 from mien.training import machine
 from mien.training.dataset import Sampling, evaluation_batches, read_ahead, training_batches
@@ -52,7 +53,7 @@ def fit(job: Job) -> Progress:
     ------
     ModelError : the loss is no longer a number.
     """
-    model = job.model.to(machine.device(), memory_format=torch.channels_last)
+    model = channels_last(job.model.to(machine.device()))
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=job.train.learning_rate, weight_decay=job.train.weight_decay, fused=True)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(  # torch waits one epoch longer than `patience`
