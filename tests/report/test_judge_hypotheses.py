@@ -2,16 +2,21 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import planted_classifiers as planted
+from mien.core.errors import ConfigError
 from mien.core.files import read_json, write_json
 from mien.report import judge_hypotheses
-from mien.report.hypotheses import NOT_SUPPORTED, SUPPORTED, UNDECIDED, answer
+from mien.report.hypotheses import NOT_SUPPORTED, NOTHING, SUPPORTED, UNDECIDED, answer
 from mien.report.hypothesis_c1 import pictures_to_part
+from mien.report.hypothesis_c2 import decide, judge_transfer
+from mien.report.transfer import read_transfer
+from report import planted_transfer
 
 ROWS = {
     "CNN": planted.image("cnn1", "CNN-1_50x50x1"),
@@ -194,3 +199,121 @@ def test_closer_accuracies_need_more_pictures_to_part():
     assert pictures_to_part(0.4, 0.8, confidence=0.95) == far
     with pytest.raises(ValueError, match="never part"):
         pictures_to_part(0.5, 0.5, confidence=0.95)
+
+
+@pytest.fixture(scope="module")
+def transferred(tmp_path_factory, repository):
+    """Return call(right, curves and losses by row, ...) -> Verdict on C2."""
+    results = tmp_path_factory.mktemp("transfer")
+    folder = planted_transfer.write_fer2013(results)
+    resource = repository / "resources" / "thesis_tables.yaml"
+    thesis = planted_transfer.write_thesis(results / "thesis.yaml", resource)
+
+    def call(right, *, rows=planted_transfer.ROWS, **options):
+        runs = planted_transfer.write_runs(results, right, rows=rows, **options)
+        files = (folder / "clips.parquet", folder / "corpus.json", thesis)
+        return judge_transfer(read_transfer(runs, *files, planted_transfer.params(rows)))
+
+    return call
+
+
+def _first(n: int):
+    """Return a rule: of either test, the first n pictures are right."""
+    return lambda k, *_: k < n
+
+
+SLOW = {"blind": (0.4, 0.5, 0.6, 0.8), "People": (0.5, 0.9)}  # whole needs 3 epochs for what takes blind 4
+EQUAL = dict.fromkeys(["whole", "dense", "blind", "fast"], _first(30))
+
+
+def test_equal_accuracy_at_lower_cost_is_supported_and_decided_without_twins(transferred):
+    verdict = transferred(EQUAL, curve=SLOW)
+    assert verdict.verdict == SUPPORTED
+    assert (verdict.effect, verdict.interval) == (0, (0, 0))
+    assert "Cost, relative to blind: 0.75, and 1.25 with what the start itself cost" in verdict.n
+    assert [(one.one, one.other, one.n_pictures, one.decides) for one in verdict.contrasts[:2]] == [
+        ("whole", "blind", 40, True),
+        ("whole", "blind", 50, False),
+    ]
+    text = "\n".join(verdict.detail)
+    assert "paid for itself after 2 such training(s)" in text
+    assert "whole less objects: objects is not applicable: nobody has the weights." in text
+    assert "pictures are resampled, not people" in text
+    assert "single training" in text
+    assert "1e-3 (fast) learns here, against the thesis" in text
+    assert "nan" not in text
+    whole_less_dense = next(one for one in verdict.contrasts if one.other == "dense")
+    assert (whole_less_dense.difference, whole_less_dense.thesis) == (0, 5)
+
+
+def test_a_dearer_start_is_not_supported(transferred):
+    assert transferred(EQUAL, curve={"blind": (0.79, 0.8)}).verdict == NOT_SUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ratio", "learnt", "expected"),
+    [
+        (-4.9, 3, 0.9, True, SUPPORTED),
+        (-4.9, 3, 1.1, True, NOT_SUPPORTED),
+        (-4.9, 3, 1.0, True, UNDECIDED),  # the same epoch
+        (-5.1, 3, 0.9, True, UNDECIDED),  # neither comparable nor clearly lower
+        (-9, -5.1, 0.1, True, NOT_SUPPORTED),
+        (-9, -5.1, 0.1, False, NOT_SUPPORTED),
+        (10, 20, 1.1, False, UNDECIDED),  # a cost that says nothing
+        (math.nan, math.nan, math.nan, True, UNDECIDED),
+    ],
+)
+def test_transfer_is_judged_by_the_rule_on_the_page(low, high, ratio, learnt, expected):
+    assert decide(replace(NOTHING, low=low, high=high), ratio, learnt=learnt) == expected
+
+
+def test_a_random_start_that_never_learnt_is_no_yardstick(transferred):
+    verdict = transferred(EQUAL | {"blind": _first(20)}, curve=SLOW | {"blind": (0.3, 0.4, 0.5, 0.5)})
+    assert verdict.verdict == UNDECIDED
+    assert "not shown to have learnt" in "\n".join(verdict.detail)
+
+
+def test_without_two_sides_transfer_is_undecided_and_says_why(transferred):
+    verdict = transferred(EQUAL, reasons=dict.fromkeys(planted_transfer.ROWS, "there are no pictures"))
+    assert (verdict.verdict, verdict.contrasts) == (UNDECIDED, ())
+    assert "whole was not trained: there are no pictures" in verdict.n
+    assert math.isnan(verdict.effect)
+    rows = {name: row for name, row in planted_transfer.ROWS.items() if name != "blind"}
+    assert "no row with a random start" in transferred(EQUAL, rows=rows).n
+
+
+def test_learning_rates_answer_both_sentences_from_the_histories(transferred):
+    losses = {"fast": (1.0, 2.0, 3.0, 4.0), "whole": (4.0, 3.0, 2.0, 1.0)}
+    stuck = transferred(EQUAL | {"fast": _first(20)}, loss=losses)
+    text = "\n".join(stuck.detail)
+    assert "A rate of 1e-3 (fast) is not shown to learn here either." in text
+    assert "above 1e-6 (fast, whole) the validation loss diverges for fast; learnt have whole." in text
+
+
+def test_the_command_adds_transfer_last_and_wants_both_options(tmp_path, command, repository):
+    rows = {name: ROWS[name] for name in ("CNN", "AU_SSVM")}
+    folder, table = planted.write_samples(tmp_path, n_people=2)
+    runs = planted.write_runs(tmp_path, table, dict.fromkeys(rows, _label(2, 2)), rows=rows)
+    thesis = repository / "resources" / "thesis_tables.yaml"
+    names = [
+        "--runs",
+        *runs,
+        "--samples",
+        folder,
+        "--thesis",
+        thesis,
+        "--out-md",
+        tmp_path / "h.md",
+        "--out-csv",
+        tmp_path / "h.csv",
+    ]
+    config = json.dumps(json.loads(planted.config(rows)) | planted_transfer.params())
+    clips = planted_transfer.write_fer2013(tmp_path) / "clips.parquet"
+    with pytest.raises(ConfigError, match="belong together"):
+        command(judge_hypotheses, *names, "--transfer-clips", clips, config=config)
+    runs = planted_transfer.write_runs(tmp_path, EQUAL, curve=SLOW)
+    command(judge_hypotheses, *names, "--transfer-clips", clips, "--transfer-runs", *runs, config=config)
+    text = (tmp_path / "h.md").read_text(encoding="utf-8")
+    assert _verdict(text, "C2") == SUPPORTED
+    assert text.index("## Same features, FP68") < text.index("## C2: transfer from face identity")
+    assert pd.read_csv(tmp_path / "h.csv").question.unique().tolist()[-1] == "C2"

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -70,13 +71,20 @@ class Trial:
 
     def rows(self, usage: str, *, selection: str = "honest", twins: bool = False) -> pd.DataFrame:
         """Return the judged pictures of an official test; with `twins` also those apart."""
-        found = self.judged[(self.judged.usage == usage) & (self.judged.selection == selection)]
-        return found if twins else found[~found.apart]
+        return self._parts.get((usage, selection, twins), self.judged[:0])
+
+    @cached_property
+    def _parts(self) -> dict[tuple[str, str, bool], pd.DataFrame]:
+        """Return (usage, selection, with twins) -> pictures."""
+        parts = {}
+        for (usage, selection), part in self.judged.groupby(["usage", "selection"]):
+            parts |= {(usage, selection, True): part, (usage, selection, False): part[~part.apart.to_numpy(bool)]}
+        return parts
 
     def tally(self, usage: str, *, selection: str = "honest", twins: bool = False) -> Tally:
         """Count what is right among `rows`."""
         rows = self.rows(usage, selection=selection, twins=twins)
-        return Tally(int((rows.label == rows.predicted).sum()), len(rows))
+        return Tally(int((rows.label.to_numpy() == rows.predicted.to_numpy()).sum()), len(rows))
 
     def recall(self, usage: str) -> float:
         """Return the macro recall 0..1 of the honest epoch, twins left out."""

@@ -109,7 +109,8 @@ def render(verdicts: list[Verdict], *, confidence: float, scale: str) -> str:
     notice = [f"**{SYNTHETIC}**"] if any(verdict.synthetic for verdict in verdicts) else []
     text = (
         f"Scale {scale}. Effects are differences of accuracy in points, with {100 * confidence:g}% intervals of the "
-        "bootstrap over whole test people in brackets; other people in the training, or other seeds, are not in them. "
+        "bootstrap over whole test people (C2: over pictures, as nobody is named) in brackets; other people in the "
+        "training, or other seeds, are not in them. "
         "An answer holds for the people, the pictures and the settings that it was found on; 'as printed' is the "
         "answer that the thesis's own numbers give. Every difference is in hypotheses.csv."
     )

@@ -3,8 +3,10 @@
 import logging
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import Any
 
 from mien.core.config import load
+from mien.core.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -14,6 +16,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of every classifier and seed")
     parser.add_argument("--samples", type=Path, required=True, help="folder with samples.parquet and corpus.json")
     parser.add_argument("--thesis", type=Path, required=True, help="the thesis's numbers")
+    parser.add_argument(
+        "--transfer-runs", type=Path, nargs="+", help="run.json of the rows on FER2013 and their starts"
+    )
+    parser.add_argument("--transfer-clips", type=Path, help="clips.parquet of FER2013, with its corpus.json beside it")
     parser.add_argument("--out-md", type=Path, required=True)
     parser.add_argument("--out-csv", type=Path, required=True)
 
@@ -26,8 +32,23 @@ def run(args: Namespace) -> None:
     from mien.report.hypothesis_i7 import judge_same_features
     from mien.report.markdown import write_table
 
-    evidence = read_evidence(args.runs, args.samples, args.thesis, load(args.config))
+    params = load(args.config)
+    evidence = read_evidence(args.runs, args.samples, args.thesis, params)
     verdicts = [judge_networks(evidence), *(judge_same_features(evidence, kind) for kind in ("AU8", "FP68"))]
+    verdicts += _transfer(args, params)
     text = render(verdicts, confidence=evidence.evaluate.confidence, scale=evidence.scale)
     write_table(contrast_rows(verdicts), text, csv=args.out_csv, md=args.out_md)
     log.info("hypotheses: %s", "; ".join(f"{one.key} {one.verdict}" for one in verdicts))
+
+
+def _transfer(args: Namespace, params: dict[str, Any]) -> list:
+    """Return the Verdict on transfer, where its runs are named."""
+    from mien.report.hypothesis_c2 import judge_transfer
+    from mien.report.transfer import read_transfer
+
+    if bool(args.transfer_runs) != bool(args.transfer_clips):
+        raise ConfigError("--transfer-runs and --transfer-clips belong together; name both or neither")
+    if not args.transfer_runs:
+        return []
+    info = args.transfer_clips.with_name("corpus.json")
+    return [judge_transfer(read_transfer(args.transfer_runs, args.transfer_clips, info, args.thesis, params))]

@@ -51,22 +51,11 @@ CELLS = [  # of 4.3.csv; accuracies in percent, differences in points
 
 @dataclass(frozen=True)
 class Source:
-    """A row of table 4.3 as the thesis names it, in our words."""
+    """A row of table 4.3 as the thesis names it, in our words (resources/thesis_tables.yaml)."""
 
     who: str
     reference: str  # its number in the thesis, as printed
     method: str
-
-
-SOURCES = {  # row of table 4.3 in resources/thesis_tables.yaml -> where it is from
-    THESIS_ROW: Source("the thesis", "-", "transfer from face identification to emotion"),
-    "cnn_hog": Source("S. A. and A. F.", "[77]", "convolutional network with HOG features"),
-    "imagenet_transfer": Source("Y. G.", "[84]", "transfer from AlexNet, GoogLeNet and VGGNet"),
-    "challenge_best": Source("FER2013", "[85]", "best reported result of the challenge"),
-    "illumination": Source("C. P. and M. K.", "[86]", "convolutional network after correction of the light"),
-    "network_fusion": Source("C. Li, N. M. and Y. D.", "[87]", "several networks fused"),
-    "dl_svm": Source("Y. T.", "[88]", "convolutional network with a support vector machine"),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +64,7 @@ class TransferEvidence:
 
     rows : section ``pretrain``.   trials : row -> training; those on FER2013 and their starts.
     names : rows on FER2013 in the order of params.yaml.   printed : row of table 4.3 -> percent.
+    sources : row of table 4.3 -> where it is from.
     """
 
     rows: dict[str, PretrainConfig]
@@ -83,6 +73,7 @@ class TransferEvidence:
     transfer: TransferConfig
     evaluate: EvaluateConfig
     printed: dict[str, float]
+    sources: dict[str, Source]
     title: str
     synthetic: bool
     scale: str
@@ -156,6 +147,7 @@ def read_transfer(
         transfer=transfer,
         evaluate=section(EvaluateConfig, params, "evaluate"),
         printed={name: float(value) for name, value in table["rows"].items()},
+        sources={name: Source(**source) for name, source in table["sources"].items()},
         title=table["title"],
         synthetic=read_json(info)["source"] == "synthetic",
         scale=params["scale"],

@@ -6,7 +6,7 @@ import pandas as pd
 
 from mien.core.config import PretrainConfig
 from mien.report.markdown import SYNTHETIC, grid, limits, percent
-from mien.report.transfer import SHARE, SOURCES, TransferEvidence
+from mien.report.transfer import SHARE, Source, TransferEvidence
 
 PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 UNLEARNT = "†"
@@ -25,7 +25,7 @@ TWINS = (
 )
 COST = (
     "Epochs to {share:g}%: the first epoch whose validation accuracy reaches {share:g}% of that at the chosen epoch. "
-    "Training until then: multiply-adds of {passes} passes (forward, gradient of the activations, gradient of the "
+    "Training until then: multiply-adds of three passes (forward, gradient of the activations, gradient of the "
     "weights) per picture shown, copies included; where convolutions stay as they are, a pass forward and the two "
     "gradients of the dense layers, each as many multiply-adds as there are trained weights. Validation and the "
     "optimiser are not counted. Start: the same count for the network that a row starts from, until the epoch whose "
@@ -38,7 +38,7 @@ ISSUES = (
     "private test, as far as we recall their papers; on which test the thesis measured 70.47 it does not say. The "
     "rows are therefore not one ranking.",
     "The numbers in brackets are the thesis's own, as printed: [77] leads to the paper of CK+, not to a network with "
-    "HOG features, and in its chapter on batch normalisation [7] to [9] are shifted by one.",
+    "HOG features, and what it cites for batch normalisation, [7] to [9], is shifted by one.",
     "Names and methods in our words; accuracies as printed.",
 )
 
@@ -56,15 +56,18 @@ def render_transfer(cells: pd.DataFrame, evidence: TransferEvidence) -> str:
         TWINS,
         grid([_twins(row) for row in parts["table"].itertuples()]),
         "## Cost",
-        COST.format(share=100 * SHARE, passes="three"),
+        COST.format(share=100 * SHARE),
         grid([_cost(row) for row in parts["table"].itertuples()]),
     ]
     if len(parts["others"]):
-        text = "The other rows on FER2013: other learning rates, and networks that chapter 5 starts from. Columns as above."
+        text = "The other rows on FER2013: learning rates, and what chapter 5 starts from. Columns as above."
         shown = [[act(row) for row in parts["others"].itertuples()] for act in (_twins, _cost)]
         beside = [_beside(row, evidence) for row in parts["others"].itertuples()]
         blocks += ["## Other rows", text, *map(grid, (beside, *shown))]
-    blocks += ["## What the thesis prints", grid([_printed(row) for row in parts["printed"].itertuples()])]
+    blocks += [
+        "## What the thesis prints",
+        grid([_printed(row, evidence.sources[row.row]) for row in parts["printed"].itertuples()]),
+    ]
     return "\n\n".join([*blocks, *_notes(cells, evidence)]) + "\n"
 
 
@@ -75,6 +78,12 @@ def amount(value: float) -> str:
     scale, prefix = next(((scale, prefix) for scale, prefix in PREFIXES if value >= scale), (1.0, ""))
     text = f"{value / scale:.3g}" if value < 999.5 * scale else f"{value / scale:.0f}"
     return f"{text} {prefix}".strip()
+
+
+def power(rate: float) -> str:
+    """Return a learning rate as 3e-4."""
+    mantissa, exponent = f"{rate:e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def what_starts(row: PretrainConfig) -> str:
@@ -102,7 +111,7 @@ def _beside(row, evidence: TransferEvidence) -> dict[str, str]:
         "row": _marked(row),
         "starts from": what_starts(config),
         "trained": {"all": "everything", "dense": "dense layers"}[config.trained],
-        "rate": f"{config.learning_rate:g}",
+        "rate": power(config.learning_rate),
         "thesis": _printed_number(row.thesis),
         "private test": percent(row.private),
         f"{100 * evidence.evaluate.confidence:g}% interval": limits(row.low, row.high),
@@ -136,12 +145,11 @@ def _cost(row) -> dict[str, str]:
     }
 
 
-def _printed(row) -> dict[str, str]:
-    source = SOURCES.get(row.row)
+def _printed(row, source: Source) -> dict[str, str]:
     return {
-        "method": source.method if source else row.row,
-        "who": source.who if source else "-",
-        "reference": source.reference if source else "-",
+        "method": source.method,
+        "who": source.who,
+        "reference": source.reference,
         "accuracy": _printed_number(row.thesis),
     }
 
