@@ -181,8 +181,11 @@ rule count_complexity:
         "benchmarks/count_complexity/all.tsv"
     params:
         code=code("report.count_complexity"),
+        config=sections(
+            "scale", "train", "faces", "sound", "variants", "streams", "streaming"
+        ),
     shell:
         """
-        python -m mien count_complexity --thesis {input.thesis:q} \
+        python -m mien count_complexity --config {params.config:q} --thesis {input.thesis:q} \
             --out-csv {output.csv:q} --out-md {output.md:q} >{log:q} 2>&1
         """

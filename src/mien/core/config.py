@@ -97,6 +97,11 @@ class Params:
         for name, variant in self.variants.items():
             for modality, init in variant.init.items():
                 self._check_branch(f"variants.{name}.init.{modality}", init, modality)
+                if variant.trunk.get(modality, "resnet18") != "resnet18" and init in self.pretrain:
+                    raise ConfigError(
+                        f"params.yaml: variants.{name}.init.{modality}: {init} looks at single pictures, and the trunk"
+                        f" {variant.trunk[modality]} at whole clips; leave {modality} out of init"
+                    )
             for modality, other in variant.frozen.items():
                 self._known_variant(f"variants.{name}.frozen.{modality}", other)
                 if self.variants[other].modalities != (modality,) or self.variants[other].frozen:

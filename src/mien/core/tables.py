@@ -161,7 +161,7 @@ STREAM = _schema(
     clip=_text,
     actor=_text,
     label=_int,
-    time_s=_float,  # of the newest frame, or of the end of the newest second of sound, from the clip's beginning
+    time_s=_float,  # of the look, of the end of a second of sound, or of the joint judgement, from the clip's beginning
     head=_text,  # fused; of joint networks also video and audio
     logits=pa.list_(pa.float32()),  # (C,)
 )
