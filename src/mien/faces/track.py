@@ -1,7 +1,7 @@
 """Follow the face of a clip: one region for the whole clip, landmarks and a verdict for every frame."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -90,32 +90,59 @@ def cut_region(picture: np.ndarray, region: np.ndarray, *, size_px: int) -> np.n
     return cv2.resize(np.ascontiguousarray(square), (size_px, size_px), interpolation=method)
 
 
-class _Follower:
-    """The state between two frames: where the face was, and how long ago the whole picture was searched."""
+def points_of(grey: np.ndarray, box: Box | None) -> np.ndarray:
+    """Return the landmarks (68, 2) of the face in `box`, px of the picture (H, W) uint8; NaN without a face."""
+    return locate(grey, box) if box is not None else np.full((N_LANDMARKS, 2), np.nan, dtype=np.float32)
+
+
+class Watcher:
+    """When the whole picture is searched and when only the surroundings of known faces, from frame to frame."""
 
     def __init__(self, config: FacesConfig) -> None:
         self.config = config
         self.detector = Detector()
-        self.last: Box | None = None
         self.n_seen = 0
+
+    def look(self, grey: np.ndarray, known: Sequence[Box]) -> tuple[list[Box | None], list[Box] | None]:
+        """Look at the next frame (H, W) uint8, where the frame before had the boxes `known`.
+
+        Returns what is around each of `known`, and the faces of the whole picture, most prominent first: None where
+        that was not searched. In the frames whose turn it is, the whole picture is searched and nothing else:
+        `near` tells the rest.
+        """
+        due = self.n_seen % self.config.detect_every == 0
+        self.n_seen += 1
+        around = [None if due else self.detector.near(grey, box) for box in known]
+        if around and None not in around:
+            return around, None
+        # The costly searches wait for their turn, or a clip without a face would take minutes.
+        return around, self.detector.search(grey, self.config.detect_px, thorough=due or len(known) > 0)
+
+    def near(self, grey: np.ndarray, box: Box) -> Box | None:
+        """Return the face around `box` in a frame whose turn it was, and where the whole picture did not show it."""
+        was_due = (self.n_seen - 1) % self.config.detect_every == 0
+        return self.detector.near(grey, box) if was_due else None  # otherwise it was tried
+
+
+class _Follower:
+    """The state between two frames: where the face was."""
+
+    def __init__(self, config: FacesConfig) -> None:
+        self.watcher = Watcher(config)
+        self.last: Box | None = None
 
     def look(self, grey: np.ndarray) -> tuple[Box | None, float, np.ndarray]:
         """Return (box, score, landmarks (68, 2)) of the next frame (H, W) uint8; without a face None and NaN."""
-        due = self.n_seen % self.config.detect_every == 0
-        self.n_seen += 1
-        box, score = None, math.nan
-        if self.last is not None and not due:
-            box = self.detector.near(grey, self.last)
-        if box is None:
-            # The costly searches wait for their turn, or a clip without a face would take minutes.
-            boxes = self.detector.search(grey, self.config.detect_px, thorough=due or self.last is not None)
-            box = self._same_or_best(boxes)
-            if box is None and due and self.last is not None:
-                box = self.detector.near(grey, self.last)
-            else:
-                score = box.score if box else math.nan
+        around, everywhere = self.watcher.look(grey, [self.last] if self.last else [])
+        score = math.nan
+        if everywhere is None:
+            (box,) = around
+        elif (box := self._same_or_best(everywhere)) is not None:
+            score = box.score
+        elif self.last is not None:
+            box = self.watcher.near(grey, self.last)
         self.last = box
-        return box, score, _points(grey, box)
+        return box, score, points_of(grey, box)
 
     def _same_or_best(self, boxes: list[Box]) -> Box | None:
         if self.last is not None and boxes:
@@ -132,11 +159,7 @@ class _WholePicture:
         height, width = grey.shape
         side = float(max(height, width))
         box = Box((width - side) / 2, (height - side) / 2, side, math.nan)
-        return box, math.nan, _points(grey, box)
-
-
-def _points(grey: np.ndarray, box: Box | None) -> np.ndarray:
-    return locate(grey, box) if box is not None else np.full((N_LANDMARKS, 2), np.nan, dtype=np.float32)
+        return box, math.nan, points_of(grey, box)
 
 
 def _region(boxes: np.ndarray, shape: tuple[int, ...], margin: float) -> np.ndarray:

@@ -1,24 +1,31 @@
 """The annotated film of a recording: what the running networks see and hear in it, as `mien watch` shows it live."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mien.core import media
 from mien.core.config import CandideConfig, WatchConfig
 from mien.core.errors import ConfigError, MediaError
 from mien.predict.annotate import Painter
-from mien.predict.live import Live
+from mien.predict.live import Live, Moment
 from mien.predict.live_models import Models
 from mien.predict.sources import Sound, open_source
 
 
 def write_film(
-    path: Path, out: Path, models: Models, *, watch: WatchConfig, candide: CandideConfig | None = None
+    path: Path,
+    out: Path,
+    models: Models,
+    *,
+    watch: WatchConfig,
+    candide: CandideConfig | None = None,
+    on_moment: Callable[[Moment], None] | None = None,
 ) -> int:
     """Write the annotated film of `path` to `out`: every picture at its own time, with the sound; return their number.
 
-    With `candide`, the action units of the main face are shown too.
+    With `candide`, the action units of the main face are shown too. `on_moment` is told every moment; what it raises
+    ends the film.
 
     Raises
     ------
@@ -36,7 +43,10 @@ def write_film(
                 if painter is None:
                     size = item.pixels.shape[1::-1]
                     painter = Painter(models.classes, size=size, timeline_s=watch.timeline_s, units=candide is not None)
-                film.write(item.time_s, painter.paint(live.look(item.time_s, item.pixels)))
+                moment = live.look(item.time_s, item.pixels)
+                film.write(item.time_s, painter.paint(moment))
+                if on_moment is not None:
+                    on_moment(moment)
                 n_pictures += 1
             if source.problem:
                 raise MediaError(source.problem)

@@ -1,0 +1,182 @@
+"""Measure what watching a film costs, part by part, and whether it keeps up with the clock.
+
+    python benchmarks/streaming.py [--seconds 20] [--units] [--threads 1] [--film FILM] [--scale mini]
+
+The film: synthetic takes, 640x360 pixels, 25 frames/s, with sound. The networks have the sizes of params.yaml and
+random weights, which cost what trained ones do; action units count among them. First the parts take turns and the CPU
+time of the process is counted, then `mien watch FILM --out` runs as it does for a user: one thread decodes, one looks,
+one paints and encodes.
+"""
+
+import argparse
+import os
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before numpy starts its threads
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["MKL_NUM_THREADS"] = "1"
+
+import cv2
+import numpy as np
+import torch
+import yaml
+
+from mien.core import config, media
+from mien.core.rng import rng_for
+from mien.models.running import StreamSettings, network_of
+from mien.predict.annotate import Painter
+from mien.predict.live import Live, warm_up
+from mien.predict.live_models import Models, together
+from mien.predict.sources import Sound, open_source
+from mien.predict.watch import Clock, Outlets, follow
+from mien.synthetic.performance import CLEAR, perform, person_for
+
+SIZE = (640, 360)
+RATE_FPS, RATE_HZ = 25, 48000
+EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+
+
+def make_film(path: Path, seconds: float, seed: int = 0) -> None:
+    """Write takes of one person, one after the other."""
+    pictures, waves = [], []
+    while len(pictures) < seconds * RATE_FPS:
+        take = perform(
+            person_for(seed, "benchmark", "01", "female"),
+            emotion=EMOTIONS[len(waves) % len(EMOTIONS)],
+            intensity=1.0,
+            sentence="kids",
+            size_px=180,
+            rate_fps=RATE_FPS,
+            rate_hz=RATE_HZ,
+            video=CLEAR,
+            audio=CLEAR,
+            rng=rng_for(seed, "take", len(waves)),
+        )
+        frames = [_widened(frame) for frame in take.frames]
+        pictures += frames
+        waves.append(np.resize(take.wave, round(len(frames) / RATE_FPS * RATE_HZ)))
+    n_frames = round(seconds * RATE_FPS)
+    wave = np.concatenate(waves)[: round(seconds * RATE_HZ)]
+    media.write_video(path, pictures[:n_frames], rate_fps=RATE_FPS, wave=wave, rate_hz=RATE_HZ)
+
+
+def _widened(frame: np.ndarray) -> np.ndarray:
+    """Return a frame in the middle of a picture of the size `SIZE`."""
+    height, width = SIZE[1], round(frame.shape[1] * SIZE[1] / frame.shape[0])
+    large = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
+    left = (SIZE[0] - width) // 2
+    return cv2.copyMakeBorder(large, 0, 0, left, SIZE[0] - width - left, cv2.BORDER_REPLICATE)
+
+
+def random_models(params: dict) -> Models:
+    """Return the networks of section `watch` with random weights."""
+    watch, streaming = params["watch"], params["streaming"]
+    loaded = {}
+    for row in (watch["joint"], watch["video"], watch["audio"]):
+        stream = params["streams"][row]
+        settings = StreamSettings(
+            corpus=streaming["corpus"],
+            variant=row,
+            fold=0,
+            seed=0,
+            modalities=tuple(stream["modalities"]),
+            fusion=stream["fusion"],
+            aggregator=stream["aggregator"],
+            classes=EMOTIONS,
+            width=params["train"]["width"],
+            rate_fps=streaming["rate_fps"],
+            hop_s=streaming["hop_s"],
+            sound=asdict(config.section(config.SoundConfig, params, "sound")),
+            faces=asdict(config.section(config.FacesConfig, params, "faces")),
+        )
+        loaded[Path(row)] = network_of(settings).eval(), settings
+    return together(loaded)
+
+
+class Meter:
+    """CPU time of the process by part, s."""
+
+    def __init__(self) -> None:
+        self.spent: Counter[str] = Counter()
+
+    def call(self, part: str, function, *arguments):
+        """Call a function and count its time for a part."""
+        start = time.process_time()
+        result = function(*arguments)
+        self.spent[part] += time.process_time() - start
+        return result
+
+
+def measure_parts(film: Path, out: Path, models: Models, watch, candide) -> tuple[Counter, int]:
+    """Let the parts take turns; return CPU seconds by part and the number of frames."""
+    meter, n_frames = Meter(), 0
+    live = Live(models, watch=watch, candide=candide)
+    look_for_faces = live._faces.look
+    live._faces.look = lambda *picture: meter.call("faces", look_for_faces, *picture)
+    painter = Painter(models.classes, size=SIZE, timeline_s=watch.timeline_s, units=candide is not None)
+    source = open_source(str(film), rate_hz=models.sound.rate_hz)
+    with media.FilmWriter(out, rate_fps=source.rate_fps, sound_of=film) as writer:
+        items = iter(source)
+        while (item := meter.call("decode", next, items, None)) is not None:
+            if isinstance(item, Sound):
+                meter.call("networks", live.listen, item.samples)
+                continue
+            faces = meter.spent["faces"]
+            moment = meter.call("networks", live.look, item.time_s, item.pixels)
+            meter.spent["networks"] -= meter.spent["faces"] - faces
+            painted = meter.call("paint", painter.paint, moment)
+            meter.call("encode", writer.write, item.time_s, painted)
+            n_frames += 1
+    source.close()
+    return meter.spent, n_frames
+
+
+def measure_whole(film: Path, out: Path, models: Models, watch, candide) -> tuple[float, float]:
+    """Watch the film as the command does; return seconds on the clock and of CPU time."""
+    started, worked = time.perf_counter(), time.process_time()
+    source = open_source(str(film), rate_hz=models.sound.rate_hz)
+    outlets = Outlets(source, models.classes, watch=watch, units=candide is not None)
+    clock = Clock(drops=False, paces=False, stop=threading.Event())
+    with outlets.film(out):
+        follow(source, Live(models, watch=watch, candide=candide), outlets.show, clock=clock)
+    return time.perf_counter() - started, time.process_time() - worked
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of the film")
+    parser.add_argument("--units", action="store_true", help="fit the action units too")
+    parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--film", type=Path, help="measure this film instead, 640x360 and 25 frames/s for the headline")
+    parser.add_argument("--scale", default="mini", choices=config.SCALES)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    file = Path(__file__).resolve().parents[1] / "params.yaml"
+    params = config.resolve(yaml.safe_load(file.read_text(encoding="utf-8")) | {"scale": args.scale})
+    watch = config.section(config.WatchConfig, params, "watch")
+    candide = config.section(config.CandideConfig, params, "candide") if args.units else None
+    models = random_models(params)
+    warm_up(models)
+    with tempfile.TemporaryDirectory() as folder:
+        film, out = args.film or Path(folder) / "film.mp4", Path(folder) / "out.mp4"
+        if args.film is None:
+            make_film(film, args.seconds)
+        spent, n_frames = measure_parts(film, out, models, watch, candide)
+        seconds, cpu = measure_whole(film, out, models, watch, candide)
+        rate = media.probe(film).rate_fps
+    print(f"{n_frames} frames at {rate:g} frames/s, networks at {args.scale}, {os.cpu_count()} cores,", end=" ")
+    print(f"load {os.getloadavg()[0]:.1f}" + (", with action units" if args.units else ""))
+    print(f"{'part':12}{'ms CPU/frame':>14}{'share of a core':>18}")
+    for part, value in [*spent.items(), ("together", sum(spent.values()))]:
+        print(f"{part:12}{1000 * value / n_frames:14.2f}{value / n_frames * rate:18.1%}")
+    print(f"whole, {seconds:.1f} s on the clock, {cpu:.1f} s of CPU: {n_frames / seconds:.1f} frames/s,", end=" ")
+    print(f"{n_frames / seconds / rate:.2f} times real time")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Networks with random weights that run along, and their model files."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from mien.core.config import WatchConfig
+from mien.models import checkpoint
+from mien.models.fusion import Network
+from mien.models.running import StreamSettings, network_of
+from predict.tiny_models import CLASSES, FACES, SOUND
+
+ROWS = {"AV": (("video", "audio"), "mrpn"), "V": (("video",), "dense"), "A": (("audio",), "dense")}
+WATCH = WatchConfig(joint="AV", video="V", audio="A", region_s=0.5, forget_s=0.6, timeline_s=5.0)
+
+
+def running_network(row: str, **changes: object) -> tuple[Network, StreamSettings]:
+    """Return a network in evaluation, and its settings with `changes`."""
+    modalities, fusion = ROWS[row]
+    settings = StreamSettings(
+        corpus="ravdess",
+        variant=row,
+        fold=0,
+        seed=0,
+        modalities=modalities,
+        fusion=fusion,
+        aggregator="lstm",
+        classes=CLASSES,
+        width=2,
+        rate_fps=4,
+        hop_s=0.5,
+        sound=asdict(SOUND),
+        faces=asdict(FACES),
+    )
+    settings = replace(settings, **changes)
+    return network_of(settings, seed=1).eval(), settings
+
+
+def write_running(path: Path, row: str, **changes: object) -> Path:
+    """Write a model file."""
+    network, settings = running_network(row, **changes)
+    checkpoint.save_state(path, network.state_dict(), settings)
+    return path

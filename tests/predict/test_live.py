@@ -1,0 +1,176 @@
+"""What is watched is what is evaluated: the running verdict is the batch's, on the same frames and segments."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mien.candide.correspondence import ACTIONS
+from mien.core import media
+from mien.core.config import CandideConfig
+from mien.core.errors import ModelError
+from mien.core.files import write_json
+from mien.faces.live import Face
+from mien.faces.track import follow
+from mien.models import running
+from mien.models.time_axes import looks, newest_steps
+from mien.predict import live as live_module
+from mien.predict.live import Live
+from mien.predict.live_models import load_live, together, trained_live
+from mien.predict.sources import Sound, open_source
+from mien.sound.spectrogram import segment_alone, segment_ends
+from predict.running_models import ROWS, WATCH, running_network, write_running
+from predict.tiny_models import CANDIDE, FACES, SOUND
+
+RATE = SOUND.rate_hz
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Return a network for each role."""
+    return together({Path(row): running_network(row) for row in ROWS})
+
+
+@pytest.fixture(scope="module")
+def watched(models, media_folder):
+    """Watch both.mp4; return (moments, sound (N,), network -> modality -> steps as they were given)."""
+    given: dict = {}
+
+    class Recorded(running.Along):
+        def step(self, modality, x):
+            given.setdefault(self.network, {}).setdefault(modality, []).append(x)
+            return super().step(modality, x)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(live_module, "Along", Recorded)
+        live, moments, sound = Live(models, watch=WATCH, candide=CandideConfig(**CANDIDE)), [], []
+        source = open_source(str(media_folder / "both.mp4"), rate_hz=RATE)
+        for item in source:
+            if isinstance(item, Sound):
+                live.listen(item.samples)
+                sound.append(item.samples)
+            else:
+                moments.append(live.look(item.time_s, item.pixels))
+        source.close()
+    return moments, np.concatenate(sound), given
+
+
+def test_the_running_verdict_is_that_of_the_batch(models, watched):
+    moments, sound, given = watched
+    time_s = np.array([moment.time_s for moment in moments])
+    found = time_s[[bool(moment.faces) and moment.faces[0].found for moment in moments]]
+    _, look_s = looks(found, time_s[-1], rate_fps=models.rate_fps)
+    # A frame that is not exactly due is given when the next picture shows that it was the newest.
+    seen_s = time_s[np.searchsorted(time_s, look_s - 1e-6)]
+    ends = segment_ends(len(sound) / RATE, SOUND, hop_s=models.hop_s)
+    segments = [segment_alone(torch.from_numpy(sound[: round(end * RATE)]), SOUND) for end in ends]
+    step_s = {"video": seen_s, "audio": ends}
+    told = {
+        models.joint: [moment.probabilities if len(moment.basis) == 2 else None for moment in moments],
+        models.video: [moment.faces[0].probabilities if moment.faces else None for moment in moments],
+        models.audio: [moment.voice for moment in moments],
+    }
+    for network, values in told.items():
+        inputs = {name: torch.cat(steps, dim=1) for name, steps in given[network].items()}
+        at = {name: torch.from_numpy(newest_steps(step_s[name], time_s))[None] for name in inputs}
+        assert all(inputs[name].shape[1] == int(at[name].max()) + 1 for name in inputs)
+        with torch.no_grad():
+            batch = running.run_along(network, inputs, at)["fused"][0].softmax(dim=1).numpy()
+        known = torch.stack(list(at.values())).min(dim=0).values[0] >= 0  # there is a step of every modality
+        assert [value is not None for value in values] == known.tolist()
+        for k in torch.nonzero(known)[:, 0]:
+            np.testing.assert_allclose(values[k], batch[k], atol=1e-5)
+    torch.testing.assert_close(torch.cat(given[models.joint]["audio"], dim=1)[0], torch.stack(segments))
+    assert {moment.basis for moment in moments} >= {("face",), ("face", "voice")}
+    assert len(given[models.joint]["video"]) > 4
+
+
+def test_boxes_are_those_of_the_stored_film(watched, media_folder):
+    moments = watched[0]
+    track = follow(media.read_frames(media_folder / "both.mp4"), FACES)
+    assert track.found.any()
+    for k, moment in enumerate(moments):
+        assert [face.found for face in moment.faces[:1]] == [bool(track.found[k])]
+        if track.found[k]:
+            np.testing.assert_array_equal(moment.faces[0].box, track.boxes[k])
+            np.testing.assert_array_equal(moment.faces[0].landmarks, track.landmarks[k])
+            assert moment.faces[0].units.shape == (len(ACTIONS),)
+
+
+def _scripted(models, people, monkeypatch, *, sound=None):
+    """Return the moments of a film at 4 fps in which the people of each picture are given."""
+    live = Live(models, watch=WATCH)
+    box = np.array([10.0, 10.0, 40.0])
+    points = np.zeros((68, 2), np.float32)
+    script = iter([[Face(number, box, box, points, found=True) for number in numbers] for numbers in people])
+    monkeypatch.setattr(live._faces, "look", lambda time_s, picture: next(script))
+    pictures = np.random.default_rng(0).integers(0, 255, (len(people), 64, 64, 3), dtype=np.uint8)
+    if sound is not None:
+        live.listen(sound)
+    return [live.look(k / 4, picture) for k, picture in enumerate(pictures)]
+
+
+def test_somebody_new_in_front_starts_with_an_empty_memory(models, monkeypatch):
+    sound = np.random.default_rng(1).normal(0, 0.1, 3 * RATE).astype(np.float32)
+    one = _scripted(models, [[1]] * 6, monkeypatch, sound=sound)[-1]
+    changed = _scripted(models, [[2], [2], [2], [2], [2], [1]], monkeypatch, sound=sound)[-1]
+    alone = _scripted(models, [[], [], [], [], [], [1]], monkeypatch, sound=sound)[-1]
+    assert one.basis == changed.basis == alone.basis == ("face", "voice")
+    np.testing.assert_allclose(changed.probabilities, alone.probabilities, atol=1e-6)
+    assert np.abs(one.probabilities - alone.probabilities).max() > 1e-5
+
+
+def test_others_are_judged_by_their_picture(models, monkeypatch):
+    moment = _scripted(models, [[1, 2]] * 2, monkeypatch)[-1]
+    assert [face.person for face in moment.faces] == [1, 2]
+    np.testing.assert_allclose(moment.faces[0].probabilities, moment.faces[1].probabilities, atol=1e-6)
+    np.testing.assert_array_equal(moment.probabilities, moment.faces[0].probabilities)
+
+
+def test_a_voice_fades(models, monkeypatch):
+    sound = np.zeros(5 * RATE, np.float32)
+    sound[: RATE + RATE // 2] = 0.1 * np.sin(np.arange(RATE + RATE // 2))
+    moments = _scripted(models, [[]] * 20, monkeypatch, sound=sound)
+    bases = [moment.basis for moment in moments]
+    assert bases[3] == ()  # not a whole second yet
+    assert bases[4] == bases[8] == ("voice",)
+    assert moments[8].heard  # 1 to 2 s holds the end of it
+    np.testing.assert_array_equal(moments[8].probabilities, moments[8].voice)
+    assert bases[-1] == ()
+    assert moments[-1].voice is None
+    assert not moments[-1].heard
+
+
+def test_any_network_alone_will_do(monkeypatch):
+    sound = np.random.default_rng(1).normal(0, 0.1, 2 * RATE).astype(np.float32)
+    expected = {"AV": ("face", "voice"), "V": ("face",), "A": ("voice",)}
+    for row, basis in expected.items():
+        models = together({Path(row): running_network(row)})
+        moment = _scripted(models, [[1]] * 6, monkeypatch, sound=sound)[-1]
+        assert moment.basis == basis
+        assert moment.probabilities.sum() == pytest.approx(1.0)
+
+
+def test_networks_that_do_not_go_together_are_refused(tmp_path):
+    files = [write_running(tmp_path / f"{row}.safetensors", row) for row in ("V", "A")]
+    assert load_live(files).joint is None
+    twin = write_running(tmp_path / "twin.safetensors", "V")
+    with pytest.raises(ModelError, match=r"twin.*uses video, as .*V\.safetensors does"):
+        load_live([*files, twin])
+    other = write_running(tmp_path / "other.safetensors", "AV", rate_fps=25)
+    with pytest.raises(ModelError, match="rate_fps 25"):
+        load_live([*files, other])
+    with pytest.raises(ModelError, match="no trained run of AV, V, A"):
+        trained_live(tmp_path, WATCH, corpus="ravdess")
+
+
+def test_the_best_runs_are_taken(tmp_path):
+    for row, fold, loss in (("V", 0, 2.0), ("V", 1, 1.0), ("A", 0, 1.0)):
+        run = tmp_path / "training" / "ravdess" / row / f"fold{fold}-seed0" / "run.json"
+        write_json(run, {"status": "trained", "metrics": {"honest": {"validation_loss": loss}}})
+    chosen = [
+        str(path.relative_to(tmp_path / "training" / "ravdess"))
+        for path in trained_live(tmp_path, WATCH, corpus="ravdess")
+    ]
+    assert chosen == ["V/fold1-seed0/model.safetensors", "A/fold0-seed0/model.safetensors"]

@@ -1,0 +1,234 @@
+"""`mien watch` writes whole films and tables, keeps to the clock when it runs, and ends when it is told to."""
+
+import argparse
+import csv
+import json
+import signal
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import asdict
+
+import av
+import numpy as np
+import pytest
+
+from mien.core import media
+from mien.core.errors import ConfigError, MediaError
+from mien.predict import watch as watch_module
+from mien.predict.live import Moment, Seen
+from mien.predict.page import Page
+from mien.predict.relay import Ahead, Behind
+from mien.predict.watch import Clock, add_arguments, follow, rows_of, run
+from predict.running_models import ROWS, WATCH, write_running
+from predict.tiny_models import CLASSES
+
+PARAMS = json.dumps({"watch": asdict(WATCH)})
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Return model files, one for each role."""
+    folder = tmp_path_factory.mktemp("running")
+    return [write_running(folder / f"{row}.safetensors", row) for row in ROWS]
+
+
+@pytest.fixture
+def watch(files, capsys):
+    """Return a function that runs `mien watch`: arguments -> what it prints."""
+
+    def call(*arguments: object) -> str:
+        parser = argparse.ArgumentParser()
+        add_arguments(parser)
+        args = parser.parse_args([*map(str, arguments), "--checkpoint", *map(str, files)])
+        args.config, args.jobs = PARAMS, 1
+        run(args)
+        return capsys.readouterr().out
+
+    return call
+
+
+def _film(path):
+    with av.open(str(path)) as film:
+        pictures = [frame.time for frame in film.decode(video=0)]
+        film.seek(0)
+        heard = sum(frame.samples / frame.sample_rate for frame in film.decode(audio=0)) if film.streams.audio else 0.0
+        return pictures, heard
+
+
+def test_every_picture_of_a_film_is_written_with_its_sound(watch, media_folder, tmp_path):
+    out, timeline = tmp_path / "out.mp4", tmp_path / "out.csv"
+    line = watch(media_folder / "both.mp4", "--out", out, "--timeline", timeline)
+    times = [time_s for time_s, _ in media.read_frames(media_folder / "both.mp4")]
+    pictures, heard = _film(out)
+    np.testing.assert_allclose(pictures, times, atol=1e-3)
+    assert heard == pytest.approx(times[-1], abs=0.3)
+    rows = list(csv.DictReader(timeline.open()))
+    assert list(rows[0]) == ["time_s", "person", "basis", "label", *CLASSES]
+    np.testing.assert_allclose([float(row["time_s"]) for row in rows], times, atol=1e-3)
+    assert {row["basis"] for row in rows} >= {"face", "face+voice"}
+    last = rows[-1]
+    assert last["label"] == max(CLASSES, key=lambda name: float(last[name]))
+    assert f"{len(times)} frames" in line
+    assert "dropped" not in line
+
+
+def test_a_film_with_nothing_to_see_or_hear_says_so(watch, media_folder, tmp_path):
+    line = watch(media_folder / "nothing.mp4", "--timeline", tmp_path / "out.csv")
+    assert "no face; no voice" in line
+    assert {row["basis"] for row in csv.DictReader((tmp_path / "out.csv").open())} == {""}
+
+
+def test_an_interrupt_leaves_a_whole_film(watch, media_folder, tmp_path, monkeypatch):
+    rows = watch_module.rows_of
+    shown = []
+
+    def interrupting(moment, classes):
+        shown.append(moment)
+        if len(shown) == 5:
+            signal.raise_signal(signal.SIGINT)
+        return rows(moment, classes)
+
+    monkeypatch.setattr(watch_module, "rows_of", interrupting)
+    before = signal.getsignal(signal.SIGINT)
+    out = tmp_path / "out.mp4"
+    line = watch(media_folder / "both.mp4", "--out", out, "--timeline", tmp_path / "out.csv")
+    assert signal.getsignal(signal.SIGINT) is before
+    assert "interrupted" in line
+    pictures, heard = _film(out)
+    assert 5 <= len(pictures) < 15
+    assert heard < pictures[-1] + 0.2
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == len(pictures) + 1
+
+
+def test_a_damaged_film_is_written_until_there_and_reported(watch, media_folder, tmp_path):
+    pictures = [picture for _, picture in media.read_frames(media_folder / "both.mp4")]
+    media.write_video(tmp_path / "whole.avi", pictures, rate_fps=10, codecs=("mpeg4", "aac"))
+    content = (tmp_path / "whole.avi").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(content[: int(0.9 * len(content))])
+    with pytest.raises(MediaError, match=r"cut\.avi"):
+        watch(tmp_path / "cut.avi", "--out", tmp_path / "out.mp4")
+    assert 3 < len(_film(tmp_path / "out.mp4")[0]) < len(pictures)
+
+
+def test_places_that_cannot_be_written_are_refused_at_once(watch, media_folder, tmp_path):
+    with pytest.raises(MediaError, match="a film ends in one of"):
+        watch(media_folder / "both.mp4", "--out", tmp_path / "out.txt")
+    with pytest.raises(ConfigError, match="is the source"):
+        watch(media_folder / "both.mp4", "--out", media_folder / "both.mp4")
+    with pytest.raises(ConfigError, match="is a folder"):
+        watch(media_folder / "both.mp4", "--timeline", tmp_path)
+
+
+class _Camera:
+    """Gives pictures when their time has come, however fast they are taken."""
+
+    def __init__(self, n_frames: int, rate_fps: float, *, live: bool) -> None:
+        self.n_frames, self.rate_fps, self.live = n_frames, rate_fps, live
+        self.closed = False
+
+    def __iter__(self):
+        from mien.predict.sources import Picture
+
+        start = time.monotonic()
+        for k in range(self.n_frames):
+            if self.live:
+                time.sleep(max(0.0, start + k / self.rate_fps - time.monotonic()))
+            yield Picture(k / self.rate_fps, np.zeros((4, 4, 3), np.uint8))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class _Slow:
+    """Looks for a while at each picture."""
+
+    def __init__(self, look_s: float) -> None:
+        self.look_s = look_s
+
+    def look(self, time_s, picture):
+        time.sleep(self.look_s)
+        return Moment(time_s, picture, (), False, None, None, ())
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_pictures_for_which_there_is_no_time_are_dropped_and_counted(live):
+    source, shown = _Camera(30, 50.0, live=live), []
+    clock = Clock(drops=True, paces=not live, stop=threading.Event())
+    count = follow(source, _Slow(0.06), lambda moment, remark: shown.append((moment.time_s, remark)), clock=clock)
+    assert count.n_frames == 30
+    assert len(shown) == 30 - count.n_dropped
+    assert 8 < count.n_dropped < 25  # three in a picture's time, less what may be late or waits
+    assert shown[-1][1].startswith("dropped ")
+    assert [time_s for time_s, _ in shown] == sorted(time_s for time_s, _ in shown)
+    assert source.closed
+
+
+def test_nothing_is_dropped_without_a_clock():
+    shown = []
+    clock = Clock(drops=False, paces=False, stop=threading.Event())
+    count = follow(_Camera(12, 500.0, live=False), _Slow(0.005), lambda *moment: shown.append(moment), clock=clock)
+    assert (count.n_frames, count.n_dropped, len(shown)) == (12, 0, 12)
+    assert {remark for _, remark in shown} == {""}
+
+
+def test_a_hopeless_film_is_still_seen_now_and_then(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(watch_module.time, "monotonic", lambda: now[0])
+    clock = Clock(drops=True, paces=False, stop=threading.Event())
+    kept = []
+    for k in range(40):  # the decoder takes four times as long as the film runs
+        kept.append(not clock.is_late(k * 0.04))
+        now[0] += 0.16
+    assert 0.2 < np.mean(kept[5:]) < 0.4
+
+
+def test_errors_of_both_threads_arrive():
+    def broken():
+        yield 1
+        raise MediaError("breaks off")
+
+    with pytest.raises(MediaError, match="breaks off"):
+        list(Ahead(broken(), stop=threading.Event()))
+
+    def work(item):
+        raise MediaError("disk full")
+
+    with pytest.raises(MediaError, match="disk full"), Behind(work) as behind:
+        for k in range(20):
+            behind.put(k)
+            time.sleep(0.001)
+
+
+def test_the_timeline_names_who_is_judged_by_what():
+    box, points, shares = np.zeros(3), np.zeros((68, 2)), np.array([0.1, 0.7, 0.1, 0.1])
+    faces = tuple(
+        Seen(number, box, box, points, True, value, None) for number, value in ((4, shares), (2, shares[::-1]))
+    )
+    moment = Moment(1.25, np.zeros((2, 2, 3)), faces, True, shares, shares, ("face", "voice"))
+    assert [row[:4] for row in rows_of(moment, CLASSES)] == [
+        ["1.250", 4, "face+voice", "happy"],
+        ["1.250", 2, "face", "sad"],
+    ]
+    nobody = Moment(0.0, np.zeros((2, 2, 3)), (), False, None, None, ())
+    assert rows_of(nobody, CLASSES) == [["0.000", "", "", "", "", "", "", ""]]
+
+
+def test_the_page_shows_the_newest_picture_and_serves_this_machine_only():
+    with Page() as page:
+        assert page.address.startswith("http://127.0.0.1:")
+        assert "film" in urllib.request.urlopen(page.address, timeout=5).read().decode()
+        elsewhere = urllib.request.Request(page.address, headers={"Host": "example.org"})
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            urllib.request.urlopen(elsewhere, timeout=5)
+        page.show(np.full((32, 48, 3), (200, 30, 30), np.uint8))
+        film = urllib.request.urlopen(page.address + "film", timeout=5)
+        assert film.headers["Content-Type"].startswith("multipart/x-mixed-replace")
+        head = [film.readline() for _ in range(4)]
+        length = int(head[2].split(b":")[1])
+        jpeg = np.frombuffer(film.read(length), np.uint8)
+        import cv2
+
+        np.testing.assert_allclose(cv2.imdecode(jpeg, cv2.IMREAD_COLOR).mean(axis=(0, 1)), [30, 30, 200], atol=6)
+        assert page.watched.is_set()
