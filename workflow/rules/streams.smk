@@ -13,9 +13,10 @@ rule streams_all:
         "results/tables/complexity.md",
         expand(
             "results/figures/{figure}.{suffix}",
-            figure=[*STRIP_FIGURES, *SOUND_FIGURES],
+            figure=STRIP_FIGURES,
             suffix=["svg", "png"],
         ),
+        expand("results/figures/{figure}.png", figure=SOUND_FIGURES),
 
 
 # As in training.smk, a job handles a batch of folds, whose size may change between two calls.
@@ -143,11 +144,10 @@ rule plot_spectrograms:
         sound=f"results/sound/{STREAMED}/manifest.json",
     output:
         report(
-            expand("results/figures/{figure}.svg", figure=SOUND_FIGURES),
+            expand("results/figures/{figure}.png", figure=SOUND_FIGURES),
             caption="../report/spectrograms.rst",
             category="Figures",
         ),
-        expand("results/figures/{figure}.png", figure=SOUND_FIGURES),
     log:
         "logs/plot_spectrograms.log",
     benchmark:

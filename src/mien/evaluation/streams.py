@@ -1,0 +1,288 @@
+"""Networks that run along with a recording: what they say when, and the numbers that follow from it.
+
+A judgement stands until the next one: what a network says at a time is what it said at the newest step by then.
+Fractions 0..1 and seconds in and out; NaN where there is too little data.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from mien.core import tables
+from mien.core.config import EvaluateConfig
+from mien.core.errors import TableError
+from mien.evaluation.runs import Run
+from mien.evaluation.statistics import interval_of_mean
+from mien.models.time_axes import newest_steps
+
+KEYS = ["variant", "fold", "seed", "clip"]  # one recording that one network followed
+MEASURES = [  # a row per KEYS
+    *KEYS,
+    "person",
+    "n_steps",
+    "span_s",  # from the first judgement to the last
+    "right",  # share of the steps
+    "flips",  # changes of the label per second of span_s; NaN where there is but one step
+    "constant",  # 1: no change; NaN where there is but one step
+    "majority",  # 1: the label of most steps is right; of labels with as many steps, the one that had them first
+    "last",  # 1: the last label is right
+    "settled_s",  # from the recording's beginning to the step from which on the label stays
+    "right_s",  # the same where that label is right, else NaN
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What one network says along one recording: classes said (T,) at the ascending times time_s (T,), T >= 1."""
+
+    variant: str
+    fold: int
+    seed: int
+    clip: str
+    person: str
+    label: int
+    time_s: np.ndarray
+    said: np.ndarray
+
+    @property
+    def recording(self) -> tuple[int, int, str]:
+        """Return what the traces of two networks along the same recording share."""
+        return self.fold, self.seed, self.clip
+
+    @property
+    def n_changes(self) -> int:
+        """Return how often the label changes."""
+        return int((self.said[1:] != self.said[:-1]).sum())
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number of MEASURES over recordings: its mean, weighted by the column `weight` where that is named, or median.
+
+    unit : share is a fraction.
+    """
+
+    key: str
+    title: str
+    unit: Literal["share", "1/s", "s"]
+    weight: str = ""
+    typical: Literal["mean", "median"] = "mean"
+
+
+QUANTITIES = (
+    Quantity("right", "judgements that are right, %", "share", "n_steps"),
+    Quantity("flips", "label changes per second", "1/s", "span_s"),
+    Quantity("constant", "clips with one constant label, %", "share"),
+    Quantity("majority", "clips right by majority, %", "share"),
+    Quantity("last", "clips right by last judgement, %", "share"),
+    Quantity("settled_s", "until the label settles, s", "s", typical="median"),
+    Quantity("right_s", "until it settles, clips that end right, s", "s", typical="median"),
+)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its interval over people, and what it rests on."""
+
+    value: float
+    low: float
+    high: float
+    n_clips: int
+    n_people: int
+
+
+def read_traces(runs: Iterable[Run], apart: set[tuple[str, str]], *, head: str = "fused") -> list[Trace]:
+    """Read the test recordings of all trained `runs`, in a fixed order.
+
+    apart : (corpus, clip) that are left out: they have an identical twin on the training side.
+
+    Raises
+    ------
+    TableError : a stream does not fit its run, or two seeds of a fold followed different recordings.
+    """
+    traces = [trace for run in runs if run.trained for trace in _traces_of(run, apart, head)]
+    clips: dict[tuple[str, int], dict[int, set[str]]] = {}
+    for trace in traces:
+        clips.setdefault((trace.variant, trace.fold), {}).setdefault(trace.seed, set()).add(trace.clip)
+    for (variant, fold), of_seed in clips.items():
+        if len({frozenset(names) for names in of_seed.values()}) > 1:
+            raise TableError(f"{variant}, fold {fold}: the seeds followed different clips; train the fold again")
+    return sorted(traces, key=lambda trace: (trace.variant, *trace.recording))
+
+
+def measure(traces: Iterable[Trace]) -> pd.DataFrame:
+    """Return MEASURES, a row per trace in their order."""
+    return pd.DataFrame([_measures_of(trace) for trace in traces], columns=MEASURES)
+
+
+def majority(said: np.ndarray) -> int:
+    """Return the label of most steps (T,); of labels with as many, the one that was said so often first."""
+    counts = np.cumsum(said[:, None] == np.unique(said)[None], axis=0)  # (T, labels)
+    first = np.flatnonzero((counts == counts[-1].max()).any(axis=1))[0]
+    return int(said[first])  # only the label that is said at this step can have come to so many
+
+
+def at_common_times(one: list[Trace], other: list[Trace]) -> tuple[list[Trace], list[Trace]]:
+    """Return the traces of two networks at the same times of the same recordings.
+
+    Who judges more often has more occasions to change the label. Of every recording that both followed, the times are
+    those of the network that judged it less often (of `other`, where equal), from when on both have said something.
+    """
+    theirs = {trace.recording: trace for trace in other}
+    pairs = []
+    for mine in one:
+        if (its := theirs.get(mine.recording)) is None:
+            continue
+        time_s = mine.time_s if len(mine.time_s) < len(its.time_s) else its.time_s
+        time_s = time_s[(standing(mine, time_s) >= 0) & (standing(its, time_s) >= 0)]
+        if len(time_s):
+            pairs.append([replace(t, time_s=time_s, said=t.said[standing(t, time_s)]) for t in (mine, its)])
+    return [mine for mine, _ in pairs], [its for _, its in pairs]
+
+
+def standing(trace: Trace, at_s: np.ndarray) -> np.ndarray:
+    """Return the number of the judgement that stands at times `at_s` (K,), int64; -1: nothing is said yet."""
+    return newest_steps(trace.time_s, at_s)
+
+
+def differences(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Return MEASURES of one network less those of another, a row per recording of both; n_steps and span_s stay.
+
+    one, other : MEASURES at common times, see `at_common_times`.
+    """
+    keys = KEYS[1:]
+    both = one.merge(other[[*keys, *(q.key for q in QUANTITIES)]], on=keys, suffixes=("", "_other"))
+    return both.assign(**{q.key: both[q.key] - both[f"{q.key}_other"] for q in QUANTITIES})[MEASURES]
+
+
+def estimate(
+    measures: pd.DataFrame, quantity: Quantity, *, config: EvaluateConfig, rng: np.random.Generator
+) -> Estimate:
+    """Return one quantity of MEASURES of one network, or of differences, with whole people resampled."""
+    rows = measures[measures[quantity.key].notna()]
+    values = rows[quantity.key].to_numpy(float)
+    counts = (rows["clip"].nunique(), rows.person.nunique())
+    if not len(values):
+        return Estimate(math.nan, math.nan, math.nan, *counts)
+    options = {"confidence": config.confidence, "resamples": config.resamples, "rng": rng}
+    value = typical(rows, quantity)
+    if quantity.typical == "median":
+        return Estimate(value, *interval_of_median(values, rows.person.to_numpy(), **options), *counts)
+    weights = _weights(rows, quantity)
+    people = pd.DataFrame({"sum": values * weights, "weight": weights}).groupby(rows.person.to_numpy()).sum()
+    low, high = interval_of_mean((people["sum"] / people.weight).to_numpy(), people.weight.to_numpy(), **options)
+    return Estimate(value, low, high, *counts)
+
+
+def typical(measures: pd.DataFrame, quantity: Quantity) -> float:
+    """Return one quantity of MEASURES; NaN where it is known of no recording."""
+    rows = measures[measures[quantity.key].notna()]
+    if rows.empty:
+        return math.nan
+    values = rows[quantity.key].to_numpy(float)
+    return float(
+        np.median(values) if quantity.typical == "median" else np.average(values, weights=_weights(rows, quantity))
+    )
+
+
+def interval_of_median(
+    values: np.ndarray, people: np.ndarray, *, confidence: float, resamples: int, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of the median of `values` (N,), with whole `people` (N,) resampled.
+
+    NaN with fewer than two people.
+    """
+    names, number = np.unique(people, return_inverse=True)
+    if len(names) < 2:
+        return math.nan, math.nan
+    order = np.argsort(values, kind="stable")
+    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)  # (R, people) times drawn
+    copies = np.cumsum(drawn[:, number[order]], axis=1)  # (R, N)
+    half = copies[:, -1:] / 2
+    middle = [np.argmax(reached, axis=1) for reached in (copies >= half, copies > half)]  # the two middle ones
+    medians = values[order][np.stack(middle)].mean(axis=0)
+    low, high = np.quantile(medians, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def anytime(traces: list[Trace], at_s: np.ndarray, *, config: EvaluateConfig, rng: np.random.Generator) -> pd.DataFrame:
+    """Return how often the judgement that stands at times `at_s` (K,) is right, for the traces of one network; K rows.
+
+    Every recording counts at every time: one of which nothing is said yet as not right, one that has ended with its
+    last judgement. Columns: at_s; accuracy, low, high; judged, the share of recordings of which something is said;
+    ended, the share that is not judged any more; n_clips, n_people.
+    """
+    newest = np.array([standing(trace, at_s) for trace in traces]).reshape(len(traces), len(at_s))
+    right = [(at >= 0) & (trace.said[at] == trace.label) for trace, at in zip(traces, newest, strict=True)]
+    ended = [at == len(trace.said) - 1 for trace, at in zip(traces, newest, strict=True)]
+    base = pd.DataFrame([(trace.clip, trace.person) for trace in traces], columns=["clip", "person"])
+    quantity, state, rows = Quantity("right", "", "share"), rng.bit_generator.state, []
+    for k, time_s in enumerate(at_s):
+        rng.bit_generator.state = state  # the same people are drawn at every time: a smooth band
+        found = estimate(base.assign(right=[float(one[k]) for one in right]), quantity, config=config, rng=rng)
+        shares = [float(np.mean(one)) if traces else math.nan for one in (newest[:, k] >= 0, [e[k] for e in ended])]
+        rows.append((float(time_s), found.value, found.low, found.high, *shares, found.n_clips, found.n_people))
+    return pd.DataFrame(rows, columns=["at_s", "accuracy", "low", "high", "judged", "ended", "n_clips", "n_people"])
+
+
+def _measures_of(trace: Trace) -> tuple:
+    said, time_s = trace.said, trace.time_s
+    changed = np.flatnonzero(said[1:] != said[:-1]) + 1
+    span_s, several = float(time_s[-1] - time_s[0]), len(said) > 1
+    settled_s = float(time_s[changed[-1] if len(changed) else 0])
+    return (
+        trace.variant,
+        *trace.recording,
+        trace.person,
+        len(said),
+        span_s,
+        float((said == trace.label).mean()),
+        len(changed) / span_s if several else math.nan,
+        float(not len(changed)) if several else math.nan,
+        float(majority(said) == trace.label),
+        float(said[-1] == trace.label),
+        settled_s,
+        settled_s if said[-1] == trace.label else math.nan,
+    )
+
+
+def _weights(measures: pd.DataFrame, quantity: Quantity) -> np.ndarray:
+    return measures[quantity.weight].to_numpy(float) if quantity.weight else np.ones(len(measures))
+
+
+def _traces_of(run: Run, apart: set[tuple[str, str]], head: str) -> list[Trace]:
+    path = run.folder / "stream.parquet"
+    rows = tables.read(path, tables.STREAM)
+    rows = rows[(rows.role == "test") & (rows["head"] == head)]
+    if rows.empty:
+        return []
+    again = "delete the folder and train again"
+    if (lengths := set(rows.logits.map(len))) != {len(run.classes)}:
+        raise TableError(f"{path}: rows of {sorted(lengths)} logits for the {len(run.classes)} classes; {again}")
+    logits = np.stack(rows.logits)  # (N, C)
+    if not np.isfinite(logits).all():
+        bad = rows["clip"][~np.isfinite(logits).all(axis=1)].iloc[0]
+        raise TableError(f"{path}: logits of {bad} are not finite; lower streaming.learning_rate and train again")
+    if not rows.label.between(0, len(run.classes) - 1).all() or rows.groupby("clip").label.nunique().max() > 1:
+        raise TableError(f"{path}: labels outside 0..{len(run.classes) - 1}, or two of one clip; {again}")
+    if not np.isfinite(rows.time_s).all() or rows.duplicated(["clip", "time_s"]).any():
+        raise TableError(f"{path}: a clip is judged twice at one time, or at none; {again}")
+    rows = rows.assign(said=logits.argmax(axis=1)).sort_values(["clip", "time_s"])
+    return [
+        Trace(
+            variant=run.variant,
+            fold=run.fold,
+            seed=run.seed,
+            clip=clip,
+            person=part.actor.iloc[0] or clip,  # where the corpus does not name its people, a clip is one of its own
+            label=int(part.label.iloc[0]),
+            time_s=part.time_s.to_numpy(),
+            said=part.said.to_numpy(),
+        )
+        for clip, part in rows.groupby("clip")
+        if (run.corpus, clip) not in apart
+    ]

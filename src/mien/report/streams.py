@@ -1,0 +1,236 @@
+"""What running networks are worth: every number of the table "streams", before it is laid out."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mien.core.config import EvaluateConfig, StreamConfig, StreamingConfig, WatchConfig, section
+from mien.core.files import read_json
+from mien.core.rng import rng_for
+from mien.evaluation.metrics import twins
+from mien.evaluation.runs import Run, read_runs, rows_in_order, select_runs
+from mien.evaluation.streams import (
+    QUANTITIES,
+    Estimate,
+    Trace,
+    anytime,
+    at_common_times,
+    differences,
+    estimate,
+    measure,
+    read_traces,
+    typical,
+)
+from mien.report.hypotheses import NOT_SUPPORTED, SUPPORTED, UNDECIDED, Answer, answer
+
+FEWER, BETTER, OTHERWISE = "flips", "majority", "last"  # keys of QUANTITIES that answers rest on, see `Pair`
+COLUMNS = [  # of the CSV; shares and accuracies in percent, their differences in points
+    "part",  # network, pair or anytime
+    "network",
+    "against",  # of a pair: the network whose number is subtracted
+    "at_s",  # of anytime
+    "quantity",
+    "unit",
+    "value",
+    "low",
+    "high",
+    "n_clips",
+    "n_people",
+    "answer",  # of a pair, to what it asks of this quantity
+]
+EDGE_S = 1e-6  # by which times may differ that are meant to be equal
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The runs of all rows of ``streams``, what they say of the test recordings, and what a page must state.
+
+    rows : in the order of params.yaml.   reasons : row -> why it, or some of its folds, could not be trained.
+    """
+
+    rows: dict[str, StreamConfig]
+    runs: list[Run]
+    traces: list[Trace]
+    streaming: StreamingConfig
+    watch: WatchConfig
+    evaluate: EvaluateConfig
+    seed: int
+    scale: str
+    synthetic: bool
+
+    @property
+    def corpus(self) -> str:
+        """Return the corpus of the recordings."""
+        return self.streaming.corpus
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the names of the emotions in the order of their labels."""
+        return self.runs[0].classes
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Return row -> why it, or some of its folds, could not be trained."""
+        texts: dict[str, set[str]] = {}
+        for run in self.runs:
+            if not run.trained:
+                texts.setdefault(run.variant, set()).add(run.reason or "not applicable")
+        return {row: "; ".join(sorted(texts[row])) for row in self.rows if row in texts}
+
+    @property
+    def chance(self) -> float:
+        """Return the accuracy of always naming the commonest emotion of the test recordings; NaN without any."""
+        label = list({trace.clip: trace.label for trace in self.traces}.values())
+        return float(np.bincount(label).max() / len(label)) if label else math.nan
+
+    def of(self, row: str) -> list[Trace]:
+        """Return the traces of one network."""
+        return [trace for trace in self.traces if trace.variant == row]
+
+    def rng(self, *scope: str) -> np.random.Generator:
+        """Return the generator of one interval."""
+        return rng_for(self.seed, "evaluation", "streams", *scope)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One network beside another at the same times of the same recordings.
+
+    sides : quantity -> what each of the two comes to, over the recordings of which the difference is known.
+    gaps : quantity -> mean difference by recording, one - other.
+    """
+
+    one: str
+    other: str
+    sides: dict[str, tuple[float, float]]
+    gaps: dict[str, Estimate]
+
+    @property
+    def answers(self) -> dict[str, Answer]:
+        """Return whether `one` changes its label less often, and judges more clips right, each by its interval."""
+        better = {key: answer([self.gaps[key].low], [self.gaps[key].high]) for key in (BETTER, OTHERWISE)}
+        return {FEWER: answer([-self.gaps[FEWER].high], [-self.gaps[FEWER].low])} | better
+
+    def verdict(self, better: str = BETTER) -> Answer:
+        """Return the answer to both at once: supported if both are, not supported if one is not, else undecided."""
+        parts = {self.answers[FEWER], self.answers[better]}
+        if NOT_SUPPORTED in parts:
+            return NOT_SUPPORTED
+        return SUPPORTED if parts == {SUPPORTED} else UNDECIDED
+
+
+def read_streams(paths: list[Path], clips: Path, corpus_info: Path, params: Mapping[str, Any]) -> Streams:
+    """Read the runs of every row of ``streams``.
+
+    Raises
+    ------
+    TableError : a row lacks a run that another one has, or a file does not fit its run.
+    """
+    streaming = section(StreamingConfig, params, "streaming")
+    rows = {name: section(StreamConfig, params, "streams", name) for name in params["streams"]}
+    runs = select_runs(read_runs(paths), streaming.corpus, rows)
+    return Streams(
+        rows=rows_in_order(paths, rows),
+        runs=runs,
+        traces=read_traces(runs, twins([clips])),
+        streaming=streaming,
+        watch=section(WatchConfig, params, "watch"),
+        evaluate=section(EvaluateConfig, params, "evaluate"),
+        seed=section(int, params, "seed"),
+        scale=params["scale"],
+        synthetic=read_json(corpus_info)["source"] == "synthetic",
+    )
+
+
+def with_and_without_memory(rows: Mapping[str, StreamConfig]) -> list[tuple[str, str]]:
+    """Return (with, without) of rows that differ in the memory only: V-stream and the frame classifier (X18, X17)."""
+    return [
+        (one, other)
+        for other, without in rows.items()
+        for one, with_memory in rows.items()
+        if without.aggregator == "none" and with_memory == replace(without, aggregator=with_memory.aggregator)
+        if one != other and with_memory.aggregator != "none"
+    ]
+
+
+def joint_and_single(streams: Streams) -> list[tuple[str, str]]:
+    """Return (joint, single) of the networks that a recording is watched with."""
+    watch = streams.watch
+    return [(watch.joint, single) for single in (watch.video, watch.audio)]
+
+
+def describe(streams: Streams, row: str) -> dict[str, Estimate]:
+    """Return every quantity of one network at all its own judgements."""
+    table = measure(streams.of(row))
+    return {
+        quantity.key: estimate(table, quantity, config=streams.evaluate, rng=streams.rng(row, quantity.key))
+        for quantity in QUANTITIES
+    }
+
+
+def compare(streams: Streams, one: str, other: str) -> Pair:
+    """Compare two networks by every quantity."""
+    measures = [measure(traces) for traces in at_common_times(streams.of(one), streams.of(other))]
+    gap = differences(*measures)
+    sides, gaps = {}, {}
+    for quantity in QUANTITIES:
+        known = gap[quantity.key].notna().to_numpy()
+        sides[quantity.key] = tuple(typical(side[known], quantity) for side in measures)
+        mean, rng = replace(quantity, typical="mean"), streams.rng(one, other, quantity.key)
+        gaps[quantity.key] = estimate(gap, mean, config=streams.evaluate, rng=rng)
+    return Pair(one, other, sides, gaps)
+
+
+def ticks_of(streams: Streams) -> np.ndarray:
+    """Return the times (K,) of the table "anytime": every `hop_s` until the last judgement of all stands."""
+    return _multiples(streams, streams.streaming.hop_s)
+
+
+def times_of(streams: Streams) -> np.ndarray:
+    """Return the times (K,) of the figure "anytime": those of the table, and 0 and the looks at the picture."""
+    looks = _multiples(streams, 1.0 / streams.streaming.rate_fps)
+    return np.unique(np.concatenate([[0.0], looks, ticks_of(streams)]).round(6))
+
+
+def anytime_rows(streams: Streams, at_s: np.ndarray) -> pd.DataFrame:
+    """Return `evaluation.streams.anytime` of every trained network; its name is in a first column, network."""
+    parts = []
+    for row in streams.rows:
+        if traces := streams.of(row):
+            part = anytime(traces, at_s, config=streams.evaluate, rng=streams.rng(row, "anytime"))
+            part.insert(0, "network", row)
+            parts.append(part)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["network", "at_s", "judged"])
+
+
+def numbers(networks: Mapping[str, Mapping[str, Estimate]], pairs: list[Pair], curves: pd.DataFrame) -> pd.DataFrame:
+    """Return COLUMNS of everything that the page states."""
+    rows = []
+    for row, found in networks.items():
+        rows += [{"part": "network", "network": row} | _cells(quantity, found) for quantity in QUANTITIES]
+    for pair in pairs:
+        names = {"part": "pair", "network": pair.one, "against": pair.other}
+        answers = {key: {"answer": found} for key, found in pair.answers.items()}
+        rows += [names | _cells(quantity, pair.gaps) | answers.get(quantity.key, {}) for quantity in QUANTITIES]
+    for row in curves[curves.judged > 0].itertuples():
+        found = {"right": Estimate(row.accuracy, row.low, row.high, row.n_clips, row.n_people)}
+        names = {"part": "anytime", "network": row.network, "at_s": row.at_s}
+        rows.append(names | _cells(QUANTITIES[0], found))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _cells(quantity, found: Mapping[str, Estimate]) -> dict[str, Any]:
+    one, factor = found[quantity.key], 100.0 if quantity.unit == "share" else 1.0
+    unit = {"share": "percent"}.get(quantity.unit, quantity.unit)
+    values = {"value": factor * one.value, "low": factor * one.low, "high": factor * one.high}
+    return {"quantity": quantity.key, "unit": unit} | values | {"n_clips": one.n_clips, "n_people": one.n_people}
+
+
+def _multiples(streams: Streams, step_s: float) -> np.ndarray:
+    last_s = max((float(trace.time_s[-1]) for trace in streams.traces), default=step_s)
+    return step_s * np.arange(1, math.ceil((last_s - EDGE_S) / step_s) + 1)

@@ -1,0 +1,174 @@
+"""What running networks say, counted: every number by hand, and intervals that rest on people."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import planted
+from mien.core import tables
+from mien.core.config import EvaluateConfig
+from mien.core.errors import TableError
+from mien.core.rng import rng_for
+from mien.evaluation.runs import read_runs
+from mien.evaluation.streams import (
+    QUANTITIES,
+    Trace,
+    anytime,
+    at_common_times,
+    differences,
+    estimate,
+    interval_of_median,
+    majority,
+    measure,
+    read_traces,
+)
+from report import planted_streams
+
+CONFIG = EvaluateConfig(confidence=0.95, resamples=300)
+BY_KEY = {quantity.key: quantity for quantity in QUANTITIES}
+
+
+def trace(said, time_s, *, clip="a", person="1", label=0, seed=0, variant="V") -> Trace:
+    return Trace(variant, 0, seed, clip, person, label, np.array(time_s, float), np.array(said))
+
+
+def one(key: str, *traces: Trace):
+    return estimate(measure(traces), BY_KEY[key], config=CONFIG, rng=rng_for(0, "test"))
+
+
+def test_a_flickering_clip_by_hand():
+    (row,) = measure([trace([0, 0, 2, 0, 2], [0.0, 0.2, 0.4, 0.6, 0.8])]).itertuples()
+    assert (row.n_steps, row.right) == (5, pytest.approx(3 / 5))
+    assert row.flips == pytest.approx(3 / 0.8)
+    assert (row.constant, row.majority, row.last) == (0, 1, 0)
+    assert row.settled_s == 0.8
+    assert math.isnan(row.right_s)
+
+
+def test_a_label_settles_where_it_changes_last():
+    (row,) = measure([trace([1, 2, 0, 0], [0.5, 1.0, 1.5, 2.0])]).itertuples()
+    assert (row.settled_s, row.right_s) == (1.5, 1.5)
+    assert row.flips == pytest.approx(2 / 1.5)  # by the time since the first judgement, not since the beginning
+    (row,) = measure([trace([0, 0], [0.5, 1.0])]).itertuples()
+    assert (row.settled_s, row.flips, row.constant) == (0.5, 0, 1)
+
+
+def test_a_single_judgement_says_nothing_of_changes():
+    (row,) = measure([trace([0], [1.3])]).itertuples()
+    assert math.isnan(row.flips)
+    assert math.isnan(row.constant)
+    assert (row.majority, row.last, row.right_s) == (1, 1, 1.3)
+
+
+@pytest.mark.parametrize(("said", "expected"), [([2, 0, 0, 2], 0), ([2, 0, 2, 0], 2), ([1, 0], 1), ([3, 3, 1], 3)])
+def test_of_equals_the_label_that_had_as_many_first_wins(said, expected):
+    assert majority(np.array(said)) == expected
+
+
+def test_changes_per_second_are_all_changes_by_all_seconds():
+    busy, calm = trace([0, 1, 0], [0.0, 0.5, 1.0]), trace([0, 0], [0.0, 9.0], clip="b", person="2")
+    found = one("flips", busy, calm, trace([0], [1.0], clip="c", person="3"))
+    assert found.value == pytest.approx(2 / 10)
+    assert (found.n_clips, found.n_people) == (2, 2)
+    assert (found.low, found.high) == (0, pytest.approx(2))
+    assert one("right", busy, calm).value == pytest.approx(4 / 5)
+
+
+def test_one_person_has_no_interval_and_nobody_no_number():
+    assert math.isnan(one("last", trace([0], [1.0])).low)
+    assert math.isnan(one("settled_s", trace([0], [1.0])).low)
+    nothing = one("right_s", trace([1], [1.0]))
+    assert math.isnan(nothing.value)
+    assert nothing.n_clips == 0
+
+
+def test_the_interval_of_a_median_draws_whole_people():
+    values = rng_for(0, "values").normal(size=23)
+    people = np.repeat(np.arange(6), [1, 2, 3, 4, 6, 7])
+    found = interval_of_median(values, people, confidence=0.9, resamples=200, rng=rng_for(1, "draws"))
+    times = rng_for(1, "draws").multinomial(6, np.full(6, 1 / 6), size=200)
+    medians = [np.median(np.repeat(values, row[people])) for row in times]
+    np.testing.assert_allclose(found, np.quantile(medians, [0.05, 0.95]))
+    two = interval_of_median(
+        np.array([0.0, 1.0]), np.array([1, 2]), confidence=0.2, resamples=200, rng=rng_for(1, "two")
+    )
+    assert two == (0.5, 0.5)  # half of the draws have both people
+
+
+def test_two_networks_are_compared_when_both_have_spoken():
+    video = trace([1, 1, 0, 2, 0], [0.0, 0.2, 0.4, 0.6, 0.8])
+    joint = trace([0, 1], [0.5, 1.0], variant="AV")
+    alone = trace([0], [1.0], clip="only seen")
+    ours, theirs = at_common_times([joint], [video, alone])
+    assert [part.clip for part in ours + theirs] == ["a", "a"]
+    np.testing.assert_array_equal(theirs[0].time_s, [0.5, 1.0])
+    np.testing.assert_array_equal(theirs[0].said, [0, 0])  # of 0.4 s and 0.8 s: the 2 of 0.6 s is not seen
+    late = trace([0], [1.0], variant="A")
+    assert at_common_times([late], [video])[1][0].said.tolist() == [0]
+    assert at_common_times([video], [trace([0], [9.0])])[0][0].time_s.tolist() == [9.0]
+    early = trace([0], [0.0], variant="V")
+    assert at_common_times([early], [trace([0, 0], [1.0, 1.5])]) == ([], [])
+
+
+def test_differences_are_of_the_same_recordings():
+    times = [0.0, 0.5, 1.0]
+    ours = [trace([0, 0, 0], times), trace([1, 0, 0], times, seed=1)]
+    theirs = [trace([0, 1, 0], times, seed=1), trace([0, 1, 1], times)]
+    gap = differences(measure(ours), measure(theirs))
+    assert gap.seed.tolist() == [0, 1]
+    np.testing.assert_allclose(gap.flips, [-1, -1])
+    np.testing.assert_allclose(gap["last"], [1, 0])
+    assert gap.settled_s.tolist() == [-0.5, -0.5]
+    assert math.isnan(gap.right_s[0])  # the other one ends wrong
+    assert differences(measure([]), measure([])).empty
+
+
+def test_a_judgement_stands_until_the_next_and_after_the_end():
+    traces = [trace([1, 0], [0.5, 1.0]), trace([0, 0, 2], [0.0, 0.5, 1.5], clip="b", person="2")]
+    found = anytime(traces, np.array([0.0, 0.5, 1.0, 1.5, 9.0]), config=CONFIG, rng=rng_for(0, "test"))
+    assert found.accuracy.tolist() == [0.5, 0.5, 1.0, 0.5, 0.5]
+    assert found.judged.tolist() == [0.5, 1, 1, 1, 1]
+    assert found.ended.tolist() == [0, 0, 0.5, 1, 1]
+    assert found.accuracy.iloc[-1] == measure(traces)["last"].mean()
+    assert (found.n_people == 2).all()
+
+
+def test_streams_are_read_without_twins_other_heads_and_validation(tmp_path):
+    path = planted_streams.write_run(tmp_path, "V_frame", 0, actors=(1, 2), said=(0, 1, 2))
+    clip = planted.clip_names(1)[0][0]
+    _change(path, lambda rows: rows.assign(role=rows.role.where(rows.actor == "01", "validation")))
+    traces = read_traces(read_runs([path]), {("ravdess", clip)})
+    assert len(traces) == len(planted.clip_names(1)) - 1
+    assert {one.person for one in traces} == {"01"}
+    for one in traces:
+        np.testing.assert_array_equal((one.said - one.label) % 3, [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda rows: rows.assign(logits=[np.zeros(5, np.float32)] * len(rows)), "5.* logits for the 3 classes"),
+        (lambda rows: rows.assign(logits=[np.full(3, np.nan, np.float32)] * len(rows)), "not finite"),
+        (lambda rows: pd.concat([rows, rows]), "judged twice"),
+        (lambda rows: rows.assign(label=7), "labels outside"),
+    ],
+)
+def test_a_stream_that_does_not_fit_is_named(tmp_path, change, text):
+    path = planted_streams.write_run(tmp_path, "V_frame", 0, actors=(1,))
+    _change(path, change)
+    with pytest.raises(TableError, match=text):
+        read_traces(read_runs([path]), set())
+
+
+def test_seeds_that_followed_other_clips_are_refused(tmp_path):
+    paths = [planted_streams.write_run(tmp_path, "V_frame", 0, actors=(1,), seed=seed) for seed in (0, 1)]
+    _change(paths[1], lambda rows: rows[rows["clip"] != rows["clip"].iloc[0]])
+    with pytest.raises(TableError, match="different clips"):
+        read_traces(read_runs(paths), set())
+
+
+def _change(path, change) -> None:
+    file = path.parent / "stream.parquet"
+    tables.write(file, change(tables.read(file, tables.STREAM)), tables.STREAM)

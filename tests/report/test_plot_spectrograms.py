@@ -1,0 +1,162 @@
+"""Figures 1.1, 1.2 and 4.18 to 4.20: the thesis's resolution, the right recordings, the same bytes twice."""
+
+import json
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import planted
+from mien.core import tables
+from mien.core.config import SoundConfig
+from mien.core.files import read_json
+from mien.core.shards import SoundShard, read_sound, write_sound
+from mien.report import plot_spectrograms
+from mien.report.chosen_sounds import Sound, evenly, longest_sound, one_person, read_frames, read_sounds
+from mien.report.mel import BANDS, hz_of, mel_bands, mel_of, mel_spectrogram
+from mien.report.spectrogram_figures import draw_hops, draw_mels, draw_segments
+from report import planted_streams
+
+CONFIG = SoundConfig(**planted.SOUND)
+FINE = replace(CONFIG, pool=1)
+NAMES = {f"{number}.png" for number in ("1.1", "1.2", "4.18", "4.19", "4.20")}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Return clips.parquet's folder, face shards and sound shards of two people."""
+    root = tmp_path_factory.mktemp("world")
+    folder = planted.write_corpus(root, n_actors=2)
+    return folder, *planted.write_shards(root, n_actors=2, size=16)
+
+
+def tone(hz: float, *, seconds: float = 1.9, emotion: str = "sad") -> Sound:
+    time_s = np.arange(round(seconds * FINE.rate_hz)) / FINE.rate_hz
+    return Sound("clip", emotion, np.sin(2 * np.pi * hz * time_s))
+
+
+def draw(command, world, out, *, pool: int = 1) -> dict[str, bytes]:
+    folder, faces, sound = world
+    names = ["--clips", folder / "clips.parquet", "--corpus-info", folder / "corpus.json"]
+    config = json.dumps({"seed": 0, "sound": planted.SOUND | {"pool": pool}})
+    command(plot_spectrograms, *names, "--faces", faces, "--sound", sound, "--out", out, config=config)
+    return {path.name: path.read_bytes() for path in out.iterdir()}
+
+
+def test_figures_are_whole(tmp_path, world, command, monkeypatch):
+    planted_streams.draw_small(monkeypatch)
+    assert set(draw(command, world, tmp_path / "figures")) == NAMES
+    for name in NAMES:
+        assert plt.imread(tmp_path / "figures" / name).std() > 0.05
+
+
+@pytest.mark.parametrize("pool", [1, 4])
+def test_figures_are_the_same_at_any_scale(tmp_path, world, command, monkeypatch, pool):
+    drawn = []
+    monkeypatch.setattr(
+        plot_spectrograms, "_segments", lambda out, title, sound, config, *, seed: drawn.append((sound, config, seed))
+    )
+    monkeypatch.setattr(plot_spectrograms, "_first", lambda out, title, *, frames, sounds, config: drawn.append(config))
+    draw(command, world, tmp_path, pool=pool)
+    config, (sound, same, seed) = drawn
+    assert config == same == FINE
+    starts = [plot_spectrograms._starts(sound, config, seed=seed) for _ in range(2)]
+    np.testing.assert_array_equal(starts[0][1], starts[1][1])
+
+
+def test_segments_cover_the_sound_and_overlap_in_training():
+    fixed, overlapping = plot_spectrograms._starts(tone(440.0, seconds=2.5), FINE, seed=0)
+    np.testing.assert_allclose(fixed, [0.0, 0.75, 1.5])
+    assert len(overlapping) == 6
+    assert (np.diff(np.sort(overlapping)) < 1).all()
+    assert 0 <= overlapping.min() <= overlapping.max() <= 1.5
+
+
+def test_a_corpus_without_faces_and_sounds_says_so(tmp_path, world, command, monkeypatch):
+    planted_streams.draw_small(monkeypatch)
+    folder, *_ = world
+    drawn = draw(command, (folder, tmp_path / "faces", tmp_path / "sound"), tmp_path / "figures")
+    assert set(drawn) == NAMES
+
+
+def test_one_person_is_shown_with_every_emotion(world):
+    folder, faces, sound = world
+    chosen = one_person(tables.read(folder / "clips.parquet", tables.CLIPS))
+    assert chosen.actor.unique().tolist() == ["01"]
+    assert chosen.label_name.tolist() == read_json(folder / "corpus.json")["classes"]
+    assert [one.emotion for one in read_sounds(chosen, sound)] == list(planted.CLASSES)
+    frames = read_frames(chosen, faces, n=2)
+    assert [one.time_s.tolist() for one in frames] == [[0.0, 0.2]] * 3
+    assert evenly([1, 2, 3, 4, 5], 3) == [1, 3, 5]
+    assert evenly([1, 2], 3) == [1, 2]
+
+
+def test_the_longest_sound_that_is_heard_is_found(tmp_path, world):
+    folder, _, sound = world
+    clips = tables.read(folder / "clips.parquet", tables.CLIPS)
+    assert longest_sound(clips, sound).clip == clips["clip"].min()  # all are as long
+    shard = read_sound(sound / "actor02")
+    index = shard.index.iloc[:3].assign(start=[0, 5000, 15000], n_samples=[5000, 10000, 20000])
+    wave = np.full(35000, 9, np.int16)
+    write_sound(tmp_path / "actor02", SoundShard(wave, index.assign(silent=[False, False, True])))
+    found = longest_sound(clips, tmp_path)
+    assert (found.clip, len(found.wave)) == (index["clip"].iloc[1], 10000)
+    assert longest_sound(clips, tmp_path / "nowhere") is None
+
+
+def test_mel_bands_cover_every_frequency_once():
+    weights = mel_bands(16000, 1025)
+    assert weights.shape == (BANDS, 1025)
+    between = np.linspace(0, 8000, 1025)
+    inner = (between >= hz_of(mel_of(8000) / (BANDS + 1))) & (between <= hz_of(BANDS * mel_of(8000) / (BANDS + 1)))
+    step = mel_of(8000) / (BANDS + 1)
+    assert (weights.max(axis=1) > 0).all()
+    assert (np.count_nonzero(weights, axis=0)[inner] >= 1).all()
+    np.testing.assert_allclose(np.diff(mel_of(between[weights.argmax(axis=1)]))[40:], step, rtol=0.2)
+    np.testing.assert_allclose(hz_of(mel_of(between)), between, atol=1e-6)
+
+
+@pytest.mark.parametrize("hz", [300.0, 1000.0, 5000.0])
+def test_a_tone_is_loudest_in_its_band(hz):
+    level = mel_spectrogram(tone(hz).wave, FINE)
+    band = level.mean(axis=1).argmax()
+    step = float(mel_of(8000)) / (BANDS + 1)
+    assert abs((band + 1) * step - float(mel_of(hz))) <= step
+    assert level.max() == 0
+    assert mel_spectrogram(np.zeros(10), FINE).shape[0] == BANDS
+
+
+def test_segments_have_the_size_of_the_thesis():
+    figure = plt.figure()
+    draw_segments(figure, tone(440.0), np.array([0.0, 0.9]), FINE)
+    whole, marks, *segments = [ax for ax in figure.axes if ax.images or ax.texts]
+    assert whole.images[0].get_array().shape == (257, 475)
+    assert whole.get_ylim() == (0, 8000)
+    assert len(marks.patches) == len(segments) == 2
+    for ax, start_s in zip(segments, (0.0, 0.9), strict=True):
+        assert ax.images[0].get_array().shape == (257, 250)
+        assert ax.get_xlim() == pytest.approx((start_s, start_s + 1))
+    plt.close(figure)
+
+
+def test_columns_are_equally_wide_whatever_the_hop():
+    figure = plt.figure()
+    draw_hops(figure, tone(440.0), (64, 128, 32), FINE)
+    axes = [ax for ax in figure.axes if ax.images and ax.get_title(loc="left")]
+    assert [ax.images[0].get_array().shape for ax in axes] == [(257, 250), (257, 125), (257, 500)]
+    assert {ax.get_xlim() for ax in axes} == {(0.0, 500.0)}
+    assert axes[1].get_xticks()[-1] == 125
+    assert [label.get_text() for label in axes[0].get_xticklabels()] == [
+        label.get_text() for label in axes[2].get_xticklabels()
+    ]
+    plt.close(figure)
+
+
+def test_mels_share_their_time_axis():
+    figure = plt.figure()
+    draw_mels(figure, [tone(440.0, seconds=0.5), tone(880.0, seconds=1.0), tone(880.0, seconds=0.7)], FINE)
+    panels = [ax for ax in figure.axes if ax.images and ax.get_title(loc="left")]
+    assert {ax.get_xlim() for ax in panels} == {(0.0, 1.0)}
+    assert panels[0].images[0].get_extent()[:2] == [0, 0.5]
+    plt.close(figure)

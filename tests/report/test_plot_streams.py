@@ -1,0 +1,125 @@
+"""Figures 4.16 and 4.17 and the curves: which clips are shown, what stands under a column, the same bytes twice."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+import planted
+from mien.core import tables
+from mien.evaluation.streams import Trace
+from mien.report import plot_streams
+from mien.report.anytime import draw_anytime
+from mien.report.strips import choose_flipping, columns_of, draw_strips, read_strips, step_between
+from report import planted_streams
+from report.planted_streams import FLICKERING, STEADY
+
+CLASSES = planted.CLASSES
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Return the root of a corpus of two with faces, and the face shards."""
+    root = tmp_path_factory.mktemp("world")
+    planted.write_corpus(root, n_actors=2)
+    faces, _ = planted.write_shards(root, n_actors=2, size=16)
+    return root, faces
+
+
+def draw(command, world, out, said) -> dict[str, bytes]:
+    root, faces = world
+    folder = root / "results" / "corpora" / "ravdess"
+    runs = planted_streams.write_runs(out.parent, said, n_folds=1)
+    names = ["--clips", folder / "clips.parquet", "--corpus-info", folder / "corpus.json", "--runs", *runs]
+    command(plot_streams, *names, "--faces", faces, "--out", out, config=planted_streams.config())
+    return {path.name: path.read_bytes() for path in out.iterdir()}
+
+
+def trace(clip: str, said, *, label=0, fold=0, step_s=0.1, start=0) -> Trace:
+    times = step_s * (start + np.arange(len(said)))
+    return Trace("V", fold, 0, clip, "01", label, times, np.array(said))
+
+
+def test_figures_are_whole_and_the_same_twice(tmp_path, world, command, monkeypatch):
+    planted_streams.draw_small(monkeypatch)
+    first = draw(command, world, tmp_path / "figures", {"V_frame": FLICKERING})
+    kinds = {f"{name}.{kind}" for name in ("4.16", "4.17", "anytime") for kind in ("svg", "png")}
+    assert set(first) == kinds | {"anytime.csv"}
+    assert draw(command, world, tmp_path / "figures", {"V_frame": FLICKERING}) == first
+    assert first["4.16.png"] != first["4.17.png"]
+    rows = pd.read_csv(tmp_path / "figures" / "anytime.csv")
+    frame = rows[rows.network == "V_frame"].set_index("at_s").accuracy
+    assert frame.to_dict() == {0.0: 1, 0.1: 0, 0.2: 1}
+
+
+def test_a_classifier_that_never_changes_its_label_is_no_error(tmp_path, world, command, monkeypatch):
+    planted_streams.draw_small(monkeypatch)
+    assert {"4.16.png", "4.17.png"} <= set(draw(command, world, tmp_path / "figures", {}))
+
+
+def test_the_first_clip_of_an_emotion_in_which_the_label_changes_is_shown():
+    steady, first, second = (trace(clip, said) for clip, said in (("a", [0, 0]), ("b", [0, 1]), ("c", [1, 0])))
+    sad, later = trace("a", [0, 2], label=2), trace("a", [0, 1], fold=1)
+    never = trace("a", [1, 1], label=1)
+    chosen = choose_flipping([second, later, never, sad, first, steady], CLASSES)
+    assert chosen == [first, sad]
+
+
+def test_a_column_shows_the_newest_judgement_since_the_one_before():
+    assert columns_of(trace("a", [0] * 5), step_s=0.1) == {k: k for k in range(5)}
+    assert columns_of(trace("a", [0] * 7), step_s=0.3) == {0: 0, 1: 3, 2: 6}
+    seen_late = trace("a", [0, 0], start=2)
+    assert columns_of(seen_late, step_s=0.1) == {2: 0, 3: 1}
+    lost = Trace("V", 0, 0, "a", "01", 0, np.array([0.0, 0.4]), np.array([0, 1]))
+    assert columns_of(lost, step_s=0.1) == {0: 0, 4: 1}
+
+
+@pytest.mark.parametrize(("n_steps", "step_s"), [(9, 0.2), (12, 0.2), (13, 0.4), (60, 1.0)])
+def test_the_longest_strip_fits(n_steps, step_s):
+    traces = [trace("a", [0] * n_steps, step_s=0.2), trace("b", [0], step_s=0.2)]
+    assert step_between(traces, rate_fps=5) == pytest.approx(step_s)
+    assert len(columns_of(traces[0], step_s=step_s)) <= 12
+
+
+def test_frames_are_those_that_were_judged(world):
+    root, faces = world
+    clips = tables.read(root / "results" / "corpora" / "ravdess" / "clips.parquet", tables.CLIPS)
+    clip, label = planted.clip_names(2)[-1]
+    (strip,) = read_strips([trace(clip, [0, 1, 0], label=label)], clips, faces, classes=CLASSES, step_s=0.1)
+    assert strip.emotion == CLASSES[label]
+    assert sorted(strip.pictures) == [0, 1, 2]
+    assert strip.pictures[0][..., 0].mean() == pytest.approx(60 * label + 30, abs=6)  # the planted tint
+    assert (strip.pictures[0] != strip.pictures[1]).any()
+
+
+def test_a_frame_says_its_label_and_whether_that_is_right(world):
+    root, faces = world
+    clips = tables.read(root / "results" / "corpora" / "ravdess" / "clips.parquet", tables.CLIPS)
+    traces = [trace(clip, [0, 1, 0]) for clip, label in planted.clip_names(1)[:2]]
+    strips = read_strips(traces, clips, faces, classes=CLASSES, step_s=0.1)
+    figure, ax = plt.subplots()
+    draw_strips(ax, strips, [traces[0], None], classes=CLASSES, step_s=0.1)
+    texts = {text.get_text(): text for text in ax.texts}
+    assert {"neutral", "happy", "not judged", "2 changes\n67% right"} == set(texts)
+    assert texts["neutral"].get_fontweight() == "bold"
+    assert texts["happy"].get_fontweight() == "normal"
+    n_patches = len(ax.patches)
+    draw_strips(ax, strips[:1], traces[:1], classes=CLASSES, step_s=0.2)
+    assert len(ax.patches) == n_patches + 1 + 2 + 3  # true emotion, two frames, and a ribbon of all three judgements
+    plt.close(figure)
+
+
+def test_curves_begin_with_the_first_judgement():
+    curves = pd.DataFrame({"network": ["V"] * 3 + ["A"] * 3, "at_s": [0.0, 0.5, 1.0] * 2, "accuracy": 0.5, "low": 0.4})
+    curves = curves.assign(high=0.6, judged=[1, 1, 1, 0, 0, 1], ended=[0, 0, 1] * 2, n_clips=7, n_people=3)
+    figure, ax = plt.subplots()
+    draw_anytime(ax, curves, chance=0.2, level="95%")
+    lines = {line.get_label(): line for line in ax.lines}
+    assert lines["V"].get_xdata()[0] == 0
+    assert lines["A"].get_xdata()[0] == 1
+    assert "n = 7 clips" in ax.get_ylabel()
+    plt.close(figure)
+
+
+def test_steady_is_not_chosen():
+    assert choose_flipping([trace("a", list(STEADY))], CLASSES) == []
