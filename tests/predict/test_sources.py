@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 import sys
 import threading
 from fractions import Fraction
@@ -11,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from mien.core import media
 from mien.core.errors import MediaError
 from mien.predict import sources
 from mien.predict.sources import Sound, open_source
@@ -189,6 +191,25 @@ def test_what_cannot_be_watched_is_said(tmp_path, monkeypatch):
     for source, message in expected.items():
         with pytest.raises(MediaError, match=message):
             open_source(source, rate_hz=RATE)
-    monkeypatch.setattr(sys, "stdin", io.StringIO())  # has no descriptor, as a closed one
-    with pytest.raises(MediaError, match="standard input: is closed"):
-        open_source("-", rate_hz=RATE)
+    for closed in (io.StringIO(), None):  # without a descriptor; as Python has it where the shell closed it
+        monkeypatch.setattr(sys, "stdin", closed)
+        with pytest.raises(MediaError, match="standard input: is closed"):
+            open_source("-", rate_hz=RATE)
+
+
+def test_a_turned_film_is_seen_upright(tmp_path):
+    """A phone stores a turn of 90 degrees clockwise as the matrix of the track (ISO/IEC 14496-12, tkhd)."""
+    picture = np.zeros((64, 96, 3), np.uint8)
+    picture[:, :48] = 255  # white on the left: upright, it is above
+    media.write_video(tmp_path / "flat.mp4", [picture] * 3, rate_fps=10)
+    content = (tmp_path / "flat.mp4").read_bytes()
+    as_it_is = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    turned = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 64 << 16, 0, 1 << 30)
+    place = content.index(as_it_is, content.index(b"tkhd"))
+    (tmp_path / "turned.mp4").write_bytes(content[:place] + turned + content[place + len(turned) :])
+    source = open_source(str(tmp_path / "turned.mp4"), rate_hz=RATE)
+    shown = [item.pixels for item in source]
+    source.close()
+    assert [pixels.shape for pixels in shown] == [(96, 64, 3)] * 3
+    assert shown[0][:40].min() > 200
+    assert shown[0][56:].max() < 50

@@ -119,6 +119,8 @@ def test_places_that_cannot_be_written_are_refused_at_once(watch, media_folder, 
         watch(media_folder / "both.mp4", "--out", media_folder / "both.mp4")
     with pytest.raises(ConfigError, match="is a folder"):
         watch(media_folder / "both.mp4", "--timeline", tmp_path)
+    with pytest.raises(ConfigError, match="name the same file"):
+        watch(media_folder / "both.mp4", "--out", tmp_path / "one.mp4", "--timeline", tmp_path / "one.mp4")
 
 
 class _Camera:

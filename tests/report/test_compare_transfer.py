@@ -69,6 +69,8 @@ def test_planted_accuracies_stand_beside_the_thesis(compare):
     assert "| 75.0 (n = 40) |" in " ".join(text.split())
     assert "Wilson's, 95%" in text
     assert "would score 50.0" in text
+    assert "2 emotions" in text
+    assert "People, which rows start from, has learnt who somebody is on ravdess." in text
     assert "65.0" in text
     assert "nan" not in text
     assert "<NA>" not in text

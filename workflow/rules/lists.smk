@@ -123,18 +123,17 @@ def from_corpus(file):
     def at(wildcards):
         if wildcards.trained == CROSS.name:
             return classifier_runs(file, names=NEURAL)
-        if wildcards.trained in PRETRAINED.values():
-            rows = [
-                row for row, learnt in PRETRAINED.items() if learnt == wildcards.trained
-            ]
-            return pretrain_runs(file, rows=rows)
         folders = (
             run_folders(corpus, variant)
             for corpus, variant in TRAINED
             if corpus == wildcards.trained
         )
         along = stream_runs(file) if wildcards.trained == STREAMED else []
-        return [f"{folder}/{file}" for part in folders for folder in part] + along
+        rows = [
+            row for row, learnt in PRETRAINED.items() if learnt == wildcards.trained
+        ]
+        variants = [f"{folder}/{file}" for part in folders for folder in part]
+        return variants + along + pretrain_runs(file, rows=rows)
 
     return at
 

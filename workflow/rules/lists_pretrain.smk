@@ -15,10 +15,18 @@ HEADLINED = sorted(
 ALL_TRAINED = sorted({*TRAINED_CORPORA, *PRETRAINED.values(), CROSS.name})
 FER = TransferConfig.corpus
 TRANSFER = PARAMS["transfer"]
-STARTS = {PARAMS["pretrain"][row]["init"] for row in TRANSFER["table"]}
-TRANSFERRED = [
-    row for row, learnt in PRETRAINED.items() if learnt == FER or row in STARTS
-]
+
+
+def with_starts(rows):
+    """Add the rows that some rows of pretrain start from, and those that these start from."""
+    chain = list(rows)
+    for row in chain:  # grows as it goes
+        init = PARAMS["pretrain"][row]["init"]
+        chain += [init] if init in PRETRAINED and init not in chain else []
+    return [row for row in PRETRAINED if row in chain]
+
+
+TRANSFERRED = with_starts(row for row, learnt in PRETRAINED.items() if learnt == FER)
 JUDGES = list(
     dict.fromkeys(
         [

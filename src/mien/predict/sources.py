@@ -136,9 +136,11 @@ def open_source(text: str, *, rate_hz: int) -> Source:
 
 def _open_pipe():
     """Open the film on standard input; the descriptor is read itself, so that no lock is held when the process ends."""
+    if sys.stdin is None:  # so Python has it where the shell closed it
+        raise MediaError("standard input: is closed; pipe a film into it, or name a file")
     try:
         return av.open(_Unseekable(sys.stdin.fileno()))
-    except (av.error.FFmpegError, OSError, ValueError, AttributeError) as error:
+    except (av.error.FFmpegError, OSError, ValueError) as error:
         found = getattr(error, "strerror", None) or str(error)
         raise MediaError(
             f"standard input: is closed, or not a film that can be read from beginning to end ({found}); pipe Matroska,"

@@ -262,6 +262,8 @@ def _check_places(args) -> None:
     for place in (args.out, args.timeline):
         if place is not None and source.exists() and place.resolve() == source.resolve():
             raise ConfigError(f"{place}: is the source; name another file to write to")
+    if args.out is not None and args.timeline is not None and args.out.resolve() == args.timeline.resolve():
+        raise ConfigError(f"{args.out}: --out and --timeline name the same file; give each its own")
     if args.timeline is not None and args.timeline.is_dir():
         raise ConfigError(f"{args.timeline}: is a folder; name a file for the timeline")
 

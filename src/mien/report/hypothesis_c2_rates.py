@@ -40,7 +40,7 @@ def _row(evidence: TransferEvidence, name: str) -> dict[str, str]:
         "row": name,
         "rate": power(evidence.rows[name].learning_rate),
         "validation accuracy": percent(100 * trial.final_accuracy),
-        "learnt": "yes" if _learnt(evidence, name) else "not shown",
+        "learnt": "yes" if evidence.learnt(name) else "not shown",
         "lowest validation loss": f"{history.validation_loss.min():.3f} (epoch {trial.chosen_epoch} of {len(history)})",
         "last": f"{history.validation_loss.iloc[-1]:.3f}",
         "rise": f"{percent(100 * rise(trial))}%",
@@ -52,20 +52,16 @@ def _answers(evidence: TransferEvidence, names: list[str]) -> str:
     rate = {name: evidence.rows[name].learning_rate for name in names}
     lines = []
     for name in (one for one in names if rate[one] == STUCK):
-        said = "learns here, against the thesis" if _learnt(evidence, name) else "is not shown to learn here either"
+        said = "learns here, against the thesis" if evidence.learnt(name) else "is not shown to learn here either"
         lines.append(f"A rate of {power(STUCK)} ({name}) {said}.")
     if not lines:
         lines.append(f"No row has a rate of {power(STUCK)}.")
     above, below = ([name for name in names if (rate[name] > SAFE) == side] for side in (True, False))
     for kind, found in ((f"above {power(SAFE)}", above), (f"of {power(SAFE)} and below", below)):
         wild = [name for name in found if rise(evidence.trials[name]) > RISE]
-        able = [name for name in found if _learnt(evidence, name)]
+        able = [name for name in found if evidence.learnt(name)]
         lines.append(
             f"Of the rates {kind} ({', '.join(found) or 'none'}) the validation loss diverges for "
             f"{', '.join(wild) or 'none'}; learnt have {', '.join(able) or 'none'}."
         )
     return " ".join(lines)
-
-
-def _learnt(evidence: TransferEvidence, name: str) -> bool:
-    return evidence.trials[name].learnt(confidence=evidence.evaluate.confidence)

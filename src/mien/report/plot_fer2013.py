@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         " lowest validation loss",
     )
     parser.add_argument("--people", required=True, help="corpus whose identities are learnt (4.9)")
-    parser.add_argument("--beside", nargs="+", required=True, help="corpora of faces that 4.10 puts beside FER2013")
+    parser.add_argument("--beside", nargs="*", default=[], help="corpora of faces that 4.10 puts beside FER2013")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder; 4.9 to 4.13 as .svg and .png, 4.11 to 4.13 as .csv too"
     )
@@ -83,7 +83,7 @@ def _samples(args: Namespace, gallery: "Gallery") -> None:
     with new_figure(7.0, 0.6 + 0.93 * sum(n for _, n in found)) as figure:
         figure.set_layout_engine("compressed")
         draw_corpora(figure, shown, gallery.classes)
-        names = f"{gallery.corpus} beside {', '.join(args.beside)}"
+        names = " beside ".join(filter(None, (gallery.corpus, ", ".join(args.beside))))
         synthetic = any(one.synthetic for one, _ in found)
         figure.suptitle(title_line("Figure 4.10: samples", names, synthetic=synthetic), fontsize=10)
         _save(figure, args.out, "4.10")

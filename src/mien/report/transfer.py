@@ -103,6 +103,10 @@ class TransferEvidence:
             raise ConfigError(f"params.yaml: pretrain.{name}.thesis: table 4.3 has no row {named!r}; known: {known}")
         return self.printed[named] if named else math.nan
 
+    def learnt(self, name: str) -> bool:
+        """Say whether a trained row is shown to have learnt; see `evaluation.transfer.Trial.learnt`."""
+        return self.trials[name].learnt(confidence=self.evaluate.confidence)
+
     def start_adds(self, name: str) -> float:
         """Return what the start of a row cost, multiply-adds; see `evaluation.transfer.start_adds`."""
         return start_adds(name, {row: one.init for row, one in self.rows.items()}, self.trials)
@@ -190,7 +194,7 @@ def _cell(evidence: TransferEvidence, name: str, part: str) -> dict[str, Any]:
         "macro_recall": 100 * trial.recall(PRIVATE),
         "chance": 100 * trial.chance(PRIVATE),
         "validation": 100 * trial.final_accuracy,
-        "learnt": trial.learnt(confidence=evidence.evaluate.confidence),
+        "learnt": evidence.learnt(name),
         "chosen_epoch": trial.chosen_epoch,
         "cost_epochs": cost_epochs,
         "n_trained": trial.run.record["n_trained"],

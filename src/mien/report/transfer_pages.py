@@ -31,7 +31,7 @@ COST = (
     "optimiser are not counted. Start: the same count for the network that a row starts from, until the epoch whose "
     "weights were kept; a - for weights from a file, whose cost is not known. A start is paid once for any number of "
     "rows. k, M, G, T, P: 10^3 to 10^15. There are no seconds here, because equal seeds give equal files: "
-    "benchmarks/pretrain/*.tsv and logs/pretrain hold them."
+    "benchmarks/pretrain/*.tsv and logs/pretrain hold those of whole trainings."
 )
 ISSUES = (
     "69.76 [85] and 69.4 [88] are values of the public board (the private winner had 71.16), 75.2 [86] is of the "
@@ -94,7 +94,10 @@ def what_starts(row: PretrainConfig) -> str:
 def _introduction(table: pd.DataFrame, evidence: TransferEvidence) -> list[str]:
     notice = [f"**{SYNTHETIC}**"] if evidence.synthetic else []
     trained = table[table.reason == ""]
-    text = f"Learnt on the training pictures of {evidence.transfer.corpus}, seven emotions, scale {evidence.scale}. "
+    n_classes = len(evidence.trials[evidence.transfer.table[0]].run.classes)
+    text = (
+        f"Learnt on the training pictures of {evidence.transfer.corpus}, {n_classes} emotions, scale {evidence.scale}. "
+    )
     if len(trained):
         one = trained.iloc[0]
         text += (
@@ -102,6 +105,10 @@ def _introduction(table: pd.DataFrame, evidence: TransferEvidence) -> list[str]:
             f"Always naming the commonest emotion of the private test would score {percent(one.chance)}. "
         )
     text += "Accuracy in percent, differences in points; a - stands for nothing to report."
+    for name in dict.fromkeys(evidence.rows[row].init for row in evidence.names):
+        if name in evidence.rows and name not in evidence.names:
+            what = {"actor": "who somebody is", "label": "emotions"}[evidence.rows[name].target]
+            text += f" {name}, which rows start from, has learnt {what} on {evidence.rows[name].corpus}."
     return [f"# Table 4.3: {evidence.title}", *notice, text]
 
 
