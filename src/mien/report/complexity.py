@@ -227,7 +227,8 @@ def _reading(flat: Listed, deep: Listed) -> str:
     by_rule, by_all, by_frame = (more / less for _, more, less in _ratios({one.name: one for one in (flat, deep)}))
     return (
         "The thesis speaks of multiply-adds up to 15 times faster than those of CNN and LSTM (L1054). The words are "
-        f"turned round: in its listings it is the 3D network that needs more. The ratio of the printed numbers, {by_rule:.2f}, comes from the rule of counting and not from the "
+        "turned round: in its listings it is the 3D network that needs more. "
+        f"The ratio of the printed numbers, {by_rule:.2f}, comes from the rule of counting and not from the "
         f"networks. LIST-2D is given the {FRAMES} frames as a batch, of which the rule counts one member, and one step "
         f"of the LSTM; LIST-3D is given them as one input, of which it counts everything. With all {FRAMES} frames "
         f"counted in both, a second costs the 3D network {by_all:.2f} times as much, and it has "
