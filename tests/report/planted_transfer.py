@@ -62,8 +62,8 @@ def clip(number: int, usage: str) -> str:
     return f"{usage}-{number:02d}"
 
 
-def write_fer2013(results: Path, *, source: str = "synthetic") -> Path:
-    """Write corpora/fer2013; return its folder."""
+def write_fer2013(results: Path, *, source: str = "synthetic", starts: str = "/data/faces") -> Path:
+    """Write corpora/fer2013, and what the corpora of its starts come from; return its folder."""
     names = [(usage, k) for usage in ROLES for k in range(SIZE + N_TWINS)]
     rows = pd.DataFrame({"clip": [clip(k, usage) for usage, k in names], "split": [usage for usage, _ in names]})
     rows["apart"] = [k >= SIZE for _, k in names]
@@ -73,6 +73,8 @@ def write_fer2013(results: Path, *, source: str = "synthetic") -> Path:
     rows = rows.reindex(columns=tables.CLIPS.columns.names, fill_value="")
     tables.write(folder / "clips.parquet", rows, tables.CLIPS)
     write_json(folder / "corpus.json", {"corpus": "fer2013", "source": source, "classes": list(CLASSES)})
+    for people in {row["corpus"] for row in ROWS.values()} - {"fer2013"}:
+        write_json(folder.parent / people / "corpus.json", {"corpus": people, "source": starts, "classes": []})
     return folder
 
 

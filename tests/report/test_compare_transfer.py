@@ -44,8 +44,8 @@ def thesis(tmp_path_factory, repository):
 def compare(tmp_path, plain, command, thesis):
     """Return call(runs, source of the corpus, config) -> (cells by row, page)."""
 
-    def call(runs=plain, *, source="synthetic", config=None):
-        folder = planted.write_fer2013(tmp_path, source=source)
+    def call(runs=plain, *, config=None, **sources):
+        folder = planted.write_fer2013(tmp_path, **sources)
         out = {kind: tmp_path / "tables" / f"4.3.{kind}" for kind in ("csv", "md")}
         names = ["--runs", *runs, "--clips", folder / "clips.parquet", "--corpus-info", folder / "corpus.json"]
         names += ["--thesis", thesis, "--out-csv", out["csv"], "--out-md", out["md"]]
@@ -125,6 +125,8 @@ def test_equal_runs_are_equal_bytes_and_real_people_are_not_called_synthetic(com
     notice = f"**{SYNTHETIC}**\n\n"
     assert notice in text
     assert again == text.replace(notice, "")
+    _, computed_start = compare(source="/data/fer2013", starts="synthetic")
+    assert notice in computed_start
 
 
 def test_what_does_not_belong_together_is_refused(compare, tmp_path):

@@ -121,7 +121,7 @@ rule judge_hypotheses:
         transfer_predictions=pretrain_runs("predictions.parquet", rows=TRANSFERRED),
         transfer_history=pretrain_runs("history.csv", rows=TRANSFERRED),
         transfer_clips=f"results/corpora/{FER}/clips.parquet",
-        transfer_info=f"results/corpora/{FER}/corpus.json",
+        transfer_info=TRANSFER_INFO,
         thesis="resources/thesis_tables.yaml",
     output:
         md="results/hypotheses.md",

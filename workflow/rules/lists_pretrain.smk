@@ -27,6 +27,12 @@ def with_starts(rows):
 
 
 TRANSFERRED = with_starts(row for row, learnt in PRETRAINED.items() if learnt == FER)
+TRANSFER_INFO = sorted(
+    {
+        f"results/corpora/{corpus}/corpus.json"
+        for corpus in (FER, *(PARAMS["pretrain"][row]["corpus"] for row in TRANSFERRED))
+    }
+)
 JUDGES = list(
     dict.fromkeys(
         [

@@ -23,6 +23,7 @@ rule compare_transfer:
         history=pretrain_runs("history.csv", rows=TRANSFERRED),
         clips=f"results/corpora/{FER}/clips.parquet",
         info=f"results/corpora/{FER}/corpus.json",
+        infos=TRANSFER_INFO,
         thesis="resources/thesis_tables.yaml",
     output:
         csv=report(

@@ -153,10 +153,15 @@ def read_transfer(
         printed={name: float(value) for name, value in table["rows"].items()},
         sources={name: Source(**source) for name, source in table["sources"].items()},
         title=table["title"],
-        synthetic=read_json(info)["source"] == "synthetic",
+        synthetic=any(read_json(path)["source"] == "synthetic" for path in _infos(info, rows, trials)),
         scale=params["scale"],
         seed=params["seed"],
     )
+
+
+def _infos(info: Path, rows: dict[str, PretrainConfig], trials: dict[str, Trial]) -> list[Path]:
+    """Return corpus.json of FER2013 and, beside it, of the corpora that starts were trained on."""
+    return sorted({info} | {info.parent.parent / rows[name].corpus / info.name for name in trials})
 
 
 def compare_transfer(evidence: TransferEvidence) -> pd.DataFrame:
