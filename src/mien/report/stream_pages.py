@@ -89,7 +89,8 @@ def _introduction(streams: Streams) -> list[str]:
         f"Corpus {streams.corpus}, scale {streams.scale}: {_number(len(folds), 'fold')}, "
         f"{_number(len(people), 'test actor')}, {_number(len(clips), 'test clip')}, {_number(len(seeds), 'seed')}. "
         "Every test clip is followed from its beginning to its end by a network that never saw its actor, and that "
-        "knows nothing of what comes later. Shares in percent, their differences in points; a - stands for nothing to "
+        "looks at no later picture and hears no later sound. One thing is not as in a running film: pictures are cut "
+        "by one region for the whole clip. Shares in percent, their differences in points; a - stands for nothing to "
         "report. Always naming the commonest of the "
         f"{len(streams.classes)} emotions would score {percent(100 * streams.chance)}."
     )
