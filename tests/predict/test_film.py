@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import asdict
 from fractions import Fraction
 
 import av
@@ -12,14 +11,12 @@ import pytest
 from mien.core import media
 from mien.core.config import WatchConfig
 from mien.core.errors import ConfigError, MediaError
-from mien.models import checkpoint
-from mien.models.running import StreamSettings, network_of
 from mien.predict import film as film_module
 from mien.predict.film import film_paths, why_no_film, write_film
 from mien.predict.live_models import load_live
-from predict.tiny_models import CANDIDE, CLASSES, FACES, PREDICT, SOUND
+from predict.running_models import ROWS, write_running
+from predict.tiny_models import CANDIDE, PREDICT
 
-ROWS = {"AV": (("video", "audio"), "mrpn"), "V": (("video",), "dense"), "A": (("audio",), "dense")}
 WATCH = {"joint": "AV", "video": "V", "audio": "A", "region_s": 1.0, "forget_s": 1.0, "timeline_s": 5.0}
 STREAMING = {
     "corpus": "ravdess",
@@ -37,24 +34,7 @@ STREAMING = {
 def running(tmp_path_factory):
     """Return files of running networks with random weights."""
     folder = tmp_path_factory.mktemp("running")
-    for row, (modalities, fusion) in ROWS.items():
-        settings = StreamSettings(
-            corpus="ravdess",
-            variant=row,
-            fold=0,
-            seed=0,
-            modalities=modalities,
-            fusion=fusion,
-            aggregator="lstm",
-            classes=CLASSES,
-            width=2,
-            rate_fps=5,
-            hop_s=0.5,
-            sound=asdict(SOUND),
-            faces=asdict(FACES),
-        )
-        checkpoint.save_state(folder / f"{row}.safetensors", network_of(settings, seed=1).state_dict(), settings)
-    return sorted(folder.iterdir())
+    return sorted(write_running(folder / f"{row}.safetensors", row, rate_fps=5) for row in ROWS)
 
 
 @pytest.fixture(scope="module")
