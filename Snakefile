@@ -46,7 +46,7 @@ wildcard_constraints:
     corpus="|".join(CORPORA),
     variant="|".join(VARIANTS),
     table="|".join(TABLES),
-    figure="|".join(table["confusion"] for table in TABLES.values()),
+    figure="|".join(CONFUSED),
 
 
 rule all:

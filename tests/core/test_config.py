@@ -8,6 +8,7 @@ import yaml
 
 from mien.core import config
 from mien.core.errors import ConfigError
+from mien.core.needed import needed_folds
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +162,7 @@ def test_an_unreadable_file_is_named(tmp_path, text, word):
     [
         (
             ("variants", "VM", "init", {"video": "Own"}),
-            ["tables.5.2: variants.VM.init.video", "pretrain.Own", "ravdess"],
+            ["variants.VM.init.video", "pretrain.Own", "ravdess"],
         ),
         (("streams", "V_frame", "init", {"video": "Own"}), ["streams.V_frame.init.video", "pretrain.Own"]),
     ],
@@ -200,3 +201,52 @@ def test_wrong_rows_of_what_runs_along_are_named(raw, path, value, words):
     with pytest.raises(ConfigError) as error:
         config.resolve(raw)
     assert all(word in str(error.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("variants", "N0", "residual"), "relu", ["residual of mrpn"]),
+        (("variants", "VM", "modality_dropout"), 0.2, ["modality_dropout", "joint networks"]),
+        (("variants", "N1_blend", "blend"), {"fused": "N0", "video": "VM"}, ["blend of all heads"]),
+        (("variants", "N1_blend", "blend", "video"), "AM", ["N1_blend.blend.video", "AM is no network of video alone"]),
+        (("variants", "N1_blend", "blend", "fused"), "N0_late", ["N0_late", "frozen branches"]),
+        (("variants", "N2_frozen", "init"), {"video": "P1"}, ["frozen extractors with an init each"]),
+        (("variants", "N2_units", "init"), {"units": "P1"}, ["init and frozen of its modalities"]),
+        (("tables", "5.1", "folds"), 99, ["tables.5.1.folds", "99 folds"]),
+        (("tables", "5.2", "rows"), {"N2_intensity": ""}, ["N2_intensity learns intensity, not label"]),
+        (("overview", "rows", "N0", "against"), "N3", ["overview.rows.N0.against", "'N3'"]),
+        (("overview", "folds"), {"ravdess": 1}, ["overview.rows", "cremad is not under overview.folds"]),
+        (("intensity", "rows"), ["N2"], ["intensity.rows", "N2 learns label"]),
+        (("embeddings", "rows", "joint"), "N9", ["embeddings.rows.joint", "no variant 'N9'"]),
+        (("fuzziness", "rows"), ["N0_late"], ["N0_late needs AM beside it"]),
+        (("fuzziness", "rows"), ["N2_units"], ["action units"]),
+        (("fuzziness", "shares"), [0.5, 1.5], ["ascending shares"]),
+        (("trust", "rows"), ["Gated"], ["no table asks for Gated on cremad"]),
+        (("splits",), {"ravdes": "x.csv"}, ["splits.ravdes", "did you mean ravdess?"]),
+    ],
+)
+def test_wrong_studies_are_named(raw, path, value, words):
+    *parents, last = path
+    inner = raw
+    for key in parents:
+        inner = inner[key]
+    inner[last] = value
+    with pytest.raises(ConfigError) as error:
+        config.resolve(raw)
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_what_a_network_is_made_from_is_trained_on_as_many_folds(raw):
+    params = config.build(config.Params, config.resolve(raw), "")
+    assert needed_folds(params)["ravdess", "N2_relu"] == params.overview.folds["ravdess"]
+    raw["tables"] = {"5.2": raw["tables"]["5.2"] | {"rows": {"N0_late": ""}, "single": []}}
+    raw["overview"]["rows"] = {}
+    raw["trust"]["rows"] = []
+    raw["intensity"]["rows"] = []
+    alone = needed_folds(config.build(config.Params, config.resolve(raw), ""))
+    n_folds = params.folds["ravdess"]
+    assert {variant: alone["ravdess", variant] for variant in ("AM", "VM", "N0_late")} == dict.fromkeys(
+        ("AM", "VM", "N0_late"), n_folds
+    )
+    assert ("ravdess", "N2") not in alone

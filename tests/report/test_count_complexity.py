@@ -31,7 +31,9 @@ def count(command, repository, tmp_path):
 
     def call(params, thesis=repository / "resources" / "thesis_tables.yaml"):
         csv, md = tmp_path / "complexity.csv", tmp_path / "complexity.md"
-        arguments = ["--thesis", thesis, "--out-csv", csv, "--out-md", md]
+        info = tmp_path / "corpus.json"
+        info.write_text(json.dumps({"classes": [f"emotion {k}" for k in range(8)]}))
+        arguments = ["--thesis", thesis, "--corpus-info", info, "--out-csv", csv, "--out-md", md]
         command(count_complexity, *arguments, config=json.dumps(params))
         return pd.read_csv(csv, dtype=str), md.read_text()
 

@@ -18,6 +18,7 @@ def shrink(raw: dict) -> dict:
         row["epochs"] = 1
     small["streaming"] |= {"epochs": 1}
     small["train"] |= {"epochs": 2, "width": 4, "frames": 3}
+    small["fuzziness"] |= {"actors": 4, "tested": 2, "shares": [0.0, 0.6], "epochs": 1, "rows": ["AM", "VM", "N2"]}
     return small
 
 

@@ -6,6 +6,8 @@ from collections import Counter
 import pytest
 import yaml
 
+from mien.core.config import Params, resolve, section
+from mien.core.needed import needed_folds
 from workflow.planner import Plan, plan
 from workflow.shrink import shrink
 
@@ -47,12 +49,16 @@ def test_a_bare_clone_plans_every_stage(bare, planned):
     params = yaml.safe_load((bare / "params.yaml").read_text())
     assert planned["get_corpus"] == planned["index_corpus"] == planned["plot_samples"] == len(params["corpora"])
     assert planned["extract_faces"] == len(params["corpora"]) - 1  # VoxCeleb has no pictures
-    for table in params["tables"].values():
-        assert planned[f"train_{table['corpus']}_0_1"] == len(table["rows"])
+    trained = Counter(
+        f"train_{corpus}_0_{n_folds - 1}"
+        for (corpus, _), n_folds in needed_folds(section(Params, resolve(params))).items()
+    )
+    assert {rule: planned[rule] for rule in trained} == trained
     assert planned["pretrain_pictures"] + planned["pretrain_voices"] == len(params["pretrain"])
     assert planned["train_stream_0_1"] == len(params["streams"])
     assert planned["compare_transfer"] == planned["plot_fer2013"] == planned["plot_features"] == 1
-    assert planned["build_table"] == planned["plot_confusion"] == len(params["tables"])
+    assert planned["build_table"] == len(params["tables"])
+    assert planned["plot_confusion"] == sum("confusion" in table for table in params["tables"].values())
     assert planned["fit_candide"] == planned["extract_faces"]
     assert planned["fit_classical"] + planned["train_classifier"] == len(params["classifiers"])
     assert planned["select_samples"] == planned["compare_classifiers"] == planned["judge_hypotheses"] == 1
@@ -61,7 +67,7 @@ def test_a_bare_clone_plans_every_stage(bare, planned):
 
 def test_folds_per_job_changes_jobs_and_not_files(clone):
     planned = jobs(plan(clone, "--config", "folds_per_job=1"))
-    assert planned["train_ravdess_0_0"] == planned["train_ravdess_1_1"] > 1
+    assert planned["train_ravdess_0_0"] > planned["train_ravdess_1_1"] > 1  # some variants have one fold only
 
 
 def test_late_fusion_waits_for_the_networks_it_freezes(clone):
@@ -70,10 +76,22 @@ def test_late_fusion_waits_for_the_networks_it_freezes(clone):
     assert "results/training/ravdess/AM/fold0-seed0/model.safetensors" in run.output
 
 
+def test_a_weighed_loss_waits_for_the_histories_that_weigh_it(clone):
+    run = plan(clone, "results/training/ravdess/N1_blend/fold0-seed0/run.json")
+    assert all(
+        f"results/training/ravdess/{other}/fold0-seed0/history.csv" in run.output for other in ("N0", "VM", "AM")
+    )
+
+
+def test_networks_that_look_at_units_wait_for_them(clone):
+    assert jobs(plan(clone, "results/training/ravdess/N2_units/fold0-seed0/run.json"))["fit_candide"] == 1
+    assert "fit_candide" not in jobs(plan(clone, "results/training/ravdess/N2/fold0-seed0/run.json"))
+
+
 def test_new_variants_and_classifiers_are_rows_of_yaml(clone, planned):
     params = yaml.safe_load((clone / "params.yaml").read_text())
-    params["variants"]["N2_scoring"] = {**params["variants"]["N2"], "side_head": "scoring"}
-    params["tables"]["5.2"]["rows"]["N2_scoring"] = ""
+    params["variants"]["N1_scoring"] = {**params["variants"]["N1"], "side_head": "scoring"}
+    params["tables"]["5.2"]["rows"]["N1_scoring"] = ""
     params["classifiers"]["CNN1_64"] = {**params["classifiers"]["CNN1_50"], "size_px": 64, "thesis": ""}
     write_params(clone, params)
     assert jobs(plan(clone)) - planned == Counter({"train_ravdess_0_1": 1, "train_classifier": 1})

@@ -11,12 +11,14 @@ from mien.core.config import (
     CLASSICAL,
     NETWORKS,
     CrossConfig,
+    Params,
     PretrainConfig,
     TransferConfig,
     resolve,
     section,
 )
 from mien.core.errors import ConfigError
+from mien.core.needed import needed_folds, parts_of
 from mien.core.provenance import code_digest
 
 # Machine settings, not science: they come by `--config` and never enter a result.
@@ -36,16 +38,14 @@ VOICED = [corpus for corpus in CORPORA if corpus in ("ravdess", "cremad", "voxce
 SYNTHETIC_FACES = [
     corpus for corpus in PICTURED if PARAMS["corpora"][corpus]["source"] == "synthetic"
 ]
-TABLES = PARAMS["tables"]
+TYPED = section(Params, PARAMS)  # with the defaults of what params.yaml leaves out
+TABLES = TYPED.tables
+CONFUSED = {  # figure of confusion matrices -> table
+    table.confusion: name for name, table in TABLES.items() if table.confusion
+}
 VARIANTS = list(PARAMS["variants"])
 SEEDS = list(range(PARAMS["repeats"]))
-TRAINED = sorted(
-    {
-        (table["corpus"], variant)
-        for table in TABLES.values()
-        for variant in table["rows"]
-    }
-)
+TRAINED = needed_folds(TYPED)  # (corpus, variant) -> number of folds
 TRAINED_CORPORA = sorted({corpus for corpus, _ in TRAINED})
 CROSS = section(CrossConfig, PARAMS, "cross")
 CLASSIFIERS = PARAMS["classifiers"]

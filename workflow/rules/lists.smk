@@ -27,33 +27,53 @@ MESH_FIGURES = ["3.8", "4.1", "4.2", "4.3", "4.4"]
 PICTURE_FIGURES = ["3.1", "4.6", "4.7", "4.8"]
 
 
-def fold_batches(corpus):
-    """Cut the folds of a corpus into the batches that one training job handles."""
-    folds = list(range(PARAMS["folds"][corpus]))
-    size = FOLDS_PER_JOB or len(folds)
-    return [folds[i : i + size] for i in range(0, len(folds), size)]
+def fold_batches(n_folds):
+    """Cut folds into the batches that one training job handles."""
+    size = FOLDS_PER_JOB or n_folds
+    return [tuple(range(n_folds))[i : i + size] for i in range(0, n_folds, size)]
 
 
-def run_folders(corpus, variant, folds=None):
-    """List the run folders of a variant, for every fold and seed."""
-    folds = range(PARAMS["folds"][corpus]) if folds is None else folds
+def variant_batches(corpus):
+    """Give batch of folds -> the variants that are trained on them by a job each."""
+    batches = {}
+    for (trained_on, variant), n_folds in TRAINED.items():
+        for batch in fold_batches(n_folds) if trained_on == corpus else ():
+            batches.setdefault(batch, []).append(variant)
+    return batches
+
+
+def run_folders(corpus, name, folds=None):
+    """List the run folders of a variant, on every fold it is trained on unless some are named, or of a stream."""
+    n_folds = TRAINED.get((corpus, name), PARAMS["folds"][corpus])
     return [
-        f"results/training/{corpus}/{variant}/fold{fold}-seed{seed}"
-        for fold in folds
+        f"results/training/{corpus}/{name}/fold{fold}-seed{seed}"
+        for fold in (range(n_folds) if folds is None else folds)
         for seed in SEEDS
     ]
 
 
-def frozen_models(corpus, folds):
-    """List the checkpoints whose branches a late-fusion variant keeps as they are."""
+def part_files(corpus, folds):
+    """List what a variant is made from: the models whose branches it keeps, the histories that weigh its losses."""
 
     def at(wildcards):
-        others = sorted(set(PARAMS["variants"][wildcards.variant]["frozen"].values()))
+        row = TYPED.variants[wildcards.variant]
+        files = [(other, "model.safetensors") for other in row.frozen.values()]
+        files += [(other, "history.csv") for other in row.blend.values()]
         return [
-            f"results/training/{corpus}/{other}/fold{fold}-seed{wildcards.seed}/model.safetensors"
-            for other in others
+            f"results/training/{corpus}/{other}/fold{fold}-seed{wildcards.seed}/{file}"
+            for other, file in sorted(set(files))
             for fold in folds
         ]
+
+    return at
+
+
+def unit_files(corpus):
+    """Name the fitted action units of a corpus for variants that look at them."""
+
+    def at(wildcards):
+        looks = "units" in TYPED.variants[wildcards.variant].modalities
+        return [f"results/candide/{corpus}/manifest.json"] if looks else []
 
     return at
 
@@ -92,29 +112,32 @@ def network_sections(wildcards):
     return sections(*keys, *(["augment"] if kind == "image" else []))(wildcards)
 
 
-def figure_table(wildcards):
-    """Name the table whose variants a figure of confusion matrices shows."""
-    return next(
-        name for name, table in TABLES.items() if table["confusion"] == wildcards.figure
-    )
-
-
 def from_table(file, *, runs):
     """Give a function that lists `file` of every run, or else of the corpus, that a table or figure rests on."""
 
     def at(wildcards):
-        table = TABLES[
-            wildcards.table if hasattr(wildcards, "table") else figure_table(wildcards)
-        ]
+        named = hasattr(wildcards, "table")
+        table = TABLES[wildcards.table if named else CONFUSED[wildcards.figure]]
         if not runs:
-            return f"results/corpora/{table['corpus']}/{file}"
+            return f"results/corpora/{table.corpus}/{file}"
+        folds = range(table.folds or PARAMS["folds"][table.corpus])
         return [
             f"{folder}/{file}"
-            for variant in table["rows"]
-            for folder in run_folders(table["corpus"], variant)
+            for variant in table.rows
+            for folder in run_folders(table.corpus, variant, folds)
         ]
 
     return at
+
+
+def from_overview(file):
+    """List `file` of every run that table 5.4 rests on, in the order of its rows."""
+    return [
+        f"{folder}/{file}"
+        for variant, row in TYPED.overview.rows.items()
+        for corpus in row.corpora
+        for folder in run_folders(corpus, variant, range(TYPED.overview.folds[corpus]))
+    ]
 
 
 def from_corpus(file):

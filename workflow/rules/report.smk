@@ -10,7 +10,7 @@ rule report_all:
         expand("results/tables/{table}.{suffix}", table=TABLES, suffix=["csv", "md"]),
         expand(
             "results/figures/{figure}.{suffix}",
-            figure=[table["confusion"] for table in TABLES.values()],
+            figure=CONFUSED,
             suffix=["svg", "png", "csv"],
         ),
         expand("results/figures/samples-{corpus}.png", corpus=CORPORA),
@@ -80,7 +80,7 @@ rule plot_confusion:
     params:
         code=code("report.plot_confusion"),
         config=sections("tables", "seed", "scale"),
-        table=figure_table,
+        table=lambda wildcards: CONFUSED[wildcards.figure],
     shell:
         """
         python -m mien plot_confusion --config {params.config:q} --table {params.table} --runs {input.runs:q} \

@@ -20,7 +20,7 @@ rule streams_all:
 
 
 # As in training.smk, a job handles a batch of folds, whose size may change between two calls.
-for batch in fold_batches(STREAMED):
+for batch in fold_batches(PARAMS["folds"][STREAMED]):
 
     rule:
         name:
@@ -167,6 +167,7 @@ rule count_complexity:
     """Count parameters and multiply-adds of the listings of thesis 4.4, by their rule and honestly."""
     input:
         thesis="resources/thesis_tables.yaml",
+        info=f"results/corpora/{STREAMED}/corpus.json",
     output:
         csv=report(
             "results/tables/complexity.csv",
@@ -187,5 +188,5 @@ rule count_complexity:
     shell:
         """
         python -m mien count_complexity --config {params.config:q} --thesis {input.thesis:q} \
-            --out-csv {output.csv:q} --out-md {output.md:q} >{log:q} 2>&1
+            --corpus-info {input.info:q} --out-csv {output.csv:q} --out-md {output.md:q} >{log:q} 2>&1
         """

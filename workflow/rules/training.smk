@@ -1,5 +1,5 @@
 # Training: every variant of every table, on every fold and seed.
-# REQUIRED INPUTS  results/corpora, results/faces, results/sound of the corpus; frozen branches of other variants
+# REQUIRED INPUTS  results/corpora, results/faces, results/sound of the corpus; what other variants are made from
 # OUTPUTS          results/training/<corpus>/<variant>/fold<k>-seed<s>/{run.json,predictions.parquet,history.csv,model.safetensors}
 # COMMANDS         mien train
 
@@ -16,7 +16,7 @@ rule training_all:
 # A job handles a batch of folds, because importing torch costs more than a fold at mini scale. The outputs are the
 # same files whatever the batch, so its size may change between two calls without rerunning anything.
 for corpus in TRAINED_CORPORA:
-    for batch in fold_batches(corpus):
+    for batch, names in variant_batches(corpus).items():
 
         rule:
             name:
@@ -27,7 +27,8 @@ for corpus in TRAINED_CORPORA:
                 info=f"results/corpora/{corpus}/corpus.json",
                 faces=f"results/faces/{corpus}/manifest.json",
                 sound=f"results/sound/{corpus}/manifest.json",
-                frozen=frozen_models(corpus, batch),
+                parts=part_files(corpus, batch),
+                units=unit_files(corpus),
                 init=lambda wildcards: list(
                     initial_files("variants", wildcards.variant).values()
                 ),
@@ -41,6 +42,8 @@ for corpus in TRAINED_CORPORA:
                 f"logs/train/{corpus}-{{variant}}-seed{{seed}}-folds{batch[0]}-{batch[-1]}.log",
             benchmark:
                 f"benchmarks/train/{corpus}-{{variant}}-seed{{seed}}-folds{batch[0]}-{batch[-1]}.tsv"
+            wildcard_constraints:
+                variant=one_of(names),
             threads: 4 if GPUS_PER_JOB else 1
             resources:
                 gpu=GPUS_PER_JOB,

@@ -92,8 +92,8 @@ def count_listings(printed: Mapping[str, Cost]) -> dict[str, Listed]:
     return counted
 
 
-def count_ours(params: Mapping[str, Any]) -> list[Own]:
-    """Return the rows of `variants` and `streams`, counted at the scale of `params`, with eight classes."""
+def count_ours(params: Mapping[str, Any], *, classes: int) -> list[Own]:
+    """Return the rows of `variants` and `streams`, counted at the scale of `params`."""
     train = section(TrainConfig, params, "train")
     streaming = section(StreamingConfig, params, "streaming")
     faces, sound = section(FacesConfig, params, "faces"), section(SoundConfig, params, "sound")
@@ -101,7 +101,7 @@ def count_ours(params: Mapping[str, Any]) -> list[Own]:
         "video": (CHANNELS["video"], faces.size_px, faces.size_px),
         "audio": (CHANNELS["audio"], *segment_shape(sound)),
     }
-    sizes = {"classes": CLASSES, "width": train.width, "dropout": train.dropout}
+    sizes = {"classes": classes, "width": train.width, "dropout": train.dropout}
     ours = []
     for name, row in section(dict[str, VariantConfig], params, "variants").items():
         numbers = {"video": train.frames, "audio": SEGMENTS[row.augmentation]}
@@ -138,7 +138,7 @@ def frame_of(listings: Mapping[str, Listed], ours: list[Own]) -> pd.DataFrame:
     return table.astype(dict.fromkeys(counts, "Int64"))
 
 
-def render(listings: Mapping[str, Listed], ours: list[Own], *, scale: str) -> str:
+def render(listings: Mapping[str, Listed], ours: list[Own], *, classes: int, scale: str) -> str:
     """Return the page."""
     flat, deep = listings["LIST-2D"], listings["LIST-3D"]
     blocks = [
@@ -163,7 +163,7 @@ def render(listings: Mapping[str, Listed], ours: list[Own], *, scale: str) -> st
         '## What "up to 15 times" rests on',
         _reading(flat, deep),
         f"## Our networks at scale {scale}",
-        f"Networks of {CLASSES} emotions. A clip is what a row of variants looks at in training and in a window of "
+        f"Networks of {classes} emotions. A clip is what a row of variants looks at in training and in a window of "
         "`mien predict`; a second is what a network that runs along is given in it, with the judgements it makes.",
         grid(
             [
