@@ -264,7 +264,7 @@ def test_the_real_stills_are_fitted(shared, corpus):
     from mien.faces.pictures import open_pictures
     from mien.faces.track import follow
 
-    faces = config.FacesConfig(rate_fps=10, size_px=32, detect_px=240, detect_every=8, margin=1.2)
+    faces = config.FacesConfig(rate_fps=10, size_px=32, detect_px=240, detect_every=8, margin=1.2, region_s=2.0)
     stills = sorted((shared / "data" / "ravdess" / "stills").glob("*.png"))
     for file in stills:
         track = follow(open_pictures(file, faces.rate_fps), faces)

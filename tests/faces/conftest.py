@@ -10,7 +10,7 @@ from mien.core.files import write_json
 from mien.core.rng import rng_for
 from mien.synthetic.performance import CLEAR, person_for, portrait
 
-FACES = FacesConfig(rate_fps=10, size_px=48, detect_px=240, detect_every=4, margin=1.2)
+FACES = FacesConfig(rate_fps=10, size_px=48, detect_px=240, detect_every=4, margin=1.2, region_s=2.0)
 
 
 def still(actor: str = "01", *, size: tuple[int, int] = (240, 320)) -> np.ndarray:

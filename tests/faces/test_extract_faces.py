@@ -4,15 +4,17 @@ import argparse
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from mien.core import shards, tables
+from mien.core import media, shards, tables
 from mien.core.files import read_json, write_json
 from mien.faces import extract_faces
+from mien.faces.track import follow
 
-CONFIG = {"rate_fps": 10, "size_px": 48, "detect_px": 240, "detect_every": 4, "margin": 1.2}
+CONFIG = {"rate_fps": 10, "size_px": 48, "detect_px": 240, "detect_every": 4, "margin": 1.2, "region_s": 0.25}
 
 
 def extract(corpus, out, *, jobs=1, **changes):
@@ -56,6 +58,18 @@ def test_a_shard_has_landmarks_exactly_where_a_face_was_found(extracted, config)
     for _, rows in part.index.groupby("clip"):
         assert rows[["x", "y", "side"]].nunique().eq(1).all()
         np.testing.assert_allclose(rows.time_s, rows.frame / config.rate_fps)
+
+
+def test_films_have_crops_that_know_nothing_later(extracted, corpus, config):
+    part = shards.read_faces(extracted / "02")
+    film = list(media.read_frames(corpus / "root" / "02.avi", config.rate_fps))
+    assert part.along.shape == part.frames.shape
+    for upto in (1, 5, 8):  # as if the film ended there
+        short = follow(film[:upto], replace(config, region_s=CONFIG["region_s"]), along=True)
+        np.testing.assert_array_equal(part.along[:upto], short.along)
+    assert (part.along[:8] != part.frames[:8]).any()
+    assert not part.along[~part.index.found].any()
+    assert not (extracted / "table" / "along.npy").exists()  # of stills there is nothing later
 
 
 def test_the_number_of_processes_changes_nothing(corpus, extracted, tmp_path):

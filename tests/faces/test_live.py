@@ -1,11 +1,13 @@
 """Faces of a running film keep their identity, and one face alone is followed as in a stored film."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from faces.conftest import still
 from mien.faces.live import Faces
-from mien.faces.track import follow, region_around
+from mien.faces.track import cut_region, follow, region_around
 
 BLANK = np.full((240, 320, 3), 120, np.uint8)
 LEFT = np.s_[:, :320]
@@ -21,21 +23,24 @@ def pair() -> np.ndarray:
     return np.concatenate([still("01"), small], axis=1)
 
 
-def _watch(film, config, *, region_s=2.0, forget_s=1.0, rate_fps=10.0):
-    faces = Faces(config, region_s=region_s, forget_s=forget_s)
+def _watch(film, config, *, forget_s=1.0, rate_fps=10.0):
+    faces = Faces(config, forget_s=forget_s)
     return [faces.look(k / rate_fps, picture) for k, picture in enumerate(film)]
 
 
 def test_one_face_is_followed_as_in_a_stored_film(picture, config):
     film = [np.roll(picture, 3 * k, axis=1) for k in range(9)]
     film[3:5] = [BLANK, BLANK]  # lost, and found again when it is not yet forgotten
-    track = follow([(k / 10, frame) for k, frame in enumerate(film)], config)
+    track = follow([(k / 10, frame) for k, frame in enumerate(film)], config, along=True)
     seen = _watch(film, config)
     assert [face.found for (face,) in seen] == track.found.tolist() != [True] * 9
     assert {face.person for (face,) in seen} == {1}
     for k in np.flatnonzero(track.found):
         np.testing.assert_array_equal(seen[k][0].box, track.boxes[k])
         np.testing.assert_array_equal(seen[k][0].landmarks, track.landmarks[k])
+        np.testing.assert_array_equal(track.along[k], cut_region(film[k], seen[k][0].region, size_px=config.size_px))
+    assert not track.along[3:5].any()
+    assert (track.along[0] != track.frames[0]).any()
     assert np.isnan(seen[3][0].landmarks).all()
     np.testing.assert_array_equal(seen[3][0].box, track.boxes[2])  # where it was last
     np.testing.assert_array_equal(seen[-1][0].region, track.region)
@@ -43,9 +48,10 @@ def test_one_face_is_followed_as_in_a_stored_film(picture, config):
 
 def test_the_region_forgets_old_boxes(picture, config):
     film = [np.roll(picture, 8 * k, axis=1) for k in range(6)]
-    seen = _watch(film, config, region_s=0.25)
-    boxes = np.array([face.box for (face,) in seen])
-    np.testing.assert_array_equal(seen[-1][0].region, region_around(boxes[-3:], margin=config.margin))
+    for region_s, n_boxes in ((0.25, 3), (0.3, 3), (0.31, 4), (0.01, 1)):  # a box as old as region_s is too old
+        seen = _watch(film, replace(config, region_s=region_s))
+        boxes = np.array([face.box for (face,) in seen])
+        np.testing.assert_array_equal(seen[-1][0].region, region_around(boxes[-n_boxes:], margin=config.margin))
 
 
 def test_two_people_keep_their_numbers(pair, config):
@@ -68,7 +74,7 @@ def test_the_main_face_does_not_flip_but_gives_way(pair, config):
     mirrored = np.roll(pair, 320, axis=1)  # somebody else is as prominent, but not by much
     alone = pair.copy()
     alone[LEFT] = 120
-    faces = Faces(config, region_s=2.0, forget_s=1.0)
+    faces = Faces(config, forget_s=1.0)
     film = [pair] * 4 + [alone] * 9
     mains = [faces.look(k / 10, picture)[0] for k, picture in enumerate(film)]
     assert mains[0].box[0] < 320

@@ -5,7 +5,7 @@ import pytest
 
 from mien.core import media
 from mien.core.errors import CorpusError, MediaError
-from mien.faces.pictures import Footage, open_pictures, read_pixel_rows, shortfall
+from mien.faces.pictures import Footage, lacking, open_pictures, read_pixel_rows, shortfall
 
 GREY = np.arange(16).reshape(4, 4)
 
@@ -57,6 +57,18 @@ def test_a_whole_film_has_no_problem_and_can_be_read_twice(tmp_path):
     assert [sum(1 for _ in footage), sum(1 for _ in footage)] == [40, 40]
     assert footage.problem == ""
     assert shortfall(footage.path, footage.end_s) == ""
+
+
+def test_a_few_frames_that_are_missing_are_noted(tmp_path):
+    path = _noise(tmp_path, "whole.mp4")
+    for end_s in (4.0, 3.9):  # tracks of a good film differ by a frame
+        assert lacking(path, end_s) == ""
+    for end_s in (3.8, 3.2):
+        assert shortfall(path, end_s) == ""
+        assert (
+            lacking(path, end_s)
+            == f"{path}: its pictures end after {end_s:.2f} s of 4.00 s; frames at its end are missing"
+        )
 
 
 def test_what_is_no_film_raises(tmp_path):

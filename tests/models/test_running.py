@@ -219,3 +219,21 @@ def test_one_layer_is_all_that_comes_after_the_memory():
     model = network_of(StreamSettings(**settings))
     after = {name: tuple(w.shape) for name, w in model.named_parameters() if not name.startswith("branches.")}
     assert after == {"score.weight": (8, 32), "score.bias": (8,)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"aggregator": "bilstm"}, "video, audio"),
+        ({"aggregator": "transformer"}, "video, audio"),
+        ({"trunk": {"video": "resnet3d18"}}, "video"),
+        ({"fusion": "attention"}, "fusion"),
+    ],
+    ids=str,
+)
+def test_networks_that_need_the_whole_recording_are_refused(changes, part):
+    arguments = {"fusion": "mrpn", "aggregator": "lstm", "side_head": "dense", "classes": 3, "width": 1, "dropout": 0}
+    model = build(JOINT, **arguments | changes)
+    for use in (Along, lambda model: run_along(model, inputs(), AT)):
+        with pytest.raises(ModelError, match=f"cannot run along with a recording: {part} needs all of it"):
+            use(model)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.core.rng import rng_for
-from mien.models.time_axes import looks, newest_steps, ticks
+from mien.models.time_axes import Newest, looks, newest_steps, ticks
 
 
 def test_at_the_stored_rate_every_frame_is_a_step():
@@ -39,6 +39,22 @@ def test_looks_keep_to_the_grid_and_never_see_the_future(rate_fps):
         early, early_s = looks(time_s[:upto], 4.0, rate_fps=rate_fps)
         over = early_s < time_s[upto] - 1e-5
         np.testing.assert_array_equal(early[over], frames[: over.sum()])
+
+
+@pytest.mark.parametrize("rate_fps", [3, 5, 25])
+def test_looks_are_the_same_while_a_film_runs(rate_fps):
+    time_s = np.unique(np.round(rng_for(0, "running", rate_fps).uniform(0, 4, 80), 2))  # some are exactly due
+    newest, given = Newest(rate_fps), []
+    for k, at_s in enumerate(time_s):
+        for look in (newest.put(at_s, k), newest.due(at_s)):
+            if look is not None:
+                assert look[0] < at_s + 1e-5  # not before its time
+                given.append(look)
+    if (look := newest.due(5.0)) is not None:
+        given.append(look)
+    frames, at_s = looks(time_s, 5.0, rate_fps=rate_fps)
+    np.testing.assert_allclose([look[0] for look in given], at_s)
+    np.testing.assert_array_equal([look[1] for look in given], frames)
 
 
 def test_no_face_is_no_step():

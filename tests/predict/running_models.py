@@ -10,7 +10,7 @@ from mien.models.running import StreamSettings, network_of
 from predict.tiny_models import CLASSES, FACES, SOUND
 
 ROWS = {"AV": (("video", "audio"), "mrpn"), "V": (("video",), "dense"), "A": (("audio",), "dense")}
-WATCH = WatchConfig(joint="AV", video="V", audio="A", region_s=0.5, forget_s=0.6, timeline_s=5.0)
+WATCH = WatchConfig(joint="AV", video="V", audio="A", forget_s=0.6, timeline_s=5.0)
 
 
 def running_network(row: str, **changes: object) -> tuple[Network, StreamSettings]:

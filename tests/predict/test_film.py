@@ -17,7 +17,7 @@ from mien.predict.live_models import load_live
 from predict.running_models import ROWS, write_running
 from predict.tiny_models import CANDIDE, PREDICT
 
-WATCH = {"joint": "AV", "video": "V", "audio": "A", "region_s": 1.0, "forget_s": 1.0, "timeline_s": 5.0}
+WATCH = {"joint": "AV", "video": "V", "audio": "A", "forget_s": 1.0, "timeline_s": 5.0}
 STREAMING = {
     "corpus": "ravdess",
     "rate_fps": 5,
@@ -51,9 +51,9 @@ def predict(capsys, monkeypatch, tmp_path, models, running):
     monkeypatch.chdir(tmp_path)
     params = {"predict": PREDICT, "candide": CANDIDE, "watch": WATCH, "streaming": STREAMING}
 
-    def call(*arguments: object) -> tuple[int, str, str]:
+    def call(*arguments: object, judged: bool = True) -> tuple[int, str, str]:
         code = 0
-        checkpoints = ["--checkpoint", *models.values(), "--video-checkpoint", *running]
+        checkpoints = [*(["--checkpoint", *models.values()] if judged else []), "--video-checkpoint", *running]
         try:
             main(["predict", "--config", json.dumps(params), *map(str, [*arguments, *checkpoints])])
         except SystemExit as stop:
@@ -208,6 +208,14 @@ def test_where_films_go(tmp_path):
     ]:
         with pytest.raises(kind, match=words):
             film_paths(clips[:1] if alone else clips, ["a", "b"][: 2 - alone], out, alone=alone)
+
+
+def test_without_networks_of_chapter_5_the_way_to_a_film_is_said(predict, media_folder, tmp_path):
+    code, out, err = predict(media_folder / "both.mp4", "--video", tmp_path / "film.mp4", judged=False)
+    assert (code, out) == (2, "")
+    assert "no trained run of N2, VM, AM" in err
+    assert "mien watch CLIP --out FILM" in err
+    assert err.count("\n") == 1
 
 
 def test_only_moving_pictures_have_a_film(media_folder):

@@ -1,12 +1,13 @@
 """What is seen is what was evaluated: a short clip is judged as the evaluation of the training judges it."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from mien.augment.slicing import SEGMENTS
 from mien.core import tables
 from mien.core.files import write_json
 from mien.faces import extract_faces
@@ -18,6 +19,15 @@ from mien.training import recordings
 from mien.training.dataset import Sampling, assemble
 from mien.training.loop import network_inputs
 from predict.tiny_models import CLASSES, FACES, SOUND
+
+KINDS = (  # settings that differ from those of N2
+    {},
+    {"augmentation": "VA+WO", "aggregator": "bilstm"},
+    {"augmentation": "NT", "aggregator": "transformer"},
+    {"residual": "relu", "side_head": "scoring"},
+    {"fusion": "gated"},
+    {"fusion": "attention"},
+)
 
 
 def _results(folder, media_folder, names):
@@ -41,17 +51,20 @@ def _results(folder, media_folder, names):
 def test_the_verdict_is_that_of_the_evaluation(models, media_folder, tmp_path):
     names = ["both.mp4", "silent.mp4", "blank.mp4", "half.mp4"]
     results = _results(tmp_path, media_folder, names)
-    network, settings = checkpoint.load(models["N2"])
-    data = recordings.read(results, "ravdess", settings.modalities, faces=FACES, sound=SOUND)
-    sampling = Sampling.of(settings.augmentation, frames=settings.frames, share=0.8, sound=SOUND)
-    batch = assemble(data, data.clips, sampling, rng=None)
-    with torch.no_grad():
-        expected = network(network_inputs(batch), batch.present)["fused"].softmax(dim=1)
-    for row, name in enumerate(names):
-        recording = read_recording(media_folder / name, faces=FACES, sound=SOUND)
-        judgement = judge(recording, network, settings, window_s=1.0, hop_s=0.5)
-        np.testing.assert_allclose(judgement.verdict, expected[row], atol=1e-5)
-        assert judgement.used == tuple(name for name in settings.modalities if batch.present[name][row])
+    _, kept = checkpoint.load(models["N2"])
+    data = recordings.read(results, "ravdess", kept.modalities, faces=FACES, sound=SOUND)
+    clips = [read_recording(media_folder / name, faces=FACES, sound=SOUND) for name in names]
+    for changes in KINDS:
+        settings = replace(kept, **changes, segments=SEGMENTS[changes.get("augmentation", kept.augmentation)])
+        network = checkpoint.network(settings, seed=3).eval()
+        sampling = Sampling.of(settings.augmentation, frames=settings.frames, share=0.8, sound=SOUND)
+        batch = assemble(data, data.clips, sampling, rng=None)
+        with torch.no_grad():
+            expected = network(network_inputs(batch), batch.present)["fused"].softmax(dim=1)
+        for row, recording in enumerate(clips):
+            judgement = judge(recording, network, settings, window_s=1.0, hop_s=0.5)
+            np.testing.assert_allclose(judgement.verdict, expected[row], atol=1e-5)
+            assert judgement.used == tuple(name for name in settings.modalities if batch.present[name][row])
 
 
 @pytest.mark.parametrize("duration_s", [0.1, 0.99, 1.0, 1.01, 1.5, 3.7, 20.0])

@@ -1,12 +1,14 @@
 """The network that fits a clip best is used, and of several runs the one with the lowest validation loss."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from mien.core.config import PredictConfig
 from mien.core.errors import ModelError
 from mien.core.files import write_json
+from mien.models import checkpoint
 from mien.predict.selection import best_run, choose, load_models, trained_files
 
 CONFIG = PredictConfig(corpus="ravdess", joint="N2", video="VM", audio="AM", window_s=1.0, hop_s=0.5)
@@ -48,3 +50,12 @@ def test_a_network_that_uses_all_and_misses_nothing_is_chosen(models, modalities
     loaded = load_models([models[name] for name in ("AM", "N2", "VM")])
     assert choose(loaded, modalities).settings.variant == variant
     assert choose(loaded[:1], modalities).settings.variant == "AM"
+
+
+@pytest.mark.parametrize("change", [{"modalities": ("video", "units"), "fusion": "mrpn"}, {"target": "intensity"}])
+def test_networks_of_action_units_and_of_intensity_do_not_judge_clips(tmp_path, models, change):
+    _, settings = checkpoint.load(models["VM"])
+    other = replace(settings, **change)
+    checkpoint.save(tmp_path / "model.safetensors", checkpoint.network(other), other)
+    with pytest.raises(ModelError, match="faces or voices and learnt emotions"):
+        load_models([tmp_path / "model.safetensors"])

@@ -16,6 +16,7 @@ import pytest
 
 from mien.core import media
 from mien.core.errors import ConfigError, MediaError
+from mien.predict import page as page_module
 from mien.predict import watch as watch_module
 from mien.predict.live import Moment, Seen
 from mien.predict.page import Page
@@ -215,6 +216,17 @@ def test_the_timeline_names_who_is_judged_by_what():
     ]
     nobody = Moment(0.0, np.zeros((2, 2, 3)), (), False, None, None, ())
     assert rows_of(nobody, CLASSES) == [["0.000", "", "", "", "", "", "", ""]]
+
+
+def test_a_viewer_who_waits_gives_the_thread_back(monkeypatch):
+    monkeypatch.setattr(page_module, "_WAIT_S", 0.01)
+    page = Page()
+    film = page._film()
+    assert next(film).startswith(b"--")
+    assert [next(film), next(film)] == [b"", b""]  # the server may look whether the viewer is still there
+    page.show(np.zeros((8, 8, 3), np.uint8))
+    assert b"image/jpeg" in next(film)
+    page._socket.close()
 
 
 def test_the_page_shows_the_newest_picture_and_serves_this_machine_only():

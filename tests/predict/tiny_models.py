@@ -8,7 +8,7 @@ from mien.core.config import FacesConfig, SoundConfig
 from mien.models import checkpoint
 
 CLASSES = ("neutral", "happy", "sad", "angry")
-FACES = FacesConfig(rate_fps=10, size_px=32, detect_px=240, detect_every=4, margin=1.2)
+FACES = FacesConfig(rate_fps=10, size_px=32, detect_px=240, detect_every=4, margin=1.2, region_s=0.5)
 SOUND = SoundConfig(rate_hz=16000, silence_dbfs=-60.0, window=512, hop=64, segment=250, log=True, pool=4)
 FUSION = {"N2": ("mrpn", ("video", "audio")), "VM": ("single", ("video",)), "AM": ("single", ("audio",))}
 CANDIDE = {"landmarks": "printed", "ridge": 1e-3, "warm_start": True, "evaluations": 100, "tolerance": 1e-8}

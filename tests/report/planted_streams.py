@@ -28,7 +28,7 @@ STREAMING = {
     "batch": 2,
 }
 WATCH = {"joint": "AV_stream", "video": "V_stream", "audio": "A_stream"}
-LENGTHS_S = {"region_s": 2.0, "forget_s": 1.0, "timeline_s": 10.0}
+LENGTHS_S = {"forget_s": 1.0, "timeline_s": 10.0}
 STEADY, FLICKERING, WRONG = (0, 0, 0), (0, 1, 0), (1, 1, 1)  # what is said, relative to the label
 TIMES_S = (0.0, 0.1, 0.2)  # of the frames of planted.write_shards
 

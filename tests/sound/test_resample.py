@@ -5,7 +5,8 @@ import pytest
 
 from mien.core import media
 from mien.core.errors import MediaError
-from mien.sound.resample import is_silent, level_of, to_int16, to_mono
+from mien.core.rng import rng_for
+from mien.sound.resample import Resampler, is_silent, level_of, to_int16, to_mono
 
 
 def tone(rate_hz: int, *, channels: int = 1, pitch_hz: float = 440.0, seconds: float = 1.0) -> np.ndarray:
@@ -30,6 +31,20 @@ def test_pitch_level_and_length_stay(rate_hz, channels):
     assert len(wave) == pytest.approx(16000, abs=2)
     assert pitch_of(wave, 16000) == pytest.approx(440.0, rel=1e-3)
     assert np.abs(wave[1000:-1000]).max() == pytest.approx(0.5, rel=0.02)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 11127, 16000, 44100, 48000])
+def test_a_sound_in_pieces_becomes_what_it_becomes_as_a_whole(rate_hz):
+    rng = rng_for(0, "pieces", rate_hz)
+    wave = rng.normal(0, 0.2, rate_hz // 2).astype(np.float32)
+    resampler = Resampler(rate_hz, 16000)
+    for pieces in (rng.integers(1, 3000, 40), [10], [len(wave)]):  # it can be used again
+        parts = [part for part in np.split(wave, np.cumsum(pieces)) if len(part)]
+        done = [resampler.take(part) for part in parts]
+        assert sum(map(len, done)) > 0.75 * 8000
+        whole = np.concatenate([*done, resampler.finish()])
+        np.testing.assert_allclose(whole, to_mono(wave, rate_hz, 16000), atol=1e-6)
+    assert len(resampler.finish()) == 0
 
 
 def test_what_is_above_the_new_band_does_not_fold_back():

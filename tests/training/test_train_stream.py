@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from safetensors.torch import save_file
 from mien.augment.slicing import Interval
 from mien.core import config, tables
 from mien.core.config import FacesConfig, SoundConfig
-from mien.core.errors import ConfigError, ModelError
+from mien.core.errors import ConfigError, ModelError, TableError
 from mien.core.files import read_json
 from mien.core.shards import FULL_SCALE
 from mien.models import running
@@ -142,7 +143,7 @@ def test_following_as_it_comes_says_what_the_table_says(trained, tiny):
     model, settings = running.load(folder / "model.safetensors")
     sound = SoundConfig(**settings.sound)
     sections = {"faces": FacesConfig(**settings.faces), "sound": sound}
-    data = recordings.read(tiny.results, "ravdess", settings.modalities, **sections, waves=True)
+    data = recordings.read(tiny.results, "ravdess", settings.modalities, **sections, running=True)
     pixels, wave = data.media["video"]["a0-2"].pixels, data.media["audio"]["a0-2"].samples
     shown_s = data.media["video"]["a0-2"].time_s
     frames, looked_s = running_frames(shown_s, settings)
@@ -220,16 +221,48 @@ def test_a_diverging_run_ends_with_advice(tiny, tmp_path):
 def test_stretches_are_cut_alike_from_both_modalities_and_padding_is_marked(tiny):
     pace = stream_clips.Pace(rate_fps=10, hop_s=0.1, sound=config.section(SoundConfig, PARAMS, "sound"))
     sections = {"faces": config.section(FacesConfig, PARAMS, "faces"), "sound": pace.sound}
-    data = recordings.read(tiny.results, "ravdess", ("video", "audio"), **sections, waves=True)
+    data = recordings.read(tiny.results, "ravdess", ("video", "audio"), **sections, running=True)
     clips = data.clips[data.clips["clip"].isin(["a2-2", "a0-0"])].sort_values("clip")  # a0-0 has no face
-    batch = stream_clips.assemble(data, clips, [Interval(0.0, 1.0), Interval(0.35, 0.75)], pace)
-    assert [len(ticks) for ticks in batch.tick_s] == [10, 4]
-    assert batch.at["video"].tolist() == [[-1] * 10, [0, 1, 2, 3] + [-1] * 6]
-    assert batch.at["audio"].tolist() == [[-1] * 9 + [0], [-1, -1, -1, 0] + [-1] * 6]  # shorter than a segment: one
+    wave = data.media["audio"]["a2-2"]
+    data.media["audio"]["a2-2"] = recordings.Wave(np.tile(wave.samples, 2), 2 * wave.duration_s)
+    batch = stream_clips.assemble(data, clips, [Interval(0.0, 1.0), Interval(0.35, 1.45)], pace)
+    assert [len(ticks) for ticks in batch.tick_s] == [10, 11]
+    assert batch.at["video"].tolist() == [[-1] * 11, [0, 1, 2, 3, 4, *[5] * 6]]
+    assert batch.at["audio"].tolist() == [[-1] * 9 + [0, -1], [-1] * 9 + [0, 1]]
     pixels = data.media["video"]["a2-2"].pixels
-    assert torch.equal(batch.inputs["video"][1, :4], torch.from_numpy(pixels[2:6]))  # two frames are lost: 0.4 to 0.7 s
-    wave = torch.from_numpy(data.media["audio"]["a2-2"].samples[5600:12000] / np.float32(FULL_SCALE))
-    assert torch.equal(batch.inputs["audio"][1, 0], segment_alone(wave, pace.sound))
+    assert torch.equal(batch.inputs["video"][1, :6], torch.from_numpy(pixels[2:8]))  # two frames are lost: 0.4 to 0.9 s
+    samples = torch.from_numpy(data.media["audio"]["a2-2"].samples[5600:21600] / np.float32(FULL_SCALE))
+    assert torch.equal(batch.inputs["audio"][1, 0], segment_alone(samples, pace.sound))
+
+
+def test_what_is_shorter_than_a_segment_is_not_heard(tiny, tmp_path):
+    pace = stream_clips.Pace(rate_fps=10, hop_s=0.1, sound=config.section(SoundConfig, PARAMS, "sound"))
+    sections = {"faces": config.section(FacesConfig, PARAMS, "faces"), "sound": pace.sound}
+    data = recordings.read(tiny.results, "ravdess", ("audio",), **sections, running=True)
+    wave = data.media["audio"]["a2-2"]
+    data.media["audio"]["a2-2"] = recordings.Wave(wave.samples[:15000], 15000 / pace.sound.rate_hz)
+    left = stream_clips.usable(data, pace).media["audio"]
+    assert data.media["audio"].keys() - left.keys() == {"a2-2"}
+    with pytest.raises(ConfigError, match=r"streaming\.window_s is 0\.9 s, and A_stream hears segments of 1 s"):
+        train(tiny, "A_stream", tmp_path, window_s=0.9)
+
+
+def test_pictures_are_those_that_know_nothing_later(tiny, tmp_path):
+    results = tmp_path / "results"
+    shutil.copytree(tiny.results, results)
+    for folder in (results / "faces" / "ravdess").iterdir():
+        if folder.is_dir():
+            np.save(folder / "along.npy", 255 - np.load(folder / "frames.npy"))
+    faces = config.section(FacesConfig, PARAMS, "faces")
+    whole, along = (
+        recordings.read(results, "ravdess", ("video",), faces=faces, sound=None, running=running).media["video"]
+        for running in (False, True)
+    )
+    for clip in whole:
+        assert np.array_equal(along[clip].pixels, 255 - whole[clip].pixels)
+    (results / "faces" / "ravdess" / "a1" / "along.npy").unlink()
+    with pytest.raises(TableError, match=r"a1: has no along\.npy .* run extract_faces again"):
+        recordings.read(results, "ravdess", ("video",), faces=faces, sound=None, running=True)
 
 
 def test_losses_are_means_of_recordings():

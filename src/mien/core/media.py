@@ -29,6 +29,7 @@ class Probe:
     has_video: bool
     has_audio: bool
     duration_s: float  # NaN where not declared
+    pictures_s: float  # length of the pictures alone; NaN where not declared
     rate_fps: float  # NaN without video
     rate_hz: int  # 0 without sound
     channels: int  # 0 without sound
@@ -41,13 +42,16 @@ def probe(path: Path) -> Probe:
     ------
     MediaError : the file is missing, empty, a git-lfs pointer or not a medium that FFmpeg knows.
     """
-    with _open(path) as container:
+    with opened(path) as container:
         video = next(iter(container.streams.video), None)
         audio = next(iter(container.streams.audio), None)
         return Probe(
             has_video=video is not None,
             has_audio=audio is not None,
             duration_s=container.duration / 1e6 if container.duration else float("nan"),
+            pictures_s=float(video.duration * video.time_base)
+            if video is not None and video.duration
+            else float("nan"),
             rate_fps=float(video.average_rate) if video is not None and video.average_rate else float("nan"),
             rate_hz=audio.rate if audio is not None else 0,
             channels=audio.codec_context.channels if audio is not None else 0,
@@ -62,7 +66,7 @@ def read_frames(path: Path, rate_fps: float | None = None) -> Iterator[tuple[flo
     """
     import av
 
-    with _open(path) as container:
+    with opened(path) as container:
         if not container.streams.video:
             raise MediaError(f"{path}: has no video stream")
         stream = container.streams.video[0]
@@ -72,7 +76,7 @@ def read_frames(path: Path, rate_fps: float | None = None) -> Iterator[tuple[flo
             for frame in container.decode(stream):
                 time_s = frame.time if frame.time is not None else 0.0 if first is None else shown[0] + first
                 first = time_s if first is None else first
-                picture = _upright(frame)
+                picture = upright(frame)
                 if rate_fps is None:
                     yield time_s - first, picture
                     n_out += 1
@@ -100,7 +104,7 @@ def read_sound(path: Path) -> tuple[np.ndarray, int]:
     """
     import av
 
-    with _open(path) as container:
+    with opened(path) as container:
         if not container.streams.audio:
             raise MediaError(f"{path}: has no sound stream")
         stream = container.streams.audio[0]
@@ -250,7 +254,7 @@ class FilmWriter:
     def _soundtrack(self, stack: contextlib.ExitStack) -> Soundtrack | None:
         if self._sound_of is None:
             return None
-        source = stack.enter_context(_open(self._sound_of))
+        source = stack.enter_context(opened(self._sound_of))
         if not source.streams.audio:
             return None
         start_s = _first_picture_s(self._sound_of)
@@ -311,7 +315,13 @@ def _output(scratch: Path, path: Path) -> Iterator:
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator:
+def opened(path: Path) -> Iterator:
+    """Open a video or sound for reading.
+
+    Raises
+    ------
+    MediaError : the file is missing, empty, a git-lfs pointer or not a medium that FFmpeg knows.
+    """
     import av
 
     head = _refuse_stub(path)
@@ -329,7 +339,7 @@ def _first_picture_s(path: Path) -> float:
     """Return when the first picture of a film is shown on its own clock, in s; 0 for a sound without pictures."""
     import av
 
-    with _open(path) as container:
+    with opened(path) as container:
         cover = av.stream.Disposition.attached_pic
         films = [stream for stream in container.streams.video if not stream.disposition & cover]
         for packet in container.demux(films[:1]) if films else ():
@@ -355,7 +365,7 @@ def _refuse_stub(path: Path) -> bytes:
     return head
 
 
-def _upright(frame) -> np.ndarray:
+def upright(frame) -> np.ndarray:
     """Return the picture as a viewer shows it: phones store a rotation beside the stream."""
     picture = frame.to_ndarray(format="rgb24")
     turns = round(getattr(frame, "rotation", 0) / 90) % 4

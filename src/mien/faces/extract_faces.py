@@ -1,19 +1,23 @@
 """Command ``extract_faces``: face regions and landmarks of a corpus.
 
-Writes below --out, per part: frames.npy (N, S, S, 3) uint8, landmarks.npy (N, 68, 2) px, index.parquet (FRAMES), and
-once manifest.json: digests of the parts, counts, clips without a face, and files with a problem.
+Writes below --out, per part: frames.npy (N, S, S, 3) uint8, landmarks.npy (N, 68, 2) px, index.parquet (FRAMES), where
+there are films also along.npy (N, S, S, 3) uint8, and once manifest.json: digests of the parts, counts, clips without a
+face, and files with a problem. In frames.npy all frames of a clip show one region; in along.npy each shows what was
+known by then (section faces: region_s), as `mien watch` has it.
 """
 
+import contextlib
 import dataclasses
 import logging
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mien.core import config, parts, provenance, tables
+from mien.core import config, media, parts, provenance, tables
 from mien.core.errors import MienError
 from mien.core.files import digest, write_json
 from mien.core.shards import FaceShard, write_faces
@@ -77,26 +81,25 @@ def build_part(folder: Path, work: Work) -> dict[str, Any]:
     from mien.faces.track import follow
 
     cv2.setNumThreads(0)  # the processes share the cores already
-    size = work.config.size_px
     indices, landmarks, problems = [], [np.empty((0, 68, 2), np.float32)], []
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent) as scratch:
-        raw = Path(scratch) / "frames.raw"
-        with raw.open("wb") as file:
-            for row, pictures in _open_clips(work, problems):
-                try:
-                    track = follow(pictures, work.config, cropped=row["cropped"])
-                except MienError as error:
-                    problems.append(parts.problem_of(work.root, row["clip"], row["video"], error))
-                    continue
-                if damage := _damage(pictures):
-                    problems.append(parts.problem_of(work.root, row["clip"], row["video"], damage))
-                file.write(track.frames.tobytes())
-                landmarks.append(track.landmarks)
-                indices.append(_index(row["clip"], track))
+    names = ["frames", *(["along"] if any(_is_film(row) for row in work.rows) else [])]
+    with _raw_files(folder, names) as files:
+        for row, pictures in _open_clips(work, problems):
+            try:
+                track = follow(pictures, work.config, cropped=row["cropped"], along=_is_film(row))
+            except MienError as error:
+                problems.append(parts.problem_of(work.root, row["clip"], row["video"], error))
+                continue
+            if damage := _damage(pictures):
+                problems.append(parts.problem_of(work.root, row["clip"], row["video"], damage))
+            for name, file in files.items():
+                squares = track.along if name == "along" and _is_film(row) else track.frames
+                file.write(squares.tobytes())
+            landmarks.append(track.landmarks)
+            indices.append(_index(row["clip"], track))
         index = pd.concat(indices, ignore_index=True) if indices else tables.empty(tables.FRAMES)
-        shape = (len(index), size, size, 3)
-        frames = np.memmap(raw, np.uint8, "r", shape=shape) if len(index) else np.empty(shape, np.uint8)
-        write_faces(folder, FaceShard(frames, np.concatenate(landmarks), index))
+        pixels = {name: _mapped(file, len(index), work.config.size_px) for name, file in files.items()}
+        write_faces(folder, FaceShard(landmarks=np.concatenate(landmarks), index=index, **pixels))
     per_clip = index.groupby("clip", sort=False).found.any()
     return {
         "n_clips": len(per_clip),
@@ -105,6 +108,27 @@ def build_part(folder: Path, work: Work) -> dict[str, Any]:
         "clips_without_face": sorted(per_clip.index[~per_clip.astype(bool)]),
         "problems": problems,
     }
+
+
+def _is_film(row: dict[str, Any]) -> bool:
+    """Tell whether a clip has frames of which one comes after the other, in regions that a face had to be found for."""
+    return not row["cropped"] and Path(row["video"]).suffix.lower() not in media.IMAGE_SUFFIXES | {".csv"}
+
+
+@contextlib.contextmanager
+def _raw_files(folder: Path, names: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield files for pixels beside `folder`, by name; they are gone afterwards."""
+    with contextlib.ExitStack() as stack:
+        options = {"prefix": f".{folder.name}.", "suffix": ".partial", "dir": folder.parent}
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(**options)))
+        yield {name: stack.enter_context((scratch / f"{name}.raw").open("wb")) for name in names}
+
+
+def _mapped(file: Any, n_frames: int, size_px: int) -> np.ndarray:
+    """Return what was written to a raw file, (N, S, S, 3) uint8."""
+    file.flush()
+    shape = (n_frames, size_px, size_px, 3)
+    return np.memmap(file.name, np.uint8, "r", shape=shape) if n_frames else np.empty(shape, np.uint8)
 
 
 def _open_clips(work: Work, problems: list[dict[str, str]]):
@@ -134,11 +158,12 @@ def _open_clips(work: Work, problems: list[dict[str, str]]):
 
 def _damage(pictures) -> str:
     """Return what is missing at the end of a film whose good frames are kept; empty if nothing is."""
-    from mien.faces.pictures import Footage, shortfall
+    from mien.faces.pictures import Footage, lacking, shortfall
 
     if not isinstance(pictures, Footage):
         return ""
-    return pictures.problem or shortfall(pictures.path, pictures.end_s)
+    path, end_s = pictures.path, pictures.end_s
+    return pictures.problem or shortfall(path, end_s) or lacking(path, end_s)
 
 
 def _index(clip: str, track) -> pd.DataFrame:

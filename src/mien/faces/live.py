@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from mien.core.config import FacesConfig
 from mien.faces.detector import Box, prominence
-from mien.faces.track import SAME_FACE, Watcher, points_of, region_around
+from mien.faces.track import SAME_FACE, Watcher, points_of, region_by
 
 MOST_FACES = 6  # that are followed at a time: each costs some milliseconds per frame
 STEADY = 1.3  # times as prominent as the main face somebody must be to take its place
@@ -32,14 +32,11 @@ class Faces:
     The whole picture is searched in every `detect_every`-th frame, and where a face was lost; between, each known face
     is followed where it was: with one face in the film, exactly as `mien.faces.track.follow` does. Boxes of the whole
     picture belong to those who were there before by their overlap. Who was not seen for `forget_s` is forgotten, and
-    is somebody new afterwards.
-
-    region_s : a person's region is around the median of the boxes of so many seconds.
+    is somebody new afterwards. Regions are those of `mien.faces.track.region_by`.
     """
 
-    def __init__(self, config: FacesConfig, *, region_s: float, forget_s: float) -> None:
+    def __init__(self, config: FacesConfig, *, forget_s: float) -> None:
         self.config = config
-        self.region_s = region_s
         self.forget_s = forget_s
         self._watcher = Watcher(config)
         self._people: list[_Person] = []
@@ -59,7 +56,7 @@ class Faces:
         self._people = [person for person in {**dict.fromkeys(self._people), **boxes} if self._is_known(person, time_s)]
         for person in self._people:
             person.here = person in boxes
-            person.forget(time_s - max(self.region_s, self.forget_s))
+            person.forget(time_s - max(self.config.region_s, self.forget_s))
         self._choose_main(time_s)
         order = sorted(self._people, key=lambda person: (person is not self._main, person.number))
         return [self._face(person, time_s, grey) for person in order]
@@ -100,10 +97,10 @@ class Faces:
             self._main = best
 
     def _face(self, person: "_Person", time_s: float, grey: np.ndarray) -> Face:
-        boxes = [box for at_s, box in person.seen if at_s > time_s - self.region_s] or [person.last]
-        rows = np.array([(box.x, box.y, box.side) for box in boxes])
+        seen = [(at_s, np.array([box.x, box.y, box.side])) for at_s, box in person.seen]
+        region = region_by(time_s, seen, self.config)
         points = points_of(grey, person.last if person.here else None)
-        return Face(person.number, rows[-1], region_around(rows, margin=self.config.margin), points, found=person.here)
+        return Face(person.number, seen[-1][1], region, points, found=person.here)
 
 
 class _Person:

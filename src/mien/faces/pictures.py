@@ -64,6 +64,17 @@ def shortfall(path: Path, end_s: float) -> str:
     return f"{path}: ends after {end_s:.1f} s of {declared_s:.1f} s; fetch the file again"
 
 
+def lacking(path: Path, end_s: float) -> str:
+    """Say so if a film whose pictures were read up to `end_s` declares more than one frame more; else an empty text.
+
+    What lacks less than `shortfall` reports: the rest is good, and is used.
+    """
+    declared = media.probe(path)
+    if not declared.pictures_s - end_s > 1.5 / declared.rate_fps:  # NaN where nothing is declared
+        return ""
+    return f"{path}: its pictures end after {end_s:.2f} s of {declared.pictures_s:.2f} s; frames at its end are missing"
+
+
 def open_pictures(path: Path, rate_fps: float) -> Footage | Still:
     """Return the pictures of a video or of a still, told apart by the suffix."""
     if path.suffix.lower() in media.IMAGE_SUFFIXES:

@@ -1,8 +1,13 @@
-"""Follow the face of a clip: one region for the whole clip, landmarks and a verdict for every frame."""
+"""Follow the face of a clip: landmarks and a verdict for every frame, and its region.
+
+The region is one square for the whole clip; networks that run along, which know no later frame, are shown the square
+around the boxes of the last `region_s` seconds instead (`region_by`).
+"""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import cv2
 import numpy as np
@@ -14,6 +19,7 @@ from mien.faces.landmarks import N_LANDMARKS, locate
 
 KEPT_BYTES = 256 * 2**20  # pictures of one clip that stay in memory until its region is known
 SAME_FACE = 0.2  # overlap from which a detected face is the one that was followed
+TOLERANCE_S = 1e-6  # by which times may differ that are meant to be equal
 
 
 @dataclass(frozen=True)
@@ -27,9 +33,12 @@ class Track:
     time_s: np.ndarray  # (T,)
     score: np.ndarray  # (T,) detector confidence; NaN where tracked or not found
     found: np.ndarray  # (T,) bool
+    along: np.ndarray | None = None  # as frames, each by the region that was known by then; zeros where not found
 
 
-def follow(frames: Iterable[tuple[float, np.ndarray]], config: FacesConfig, *, cropped: bool = False) -> Track:
+def follow(
+    frames: Iterable[tuple[float, np.ndarray]], config: FacesConfig, *, cropped: bool = False, along: bool = False
+) -> Track:
     """Track the most prominent face through (time in s, picture (H, W, 3) uint8 RGB).
 
     Every `detect_every` frames, and where the face was lost, the whole picture is searched; between, only the
@@ -38,6 +47,7 @@ def follow(frames: Iterable[tuple[float, np.ndarray]], config: FacesConfig, *, c
     Pictures beyond 256 MiB are not kept: `frames` is iterated a second time, unless it is an iterator.
 
     cropped : the pictures show a face and nothing else; the whole picture is the box and the region.
+    along : cut every frame by the region of `region_by` too.
 
     Raises
     ------
@@ -59,8 +69,11 @@ def follow(frames: Iterable[tuple[float, np.ndarray]], config: FacesConfig, *, c
     boxes = np.array([(box.x, box.y, box.side) if box else (np.nan,) * 3 for box, _, _ in seen])
     region = _region(boxes, shape, 1.0 if cropped else config.margin)
     again = iter(kept) if len(kept) == len(times) else (picture for _, picture in frames)
+    regions = [np.tile(region, (len(times), 1)), *([_regions_by(times, boxes, config)] if along else [])]
+    squares = _cut(again, np.stack(regions), config.size_px)
     return Track(
-        frames=_cut(again, len(times), region, config.size_px),
+        frames=squares[0],
+        along=squares[1] if along else None,
         landmarks=np.stack([points for _, _, points in seen]),
         boxes=boxes,
         region=region,
@@ -76,6 +89,16 @@ def region_around(boxes: np.ndarray, *, margin: float) -> np.ndarray:
     centre = np.median(found[:, :2] + found[:, 2:] / 2, axis=0)
     side = max(1.0, round(float(np.median(found[:, 2])) * margin))
     return np.array([*np.floor(centre - side / 2 + 0.5), side])
+
+
+def region_by(time_s: float, seen: Sequence[tuple[float, np.ndarray]], config: FacesConfig) -> np.ndarray:
+    """Return the region (left, top, side), whole px, that is known at a time: of the boxes of the last `region_s`.
+
+    seen : (time in s, box (3,)) of all boxes of a face by then, ascending; if all are older, the last one counts.
+    """
+    since_s = time_s - config.region_s + TOLERANCE_S
+    boxes = [box for _, box in takewhile(lambda one: one[0] > since_s, reversed(seen))]
+    return region_around(np.array(boxes or [seen[-1][1]]), margin=config.margin)
 
 
 def cut_region(picture: np.ndarray, region: np.ndarray, *, size_px: int) -> np.ndarray:
@@ -169,8 +192,20 @@ def _region(boxes: np.ndarray, shape: tuple[int, ...], margin: float) -> np.ndar
     return np.array([(shape[1] - side) // 2, (shape[0] - side) // 2, side], dtype=np.float64)
 
 
-def _cut(pictures: Iterator[np.ndarray], n_frames: int, region: np.ndarray, size_px: int) -> np.ndarray:
-    squares = np.empty((n_frames, size_px, size_px, 3), dtype=np.uint8)
-    for square, picture in zip(squares, pictures, strict=False):
-        square[:] = cut_region(picture, region, size_px=size_px)
+def _regions_by(times: list[float], boxes: np.ndarray, config: FacesConfig) -> np.ndarray:
+    """Return what `region_by` says at every frame, (T, 3); NaN where the face was not found."""
+    regions, seen = np.full(boxes.shape, np.nan), []
+    for k in np.flatnonzero(~np.isnan(boxes[:, 0])):
+        seen.append((times[k], boxes[k]))
+        regions[k] = region_by(times[k], seen, config)
+    return regions
+
+
+def _cut(pictures: Iterator[np.ndarray], regions: np.ndarray, size_px: int) -> np.ndarray:
+    """Return R regions (R, T, 3) of each of T pictures, (R, T, S, S, 3); zeros where a region is NaN."""
+    squares = np.zeros((*regions.shape[:2], size_px, size_px, 3), dtype=np.uint8)
+    for k, picture in zip(range(regions.shape[1]), pictures, strict=False):
+        for square, region in zip(squares[:, k], regions[:, k], strict=True):
+            if not np.isnan(region[0]):
+                square[:] = cut_region(picture, region, size_px=size_px)
     return squares

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mien.core.errors import ModelError
 from mien.models import checkpoint
+from mien.models.attention import Attention
 from mien.models.branch import Branch
 from mien.models.build import build
 from mien.models.fusion import Network
@@ -40,8 +41,13 @@ class StreamSettings:
 
 
 def network_of(settings: StreamSettings, *, seed: int = 0, dropout: float = 0.0) -> Network:
-    """Build the network that `settings` describes, with random weights; dropout matters in training alone."""
-    return build(
+    """Build the network that `settings` describes, with random weights; dropout matters in training alone.
+
+    Raises
+    ------
+    ModelError : it cannot run along.
+    """
+    network = build(
         settings.modalities,
         fusion=settings.fusion,
         aggregator=settings.aggregator,
@@ -51,6 +57,8 @@ def network_of(settings: StreamSettings, *, seed: int = 0, dropout: float = 0.0)
         dropout=dropout,
         seed=seed,
     )
+    _require_steps(network)
+    return network
 
 
 def load(path: Path, *, device: str = "cpu") -> tuple[Network, StreamSettings]:
@@ -70,6 +78,7 @@ class Along:
     """
 
     def __init__(self, network: Network, n: int = 1) -> None:
+        _require_steps(network)
         self.network = network
         self.n = n
         self.features: dict[str, Tensor] = {}
@@ -122,11 +131,23 @@ def run_along(network: Network, inputs: Mapping[str, Tensor], at: Mapping[str, T
     -------
     head -> (B, K, C), NaN at ticks that have no step of any modality, which no part of the network sees either.
     """
+    _require_steps(network)
     features = {name: _follow(branch, inputs[name], at[name]) for name, branch in network.branches.items()}
     known = torch.stack([at[name] >= 0 for name in network.branches]).any(0)  # (B, K)
     rows = {name: feature[known] for name, feature in features.items()}  # (N, D), N ticks of all recordings
     scores = network.judge(rows, {name: at[name][known] >= 0 for name in network.branches})
     return {head: _put_back(score, known) for head, score in scores.items()}
+
+
+def _require_steps(network: Network) -> None:
+    """Refuse a network of which a part needs the whole recording."""
+    parts = [name for name, branch in network.branches.items() if not hasattr(getattr(branch, "aggregator", 0), "run")]
+    parts += ["fusion"] if isinstance(network, Attention) else []
+    if parts:
+        raise ModelError(
+            f"this network cannot run along with a recording: {', '.join(parts)} needs all of it before it can judge;"
+            " take aggregator lstm or none, no trunk of whole clips, and fusion dense, single, n0, n1 or mrpn"
+        )
 
 
 def _follow(branch: Branch, sequence: Tensor, at: Tensor) -> Tensor:

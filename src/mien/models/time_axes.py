@@ -5,7 +5,12 @@ Steps are what a network is given: frames, looked at every 1 / rate_fps s, and s
 happens at a time depends on nothing later.
 """
 
+import math
+from typing import Generic, TypeVar
+
 import numpy as np
+
+T = TypeVar("T")
 
 TOLERANCE_S = 1e-6  # by which times may differ that are meant to be equal
 
@@ -27,6 +32,30 @@ def looks(time_s: np.ndarray, duration_s: float, *, rate_fps: float) -> tuple[np
     at_s = look[newest] / rate_fps
     within = at_s <= duration_s + TOLERANCE_S
     return newest[within], at_s[within]
+
+
+class Newest(Generic[T]):
+    """The rule of `looks` while a film runs: what is looked at is handed out once it is known to be the newest."""
+
+    def __init__(self, rate_fps: float) -> None:
+        self.rate_fps = rate_fps
+        self._waiting: tuple[int, T] | None = None  # number of the look, and what is the newest until now
+
+    def put(self, time_s: float, item: T) -> tuple[float, T] | None:
+        """Give what comes at a time; return the look before, (its time in s, its item), if there was none yet."""
+        number = math.ceil((time_s - TOLERANCE_S) * self.rate_fps)
+        before, self._waiting = self._waiting, (number, item)
+        return self._look(before) if before is not None and before[0] < number else None
+
+    def due(self, time_s: float) -> tuple[float, T] | None:
+        """Return the look whose time has come, if there is one: to be asked when all up to `time_s` was given."""
+        if self._waiting is None or self._waiting[0] > (time_s + TOLERANCE_S) * self.rate_fps:
+            return None
+        now, self._waiting = self._waiting, None
+        return self._look(now)
+
+    def _look(self, waiting: tuple[int, T]) -> tuple[float, T]:
+        return waiting[0] / self.rate_fps, waiting[1]
 
 
 def ticks(duration_s: float, *, hop_s: float) -> np.ndarray:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mien.augment.slicing import Interval, frame_times, nearest_frames, segment_starts
+from mien.augment.slicing import Interval, apart_s, frame_times, nearest_frames, segment_starts
 from mien.core.shards import FULL_SCALE
 from mien.models.branch import normalise_pixels
 from mien.models.checkpoint import Settings
@@ -112,8 +112,10 @@ def _look_at(recording: Recording, settings: Settings, interval: Interval) -> to
 
 def _listen_to(recording: Recording, settings: Settings, interval: Interval) -> torch.Tensor:
     """Return segments (S, 1, F, W), spread evenly over the interval."""
-    starts = segment_starts(interval, settings.segments, length_s=segment_s(recording.sound))
-    return cut_segments(recording.spectrum, starts, recording.sound)
+    length_s = segment_s(recording.sound)
+    apart = apart_s(settings.augmentation, length_s)
+    starts = segment_starts(interval, settings.segments, length_s=length_s, apart_s=apart)
+    return cut_segments(recording.spectrum, starts, recording.sound, stop_s=interval.stop_s)
 
 
 def _shape(settings: Settings, recording: Recording, name: str) -> tuple[int, ...]:

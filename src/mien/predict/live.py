@@ -1,8 +1,10 @@
 """What networks make of a running film: pictures and sound come as they happen, a verdict may be had with each picture.
 
-Faces are looked at `rate_fps` times a second, in the frames that `models.time_axes.looks` chooses, the sound is heard
-in the segments of `sound.spectrogram.segment_ends`. So what is watched is what is evaluated. A frame that is not due
-exactly is looked at when the next picture shows that it was the newest.
+Faces are followed in `faces.rate_fps` pictures a second and looked at `rate_fps` times a second, in those that
+`models.time_axes.looks` chooses, by the regions of `faces.track.region_by`; the sound is heard in the segments of
+`sound.spectrogram.segment_ends`; the joint network judges by what it has seen and heard by then
+(`models.running.Along.judge`). So what is watched is what is evaluated. A picture that is not due exactly is looked at
+when the next one shows that it was the newest.
 """
 
 import math
@@ -12,8 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mien.candide.correspondence import SHAPES
-from mien.candide.fit import FITTED, fit_frames
 from mien.core.config import CandideConfig, WatchConfig
 from mien.faces.detector import Box
 from mien.faces.live import Face, Faces
@@ -21,22 +21,23 @@ from mien.faces.track import cut_region, points_of
 from mien.models.branch import normalise_pixels
 from mien.models.fusion import Network
 from mien.models.running import Along
-from mien.models.time_axes import TOLERANCE_S
+from mien.models.time_axes import TOLERANCE_S, Newest
 from mien.predict.live_models import Models
-from mien.predict.units import FEWEST_FRAMES, MOST_FRAMES, median_shape
-from mien.sound.resample import is_silent, level_of
-from mien.sound.spectrogram import segment_alone, segment_s
+from mien.predict.units import RunningUnits
+from mien.sound.spectrogram import is_heard, segment_alone, segment_s
+
+_WORDS = {"video": "face", "audio": "voice"}
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A person in a picture; px of the picture."""
+    """A person in the newest picture in which faces were followed; px of the picture."""
 
     person: int  # the same number while the face is followed
     box: np.ndarray  # (3,) left, top, side
     region: np.ndarray  # (3,) left, top, side: what the network looks at
     landmarks: np.ndarray  # (68, 2), NaN where not found
-    found: bool  # in this very picture
+    found: bool  # in that very picture
     probabilities: np.ndarray | None  # (C,) by the face alone; None before its first look
     units: np.ndarray | None  # (8,) in the order of AU8; None where not fitted
 
@@ -50,15 +51,17 @@ class Moment:
     faces: tuple[Seen, ...]  # main face first
     heard: bool  # the newest second of sound is not silent
     voice: np.ndarray | None  # (C,) by the voice alone
-    probabilities: np.ndarray | None  # (C,) the verdict on the main face with the voice, or on the one that is there
+    probabilities: np.ndarray | None  # (C,) the verdict
     basis: tuple[str, ...]  # of that verdict: "face", "voice"
 
 
 class Live:
     """Follows one film. The voice belongs to the main face; the others are judged by their picture alone.
 
-    A face counts until it is forgotten, a voice for as long after its last segment that was not silent. Somebody else
-    in the place of the main face starts with an empty memory, while the voice's goes on.
+    The verdict is the joint network's, where there is one. To it a modality is absent until its first step, and then
+    there: a pause changes nothing, the memory goes on. A face is there until it is forgotten; somebody else in its
+    place starts with an empty memory, while the voice's goes on. Where no face is there, a voice is judged for
+    `forget_s` after its last segment that was not silent, and then nothing is.
 
     candide : how the mesh is fitted; None: no action units.
     """
@@ -68,10 +71,12 @@ class Live:
         self.classes = models.classes
         self._watch = watch
         self._candide = candide
-        self._faces = Faces(models.faces, region_s=watch.region_s, forget_s=watch.forget_s)
+        self._pictures: Newest[np.ndarray] = Newest(models.faces.rate_fps)
+        self._faces = Faces(models.faces, forget_s=watch.forget_s)
+        self._here: list[Face] = []  # in the newest picture in which faces were followed, the main face first
         self._people: dict[int, _Person] = {}
         self._ears = _Ears(models)
-        self._verdict: tuple[object, np.ndarray] | None = None  # (what it rests on, (C,))
+        self._verdict: tuple[list[Tensor | None], np.ndarray] | None = None  # (features that it rests on, (C,))
 
     @property
     def n_classes(self) -> int:
@@ -87,18 +92,25 @@ class Live:
     def look(self, time_s: float, picture: np.ndarray) -> Moment:
         """Take the next picture (H, W, 3) uint8 RGB, at a time in s from the first; times ascend."""
         self._ears.hear(time_s)
-        faces = self._faces.look(time_s, picture)
-        self._people = {face.person: self._people.get(face.person) or self._newcomer() for face in faces}
-        for k, face in enumerate(faces):
-            person = self._people[face.person]
-            person.be_main(self.models.joint if k == 0 else None)
-            person.look(time_s, face, picture)
+        for look in (self._pictures.put(time_s, picture), self._pictures.due(time_s)):
+            if look is not None:
+                self._follow(*look)
+        for person in self._people.values():
+            person.look_by(time_s)
         heard_s = max(self._watch.forget_s, self.models.hop_s)
         voice = self._ears.probabilities if time_s - self._ears.heard_at_s < heard_s else None
-        probabilities, basis = self._judge(self._people[faces[0].person] if faces else None, voice)
-        seen = tuple(self._seen(face) for face in faces)
+        probabilities, basis = self._judge(self._people[self._here[0].person] if self._here else None, voice)
+        seen = tuple(self._seen(face) for face in self._here)
         heard = self._ears.heard and time_s - self._ears.segment_at_s < 2 * self.models.hop_s
         return Moment(time_s, picture, seen, heard, voice, probabilities, basis)
+
+    def _follow(self, time_s: float, picture: np.ndarray) -> None:
+        self._here = self._faces.look(time_s, picture)
+        self._people = {face.person: self._people.get(face.person) or self._newcomer() for face in self._here}
+        for k, face in enumerate(self._here):
+            person = self._people[face.person]
+            person.be_main(self.models.joint if k == 0 else None)
+            person.show(time_s, face, picture)
 
     def _newcomer(self) -> "_Person":
         return _Person(self.models, self._candide)
@@ -110,21 +122,21 @@ class Live:
         return Seen(*parts, person.probabilities, units)
 
     def _judge(self, main: "_Person | None", voice: np.ndarray | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
-        eyes = main.eyes if main is not None else None
-        if eyes is not None and eyes.features and voice is not None:
-            return self._jointly(eyes), ("face", "voice")
+        seen = main.eyes.features if main is not None and main.eyes is not None else {}
+        if self._ears.joint is not None and (seen or voice is not None):
+            return self._jointly(seen)
         if main is not None and main.probabilities is not None:
             return main.probabilities, ("face",)
         return voice, ("voice",) if voice is not None else ()
 
-    def _jointly(self, eyes: Along) -> np.ndarray:
+    def _jointly(self, seen: dict[str, Tensor]) -> tuple[np.ndarray, tuple[str, ...]]:
         """Judge what the joint network saw of the main face and heard; only anew if there was a step since."""
-        newest = (eyes.features["video"], self._ears.joint.features["audio"])
+        both = self._ears.joint.copy()
+        both.features |= seen
+        newest = [both.features.get(name) for name in _WORDS]
         if self._verdict is None or any(a is not b for a, b in zip(self._verdict[0], newest, strict=True)):
-            both = self._ears.joint.copy()
-            both.features |= eyes.features
             self._verdict = newest, _probabilities(both)
-        return self._verdict[1]
+        return self._verdict[1], tuple(word for name, word in _WORDS.items() if name in both.features)
 
 
 def warm_up(models: Models) -> None:
@@ -134,7 +146,8 @@ def warm_up(models: Models) -> None:
     points = points_of(blank[..., 0], Box(*box, score=0.0))
     person, ears = _Person(models, None), _Ears(models)
     person.be_main(models.joint)
-    person.look(0.0, Face(1, box, box, points, found=True), blank)
+    person.show(0.0, Face(1, box, box, points, found=True), blank)
+    person.look_by(0.0)
     ears.take(np.sin(np.arange(models.sound.rate_hz, dtype=np.float32)))
     ears.hear(1.0)
 
@@ -147,8 +160,8 @@ class _Person:
         self.alone = Along(models.of_face) if _has(models.of_face, "video") else None
         self.eyes: Along | None = None  # of the joint network, for the main face
         self.probabilities: np.ndarray | None = None
-        self._units = _Units(candide) if candide is not None else None
-        self._waiting: tuple[int, Tensor] | None = None  # (number of its look, frame) that no look has taken yet
+        self._units = RunningUnits(candide) if candide is not None else None
+        self._frames: Newest[np.ndarray] = Newest(models.rate_fps)
 
     @property
     def units(self) -> np.ndarray | None:
@@ -161,24 +174,24 @@ class _Person:
         elif self.eyes is None:
             self.eyes = Along(joint)
 
-    def look(self, time_s: float, face: Face, picture: np.ndarray) -> None:
-        """Look at the face if that is due; the rule of `time_axes.looks`, one picture after the other."""
-        rate_fps = self.models.rate_fps
-        number = math.ceil((time_s - TOLERANCE_S) * rate_fps)
-        if self._waiting is not None and self._waiting[0] < number:
-            self._step()
+    def show(self, time_s: float, face: Face, picture: np.ndarray) -> None:
+        """Show a picture with the face, or without it, of which it is not known yet whether it is to be looked at."""
         if not face.found:
             return
         pixels = cut_region(picture, face.region, size_px=self.models.faces.size_px)
-        self._waiting = number, torch.from_numpy(pixels)
-        if number <= (time_s + TOLERANCE_S) * rate_fps:
-            self._step()
+        if (look := self._frames.put(time_s, pixels)) is not None:
+            self._step(look[1])
         if self._units is not None:
             self._units.fit(face.landmarks)
 
-    def _step(self) -> None:
-        frame = normalise_pixels(self._waiting[1].permute(2, 0, 1).float())[None, None]  # (1, 1, 3, S, S)
-        self._waiting = None
+    def look_by(self, time_s: float) -> None:
+        """Look at the newest face that was shown, if that is due by then."""
+        if (look := self._frames.due(time_s)) is not None:
+            self._step(look[1])
+
+    def _step(self, pixels: np.ndarray) -> None:
+        """Give the networks a frame (S, S, 3) uint8."""
+        frame = normalise_pixels(torch.from_numpy(pixels).permute(2, 0, 1).float())[None, None]  # (1, 1, 3, S, S)
         if self.eyes is not None:
             self.eyes.step("video", frame.to(_device(self.eyes.network)))
         if self.alone is not None:
@@ -218,39 +231,17 @@ class _Ears:
 
     def _hear(self, segment: np.ndarray, end_s: float) -> None:
         self.segment_at_s = end_s
-        self.heard = not is_silent(level_of(segment)[0], self.models.sound.silence_dbfs)
+        samples = torch.from_numpy(segment)
+        self.heard = is_heard(samples, self.models.sound)
         if not self.heard:
             return
         self.heard_at_s = end_s
-        cells = segment_alone(torch.from_numpy(segment), self.models.sound)[None, None]  # (1, 1, 1, F, W)
+        cells = segment_alone(samples, self.models.sound)[None, None]  # (1, 1, 1, F, W)
         if self.joint is not None:
             self.joint.step("audio", cells.to(_device(self.joint.network)))
         if self.alone is not None:
             self.alone.step("audio", cells.to(_device(self.alone.network)))
             self.probabilities = _probabilities(self.alone)
-
-
-class _Units:
-    """The action units of a face, with the shape of the person as far as it is known by now (see `median_shape`)."""
-
-    def __init__(self, config: CandideConfig) -> None:
-        self.config = config
-        self.newest: np.ndarray | None = None  # (8,)
-        self._shape = np.zeros(len(SHAPES))
-        self._landmarks: list[np.ndarray] = []  # of the first frames
-        self._next = FEWEST_FRAMES  # number of frames at which the shape is fitted anew
-
-    def fit(self, landmarks: np.ndarray) -> None:
-        """Fit the units to (68, 2) px."""
-        if len(self._landmarks) < MOST_FRAMES:
-            self._landmarks.append(landmarks)
-            if len(self._landmarks) == self._next:
-                self._shape = median_shape(np.stack(self._landmarks), self.config).coefficients
-                self._next = min(2 * self._next, MOST_FRAMES)
-        frames = fit_frames(
-            landmarks[None], found=np.ones(1, bool), recordings=[np.arange(1)], shape=self._shape, config=self.config
-        )
-        self.newest = frames.units[0] if frames.verdict[0] == FITTED else None
 
 
 def _probabilities(along: Along) -> np.ndarray:

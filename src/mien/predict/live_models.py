@@ -8,7 +8,7 @@ from mien.core.config import FacesConfig, SoundConfig, WatchConfig
 from mien.core.errors import ConfigError, ModelError
 from mien.models.fusion import Network
 from mien.models.running import StreamSettings, load
-from mien.predict.selection import best_run
+from mien.predict.selection import best_files
 
 ROLES = {("video", "audio"): "joint", ("video",): "video", ("audio",): "audio"}
 _SHARED = ("classes", "rate_fps", "hop_s", "sound", "faces")  # what networks that look together must agree on
@@ -91,12 +91,4 @@ def trained_live(results: Path, watch: WatchConfig, *, corpus: str) -> list[Path
     ------
     ModelError : none of them was trained.
     """
-    folder = Path(results) / "training" / corpus
-    rows = dict.fromkeys((watch.joint, watch.video, watch.audio))
-    best = [run for row in rows if (run := best_run(folder / row)) is not None]
-    if not best:
-        raise ModelError(
-            f"{folder}: no trained run of {', '.join(rows)}; run snakemake to train them, or name model files with"
-            " --checkpoint"
-        )
-    return [run / "model.safetensors" for run in best]
+    return best_files(Path(results) / "training" / corpus, (watch.joint, watch.video, watch.audio))

@@ -10,6 +10,7 @@ import numpy as np
 HOST = "127.0.0.1"
 QUALITY = 85  # of the JPEGs
 _END_S = 2.0  # for viewers to get the last picture
+_WAIT_S = 1.0  # for a picture, until it is looked whether the viewer is still there: each one holds a thread
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>mien watch</title>
 <style>body{margin:0;background:#14171c;display:grid;place-items:center;min-height:100vh}
 img{max-width:100vw;max-height:100vh}</style><img src="film" alt="the film as it is judged"></html>"""
@@ -74,11 +75,15 @@ class Page:
         yield boundary.encode()
         while True:
             with self._changed:
-                while self._number == number and not self._ended:
-                    self._changed.wait()
-                if self._number == number:
+                if self._number == number and not self._ended:
+                    self._changed.wait(_WAIT_S)
+                if is_new := self._number != number:
+                    jpeg, number = self._jpeg, self._number
+                elif self._ended:
                     return
-                jpeg, number = self._jpeg, self._number
+            if not is_new:
+                yield b""  # to a viewer who has gone, the server does not come back for more
+                continue
             # The boundary behind the picture tells the browser at once that it is whole.
             head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             yield head.encode() + jpeg + f"\r\n{boundary}".encode()

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mien.core import config, media
-from mien.core.errors import ConfigError, MediaError, MienError
+from mien.core.errors import ConfigError, MediaError, MienError, ModelError
 
 SUFFIXES = media.VIDEO_SUFFIXES | media.SOUND_SUFFIXES | media.IMAGE_SUFFIXES
 
@@ -55,7 +55,7 @@ def run(args) -> None:
     """Predict every clip; those that cannot be read are reported and the rest goes on."""
     import torch
 
-    from mien.predict.selection import load_models, trained_files
+    from mien.predict.selection import load_models
 
     params = config.load(args.config)
     settings = config.section(config.PredictConfig, params, "predict")
@@ -71,7 +71,7 @@ def run(args) -> None:
         _report(failures)
     stems = distinct_stems(clips)
     films = _films(args, params, clips, stems) if args.video else None
-    models = load_models(args.checkpoint or trained_files(args.results, settings))
+    models = load_models(args.checkpoint or _trained(args, settings))
     fitting = _fitting(params, args.neutral, models[0].faces) if args.units else None
     for path, stem in zip(clips, stems, strict=True):
         try:
@@ -85,6 +85,21 @@ def run(args) -> None:
             print(f"{line}; no film", flush=True)
             failures.append(error)
     _report(failures)
+
+
+def _trained(args, settings: config.PredictConfig) -> list[Path]:
+    """Return the networks of chapter 5; where there are none, say what writes the film without them."""
+    from mien.predict.selection import trained_files
+
+    try:
+        return trained_files(args.results, settings)
+    except ModelError as error:
+        if not args.video:
+            raise
+        raise ModelError(
+            f"{error}. Timeline and verdict need them; a film alone does not: mien watch CLIP --out FILM, with"
+            " running networks as --checkpoint"
+        ) from error
 
 
 def expand(paths: list[Path]) -> tuple[list[Path], list[MienError]]:

@@ -1,5 +1,6 @@
 """A clip of yours as the networks see it: its face followed, its voice resampled, the way the corpora were."""
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from mien.core import media
 from mien.core.config import FacesConfig, SoundConfig
 from mien.core.errors import MediaError
 from mien.core.shards import FULL_SCALE
-from mien.faces.pictures import open_pictures, shortfall
+from mien.faces.pictures import lacking, open_pictures, shortfall
 from mien.faces.track import Track, follow
 from mien.sound.resample import is_silent, level_of, to_int16, to_mono
 from mien.sound.spectrogram import spectrogram
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ def read_recording(path: Path, *, faces: FacesConfig, sound: SoundConfig) -> Rec
         raise MediaError(f"{path}: {'; '.join(tried)}")
     if not _is_still(path) and (damage := shortfall(path, max(ends))):
         raise MediaError(damage)
+    if track is not None and not _is_still(path) and (remark := lacking(path, ends[0])):
+        log.warning("%s", remark)
     return Recording(path, max(ends), faces, sound, track, wave, spectrum, absent)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +31,17 @@ def load_models(paths: Sequence[Path]) -> list[Model]:
 
     Raises
     ------
-    ModelError : a file is missing, unreadable or not ours.
+    ModelError : a file is missing, unreadable or not ours, looks at action units, or does not tell emotions.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     models = []
     for path in paths:
         network, settings = checkpoint.load(path, device=device)
+        if "units" in settings.modalities or settings.target != "label":
+            raise ModelError(
+                f"{path}: {settings.variant} looks at {', '.join(settings.modalities)} and learnt {settings.target};"
+                " clips are judged by networks that look at faces or voices and learnt emotions: name another"
+            )
         try:
             sections = FacesConfig(**settings.faces), SoundConfig(**settings.sound)
         except (TypeError, ConfigError) as error:
@@ -52,13 +57,22 @@ def trained_files(results: Path, config: PredictConfig) -> list[Path]:
     ------
     ModelError : none of them was trained.
     """
-    folder = Path(results) / "training" / config.corpus
-    variants = list(dict.fromkeys((config.joint, config.video, config.audio)))
-    best = [path for variant in variants if (path := best_run(folder / variant)) is not None]
+    return best_files(Path(results) / "training" / config.corpus, (config.joint, config.video, config.audio))
+
+
+def best_files(folder: Path, rows: Iterable[str]) -> list[Path]:
+    """Return the model files of the best runs, one of each row below `folder` that was trained.
+
+    Raises
+    ------
+    ModelError : none was.
+    """
+    names = list(dict.fromkeys(rows))
+    best = [run for name in names if (run := best_run(folder / name)) is not None]
     if not best:
         raise ModelError(
-            f"{folder}: no trained run of {', '.join(variants)}; run snakemake to train them, or name a model file"
-            " with --checkpoint"
+            f"{folder}: no trained run of {', '.join(names)}; run snakemake to train them, or name model files with"
+            " --checkpoint"
         )
     return [run / "model.safetensors" for run in best]
 

@@ -10,6 +10,7 @@ Time 0 is the first picture; sound before it is left out, and silence stands whe
 """
 
 import contextlib
+import logging
 import os
 import re
 import sys
@@ -23,7 +24,10 @@ import numpy as np
 
 from mien.core import media
 from mien.core.errors import MediaError
-from mien.faces.pictures import shortfall
+from mien.faces.pictures import lacking, shortfall
+from mien.sound.resample import Resampler
+
+log = logging.getLogger(__name__)
 
 PICTURES_WAIT = 32  # of a pipe, for the sound that belongs before them; then they go on without it
 SOUND_WAITS_S = 60.0  # that a pipe may bring ahead of the pictures
@@ -80,7 +84,7 @@ class Source:
     def __iter__(self) -> Iterator[Picture | Sound]:
         origin_s, last_s, shape = 0.0, None, None
         while (frame := self._pictures.next_picture()) is not None:
-            pixels = media._upright(frame)
+            pixels = media.upright(frame)
             if shape not in (None, pixels.shape):
                 sizes = [f"{width}x{height}" for height, width, _ in (shape, pixels.shape)]
                 self.problem = f"{self.name}: the picture changes its size from {' to '.join(sizes)}"
@@ -97,7 +101,10 @@ class Source:
             yield Picture(time_s, pixels)
         if last_s is None:
             raise MediaError(f"{self.name}: ends before its first picture")
-        self.problem = self._damage(last_s + 1.0 / self.rate_fps)
+        end_s = last_s + 1.0 / self.rate_fps
+        self.problem = self._damage(end_s)
+        if self.path is not None and not self.problem and (remark := lacking(self.path, end_s)):
+            log.warning("%s", remark)
 
     def _damage(self, end_s: float) -> str:
         """Say why the film is not whole, after it was read up to a time."""
@@ -126,7 +133,7 @@ def open_source(text: str, *, rate_hz: int) -> Source:
             opened = [stack.enter_context(_open_camera(int(camera[1] or 0)))]
             facts = {"name": text, "live": True}
         else:
-            opened, facts = [stack.enter_context(media._open(path)) for _ in range(2)], {"name": text, "path": path}
+            opened, facts = [stack.enter_context(media.opened(path)) for _ in range(2)], {"name": text, "path": path}
         if opened[0].format.name == "tty":
             raise MediaError(f"{facts['name']}: is a text, not a film")
         source = Source(opened=opened, rate_hz=rate_hz, **facts)
@@ -250,7 +257,7 @@ class _Wave:
     def __init__(self, reader: _Reader, rate_hz: int) -> None:
         self.reader = reader
         self.rate_hz = rate_hz
-        self._resampler, self._setup = None, None
+        self._plain, self._resampler, self._setup = None, None, None
         self._next_s: float | None = None  # when the next block should begin, by the count of samples
         self._held = None  # a block whose time has not come
         self._ready = np.zeros(0, dtype=np.float32)
@@ -266,7 +273,8 @@ class _Wave:
             if block is not None and not self._place(block, origin_s, stop):
                 self._held = block
             elif block is not None:
-                self._add(self._resampler.resample(block))
+                for plain in self._plain.resample(block):
+                    self._add(self._resampler.take(plain.to_ndarray().mean(axis=0, dtype=np.float32)))
             elif self.reader.ended:
                 self._drain()
                 self._ended = True
@@ -293,7 +301,8 @@ class _Wave:
                 self._next_s = None
                 return False
             self._n_before = self._n_known - begins
-            self._resampler = av.AudioResampler(format="fltp", rate=self.rate_hz)
+            self._plain = av.AudioResampler(format="fltp")  # numbers, at the rate they have
+            self._resampler = Resampler(block.sample_rate, self.rate_hz)
             self._setup, self._next_s = setup, time_s
         self._next_s += block.samples / block.sample_rate
         block.pts = None  # gaps are filled here
@@ -302,12 +311,10 @@ class _Wave:
     def _drain(self) -> None:
         """Take what the resampler still holds."""
         if self._resampler is not None:
-            self._add(self._resampler.resample(None))
+            self._add(self._resampler.finish())
             self._resampler = None
 
-    def _add(self, blocks: list) -> None:
-        for block in blocks:
-            mono = block.to_ndarray().mean(axis=0, dtype=np.float32)
-            left_out = min(self._n_before, len(mono))
-            self._n_before -= left_out
-            self._ready = np.append(self._ready, mono[left_out:])
+    def _add(self, samples: np.ndarray) -> None:
+        left_out = min(self._n_before, len(samples))
+        self._n_before -= left_out
+        self._ready = np.append(self._ready, samples[left_out:])

@@ -70,6 +70,29 @@ def fit_units(track: Track, fitting: Fitting) -> Units | None:
     return Units(shape, track.time_s, frames, head_pose(frames.rotation))
 
 
+class RunningUnits:
+    """The action units of a face as they come, with the person's `median_shape` as far as it is known by then."""
+
+    def __init__(self, config: CandideConfig) -> None:
+        self.config = config
+        self.newest: np.ndarray | None = None  # (8,)
+        self._shape = np.zeros(len(SHAPES))
+        self._landmarks: list[np.ndarray] = []  # of the first frames
+        self._next = FEWEST_FRAMES  # number of frames at which the shape is fitted anew
+
+    def fit(self, landmarks: np.ndarray) -> None:
+        """Fit the units to (68, 2) px."""
+        if len(self._landmarks) < MOST_FRAMES:
+            self._landmarks.append(landmarks)
+            if len(self._landmarks) == self._next:
+                self._shape = median_shape(np.stack(self._landmarks), self.config).coefficients
+                self._next = min(2 * self._next, MOST_FRAMES)
+        frames = fit_frames(
+            landmarks[None], found=np.ones(1, bool), recordings=[np.arange(1)], shape=self._shape, config=self.config
+        )
+        self.newest = frames.units[0] if frames.verdict[0] == FITTED else None
+
+
 def neutral_shape(picture: Path, *, faces: FacesConfig, config: CandideConfig) -> Shape:
     """Fit the shape of a person to a picture of the neutral face, seen from the front.
 

@@ -89,16 +89,15 @@ def _introduction(streams: Streams) -> list[str]:
         f"Corpus {streams.corpus}, scale {streams.scale}: {_number(len(folds), 'fold')}, "
         f"{_number(len(people), 'test actor')}, {_number(len(clips), 'test clip')}, {_number(len(seeds), 'seed')}. "
         "Every test clip is followed from its beginning to its end by a network that never saw its actor, and that "
-        "looks at no later picture and hears no later sound. One thing is not as in a running film: pictures are cut "
-        "by one region for the whole clip. Shares in percent, their differences in points; a - stands for nothing to "
-        "report. Always naming the commonest of the "
+        "looks at no later picture and hears no later sound: pictures are cut, and sound is standardised, by what is "
+        "known by then, as mien watch does it. Shares in percent, their differences in points; a - stands for nothing "
+        "to report. Always naming the commonest of the "
         f"{len(streams.classes)} emotions would score {percent(100 * streams.chance)}."
     )
     level = f"{100 * streams.evaluate.confidence:g}%"
     intervals = (
-        f"In brackets are {level} intervals of the bootstrap over whole test actors. They hold the trained networks "
-        "fixed: what other actors in the training or other seeds would change is not in them. Of few actors they come "
-        "out too narrow. " + CHOICE.split(";")[0] + "."
+        f"In brackets are {level} intervals over whole test actors. They hold the trained networks fixed: what other "
+        "actors in the training or other seeds would change is not in them. " + CHOICE.split(";")[0] + "."
     )
     notice = [f"**{SYNTHETIC}**"] if streams.synthetic else []
     return ["# Streams: networks that run along with a recording", *notice, counts, intervals]

@@ -181,8 +181,7 @@ def compare(streams: Streams, one: str, other: str) -> Pair:
     for quantity in QUANTITIES:
         known = gap[quantity.key].notna().to_numpy()
         sides[quantity.key] = tuple(typical(side[known], quantity) for side in measures)
-        mean, rng = replace(quantity, typical="mean"), streams.rng(one, other, quantity.key)
-        gaps[quantity.key] = estimate(gap, mean, config=streams.evaluate, rng=rng)
+        gaps[quantity.key] = estimate(gap, replace(quantity, typical="mean"), config=streams.evaluate)
     return Pair(one, other, sides, gaps)
 
 
@@ -202,7 +201,7 @@ def anytime_rows(streams: Streams, at_s: np.ndarray) -> pd.DataFrame:
     parts = []
     for row in streams.rows:
         if traces := streams.of(row):
-            part = anytime(traces, at_s, config=streams.evaluate, rng=streams.rng(row, "anytime"))
+            part = anytime(traces, at_s, config=streams.evaluate)
             part.insert(0, "network", row)
             parts.append(part)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["network", "at_s", "judged"])

@@ -1,4 +1,4 @@
-"""What a network can look at: the frames and spectrograms of a corpus, read from shards once per command."""
+"""What a network can look at: the frames, spectrograms and action units of a corpus, read once per command."""
 
 import logging
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from mien.core.config import FacesConfig, SoundConfig
 from mien.core.errors import TableError
 from mien.core.files import digest, read_json, sha256
 from mien.sound.spectrogram import spectrogram
+from mien.training.units import Motion, read_motions
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Wave:
     duration_s: float
 
 
-Medium = Footage | Voice | Wave
+Medium = Footage | Voice | Wave | Motion
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Recordings:
     """A corpus as the networks see it.
 
     clips : table CLIPS.   folds : table FOLDS.   classes : names in the order of labels.
-    media : modality -> clip -> its `Footage`, `Voice` or `Wave`; clips without a usable one are absent.
+    media : modality -> clip -> its `Footage`, `Voice`, `Wave` or `Motion`; clips without a usable one are absent.
     digest : of all files that were read; equal files have equal digests wherever they lie.
     """
 
@@ -78,12 +79,13 @@ def read(
     *,
     faces: FacesConfig | None,
     sound: SoundConfig | None,
-    waves: bool = False,
+    running: bool = False,
 ) -> Recordings:
     """Read what earlier stages left below `results` about a corpus, as far as `modalities` need it.
 
-    faces, sound : sections that pictures and voices were made with; None where no such modality is read.
-    waves : keep sounds as `Wave`, for networks whose segments know nothing of the rest of the clip.
+    faces, sound : sections that pictures (and units) and voices were made with; None where no such modality is read.
+    running : for networks that run along and know nothing of the rest of the clip: pictures cut by what was known by
+        then, and sounds as `Wave`.
 
     Raises
     ------
@@ -95,29 +97,35 @@ def read(
     classes = read_json(folder / "corpus.json").get("classes", [])
     media, digests = {}, {name: sha256(folder / name) for name in ("clips.parquet", "folds.parquet")}
     for modality in modalities:
-        stage = {"video": "faces", "audio": "sound"}[modality]
+        stage = {"video": "faces", "audio": "sound", "units": "candide"}[modality]
         parts = read_json(Path(results) / stage / corpus / "manifest.json")["parts"]
         digests[stage] = parts
         folders = [Path(results) / stage / corpus / part for part in sorted(parts)]
-        usable = set(clips["clip"][clips[f"has_{modality}"]])
+        usable = clips[clips.has_audio if modality == "audio" else clips.has_video]
         if modality == "video":
-            media[modality] = _footage(folders, usable, faces)
+            media[modality] = _footage(folders, usable, faces, running=running)
+        elif modality == "units":
+            media[modality] = read_motions(folders, set(usable["clip"]), rate_fps=faces.rate_fps)
         else:
-            media[modality] = _voices(folders, usable, sound, waves=waves)
+            media[modality] = _voices(folders, set(usable["clip"]), sound, waves=running)
         log.info("%s: %d of %d clips have %s", corpus, len(media[modality]), len(clips), modality)
     return Recordings(corpus, clips, folds, tuple(classes), media, digest([list(classes), digests]))
 
 
-def _footage(folders: list[Path], usable: set[str], config: FacesConfig) -> dict[str, Footage]:
+def _footage(folders: list[Path], clips: pd.DataFrame, config: FacesConfig, *, running: bool) -> dict[str, Footage]:
+    cropped = dict(zip(clips["clip"], clips.cropped, strict=True))
     parts = [shards.read_faces(folder) for folder in folders]
     copy = sum(part.frames.nbytes for part in parts) <= IN_MEMORY
     footage = {}
-    for part in parts:
-        frames = np.array(part.frames) if copy else part.frames
+    for folder, part in zip(folders, parts, strict=True):
+        frames = part.seen_along if running else part.frames
+        frames = np.array(frames) if copy else frames
         for clip, start, stop in _runs(part.index["clip"].to_numpy()):
             rows = part.index.iloc[start:stop]
             found = np.flatnonzero(rows.found.to_numpy())
-            if clip in usable and len(found):
+            if clip in cropped and len(found):
+                if running and part.along is None and len(rows) > 1 and not cropped[clip]:
+                    raise TableError(f"{folder}: has no along.npy for networks that run along; run extract_faces again")
                 time_s = rows.time_s.to_numpy()
                 pixels = _rows(frames, start + found)
                 footage[clip] = Footage(pixels, time_s[found], float(time_s[-1]) + 1.0 / config.rate_fps)

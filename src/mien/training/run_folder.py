@@ -5,13 +5,44 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from torch import Tensor
+from torch import Tensor, nn
 
 from mien.core import tables
 from mien.core.files import atomic_folder, write_json
 from mien.core.tables import Schema
 from mien.models import checkpoint
+from mien.models.build import n_parameters
 from mien.training.progress import Progress
+from mien.training.recordings import Recordings
+
+
+def record_of(
+    recordings: Recordings,
+    roles: Mapping[str, pd.DataFrame],
+    *,
+    variant: str,
+    fold: int,
+    seed: int,
+    model: nn.Module,
+    config: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what run.json says about a fold of a corpus before it is trained.
+
+    roles : role -> its clips.   config : the sections of params.yaml.
+    """
+    names = recordings.folds.name[recordings.folds.fold == fold]
+    return {
+        "corpus": recordings.corpus,
+        "variant": variant,
+        "fold": fold,
+        "fold_name": names.iloc[0],
+        "seed": seed,
+        "classes": list(recordings.classes),
+        "n_parameters": n_parameters(model),
+        "n_clips": {role: len(clips) for role, clips in roles.items()},
+        "data_digest": recordings.digest,
+        "config": dict(config),
+    }
 
 
 def outcome(progress: Progress | None, reason: str) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from torch.nn import functional
 from mien.augment.aug_a import augment
 from mien.core.config import AugmentConfig
 from mien.core.errors import ModelError
-from mien.core.rng import rng_for, seed_for
+from mien.core.rng import rng_for
 from mien.training import machine
 from mien.training.batches import random_batches
+from mien.training.draws import draws_of
 from mien.training.progress import Progress, Verdict, run_epochs
 
 FOLLOWED = ("validation", "test")  # roles that are judged after every epoch
@@ -136,12 +137,10 @@ def train_epoch(model: nn.Module, job: Job, epoch: int, optimizer: torch.optim.O
     model.train()
     device = next(model.parameters()).device
     rows = job.data.shown
-    generator = torch.Generator(device).manual_seed(seed_for(job.seed, *job.scope, "augment", epoch))
     order = rng_for(job.seed, *job.scope, "order", epoch)
     total = torch.zeros((), dtype=torch.float64, device=device)
     n_hits = torch.zeros((), dtype=torch.int64, device=device)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed_for(job.seed, *job.scope, "dropout", epoch))  # nn.Dropout takes no generator
+    with draws_of(epoch, seed=job.seed, scope=job.scope, device=device) as generator:
         for chosen in random_batches(len(rows), size=job.batch, rng=order):
             inputs, label = job.data.batch(rows[chosen], device)
             if job.augment is not None:  # a picture is a clip of one frame

@@ -18,7 +18,7 @@ from mien.augment.slicing import Interval
 from mien.core.config import SoundConfig
 from mien.core.shards import FULL_SCALE
 from mien.models.time_axes import TOLERANCE_S, looks, newest_steps, ticks
-from mien.sound.spectrogram import is_heard, segment_alone, segment_ends
+from mien.sound.spectrogram import is_heard, segment_alone, segment_ends, segment_shape
 from mien.training.batches import random_batches
 from mien.training.recordings import Footage, Medium, Recordings, Wave
 
@@ -123,7 +123,7 @@ def assemble(recordings: Recordings, clips: pd.DataFrame, intervals: list[Interv
         for name, media in recordings.media.items():
             medium = media.get(clip, next(iter(media.values())))  # any one has the shape of a step
             which, when[name] = _when(medium, interval, pace) if clip in media else (np.empty(0, int), np.empty(0))
-            steps[name].append(_take(medium, which, interval, pace))
+            steps[name].append(_take(medium, which, pace))
         tick_s.append(_ticks(recordings, next(iter(when.values())), interval, pace))
         for name, step_s in when.items():
             numbers = newest_steps(step_s, tick_s[-1])
@@ -155,22 +155,21 @@ def _when(medium: Medium, interval: Interval, pace: Pace) -> tuple[np.ndarray, n
     heard_s = min(length_s, (len(medium.samples) - first) / pace.sound.rate_hz)
     step_s = segment_ends(heard_s, pace.sound, hop_s=pace.hop_s)
     ends = first + np.rint(step_s * pace.sound.rate_hz).astype(int)
-    heard = np.array([is_heard(_second(medium, end, first, pace), pace.sound) for end in ends], dtype=bool)
+    heard = np.array([is_heard(_second(medium, end, pace), pace.sound) for end in ends], dtype=bool)
     return ends[heard], step_s[heard]
 
 
-def _take(medium: Medium, which: np.ndarray, interval: Interval, pace: Pace) -> Tensor:
+def _take(medium: Medium, which: np.ndarray, pace: Pace) -> Tensor:
     """Return the steps that `_when` named; at least one row, of zeros where there is none."""
     if isinstance(medium, Footage):
         if len(which) == 0:
             return torch.zeros(1, *medium.pixels.shape[1:], dtype=torch.uint8)
         return torch.from_numpy(medium.pixels[which])  # (T, S, S, 3)
-    first = round(interval.start_s * pace.sound.rate_hz)
-    segments = [segment_alone(_second(medium, end, first, pace), pace.sound) for end in which]
-    return torch.stack(segments or [torch.zeros_like(segment_alone(torch.zeros(1), pace.sound))])  # (T, 1, F, W)
+    segments = [segment_alone(_second(medium, end, pace), pace.sound) for end in which]
+    return torch.stack(segments) if segments else torch.zeros(1, 1, *segment_shape(pace.sound))  # (T, 1, F, W)
 
 
-def _second(wave: Wave, end: int, first: int, pace: Pace) -> Tensor:
-    """Return the samples of the segment that ends with sample `end`, not counting those before `first`."""
-    start = max(end - pace.sound.segment * pace.sound.hop, first)
+def _second(wave: Wave, end: int, pace: Pace) -> Tensor:
+    """Return the samples of the segment that ends with sample `end`."""
+    start = end - pace.sound.segment * pace.sound.hop
     return torch.from_numpy(wave.samples[start:end].astype(np.float32) / FULL_SCALE)

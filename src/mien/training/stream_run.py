@@ -14,20 +14,21 @@ import torch
 from mien.augment.aug_a import augment
 from mien.core import tables
 from mien.core.config import AugmentConfig, FacesConfig, SoundConfig, StreamConfig, StreamingConfig
-from mien.core.errors import ModelError
+from mien.core.errors import ConfigError, ModelError
 from mien.core.files import digest
 from mien.core.provenance import code_digest
 from mien.core.rng import rng_for, seed_for
-from mien.models.build import n_parameters
 from mien.models.fusion import Network
 from mien.models.running import StreamSettings, network_of
+from mien.sound.spectrogram import segment_s
 from mien.training import machine, resume, run_folder
-from mien.training.dataset import ROLES, complete, obstacle, read_ahead, split
+from mien.training.dataset import ROLES, complete, obstacle, on_device, split
+from mien.training.draws import draws_of
 from mien.training.first_weights import load_first, no_start
 from mien.training.prediction_rows import prediction_rows
 from mien.training.progress import Progress, Verdict, run_epochs
 from mien.training.recordings import Recordings
-from mien.training.run_folder import outcome
+from mien.training.run_folder import outcome, record_of
 from mien.training.stream_clips import Pace, StreamBatch, stretch_batches, whole_batches
 from mien.training.stream_loop import Followed, follow, train_epoch, verdict_of
 
@@ -54,6 +55,14 @@ class StreamRun:
     faces: FacesConfig
     seed: int
     first: Mapping[str, Path]  # modality -> file with the first weights of its trunk; random where absent
+
+    def __post_init__(self) -> None:
+        least_s = segment_s(self.sound)
+        if "audio" in self.stream.modalities and self.streaming.window_s < least_s:
+            raise ConfigError(
+                f"params.yaml: streaming.window_s is {self.streaming.window_s:g} s, and {self.name} hears segments of"
+                f" {least_s:g} s: it would hear none in training; make the window at least that long"
+            )
 
     @property
     def corpus(self) -> str:
@@ -107,19 +116,7 @@ def train_fold(run: StreamRun, recordings: Recordings, *, fold: int, seed: int, 
     settings = _settings(run, recordings, fold, seed)
     scope = ("streaming", run.corpus, fold, seed)
     model = network_of(settings, seed=seed_for(run.seed, *scope, "weights"), dropout=run.dropout)
-    names = recordings.folds.name[recordings.folds.fold == fold]
-    record = {
-        "corpus": run.corpus,
-        "variant": run.name,
-        "fold": fold,
-        "fold_name": names.iloc[0],
-        "seed": seed,
-        "classes": list(recordings.classes),
-        "n_parameters": n_parameters(model),
-        "n_clips": {role: len(clips) for role, clips in roles.items()},
-        "data_digest": recordings.digest,
-        "config": run.config(),
-    }
+    record = record_of(recordings, roles, variant=run.name, fold=fold, seed=seed, model=model, config=run.config())
     folder = Path(out) / resume.run_name(fold, seed)
     if reason := obstacle(recordings, roles) or no_start(run.stream.init, run.first):
         log.info("%s %s fold %d: not applicable: %s", run.corpus, run.name, fold, reason)
@@ -226,7 +223,6 @@ def _run_epoch(
 def _train(course: Course, epoch: int, model: Network, optimizer: torch.optim.Optimizer) -> float:
     run = course.run
     device = next(model.parameters()).device
-    generator = torch.Generator(device).manual_seed(seed_for(run.seed, *course.scope, "augment", epoch))
     batches = stretch_batches(
         course.recordings,
         course.roles["training"],
@@ -235,11 +231,10 @@ def _train(course: Course, epoch: int, model: Network, optimizer: torch.optim.Op
         size=run.streaming.batch,
         rng=rng_for(run.seed, *course.scope, "order", epoch),
     )
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed_for(run.seed, *course.scope, "dropout", epoch))  # nn.Dropout takes no generator
+    with draws_of(epoch, seed=run.seed, scope=course.scope, device=device) as generator:
         return train_epoch(
             model,
-            _on(device, batches),
+            on_device(device, batches),
             optimizer,
             augment=lambda frames: augment(frames, run.augment, mode="clip", generator=generator),
             loss=run.streaming.loss,
@@ -247,15 +242,9 @@ def _train(course: Course, epoch: int, model: Network, optimizer: torch.optim.Op
 
 
 def _follow(course: Course, model: Network, role: str) -> list[Followed]:
-    return follow(model, _on(next(model.parameters()).device, course.whole[role]))
+    return follow(model, on_device(next(model.parameters()).device, course.whole[role]))
 
 
 def _judge(course: Course, model: Network, role: str) -> Verdict:
     label = torch.from_numpy(course.roles[role].label.to_numpy(np.int64, copy=True))
     return verdict_of(_follow(course, model, role), label)
-
-
-def _on(device: torch.device, batches: Iterable[StreamBatch]) -> Iterable[StreamBatch]:
-    if device.type == "cpu":  # nothing to overlap: the same cores would do both
-        return batches
-    return (batch.to(device) for batch in read_ahead(batches))

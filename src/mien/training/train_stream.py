@@ -15,7 +15,8 @@ No file holds a time: the same seed gives the same bytes. A row whose modalities
 """
 
 import logging
-from pathlib import Path
+
+from mien.training.arguments import add_fold_arguments
 
 log = logging.getLogger(__name__)
 
@@ -23,17 +24,7 @@ log = logging.getLogger(__name__)
 def add_arguments(parser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument("--stream", required=True, metavar="ROW", help="row of streams in params.yaml")
-    parser.add_argument("--folds", type=int, nargs="+", required=True, metavar="K", help="folds to test on, from 0")
-    parser.add_argument("--seeds", type=int, nargs="+", required=True, metavar="S", help="repetitions")
-    parser.add_argument("--data", type=Path, default=Path("results"), help="folder with corpora/, faces/ and sound/")
-    parser.add_argument("--out", type=Path, required=True, help="results/training/CORPUS/ROW")
-    parser.add_argument(
-        "--init",
-        nargs="+",
-        default=[],
-        metavar="MODALITY=FILE",
-        help="model files of the rows in streams.ROW.init",
-    )
+    add_fold_arguments(parser, init="streams.ROW.init", out="results/training/CORPUS/ROW")
 
 
 def run(args) -> None:
@@ -68,7 +59,7 @@ def run(args) -> None:
         first=files_of(f"streams.{args.stream}", stream.init, args.init),
     )
     sections = {"faces": setup.faces, "sound": setup.sound}
-    data = usable(recordings.read(args.data, setup.corpus, stream.modalities, **sections, waves=True), setup.pace)
+    data = usable(recordings.read(args.data, setup.corpus, stream.modalities, **sections, running=True), setup.pace)
     log.info("device: %s, %d threads", machine.device(), args.jobs)
     for fold in args.folds:
         for seed in args.seeds:

@@ -1,0 +1,132 @@
+"""What is watched is what is evaluated: a film, picture by picture, and its shards, as training follows them, agree."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mien import cli
+from mien.core import media, tables
+from mien.core.files import write_json
+from mien.predict.live import Live
+from mien.predict.live_models import together
+from mien.predict.sources import Sound, open_source
+from mien.sound.resample import to_mono
+from mien.training import recordings
+from mien.training.stream_clips import Pace, usable, whole_batches
+from mien.training.stream_loop import follow
+from predict.running_models import ROWS, WATCH, running_network
+from predict.tiny_models import FACES, SOUND
+
+HERE = replace(FACES, region_s=0.4)  # short, so that the region of a moving face is not that of the whole clip
+RATE = SOUND.rate_hz
+
+
+@pytest.fixture(scope="module")
+def film(media_folder, tmp_path_factory) -> Path:
+    """Write 2.4 s at 25 fps: a face that moves, is lost where a look is due, and speaks from 0.5 s on.
+
+    So faces are followed in some of its pictures only, 10 a second, of which every other one is not exactly due.
+    """
+    pictures = [picture for _, picture in media.read_frames(media_folder / "both.mp4", 25.0)]
+    pictures = (pictures + pictures[::-1] + pictures)[:60]
+    moved = [
+        np.pad(picture, ((0, 0), (96, 96), (0, 0)), mode="edge")[:, 3 * k // 2 : 3 * k // 2 + 256]
+        for k, picture in enumerate(pictures)
+    ]
+    moved[25] = np.full_like(moved[0], 120)
+    voice = 0.3 * to_mono(*media.read_sound(media_folder / "both.mp4"), RATE)
+    wave = np.resize(voice, round(2.4 * RATE))
+    wave[: RATE // 2] = 0.0
+    path = tmp_path_factory.mktemp("watched") / "film.mkv"
+    media.write_video(path, moved, rate_fps=25, wave=wave, rate_hz=RATE, codecs=("libx264", "pcm_s16le"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Return networks of every role with random weights."""
+    return together({Path(row): running_network(row, faces=asdict(HERE)) for row in ROWS})
+
+
+@pytest.fixture(scope="module")
+def results(film) -> Path:
+    """Make a corpus of the film, and the shards of it by the commands; return the folder of the results."""
+    folder = film.parent / "results"
+    row = dict.fromkeys(tables.CLIPS.columns.names, "") | {"corpus": "toy", "clip": "film", "part": "1", "group": "1"}
+    row |= {"video": film.name, "audio": film.name, "item": -1, "label": 0, "cropped": False, "sha256": "1"}
+    row |= {"has_video": True, "has_audio": True, "apart": False}
+    corpus = folder / "corpora" / "toy"
+    tables.write(corpus / "clips.parquet", pd.DataFrame([row]), tables.CLIPS)
+    folds = pd.DataFrame([(0, "1", "1", "test")], columns=tables.FOLDS.columns.names)
+    tables.write(corpus / "folds.parquet", folds, tables.FOLDS)
+    write_json(corpus / "corpus.json", {"classes": ["one", "two", "three", "four"]})
+    write_json(film.parent / "toy.json", {"corpus": "toy", "root": str(film.parent), "digest": "0"})
+    params = json.dumps({"faces": asdict(HERE), "sound": asdict(SOUND)})
+    for stage in ("faces", "sound"):
+        paths = ["--manifest", str(film.parent / "toy.json"), "--clips", str(corpus / "clips.parquet")]
+        words = [f"extract_{stage}", "--corpus", "toy", *paths, "--out", str(folder / stage / "toy")]
+        args = cli.parse([*words, "--config", params])
+        args.run(args)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def moments(models, film):
+    """Return what is said of every picture."""
+    live, moments = Live(models, watch=WATCH), []
+    source = open_source(str(film), rate_hz=RATE)
+    for item in source:
+        if isinstance(item, Sound):
+            live.listen(item.samples)
+        else:
+            moments.append(live.look(item.time_s, item.pixels))
+    source.close()
+    return moments
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_every_judgement_of_the_evaluation_is_seen_live(models, moments, results, row):
+    modalities, _ = ROWS[row]
+    network = {"AV": models.joint, "V": models.video, "A": models.audio}[row]
+    pace = Pace(rate_fps=models.rate_fps, hop_s=models.hop_s, sound=SOUND)
+    data = usable(recordings.read(results, "toy", modalities, faces=HERE, sound=SOUND, running=True), pace)
+    (followed,) = follow(network, whole_batches(data, data.clips, pace, size=1))
+    time_s = np.array([moment.time_s for moment in moments])
+    told = {
+        "AV": [moment.probabilities for moment in moments],
+        "V": [moment.faces[0].probabilities for moment in moments],
+        "A": [moment.voice for moment in moments],
+    }[row]
+    judged = followed.known["fused"].numpy()
+    expected = followed.logits["fused"].softmax(dim=1).numpy()
+    n_compared = 0
+    for k in np.flatnonzero(judged & (followed.tick_s < time_s[-1] + 1e-6)):
+        # The picture at that time, or the first after it: before, nobody knows which frame was the newest.
+        seen = int(np.searchsorted(time_s, followed.tick_s[k] - 1e-6))
+        np.testing.assert_allclose(told[seen], expected[k], atol=1e-5)
+        n_compared += 1
+    assert n_compared >= {"AV": 4, "V": 8, "A": 2}[row]
+    first = followed.tick_s[judged][0]
+    assert all(value is None for value, at_s in zip(told, time_s, strict=True) if at_s < first - 0.5)
+
+
+def test_the_region_matters_to_this_film(results):
+    pixels = {
+        running: recordings.read(results, "toy", ("video",), faces=HERE, sound=None, running=running)
+        .media["video"]["film"]
+        .pixels
+        for running in (False, True)
+    }
+    assert len(pixels[True]) == 23  # the face is lost once
+    assert (pixels[True] != pixels[False]).any(axis=(1, 2, 3)).sum() > 15
+
+
+def test_the_joint_network_judges_without_a_voice_from_the_first_look_on(moments):
+    bases = [moment.basis for moment in moments]
+    assert set(bases[:25]) == {("face",)}  # the first second is heard as a whole
+    assert set(bases[25:]) == {("face", "voice")}
+    assert np.abs(moments[0].probabilities - moments[0].faces[0].probabilities).max() > 1e-5  # not the face's network
