@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.augment.slicing import Interval, frame_times, nearest_frames, random_slice, segment_starts
+from mien.augment.slicing import (
+    SEGMENTS,
+    Interval,
+    apart_s,
+    frame_times,
+    nearest_frames,
+    random_slice,
+    segment_starts,
+)
 from mien.core.rng import rng_for
 
 
@@ -29,6 +37,34 @@ def test_frames_and_segments_stay_in_the_slice_in_order(start_s, length_s, n, se
         assert times.max() <= cut.stop_s
         assert starts.min() >= cut.start_s
         assert starts.max() <= max(cut.start_s, cut.stop_s - 1.0)
+
+
+@given(st.floats(0.0, 5.0), st.floats(0.0, 12.0), st.integers(1, 8), st.integers(0, 1000))
+def test_segments_without_overlap_stay_a_segment_apart(start_s, length_s, n, seed):
+    """In training and evaluation, in slices of any length; a long one is used to its end, a short one is overrun."""
+    cut = Interval(start_s, start_s + length_s)
+    for rng in (None, rng_for(seed)):
+        starts = segment_starts(cut, n, length_s=1.0, apart_s=1.0, rng=rng)
+        assert len(starts) == n
+        assert starts[0] >= cut.start_s
+        assert (np.diff(starts) >= 1.0 - 1e-9).all()
+        assert starts[-1] <= max(cut.stop_s - 1.0, cut.start_s + n - 1.0) + 1e-9
+    if length_s <= n:  # no room to move
+        np.testing.assert_allclose(starts, cut.start_s + np.arange(n))
+
+
+@given(st.floats(0.5, 5.0), st.integers(0, 1000))
+def test_overlapping_segments_are_half_a_segment_apart_in_three_and_a_half_seconds(scale, seed):
+    n, apart = SEGMENTS["VA+AO"], apart_s("VA+AO", 1.0)
+    np.testing.assert_allclose(segment_starts(Interval(0.0, 3.5), n, length_s=1.0, apart_s=apart), np.arange(6) / 2)
+    steps = np.diff(segment_starts(Interval(0.0, 3.5 * scale), n, length_s=1.0, apart_s=apart))
+    np.testing.assert_allclose(steps, max(3.5 * scale - 1.0, 0.0) / 5)  # evenly, to the end
+    moved = np.diff(segment_starts(Interval(0.0, 3.5), n, length_s=1.0, apart_s=apart, rng=rng_for(seed)))
+    assert (moved <= 1.0).all()  # neighbours overlap or touch in training too
+
+
+def test_augmentations_differ_in_overlap():
+    assert [apart_s(name, 1.25) for name in ("NT", "VA+WO", "VA+AO")] == [1.25, 1.25, 0.0]
 
 
 def test_fixed_positions_spread_evenly():

@@ -1,6 +1,7 @@
 """A model file rebuilds its network, and says what is wrong with it."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -80,6 +81,38 @@ def test_the_first_mismatch_is_named(file):
     checkpoint.save_state(file, state, replace(SETTINGS, fusion="n9"))
     with pytest.raises(ModelError, match="cannot build"):
         checkpoint.load(file)
+
+
+def test_what_older_headers_do_not_say_is_as_it_was(file):
+    """Fields with a default came later; a file without them is read as one of its time."""
+    model = checkpoint.network(SETTINGS, seed=7)
+    header = asdict(SETTINGS)
+    for name in ("residual", "target"):
+        del header[name]
+    save_file(model.state_dict(), file, metadata={"mien": json.dumps(header)})
+    assert checkpoint.load(file)[1] == SETTINGS
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"residual": "relu"},
+        {"side_head": "scoring"},
+        {"aggregator": "bilstm"},
+        {"aggregator": "transformer"},
+        {"fusion": "gated"},
+        {"fusion": "attention"},
+    ],
+    ids=str,
+)
+def test_every_kind_of_network_comes_back(tmp_path, changes):
+    settings = replace(SETTINGS, **changes)
+    model = checkpoint.network(settings, seed=7).eval()
+    checkpoint.save(tmp_path / "model.safetensors", model, settings)
+    loaded, _ = checkpoint.load(tmp_path / "model.safetensors")
+    inputs = {"video": torch.randn(2, 2, 3, 32, 32), "audio": torch.randn(2, 2, 1, 32, 31)}
+    with torch.no_grad():
+        assert torch.equal(loaded(inputs)["fused"], model(inputs)["fused"])
 
 
 def test_a_file_without_weights_says_why(file):

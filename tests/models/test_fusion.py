@@ -19,7 +19,7 @@ COUNTS = {  # (modalities, fusion) -> weights with 8 and 6 classes, thesis-spec 
 }
 
 
-def make(fusion, *, modalities=JOINT, width=2, classes=4, side_head="dense", seed=0):
+def make(fusion, *, modalities=JOINT, width=2, classes=4, side_head="dense", seed=0, **changes):
     return build(
         modalities,
         fusion=fusion,
@@ -29,6 +29,7 @@ def make(fusion, *, modalities=JOINT, width=2, classes=4, side_head="dense", see
         width=width,
         dropout=0.5,
         seed=seed,
+        **changes,
     )
 
 
@@ -51,7 +52,8 @@ def trained(model):
 @pytest.mark.parametrize("key", COUNTS, ids=str)
 @pytest.mark.parametrize("classes", [8, 6])
 def test_parameter_counts_of_the_thesis(key, classes):
-    model = make(key[1], modalities=key[0], width=64, classes=classes)
+    with torch.device("meta"):  # shapes without numbers
+        model = make(key[1], modalities=key[0], width=64, classes=classes)
     assert n_parameters(model) == COUNTS[key][classes == 6]
 
 
@@ -82,6 +84,26 @@ def test_n2_without_its_residual_is_n1():
         torch.testing.assert_close(score, n1(draw())[head], rtol=0, atol=0)
 
 
+def test_the_residual_may_be_a_relu():
+    """X34: f' = f + FeatureNorm(ReLU(Dense(f))); the same weights as with a sigmoid."""
+    plain, model = trained(make("mrpn")), make("mrpn", residual="relu").eval()
+    model.load_state_dict(plain.state_dict())
+    feature = torch.randn(5, 16)
+    part = model.residual["video"]
+    wanted = feature + part.norm(part.dense(feature).clamp(min=0.0))
+    torch.testing.assert_close(part(feature), wanted)
+    assert not torch.allclose(plain.residual["video"](feature), wanted, atol=1e-3)
+
+
+def test_side_heads_may_score_as_the_fusion_does():
+    """Eq. 26 writes Scoring where eqs. 31 and 32 write one layer (thesis-spec, I-20)."""
+    with torch.device("meta"):
+        model = make("mrpn", width=64, classes=8, side_head="scoring")
+    for side in model.side.values():
+        assert [type(layer).__name__ for layer in side] == [type(layer).__name__ for layer in model.score]
+    assert n_parameters(model) == 27_353_880 + 2 * (512 * 256 + 256 + 2 * 256 + 256 * 8 + 8 - 512 * 8 - 8)
+
+
 @pytest.mark.parametrize("fusion", ["n0", "n1", "mrpn"])
 @pytest.mark.parametrize("filling", [float("nan"), 1e6])
 def test_an_absent_modality_has_no_influence(fusion, filling):
@@ -109,8 +131,9 @@ def test_clips_with_everything_do_not_notice_the_masks():
     torch.testing.assert_close(model(draw(), present)["fused"], model(draw())["fused"], rtol=0, atol=0)
 
 
-def test_frozen_branches_keep_weights_and_statistics_in_training():
-    model = make("n0")
+@pytest.mark.parametrize("fusion", ["n0", "gated", "attention"])
+def test_frozen_branches_keep_weights_and_statistics_in_training(fusion):
+    model = make(fusion)
     model.freeze("video", "audio")
     before = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
@@ -122,6 +145,22 @@ def test_frozen_branches_keep_weights_and_statistics_in_training():
     assert not [name for name in changed if name.startswith("branches.")]
     assert "norms.video.running_mean" in changed
     assert "score.0.weight" in changed
+
+
+@pytest.mark.parametrize("fusion", ["n0", "mrpn", "gated", "attention"])
+def test_frozen_trunks_keep_weights_and_statistics_while_all_else_learns(fusion):
+    model = make(fusion)
+    model.freeze(trunks=JOINT)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    for seed in range(2):
+        model.train()
+        sum(score.square().sum() for score in model(draw(seed=seed)).values()).backward()
+        optimizer.step()
+    unchanged = {name for name, value in model.state_dict().items() if torch.equal(value, before[name])}
+    trunks = {name for name in before if name.startswith(("branches.video.trunk.", "branches.audio.trunk."))}
+    assert unchanged == trunks
+    assert any("running_mean" in name for name in trunks)
 
 
 def test_fusion_takes_any_number_of_modalities_by_any_name():

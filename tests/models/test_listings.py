@@ -84,3 +84,13 @@ def test_a_memory_carried_on_gives_what_the_whole_film_gives():
     _, memory = model.step(film[:, :2])
     newest, _ = model.step(film[:, 2:], memory)
     torch.testing.assert_close(newest, model.watch(film), rtol=1e-4, atol=1e-5)
+
+
+def test_attention_counts_its_dense_layers_and_the_products_of_its_steps():
+    """Self-attention as an encoder uses it: four dense layers per step, and every step against every other one."""
+    layer = nn.TransformerEncoderLayer(8, 2, dim_feedforward=16, batch_first=True, norm_first=True)
+    found = costs(layer, (3, 5, 8))
+    dense = 4 * 8 * 8 + 2 * 8 * 16
+    assert total(found).parameters == sum(weight.numel() for weight in layer.parameters())
+    assert total(found).multiply_adds == 3 * (5 * dense + 2 * 5 * 5 * 8)
+    assert found["self_attn"].listed == 4 * 8 * 8

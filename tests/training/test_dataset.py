@@ -118,6 +118,24 @@ def test_both_modalities_are_cut_from_one_stretch_of_time():
     assert torch.equal(fixed.inputs["video"], whole.inputs["video"])  # NT: whole clip, fixed positions
 
 
+@pytest.mark.parametrize("seconds", [2.5, 6.0])
+@pytest.mark.parametrize("augmentation", ["NT", "VA+WO"])
+def test_segments_without_overlap_show_every_moment_once_and_none_beyond_the_slice(augmentation, seconds):
+    """The spectrogram holds the numbers of its columns from 1 on, and nothing but padding holds its minimum, 0."""
+    n_columns = int(16000 * seconds) // 512
+    spectrum = torch.arange(1, n_columns + 1).float().expand(32, -1).clone()
+    spectrum[1:] = 0.0
+    data = Recordings("x", pd.DataFrame(), pd.DataFrame(), ("a",), {"audio": {"c": Voice(spectrum, seconds)}}, "")
+    clips = pd.DataFrame({"clip": ["c"], "label": [0]})
+    for rng in (None, *map(rng_for, range(20))):
+        segments = assemble(data, clips, sampling(data, augmentation), rng=rng).inputs["audio"]
+        heard = segments[0, :, 0, 0].flatten()
+        heard = heard[heard > 0]
+        assert len(heard.unique()) == len(heard) >= 31
+        if rng is not None and augmentation == "VA+WO":
+            assert heard.max() - heard.min() <= 0.8 * n_columns
+
+
 def test_an_epoch_shows_every_clip_once_in_an_order_of_its_seed(data):
     clips = complete(data, split(data, 0)["training"])
 

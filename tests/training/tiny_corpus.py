@@ -15,7 +15,7 @@ CLASSES = ("low", "high")
 RATE_HZ = 16000
 PARAMS = {
     "seed": 0,
-    "faces": {"rate_fps": 10, "size_px": 16, "detect_px": 240, "detect_every": 8, "margin": 1.2},
+    "faces": {"rate_fps": 10, "size_px": 16, "detect_px": 240, "detect_every": 8, "margin": 1.2, "region_s": 2.0},
     "sound": {
         "rate_hz": RATE_HZ,
         "silence_dbfs": -60.0,
@@ -154,7 +154,8 @@ def _voice(clip, label, silent, rng):
 def _face_shard(clips) -> shards.FaceShard:
     frames = np.concatenate([pixels for pixels, _ in clips])
     landmarks = np.zeros((len(frames), 68, 2), np.float32)
-    return shards.FaceShard(frames, landmarks, pd.concat([index for _, index in clips], ignore_index=True))
+    index = pd.concat([index for _, index in clips], ignore_index=True)
+    return shards.FaceShard(frames, landmarks, index, along=frames)
 
 
 def _sound_shard(clips) -> shards.SoundShard:

@@ -2,6 +2,10 @@
 
 In training, a clip is cut to a random slice, the same for every modality, and frames and segments move by up to half
 a step. In evaluation, and in training without slicing, the whole clip is looked at in fixed steps.
+
+Segments of NT and VA+WO do not overlap: four of them are longer than most clips, so the last ones hold no sound. Those
+of VA+AO are spread over the slice, each by half a segment after the one before where it lasts 3.5 s; they lie closer
+together in a shorter one.
 """
 
 from dataclasses import dataclass
@@ -10,6 +14,7 @@ import numpy as np
 
 SEGMENTS = {"NT": 4, "VA+WO": 4, "VA+AO": 6}  # augmentation -> segments of a clip (our choice; the thesis gives none)
 SLICED = {"NT": False, "VA+WO": True, "VA+AO": True}
+OVERLAPPING = {"NT": False, "VA+WO": False, "VA+AO": True}
 
 
 @dataclass(frozen=True)
@@ -37,19 +42,26 @@ def frame_times(interval: Interval, n: int, *, rng: np.random.Generator | None =
 
 
 def segment_starts(
-    interval: Interval, n: int, *, length_s: float, rng: np.random.Generator | None = None
+    interval: Interval, n: int, *, length_s: float, apart_s: float = 0.0, rng: np.random.Generator | None = None
 ) -> np.ndarray:
     """Return `n` start times in s of segments of `length_s`, from the beginning to the end of `interval`.
 
-    With `rng`, each moves by up to half the step between two, within the interval. An interval shorter than a segment
-    has all starts at its beginning.
+    Two starts are at least `apart_s` apart, with `length_s` without overlap: where the interval is too short for that,
+    the last segments reach beyond its end or lie there. With `rng`, each moves by up to half of what the step between
+    two leaves over. Without `apart_s`, an interval shorter than a segment has all starts at its beginning.
     """
-    last_s = max(interval.start_s, interval.stop_s - length_s)
-    starts = np.linspace(interval.start_s, last_s, n)
+    first_s = interval.start_s
+    last_s = max(interval.stop_s - length_s, first_s + (n - 1) * apart_s)
+    starts = np.linspace(first_s, last_s, n)
     if rng is not None and n > 1:
-        step = (last_s - interval.start_s) / (n - 1)
-        starts = starts + rng.uniform(-0.5, 0.5, size=n) * step
-    return starts.clip(interval.start_s, last_s)
+        spare_s = (last_s - first_s) / (n - 1) - apart_s
+        starts = (starts + rng.uniform(-0.5, 0.5, size=n) * spare_s).clip(first_s, last_s)
+    return starts
+
+
+def apart_s(augmentation: str, length_s: float) -> float:
+    """Return the least time in s between the starts of two segments of `length_s` that an augmentation allows."""
+    return 0.0 if OVERLAPPING[augmentation] else length_s
 
 
 def nearest_frames(time_s: np.ndarray, wanted_s: np.ndarray) -> np.ndarray:

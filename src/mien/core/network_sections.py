@@ -53,11 +53,12 @@ class VariantConfig:
         require(ok, "variants", "distinct modalities, single = one modality, init and frozen of its modalities", self)
         ok = self.residual == "sigmoid" or self.fusion == "mrpn"
         ok &= 0 <= self.modality_dropout < 1 and (self.modality_dropout == 0 or self.fusion != "single")
-        heads = {"fused", *self.modalities} if self.fusion in ("n1", "mrpn") else set()
-        ok &= not self.blend or set(self.blend) == heads
+        ok &= not self.blend or (self.fusion in ("n1", "mrpn") and set(self.blend) == {"fused", *self.modalities})
         ok &= self.extractors == "tuned" or set(self.init) == set(self.modalities) - {"units"}
         need = "residual of mrpn, 0 <= modality_dropout < 1 of joint networks, blend of all heads of n1 or mrpn"
         require(ok, "variants", f"{need}, frozen extractors with an init each", self)
+        ok = self.fusion != "attention" or (self.aggregator == "lstm" and "resnet3d18" not in self.trunk.values())
+        require(ok, "variants", "attention with the aggregator lstm and without 3D trunks", self)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ PIXEL_STD = (0.229, 0.224, 0.225)
 
 
 class Branch(nn.Module):
-    """A trunk shared over time and an aggregator; (B, T, channels, H, W) -> (B, D).
+    """A trunk shared over time and an aggregator; (B, T, ...) -> (B, D), where ... is one step of the modality.
 
-    trunk : (N, channels, H, W) -> (N, D), with the attribute `dim` = D.
+    trunk : (N, ...) -> (N, D), with the attribute `dim` = D.
     aggregator : (B, T, D) -> (B, D).
     """
 
@@ -21,12 +21,20 @@ class Branch(nn.Module):
         self.dim = trunk.dim
 
     def forward(self, sequence: Tensor) -> Tensor:
-        features = self.look(sequence.flatten(0, 1))  # (B * T, D)
-        return self.aggregator(features.unflatten(0, sequence.shape[:2]))  # (B, D)
+        return self.aggregator(self._features(sequence))  # (B, D)
+
+    def states(self, sequence: Tensor) -> Tensor:
+        """Return what it says after every step, (B, T, ...) -> (B, T, D), if its aggregator knows no later one."""
+        return self.aggregator.run(self._features(sequence))[0]
+
+    def _features(self, sequence: Tensor) -> Tensor:
+        return self.look(sequence.flatten(0, 1)).unflatten(0, sequence.shape[:2])  # (B, T, D)
 
     def look(self, steps: Tensor) -> Tensor:
-        """Return what the trunk says about single steps, (N, channels, H, W) -> (N, D)."""
-        return self.trunk(steps.contiguous(memory_format=torch.channels_last))  # a third faster, on a CPU too
+        """Return what the trunk says about single steps, (N, ...) -> (N, D)."""
+        if steps.ndim == 4:
+            steps = steps.contiguous(memory_format=torch.channels_last)  # a third faster, on a CPU too
+        return self.trunk(steps)
 
 
 class ClipBranch(nn.Module):
@@ -52,8 +60,8 @@ def channels_last(model: nn.Module) -> nn.Module:
     Those of 3D convolutions stay as they are: on a CPU the other layout is faster at width 8 and slower at width 64.
     """
     for weight in model.parameters():
-        if weight.ndim == 4:
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        if weight.ndim == 4:  # contiguous() would leave weights of one input channel alone, and with them what follows
+            weight.data = weight.data.to(memory_format=torch.channels_last)
     return model
 
 
@@ -61,4 +69,4 @@ def normalise_pixels(frames: Tensor) -> Tensor:
     """Bring grey levels 0..255 of (..., 3, H, W) RGB frames to the mean 0 and deviation 1 of ImageNet's colours."""
     mean = torch.tensor(PIXEL_MEAN, device=frames.device).mul_(255.0).view(3, 1, 1)
     std = torch.tensor(PIXEL_STD, device=frames.device).mul_(255.0).view(3, 1, 1)
-    return (frames - mean) / std
+    return (frames - mean).div_(std)

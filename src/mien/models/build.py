@@ -12,16 +12,21 @@ from torch import Tensor, nn
 from mien.core.errors import ModelError
 from mien.core.rng import seed_for
 from mien.models.aggregators import AGGREGATORS
+from mien.models.attention import Attention
 from mien.models.branch import Branch, ClipBranch
 from mien.models.fusion import N0, N1, N2, Dense, Network, Single
+from mien.models.gated import Gated
 from mien.models.heads import Scoring
 from mien.models.resnet import ResNet18
 from mien.models.resnet3d import ResNet3D18
+from mien.models.units import UnitPerceptron
 
 CHANNELS = {"video": 3, "audio": 1}  # of a frame, of a segment of the spectrogram
-HIDDEN = 4  # hidden units of Scoring per channel of the first stage: 256 at width 64 (thesis listing)
+HIDDEN = 4  # hidden units of Scoring and of UnitPerceptron per channel of the first stage: 256 at width 64 (listing)
 TRUNKS = {"resnet18": ResNet18, "resnet3d18": ResNet3D18}
 OF_CLIPS = frozenset({"resnet3d18"})  # these look at whole clips, the others at single steps
+WITHOUT_SIDES = {"single": Single, "n0": N0, "gated": Gated, "attention": Attention}
+ACTIVATIONS = {"sigmoid": torch.sigmoid, "relu": torch.relu}  # of the residual perception
 
 
 def build(
@@ -34,23 +39,31 @@ def build(
     width: int,
     dropout: float,
     trunk: Mapping[str, str] | None = None,
+    residual: str = "sigmoid",
     seed: int = 0,
 ) -> Network:
     """Build a network with random weights.
 
-    modalities : names in the order of the fused vector; each is one of `CHANNELS`.
-    fusion : dense (one layer, no dropout), single, n0, n1 or mrpn.   aggregator : key of `AGGREGATORS`.
+    modalities : names in the order of the fused vector; each is one of `CHANNELS`, or units.
+    fusion : dense (one layer, no dropout), n1, mrpn or key of `WITHOUT_SIDES`.   aggregator : key of `AGGREGATORS`.
     side_head : dense (eqs. 31, 32) or scoring (eq. 26).
     width : channels of the first ResNet stage; features have D = 8 * width numbers.
     trunk : modality -> key of `TRUNKS`; resnet18 where absent. A trunk of whole clips takes the place of the
         aggregator: `aggregator` is ignored in its branch.
+    residual : key of `ACTIVATIONS`; of mrpn.
     seed : a branch's first weights depend on this, its modality and its kind of trunk and aggregator only, so networks
         of one fold and seed start from the same branches (thesis section 5.3).
 
     Raises
     ------
     KeyError : an argument is none of the names above.
+    ModelError : attention is asked for over branches that have no states of every step.
     """
+    if fusion == "attention" and (aggregator != "lstm" or OF_CLIPS & set((trunk or {}).values())):
+        raise ModelError(
+            f"fusion attention looks at what a memory says after every step: give it aggregator lstm and no trunk of"
+            f" whole clips, not {aggregator} and {dict(trunk or {})}"
+        )
     with torch.random.fork_rng(devices=[]):
         branches = {}
         for name in modalities:
@@ -61,13 +74,17 @@ def build(
         if fusion == "dense":
             return Dense(branches, classes=classes)
         sizes = {"hidden": HIDDEN * width, "classes": classes, "dropout": dropout}
-        if fusion in ("single", "n0"):
-            return {"single": Single, "n0": N0}[fusion](branches, **sizes)
+        if fusion in WITHOUT_SIDES:
+            return WITHOUT_SIDES[fusion](branches, **sizes)
         side = {"dense": partial(nn.Linear, out_features=classes), "scoring": partial(Scoring, **sizes)}[side_head]
-        return {"n1": N1, "mrpn": N2}[fusion](branches, side=side, **sizes)
+        kind = {"n1": N1, "mrpn": partial(N2, activation=ACTIVATIONS[residual])}[fusion]
+        return kind(branches, side=side, **sizes)
 
 
 def _branch(modality: str, *, trunk: str, aggregator: str, width: int) -> Branch | ClipBranch:
+    if modality == "units":
+        network = UnitPerceptron(8 * width, HIDDEN * width)
+        return Branch(network, AGGREGATORS[aggregator](network.dim))
     network = TRUNKS[trunk](in_channels=CHANNELS[modality], width=width)
     return ClipBranch(network) if trunk in OF_CLIPS else Branch(network, AGGREGATORS[aggregator](network.dim))
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,13 +33,15 @@ class Settings:
     trunk: dict[str, str]  # modality -> key of build.TRUNKS; resnet18 where absent
     side_head: str
     augmentation: str
-    classes: tuple[str, ...]  # names in the order of the logits
+    classes: tuple[str, ...]  # names in the order of the logits; of intensity, names of the levels 0, 1, ...
     width: int
     dropout: float
     frames: int  # of a clip
     segments: int  # of a clip
     sound: dict[str, Any]  # SoundConfig
     faces: dict[str, Any]  # FacesConfig
+    target: str = "label"  # or intensity: one output, a number
+    residual: str = "sigmoid"  # key of build.ACTIVATIONS; of mrpn
 
 
 def network(settings: Settings, *, seed: int = 0) -> Network:
@@ -49,10 +51,11 @@ def network(settings: Settings, *, seed: int = 0) -> Network:
         fusion=settings.fusion,
         aggregator=settings.aggregator,
         side_head=settings.side_head,
-        classes=len(settings.classes),
+        classes=len(settings.classes) if settings.target == "label" else 1,
         width=settings.width,
         dropout=settings.dropout,
         trunk=settings.trunk,
+        residual=settings.residual,
         seed=seed,
     )
 
@@ -119,6 +122,8 @@ def is_bare(path: Path) -> bool:
 def read(path: Path, kind: type[T]) -> tuple[T, dict[str, Any]]:
     """Return the header of a model file as the dataclass `kind`, whose sequences are tuples, and its state dict.
 
+    A field with a default may be absent: the file is older than it.
+
     Raises
     ------
     ModelError : the file is missing, damaged, not ours, or the header has other fields.
@@ -136,8 +141,9 @@ def read(path: Path, kind: type[T]) -> tuple[T, dict[str, Any]]:
     try:
         values = json.loads(header)
         known = {field.name for field in fields(kind)}
-        if not isinstance(values, dict) or set(values) != known:
-            raise ValueError(f"keys differ: {sorted(known ^ set(values))}")
+        needed = {field.name for field in fields(kind) if field.default is MISSING}
+        if not isinstance(values, dict) or not needed <= set(values) <= known:
+            raise ValueError(f"keys differ: {sorted(needed - set(values) | set(values) - known)}")
     except (TypeError, ValueError) as error:
         raise ModelError(f"{path}: its header is of another version ({error}); train it again") from error
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

@@ -1,11 +1,12 @@
 """What a network costs: its parameters and multiply-adds, layer by layer, as it is and as the thesis's listings count.
 
 Two counts of multiply-adds. The honest one counts every use of a weight in convolutions, dense layers and LSTM: at
-every position, step and member of the batch. Biases, norms, pools and activations, less than a hundredth, do not count.
-The listed one is the rule of torchsummaryX (https://github.com/nmhkahn/torchsummaryX), whose layout the listings of
-thesis section 4.4 have and whose numbers come out to the last digit: a convolution counts its weights at every position
-of ONE member of the batch, any other layer counts its weights once per call, so a trunk that is given 25 frames as a
-batch counts one of them, and an LSTM one step.
+every position, step and member of the batch; of attention the products of what its steps say as well. Biases, norms,
+pools and activations, less than a hundredth, do not count. The listed one is the rule of torchsummaryX
+(https://github.com/nmhkahn/torchsummaryX), whose layout the listings of thesis section 4.4 have and whose numbers
+come out to the last digit: a convolution counts its weights at every position of ONE member of the batch, any other
+layer counts its weights once per call, so a trunk that is given 25 frames as a batch counts one of them, and an LSTM
+one step.
 """
 
 import copy
@@ -75,8 +76,11 @@ def _shadow(weight: Tensor) -> Tensor:
     return nn.Parameter(shadow, requires_grad=False) if isinstance(weight, nn.Parameter) else shadow
 
 
-def _add_call(found: dict[str, Cost], name: str, layer: nn.Module, _: tuple[Tensor, ...], out: Any) -> None:
+def _add_call(found: dict[str, Cost], name: str, layer: nn.Module, given: tuple[Tensor, ...], out: Any) -> None:
     """Add a call of `layer` to `found`; parameters count once, however often it is called."""
+    if isinstance(layer, nn.MultiheadAttention):
+        found[name] = found.get(name, Cost()) + _of_attention(layer, *given[:2], known=name in found)
+        return
     own = dict(layer.named_parameters(recurse=False))
     parameters = 0 if name in found else sum(weight.numel() for weight in own.values())
     weights = sum(weight.numel() for key, weight in own.items() if "weight" in key)  # of an LSTM: weight_ih_l0, ...
@@ -89,3 +93,12 @@ def _add_call(found: dict[str, Cost], name: str, layer: nn.Module, _: tuple[Tens
         listed = math.prod(out.shape[2:])  # positions
         used = len(out) * listed
     found[name] = found.get(name, Cost()) + Cost(parameters, used * weights, listed * weights)
+
+
+def _of_attention(layer: nn.MultiheadAttention, queries: Tensor, keys: Tensor, *, known: bool) -> Cost:
+    """Return the cost of a call with queries (B, T, D), keys and values (B, S, D); its layers are not called alone."""
+    dim, (n, n_queries, _), n_keys = layer.embed_dim, queries.shape, keys.shape[1]
+    parameters = 0 if known else sum(weight.numel() for weight in layer.parameters())
+    dense = 2 * n * (n_queries + n_keys) * dim**2  # queries and answers; keys and values
+    products = 2 * n * n_queries * n_keys * dim  # of queries and keys, of weights and values
+    return Cost(parameters, dense + products, 4 * dim**2)

@@ -1,14 +1,14 @@
 """Networks over one or several branches (thesis section 5.2, eqs. 24 to 32, figure 5.5).
 
 A network knows its modalities as names of branches only, in their order. Its inputs are one sequence per modality,
-(B, T, channels, H, W). `present` says per modality which of the B clips have it; the normalised feature of an absent
-one is 0 whatever its input holds: about where FeatureNorm puts the mean over training clips (its learned shift is
-small). The output maps head names to logits (B, C): "fused", the answer, and where the network has side heads one head
-per modality. What comes after the branches can be had alone, by `judge`: networks that run along with a recording
-(`running`) ask it again and again while the branches go on.
+(B, T, ...), where ... is one step: a picture, a segment, a vector. `present` says per modality which of the B clips
+have it; the normalised feature of an absent one is 0 whatever its input holds: about where FeatureNorm puts the mean
+over training clips (its learned shift is small). The output maps head names to logits (B, C): "fused", the answer, and
+where the network has side heads one head per modality. What comes after the branches can be had alone, by `judge`:
+networks that run along with a recording (`running`) ask it again and again while the branches go on.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ class Network(nn.Module):
         super().__init__()
         self.branches = nn.ModuleDict(branches)
         self.norms = nn.ModuleDict({name: norm(branch.dim) for name, branch in branches.items()})
-        self.frozen: tuple[str, ...] = ()
+        self.frozen: tuple[nn.Module, ...] = ()
 
     def forward(self, inputs: Mapping[str, Tensor], present: Present | None = None) -> dict[str, Tensor]:
         return self.scores(self.features(inputs, present))
@@ -46,7 +46,7 @@ class Network(nn.Module):
     def normalise(self, features: Mapping[str, Tensor], present: Present | None = None) -> dict[str, Tensor]:
         """Return the normalised features (N, D) of what the branches gave; rows of absent modalities are 0."""
         return {
-            name: _of_rows(self.norms[name], features[name], (present or {}).get(name), dim=branch.dim)
+            name: of_rows(self.norms[name], features[name], (present or {}).get(name), shape=(branch.dim,))
             for name, branch in self.branches.items()
         }
 
@@ -54,22 +54,25 @@ class Network(nn.Module):
         """Return head -> logits (N, C) of normalised features, modality -> (N, D)."""
         raise NotImplementedError
 
-    def freeze(self, *names: str) -> None:
-        """Keep the branches `names` as they are in training too: neither weights nor batch statistics change."""
-        self.frozen = names
-        for name in names:
-            self.branches[name].requires_grad_(False)
+    def freeze(self, *names: str, trunks: Collection[str] = ()) -> None:
+        """Keep the branches `names` as they are in training too: neither weights nor batch statistics change.
+
+        trunks : branches of which the trunk alone is kept; their aggregators learn.
+        """
+        self.frozen = (*(self.branches[name] for name in names), *(self.branches[name].trunk for name in trunks))
+        for part in self.frozen:
+            part.requires_grad_(False)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "Network":
-        """Switch between training and evaluation; frozen branches stay in evaluation."""
+        """Switch between training and evaluation; frozen parts stay in evaluation."""
         super().train(mode)
-        for name in self.frozen:
-            self.branches[name].eval()
+        for part in self.frozen:
+            part.eval()
         return self
 
     def _branch_output(self, name: str, sequence: Tensor, present: Tensor | None) -> Tensor:
-        return _of_rows(self.branches[name], sequence, present, dim=self.branches[name].dim)
+        return of_rows(self.branches[name], sequence, present, shape=(self.branches[name].dim,))
 
 
 class Dense(Network):
@@ -136,21 +139,35 @@ class N1(N0):
 
 
 class N2(N1):
-    """MRPN: N1 on features refined by residual perception (eqs. 29, 32)."""
+    """MRPN: N1 on features refined by residual perception (eqs. 29, 32).
 
-    def __init__(self, branches: Mapping[str, Branch], *, side: Callable[[int], nn.Module], **sizes: float) -> None:
+    activation : of the residual perception; the sigmoid of eq. 29, or what takes its place.
+    """
+
+    def __init__(
+        self,
+        branches: Mapping[str, Branch],
+        *,
+        side: Callable[[int], nn.Module],
+        activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+        **sizes: float,
+    ) -> None:
         super().__init__(branches, side=side, **sizes)
-        self.residual = nn.ModuleDict({name: ResidualPerception(branch.dim) for name, branch in branches.items()})
+        self.residual = nn.ModuleDict(
+            {name: ResidualPerception(branch.dim, activation=activation) for name, branch in branches.items()}
+        )
 
     def refine(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: self.residual[name](feature) for name, feature in features.items()}
 
 
-def _of_rows(change: nn.Module, rows: Tensor, present: Tensor | None, *, dim: int) -> Tensor:
-    """Return what `change` makes of the present ones among `rows`, (N, ...) -> (N, dim); 0 for the absent ones."""
+def of_rows(
+    change: Callable[[Tensor], Tensor], rows: Tensor, present: Tensor | None, *, shape: tuple[int, ...]
+) -> Tensor:
+    """Return what `change` makes of the present ones among `rows`, (N, ...) -> (N, *shape); 0 for the absent ones."""
     if present is None or bool(present.all()):
         return change(rows)
-    out = torch.zeros(len(rows), dim, device=rows.device)
+    out = torch.zeros(len(rows), *shape, device=rows.device)
     if bool(present.any()):  # absent rows do not enter at all: 0 * NaN is NaN
         out[present] = change(rows[present]).to(out.dtype)
     return out

@@ -1,5 +1,8 @@
 """Heads: from a vector to class scores (thesis eqs. 25, 29, 31)."""
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor, nn
 
 
@@ -21,12 +24,16 @@ class Scoring(nn.Sequential):
 
 
 class ResidualPerception(nn.Module):
-    """f' = f + FeatureNorm(sigmoid(Dense(f))) (eq. 29); (B, D) -> (B, D)."""
+    """f' = f + FeatureNorm(sigmoid(Dense(f))) (eq. 29); (B, D) -> (B, D).
 
-    def __init__(self, dim: int) -> None:
+    activation : takes the place of the sigmoid.
+    """
+
+    def __init__(self, dim: int, *, activation: Callable[[Tensor], Tensor] = torch.sigmoid) -> None:
         super().__init__()
         self.dense = nn.Linear(dim, dim)
         self.norm = FeatureNorm(dim)
+        self.activation = activation
 
     def forward(self, feature: Tensor) -> Tensor:
-        return feature + self.norm(self.dense(feature).sigmoid())
+        return feature + self.norm(self.activation(self.dense(feature)))

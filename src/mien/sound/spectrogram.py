@@ -44,37 +44,48 @@ def spectrogram(wave: Tensor, config: SoundConfig) -> Tensor:
     short = config.hop * config.pool - len(wave)
     if short > 0:
         wave = functional.pad(wave, (0, short))
-    magnitude = torch.stft(
+    bins = torch.stft(
         wave,
         n_fft=config.window,
         hop_length=config.hop,
         window=torch.hann_window(config.window, device=wave.device),
         pad_mode="constant",  # reflection needs a clip longer than half a window
         return_complex=True,
-    ).abs()  # (window // 2 + 1, N // hop + 1)
-    magnitude = magnitude[:, : len(wave) // config.hop]
+    )  # (window // 2 + 1, N // hop + 1)
+    magnitude = magnitudes(bins[:, : len(wave) // config.hop])
     if config.pool > 1:
         magnitude = functional.avg_pool2d(magnitude.unsqueeze(0), config.pool).squeeze(0)
     return _standardise(torch.log(magnitude + FLOOR) if config.log else magnitude)
 
 
-def cut_segments(spectrum: Tensor, starts_s: np.ndarray, config: SoundConfig) -> Tensor:
-    """Cut segments out of a spectrogram; a clip that ends earlier is continued by its minimum.
+def magnitudes(bins: Tensor) -> Tensor:
+    """Return the magnitudes of complex numbers, of one shape with them.
+
+    abs() takes twice as long: it guards against overflow, of which the transform of a sound is far.
+    """
+    return (bins * bins.conj()).real.sqrt()
+
+
+def cut_segments(spectrum: Tensor, starts_s: np.ndarray, config: SoundConfig, *, stop_s: float | None = None) -> Tensor:
+    """Cut segments out of a spectrogram; where it ends it is continued by its minimum.
 
     Parameters
     ----------
     spectrum : (F, K), from `spectrogram`.
     starts_s : (S,) start times in s.
+    stop_s : the time in s at which the spectrogram is taken to end, if not at its own end.
 
     Returns
     -------
     (S, 1, F, W), W = columns of `segment_shape`.
     """
     width = segment_shape(config)[1]
-    if (short := width - spectrum.shape[1]) > 0:
-        spectrum = functional.pad(spectrum, (0, short), value=float(spectrum.min()))
-    columns = np.rint(np.asarray(starts_s) * config.rate_hz / (config.hop * config.pool)).astype(int)
-    columns = columns.clip(0, spectrum.shape[1] - width)
+    rate = config.rate_hz / (config.hop * config.pool)  # columns per second
+    # Rounding down: a segment that ends with the clip, or where another begins, does not reach beyond by a column.
+    columns = np.floor(np.asarray(starts_s) * rate + TOLERANCE_S).astype(int).clip(0)
+    n_columns = spectrum.shape[1] if stop_s is None else min(int(stop_s * rate + TOLERANCE_S), spectrum.shape[1])
+    if (short := int(columns.max()) + width - n_columns) > 0:
+        spectrum = functional.pad(spectrum[:, :n_columns], (0, short), value=float(spectrum.min()))
     return torch.stack([spectrum[:, start : start + width] for start in columns.tolist()]).unsqueeze(1)
 
 
@@ -83,20 +94,14 @@ def segment_alone(wave: Tensor, config: SoundConfig) -> Tensor:
 
     Parameters
     ----------
-    wave : (N,) float at `config.rate_hz`, any level: of more than a segment's length the newest part is taken, of less
-        (a recording that has just begun) what lies before is zeros.
+    wave : (N,) float at `config.rate_hz`, any level, at least as long as a segment: the newest part is taken.
 
     Returns
     -------
     (1, F, W), rows and columns of `segment_shape`; mean 0, deviation 1; one and the same number where silent.
     """
-    n_samples = config.segment * config.hop
-    wave = wave[-n_samples:].float()
-    if 0 < (n_lacking := n_samples - len(wave)) < n_samples:
-        wave = functional.pad(wave - wave.mean(), (n_lacking, 0))  # without its mean: no step at its beginning
-    elif n_lacking:
-        wave = wave.new_zeros(n_samples)
-    return spectrogram(wave, config)[:, : segment_shape(config)[1]].unsqueeze(0)
+    newest = wave[-config.segment * config.hop :]
+    return spectrogram(newest, config)[:, : segment_shape(config)[1]].unsqueeze(0)
 
 
 def is_heard(wave: Tensor, config: SoundConfig) -> bool:
@@ -107,11 +112,11 @@ def is_heard(wave: Tensor, config: SoundConfig) -> bool:
 def segment_ends(duration_s: float, config: SoundConfig, *, hop_s: float) -> np.ndarray:
     """Return the ends (K,) in s of the segments that run along with a sound: every `hop_s` from the first whole one on.
 
-    A sound that is shorter than a segment has one, which ends with it; one of no length has none.
+    A sound that is shorter than a segment has none: while it runs, nobody knows that it will be short.
     """
     length_s = segment_s(config)
     if duration_s < length_s - TOLERANCE_S:
-        return np.array([duration_s] if duration_s > 0 else [])
+        return np.empty(0)
     return length_s + hop_s * np.arange(int((duration_s - length_s + TOLERANCE_S) / hop_s) + 1)
 
 

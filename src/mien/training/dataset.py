@@ -3,27 +3,42 @@
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from mien.augment.slicing import SEGMENTS, SLICED, Interval, frame_times, nearest_frames, random_slice, segment_starts
+from mien.augment.slicing import (
+    SEGMENTS,
+    SLICED,
+    Interval,
+    apart_s,
+    frame_times,
+    nearest_frames,
+    random_slice,
+    segment_starts,
+)
 from mien.core.config import SoundConfig
 from mien.core.errors import TableError
+from mien.models.units import UNITS
 from mien.sound.spectrogram import cut_segments, segment_s, segment_shape
 from mien.training.batches import random_batches
 from mien.training.recordings import Footage, Recordings, Voice
+from mien.training.units import Motion
 
 ROLES = ("training", "validation", "test")
+
+Held = TypeVar("Held")  # a batch of any kind
 
 
 @dataclass(frozen=True)
 class Batch:
     """B clips.
 
-    inputs : video (B, T, S, S, 3) uint8, audio (B, S, 1, F, W) float; zeros where a clip lacks the modality.
+    inputs : video (B, T, S, S, 3) uint8, audio (B, S, 1, F, W) and units (B, T, 8) float; zeros where a clip lacks the
+        modality.
     present : modality -> (B,) bool.   label : (B,) int64.
     """
 
@@ -46,10 +61,14 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How clips are looked at: frames and segments per clip, share of the clip that a random slice keeps."""
+    """How clips are looked at: frames and segments per clip, share of the clip that a random slice keeps.
+
+    apart_s : least time between the starts of two segments.
+    """
 
     frames: int
     segments: int
+    apart_s: float
     share: float
     sliced: bool
     sound: SoundConfig
@@ -58,7 +77,8 @@ class Sampling:
     def of(cls, augmentation: str, *, frames: int, share: float, sound: SoundConfig) -> "Sampling":
         """Return the sampling that a variant's augmentation asks for in training."""
         sliced, segments = SLICED[augmentation], SEGMENTS[augmentation]
-        return cls(frames=frames, segments=segments, share=share, sliced=sliced, sound=sound)
+        apart = apart_s(augmentation, segment_s(sound))
+        return cls(frames=frames, segments=segments, apart_s=apart, share=share, sliced=sliced, sound=sound)
 
 
 def split(recordings: Recordings, fold: int) -> dict[str, pd.DataFrame]:
@@ -107,6 +127,7 @@ def training_batches(
     recordings: Recordings, clips: pd.DataFrame, sampling: Sampling, *, size: int, rng: np.random.Generator
 ) -> Iterator[Batch]:
     """Yield one epoch in random order, in batches of `random_batches`."""
+    clips = clips[["clip", "label"]]  # of every other column, too, each batch would be a copy
     for rows in random_batches(len(clips), size=size, rng=rng):
         yield assemble(recordings, clips.iloc[rows], sampling, rng=rng)
 
@@ -141,7 +162,7 @@ def assemble(
     )
 
 
-def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
+def read_ahead(batches: Iterable[Held]) -> Iterator[Held]:
     """Yield `batches` while a thread assembles the next one; the order and all draws stay the same."""
     source = iter(batches)
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -151,22 +172,34 @@ def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
             yield batch
 
 
+def on_device(device: torch.device, batches: Iterable[Held]) -> Iterable[Held]:
+    """Return `batches` on a device; where it is not the processor, the next one is assembled meanwhile."""
+    if device.type == "cpu":  # nothing to overlap: the same cores would do both
+        return batches
+    return (batch.to(device) for batch in read_ahead(batches))
+
+
 def _interval(duration_s: float, sampling: Sampling, rng: np.random.Generator | None) -> Interval:
     if rng is None:
         return Interval(0.0, duration_s)
     return random_slice(duration_s, rng, share=sampling.share, least_s=segment_s(sampling.sound))
 
 
-def _look(medium: Footage | Voice, interval: Interval, sampling: Sampling, rng: np.random.Generator | None) -> Tensor:
-    if isinstance(medium, Footage):
-        times = frame_times(interval, sampling.frames, rng=rng)
-        return torch.from_numpy(medium.pixels[nearest_frames(medium.time_s, times)])  # (T, S, S, 3)
-    starts = segment_starts(interval, sampling.segments, length_s=segment_s(sampling.sound), rng=rng)
-    return cut_segments(medium.spectrum, starts, sampling.sound)  # (S, 1, F, W)
+def _look(
+    medium: Footage | Voice | Motion, interval: Interval, sampling: Sampling, rng: np.random.Generator | None
+) -> Tensor:
+    if isinstance(medium, Footage | Motion):
+        rows = nearest_frames(medium.time_s, frame_times(interval, sampling.frames, rng=rng))
+        return torch.from_numpy(medium.units[rows] if isinstance(medium, Motion) else medium.pixels[rows])  # (T, ...)
+    length_s = segment_s(sampling.sound)
+    starts = segment_starts(interval, sampling.segments, length_s=length_s, apart_s=sampling.apart_s, rng=rng)
+    return cut_segments(medium.spectrum, starts, sampling.sound, stop_s=interval.stop_s)  # (S, 1, F, W)
 
 
 def _blank(recordings: Recordings, modality: str, sampling: Sampling) -> Tensor:
     if modality == "audio":
         return torch.zeros(sampling.segments, 1, *segment_shape(sampling.sound))
+    if modality == "units":
+        return torch.zeros(sampling.frames, UNITS)
     pixels = next(iter(recordings.media["video"].values())).pixels
     return torch.zeros(sampling.frames, *pixels.shape[1:], dtype=torch.uint8)

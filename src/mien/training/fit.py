@@ -5,6 +5,7 @@ the thesis, validation people are trained on too, everything follows the test pe
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,19 @@ import torch
 from mien.augment.aug_a import MODES, augment
 from mien.core.config import AugmentConfig, SoundConfig, TrainConfig
 from mien.core.errors import ModelError
-from mien.core.rng import rng_for, seed_for
+from mien.core.rng import rng_for
 from mien.models.branch import channels_last
 from mien.models.fusion import Network
 from mien.training import machine
-from mien.training.dataset import Sampling, evaluation_batches, read_ahead, training_batches
+from mien.training.dataset import Sampling, evaluation_batches, on_device, training_batches
+from mien.training.draws import draws_of
 from mien.training.loop import evaluate, train_epoch
+from mien.training.modality_dropout import lose_modalities
 from mien.training.progress import Progress, Verdict, run_epochs
 from mien.training.recordings import Recordings
+from mien.training.targets import judge_of, losses_of
 
+CHECKPOINT_S = 5.0  # least time between two checkpoints: at mini scale an epoch takes about a second
 EVALUATED = 4  # batches at once where no gradients are kept: fewer and larger calls
 
 
@@ -35,6 +40,9 @@ class Job:
     recordings: Recordings
     roles: dict[str, pd.DataFrame]
     augmentation: str
+    target: str  # label or intensity
+    modality_dropout: float  # probability that a training clip loses a modality
+    loss_weights: Mapping[str, float]  # of heads; 1 where absent
     train: TrainConfig
     augment: AugmentConfig
     sound: SoundConfig
@@ -54,8 +62,7 @@ def fit(job: Job) -> Progress:
     ModelError : the loss is no longer a number.
     """
     model = channels_last(job.model.to(machine.device()))
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=job.train.learning_rate, weight_decay=job.train.weight_decay, fused=True)
+    optimizer = optimizer_of(job, model)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(  # torch waits one epoch longer than `patience`
         optimizer, factor=0.5, patience=job.train.patience - 1, threshold=0.0, eps=0.0
     )
@@ -66,16 +73,15 @@ def fit(job: Job) -> Progress:
         epochs=job.train.epochs,
         checkpoint=job.checkpoint,
         key=job.key,
+        every_s=CHECKPOINT_S,
     )
 
 
 def _run_epoch(job: Job, epoch: int, progress: Progress, *, model: Network, optimizer: Any, scheduler: Any) -> None:
     """Train and judge once, and enter the outcome into `progress`."""
     rate = optimizer.param_groups[0]["lr"]
-    train_loss = _train(job, epoch, model, optimizer)
-    if not math.isfinite(train_loss):
-        raise ModelError(f"{job.checkpoint}: the loss is {train_loss} in epoch {epoch}; lower train.learning_rate")
-    verdicts = {role: _judge(job, model, role) for role in ("validation", "test") if role in job.roles}
+    train_loss = train_once(job, epoch, model, optimizer)
+    verdicts = {role: judge(job, model, role) for role in ("validation", "test") if role in job.roles}
     keep = ("honest",) if "validation" in verdicts else ("optimistic",)
     progress.enter(epoch, verdicts, rate=rate, train_loss=train_loss, weights=model.state_dict(), keep=keep)
     loss = verdicts.get("validation", verdicts["test"]).loss  # of the people whom schedule and end follow
@@ -85,9 +91,20 @@ def _run_epoch(job: Job, epoch: int, progress: Progress, *, model: Network, opti
     progress.finished = progress.stale >= job.train.stop or epoch == job.train.epochs
 
 
-def _train(job: Job, epoch: int, model: Network, optimizer: torch.optim.Optimizer) -> float:
+def optimizer_of(job: Job, model: Network) -> torch.optim.Optimizer:
+    """Return what changes the weights of `model` that learn."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    return torch.optim.AdamW(weights, lr=job.train.learning_rate, weight_decay=job.train.weight_decay, fused=True)
+
+
+def train_once(job: Job, epoch: int, model: Network, optimizer: torch.optim.Optimizer) -> float:
+    """Run one epoch over the training clips; return the mean loss of the fused head.
+
+    Raises
+    ------
+    ModelError : the loss is no longer a number.
+    """
     device = next(model.parameters()).device
-    generator = torch.Generator(device).manual_seed(seed_for(job.seed, *job.scope, "augment", epoch))
     batches = training_batches(
         job.recordings,
         job.roles["training"],
@@ -95,22 +112,30 @@ def _train(job: Job, epoch: int, model: Network, optimizer: torch.optim.Optimize
         size=job.train.batch,
         rng=rng_for(job.seed, *job.scope, "order", epoch),
     )
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed_for(job.seed, *job.scope, "dropout", epoch))  # nn.Dropout takes no generator
-        return train_epoch(
+    dropping = rng_for(job.seed, *job.scope, "modalities", epoch)
+    batches = lose_modalities(batches, job.modality_dropout, rng=dropping)
+    with draws_of(epoch, seed=job.seed, scope=job.scope, device=device) as generator:
+        loss = train_epoch(
             model,
-            _on(device, batches),
+            on_device(device, batches),
             optimizer,
             augment=lambda frames: augment(frames, job.augment, mode=MODES[job.augmentation], generator=generator),
             bfloat16=_bfloat16(job, device),
+            losses_of_clips=losses_of(job.target),
+            weights=job.loss_weights,
         )
+    if not math.isfinite(loss):
+        raise ModelError(f"{job.checkpoint}: the loss is {loss} in epoch {epoch}; lower train.learning_rate")
+    return loss
 
 
-def _judge(job: Job, model: Network, role: str) -> Verdict:
+def judge(job: Job, model: Network, role: str) -> Verdict:
+    """Return what the network says of the clips of a role."""
     device = next(model.parameters()).device
     size = EVALUATED * job.train.batch
     batches = evaluation_batches(job.recordings, job.roles[role], _sampling(job), size=size)
-    return evaluate(model, _on(device, batches), bfloat16=_bfloat16(job, device))
+    sum_up = judge_of(job.target, n_classes=len(job.recordings.classes))
+    return evaluate(model, on_device(device, batches), bfloat16=_bfloat16(job, device), judge=sum_up)
 
 
 def _sampling(job: Job) -> Sampling:
@@ -119,9 +144,3 @@ def _sampling(job: Job) -> Sampling:
 
 def _bfloat16(job: Job, device: torch.device) -> bool:
     return device.type == "cuda" and job.train.precision == "bfloat16"
-
-
-def _on(device: torch.device, batches: Any) -> Any:
-    if device.type == "cpu":  # nothing to overlap: the same cores would do both
-        return batches
-    return (batch.to(device) for batch in read_ahead(batches))

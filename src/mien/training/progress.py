@@ -18,6 +18,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from mien.core import tables
+from mien.core.levels import nearest_level
 from mien.training import resume
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of N clips: logits head -> (N, C) float32, the mean cross-entropy and the accuracy of the fused head."""
+    """Of N clips: logits head -> (N, C) float32, the mean loss and the accuracy of the fused head."""
 
     logits: dict[str, Tensor]
     loss: float
@@ -36,6 +37,13 @@ class Verdict:
         """Hold logits on the CPU against `label` (N,)."""
         loss = float(functional.cross_entropy(logits["fused"].double(), label))
         return cls(logits, loss, float(np.mean(logits["fused"].argmax(1).numpy() == label.numpy())))
+
+    @classmethod
+    def of_levels(cls, outputs: dict[str, Tensor], level: Tensor, *, n_levels: int) -> "Verdict":
+        """Hold numbers (N, 1) against levels (N,): mean squared distance, and how often the right one is nearest."""
+        said = outputs["fused"].double().squeeze(1)
+        loss = float((said - level).square().mean())
+        return cls(outputs, loss, float(np.mean(nearest_level(said.numpy(), n_levels) == level.numpy())))
 
 
 @dataclass

@@ -15,16 +15,18 @@ from mien.core.files import digest, sha256
 from mien.core.provenance import code_digest
 from mien.core.rng import seed_for
 from mien.models import checkpoint
-from mien.models.build import first_mismatch, n_parameters
+from mien.models.build import first_mismatch
 from mien.models.fusion import Network
 from mien.training import resume, run_folder
+from mien.training.blend import loss_weights, no_blend, read_courses
 from mien.training.dataset import complete, obstacle, split
 from mien.training.first_weights import load_first, no_start
 from mien.training.fit import Job, fit
 from mien.training.machine import conditions
 from mien.training.prediction_rows import prediction_rows
 from mien.training.recordings import Recordings
-from mien.training.run_folder import outcome
+from mien.training.run_folder import outcome, record_of
+from mien.training.targets import aim, facts_of
 
 log = logging.getLogger(__name__)
 
@@ -56,41 +58,36 @@ def train_fold(run: Run, recordings: Recordings, *, fold: int, seed: int, out: P
 
     Raises
     ------
-    ModelError : a frozen branch or first weights are missing or do not fit.
+    ModelError : a frozen branch, first weights or a history are missing or do not fit.
     TableError : the fold does not exist.
     """
+    recordings = aim(recordings, run.variant.target)
     roles = _roles(run, recordings, fold)
-    settings = _settings(run, recordings, fold, seed)
+    settings = settings_of(run, recordings, fold, seed)
     scope = ("training", run.corpus, fold, seed)
     model = checkpoint.network(settings, seed=seed_for(run.seed, *scope, "weights"))
-    names = recordings.folds.name[recordings.folds.fold == fold]
-    record = {
-        "corpus": run.corpus,
-        "variant": run.name,
-        "fold": fold,
-        "fold_name": names.iloc[0],
-        "seed": seed,
-        "classes": list(recordings.classes),
-        "n_parameters": n_parameters(model),
-        "n_clips": {role: len(clips) for role, clips in roles.items()},
-        "data_digest": recordings.digest,
-        "config": run.config(),
-    }
-    folder = Path(out) / resume.run_name(fold, seed)
-    if reason := obstacle(recordings, roles) or no_start(run.variant.init, run.first):
+    record = record_of(recordings, roles, variant=run.name, fold=fold, seed=seed, model=model, config=run.config())
+    if run.variant.target == "intensity":
+        record |= facts_of(recordings, roles)
+    run_name = resume.run_name(fold, seed)
+    folder = Path(out) / run_name
+    histories = {head: Path(out).parent / other / run_name for head, other in run.variant.blend.items()}
+    reason = obstacle(recordings, roles) or no_start(run.variant.init, run.first)
+    if reason := reason or no_blend(histories, run.train.protocol):
         log.info("%s %s fold %d: not applicable: %s", run.corpus, run.name, fold, reason)
         run_folder.write_not_applicable(folder, record, reason=reason, settings=settings)
         return
     given = _given_weights(run, model, fold=fold, seed=seed, out=out)
-    job = Job(
+    courses = read_courses(histories, corpus=run.corpus, fold=fold, seed=seed)
+    weights = loss_weights(courses) if courses else {}
+    if courses:
+        record |= {"loss_weights": weights, "blend": {head: asdict(course) for head, course in courses.items()}}
+    job = job_of(
+        run,
         model=model,
         recordings=recordings,
         roles=roles,
-        augmentation=run.variant.augmentation,
-        train=run.train,
-        augment=run.augment,
-        sound=run.sound,
-        seed=run.seed,
+        loss_weights=weights,
         scope=scope,
         checkpoint=resume.folder_of(run.corpus, run.name, fold=fold, seed=seed),
         key=digest([record, given, code_digest("training.train"), *conditions()]),
@@ -124,7 +121,22 @@ def _roles(run: Run, recordings: Recordings, fold: int) -> dict[str, pd.DataFram
     return roles | {"training": complete(recordings, roles["training"])}
 
 
-def _settings(run: Run, recordings: Recordings, fold: int, seed: int) -> checkpoint.Settings:
+def job_of(run: Run, **own: Any) -> Job:
+    """Return the training that the sections of `run` ask for; `own`: the fields of `Job` that they do not know."""
+    return Job(
+        augmentation=run.variant.augmentation,
+        target=run.variant.target,
+        modality_dropout=run.variant.modality_dropout,
+        train=run.train,
+        augment=run.augment,
+        sound=run.sound,
+        seed=run.seed,
+        **own,
+    )
+
+
+def settings_of(run: Run, recordings: Recordings, fold: int, seed: int) -> checkpoint.Settings:
+    """Return what rebuilds the network of a run."""
     return checkpoint.Settings(
         corpus=run.corpus,
         variant=run.name,
@@ -135,6 +147,8 @@ def _settings(run: Run, recordings: Recordings, fold: int, seed: int) -> checkpo
         aggregator=run.variant.aggregator,
         trunk=run.variant.trunk,
         side_head=run.variant.side_head,
+        residual=run.variant.residual,
+        target=run.variant.target,
         augmentation=run.variant.augmentation,
         classes=recordings.classes,
         width=run.train.width,
@@ -162,5 +176,5 @@ def _given_weights(run: Run, model: Network, *, fold: int, seed: int, out: Path)
             raise ModelError(f"{path}: its branch does not fit {run.name}: {mismatch}; train {variant} again")
         branch.load_state_dict(state)
         digests[modality] = sha256(path)
-    model.freeze(*run.variant.frozen)
+    model.freeze(*run.variant.frozen, trunks=run.variant.init if run.variant.extractors == "frozen" else ())
     return digests

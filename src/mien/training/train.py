@@ -12,7 +12,8 @@ as "not applicable", with the reason, and is no error.
 """
 
 import logging
-from pathlib import Path
+
+from mien.training.arguments import add_fold_arguments
 
 log = logging.getLogger(__name__)
 
@@ -21,17 +22,7 @@ def add_arguments(parser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument("--corpus", required=True, help="name of the corpus")
     parser.add_argument("--variant", required=True, help="row of variants in params.yaml")
-    parser.add_argument("--folds", type=int, nargs="+", required=True, metavar="K", help="folds to test on, from 0")
-    parser.add_argument("--seeds", type=int, nargs="+", required=True, metavar="S", help="repetitions")
-    parser.add_argument("--data", type=Path, default=Path("results"), help="folder with corpora/, faces/ and sound/")
-    parser.add_argument("--out", type=Path, required=True, help="results/training/CORPUS/VARIANT")
-    parser.add_argument(
-        "--init",
-        nargs="+",
-        default=[],
-        metavar="MODALITY=FILE",
-        help="model files of the rows in variants.VARIANT.init",
-    )
+    add_fold_arguments(parser, init="variants.VARIANT.init", out="results/training/CORPUS/VARIANT")
 
 
 def run(args) -> None:

@@ -1,0 +1,36 @@
+"""The machine that trains: a training takes a GPU before it asks torch for one."""
+
+import ast
+import os
+from pathlib import Path
+
+import torch
+
+from mien import training
+from mien.core import gpus
+from mien.training import machine
+
+
+def test_a_training_takes_a_gpu_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpus.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(gpus, "_held", [])
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *_, **__: None)  # of the whole test process
+    seen = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: seen.append(os.environ[gpus.VISIBLE]) or False)
+    for mine in ("0", "1"):
+        monkeypatch.setenv(gpus.VISIBLE, "0,1")
+        machine.prepare(torch.get_num_threads())
+        assert seen.pop() == os.environ[gpus.VISIBLE] == mine
+    for lock in gpus._held:
+        lock.close()
+
+
+def test_every_command_that_trains_prepares_the_machine():
+    for path in Path(training.__file__).parent.glob("*train*.py"):
+        tree = ast.parse(path.read_text())
+        commands = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run"]
+        if not commands:
+            continue  # not a command
+        called = [node.func for node in ast.walk(commands[0]) if isinstance(node, ast.Call)]
+        assert "prepare" in [getattr(name, "attr", getattr(name, "id", "")) for name in called], path.name

@@ -1,0 +1,147 @@
+"""Intensity as the target: labels, losses and verdicts, and a network of it from the command to its numbers."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from mien.core import tables
+from mien.core.config import FacesConfig, SoundConfig, section
+from mien.core.errors import ConfigError
+from mien.core.files import read_json
+from mien.core.levels import LEVELS, nearest_level
+from mien.evaluation.runs import read_run
+from mien.models import checkpoint
+from mien.models.build import build
+from mien.training import recordings
+from mien.training.dataset import Batch, split
+from mien.training.loop import network_inputs, train_epoch
+from mien.training.progress import Verdict
+from mien.training.targets import aim, facts_of, judge_of, losses_of
+from training.commands import run_command
+from training.tiny_corpus import TinyCorpus, write_corpus
+from training.tiny_units import write_fits
+
+VARIANT = {
+    "modalities": ["video", "audio", "units"],
+    "fusion": "mrpn",
+    "aggregator": "lstm",
+    "augmentation": "VA+AO",
+    "side_head": "dense",
+    "init": {},
+    "frozen": {},
+    "target": "intensity",
+}
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory) -> TinyCorpus:
+    """Return a corpus whose intensity is its class, but for one clip of a level that is none."""
+    made = write_corpus(tmp_path_factory.mktemp("graded") / "results", name="ravdess", n_actors=4, takes=3)
+    path = made.results / "corpora" / "ravdess" / "clips.parquet"
+    clips = tables.read(path, tables.CLIPS)
+    clips["intensity"] = clips.label.map(dict(enumerate(LEVELS["ravdess"])))
+    clips.loc[clips["clip"] == "a3-0", "intensity"] = "unheard of"
+    tables.write(path, clips, tables.CLIPS)
+    write_fits(made.results, "ravdess")
+    return replace(made, params=made.params | {"variants": {"Strength": VARIANT}})
+
+
+@pytest.fixture(scope="module")
+def data(graded):
+    faces, sound = section(FacesConfig, graded.params, "faces"), section(SoundConfig, graded.params, "sound")
+    return recordings.read(graded.results, "ravdess", ("audio",), faces=faces, sound=sound)
+
+
+def test_clips_of_no_level_are_in_no_role_and_counted(data):
+    aimed = aim(data, "intensity")
+    roles = split(aimed, 0)
+    assert aimed.classes == ("normal", "strong")
+    assert "a3-0" not in set().union(*(clips["clip"] for clips in roles.values()))
+    assert sum(map(len, roles.values())) == sum(map(len, split(data, 0).values())) - 1
+    facts = facts_of(aimed, roles)
+    assert facts == {"training_mean": pytest.approx(roles["training"].label.mean()), "n_without_level": 1}
+    assert aimed.digest != data.digest
+    assert aim(data, "label") is data
+
+
+def test_a_corpus_that_says_nothing_of_strength_is_refused(data):
+    with pytest.raises(ConfigError, match="fer2013 does not say how strongly"):
+        aim(replace(data, corpus="fer2013"), "intensity")
+
+
+def test_the_nearest_level_is_one_of_the_corpus_and_of_two_the_lower():
+    numbers = np.array([-7.0, 0.49, 0.5, 0.51, 1.5, 1.500001, 99.0])
+    assert nearest_level(numbers, 3).tolist() == [0, 0, 0, 1, 1, 2, 2]
+
+
+def test_losses_are_those_of_torch():
+    torch.manual_seed(0)
+    score, label = torch.randn(6, 4), torch.randint(0, 4, (6,))
+    assert losses_of("label")(score, label).mean() == pytest.approx(functional.cross_entropy(score, label).item())
+    said = torch.randn(6, 1)
+    assert losses_of("intensity")(said, label).mean() == pytest.approx(functional.mse_loss(said[:, 0], label.float()))
+
+
+def test_a_verdict_on_numbers_counts_the_nearest_level():
+    said = {"fused": torch.tensor([[0.2], [0.8], [0.9], [-3.0]])}
+    verdict = judge_of("intensity", n_classes=2)(said, torch.tensor([0, 1, 0, 0]))
+    assert verdict.accuracy == 0.75
+    assert verdict.loss == pytest.approx((0.2**2 + 0.2**2 + 0.9**2 + 3.0**2) / 4)
+    assert judge_of("label", n_classes=2) == Verdict.of
+
+
+@pytest.mark.parametrize("target", ["label", "intensity"])
+def test_a_step_follows_the_sum_of_the_losses_of_all_heads(target):
+    """Eq. 28 with three modalities: four heads."""
+    torch.manual_seed(0)
+    names = ("video", "audio", "units")
+    outputs = 3 if target == "label" else 1
+    sizes = {"aggregator": "lstm", "side_head": "dense", "classes": outputs, "width": 2, "dropout": 0.0}
+    model = build(names, fusion="n1", **sizes)
+    inputs = {
+        "video": torch.randint(0, 256, (4, 2, 32, 32, 3), dtype=torch.uint8),
+        "audio": torch.randn(4, 2, 1, 32, 31),
+        "units": torch.randn(4, 2, 8),
+    }
+    label = torch.tensor([0, 1, 1, 0])
+    batch = Batch(inputs, {name: torch.ones(4, dtype=torch.bool) for name in names}, label)
+    before = {name: weight.clone() for name, weight in model.named_parameters()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    again = build(names, fusion="n1", **sizes).train()
+    again.load_state_dict(model.state_dict())
+    loss = train_epoch(
+        model, [batch], optimizer, augment=lambda x: x, bfloat16=False, losses_of_clips=losses_of(target)
+    )
+    heads = {head: losses_of(target)(score, label).mean() for head, score in again(network_inputs(batch)).items()}
+    assert set(heads) == {"fused", *names}
+    sum(heads.values()).backward()
+    assert loss == pytest.approx(heads["fused"].item())
+    for (name, weight), other in zip(model.named_parameters(), again.parameters(), strict=True):
+        torch.testing.assert_close(before[name] - weight, other.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_the_command_trains_a_network_of_intensity(graded, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = json.dumps(graded.params | {"train": graded.params["train"] | {"epochs": 2}})
+    names = ["--corpus", "ravdess", "--variant", "Strength", "--folds", "0", "--seeds", "0"]
+    run_command("train", *names, "--data", graded.results, "--out", tmp_path / "Strength", config=config)
+    folder = tmp_path / "Strength" / "fold0-seed0"
+    record, run = read_json(folder / "run.json"), read_run(folder / "run.json")
+    assert record["classes"] == ["normal", "strong"]
+    assert record["n_without_level"] == 1
+    assert (run.target, run.trained) == ("intensity", True)
+    rows = run.predictions()
+    assert set(rows["head"]) == {"fused", "video", "audio", "units"}
+    assert set(rows.logits.map(len)) == {1}
+    fused = rows[(rows["head"] == "fused") & (rows.selection == "honest") & (rows.role == "test")]
+    said = np.stack(fused.logits)[:, 0]
+    assert record["metrics"]["honest"]["test_loss"] == pytest.approx(np.mean((said - fused.label) ** 2), rel=1e-5)
+    assert (fused.predicted.to_numpy() == nearest_level(said, 2)).all()
+    assert record["metrics"]["honest"]["test_accuracy"] == pytest.approx((fused.predicted == fused.label).mean())
+    network, settings = checkpoint.load(folder / "model.safetensors")
+    assert settings.target == "intensity"
+    assert network.score[-1].out_features == 1

@@ -1,0 +1,231 @@
+"""The experiment on missing and fuzzy information: what a condition is made of, and what one repetition leaves."""
+
+import json
+from argparse import Namespace
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mien.core import tables
+from mien.core.config import FacesConfig, SoundConfig, VariantConfig
+from mien.core.errors import ConfigError, TableError
+from mien.core.fuzzy import CLEAR, NOTHING, VERSIONS, Condition, conditions
+from mien.training import fuzzy_clips, fuzzy_run, resume, train_fuzzy
+from mien.training.fuzzy_clips import Versions, divide_people, read_versions
+from mien.training.fuzzy_rows import first_files
+from mien.training.recordings import Footage, Recordings, Voice
+from training.commands import inside
+from training.tiny_corpus import PARAMS, write_corpus
+
+pytestmark = pytest.mark.usefixtures("scratch")
+ROWS = ["N0_late", "AM", "VM"]
+FUZZY = {"actors": 4, "tested": 2, "shares": [0.0, 0.5], "seeds": 1, "epochs": 2, "size_px": 128, "rate_fps": 5}
+TURN = 1
+
+
+def config(**changes) -> str:
+    section = FUZZY | {"corpus": "ravdess", "rows": ROWS} | changes
+    return json.dumps(PARAMS | {"fuzziness": section})
+
+
+def train(data: Path, out: Path, **changes) -> pd.DataFrame:
+    """Run the command on its second repetition; return what it leaves."""
+    args = {"seed": TURN, "data": data, "out": out, "init": [], "config": config(**changes), "jobs": 1}
+    train_fuzzy.run(Namespace(**args))
+    return tables.read(out, tables.FUZZY)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Return a folder with all versions; another seed gives other faces and voices of the same takes."""
+    folder = tmp_path_factory.mktemp("versions")
+    for seed, version in enumerate(VERSIONS):
+        write_corpus(folder / version, name="ravdess", n_actors=4, takes=3, seed=seed)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def versions(data) -> Versions:
+    faces, sound = FacesConfig(**PARAMS["faces"]), SoundConfig(**PARAMS["sound"])
+    return read_versions(data, "ravdess", faces=faces, sound=sound)
+
+
+@pytest.fixture(scope="module")
+def repetition(data, tmp_path_factory):
+    """Return its rows, condition -> variant -> what was trained, and the learning rates of the first network."""
+    folder, trained, rates = tmp_path_factory.mktemp("judged"), {}, []
+    real, real_once = fuzzy_run.train_condition, fuzzy_run.train_once
+
+    def watched(experiment, condition, clear):
+        trained[condition] = real(experiment, condition, clear)
+        return trained[condition]
+
+    def watched_once(job, epoch, model, optimizer):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return real_once(job, epoch, model, optimizer)
+
+    with inside(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fuzzy_run, "train_condition", watched)
+        patch.setattr(fuzzy_run, "train_once", watched_once)
+        rows = train(data, folder / "a.parquet")
+    return rows, trained, rates[: FUZZY["epochs"]]
+
+
+def test_only_takes_with_a_face_and_a_voice_in_all_versions_count(versions):
+    assert len(versions.clips) == 4 * 6 - 2  # one has no face, one is silent
+    assert set(versions.clips["clip"]) == set(versions.of[CLEAR].clips["clip"]) - {"a0-0", "a0-5"}
+
+
+def test_a_larger_share_affects_the_same_clips_and_more(versions):
+    drawn = [versions.drawn(Condition("missing", "video", share), seed=0, turn=0) for share in (0.0, 0.3, 0.6, 1.0)]
+    assert all(less < more for less, more in pairwise(drawn))
+    assert drawn[-1] == set(versions.clips["clip"])
+    blended = versions.drawn(Condition("blended", "video", 0.3), seed=0, turn=0)
+    others = [versions.drawn(Condition("missing", "audio", 0.3), seed=0, turn=0)]
+    others += [versions.drawn(Condition("missing", "video", 0.3), seed=0, turn=1)]
+    assert blended == drawn[1]
+    assert all(other != drawn[1] for other in others)
+
+
+def test_a_drawn_clip_is_taken_whole_from_its_version_and_the_others_from_the_clear_one(versions):
+    condition = Condition("missing", "audio", 0.5)
+    drawn = versions.drawn(condition, seed=0, turn=0)
+    mixed = versions.mixed(condition, drawn, ("video", "audio"))
+    for clip in versions.clips["clip"]:
+        source = versions.of[condition.version if clip in drawn else CLEAR]
+        assert all(mixed.media[modality][clip] is source.media[modality][clip] for modality in ("video", "audio"))
+    assert set(versions.mixed(condition, drawn, ("audio",)).media) == {"audio"}
+
+
+def test_what_is_the_same_in_both_versions_does_not_count_as_changed():
+    def corpus(levels):
+        pixels = {clip: np.full((2, 4, 4, 3), level, np.uint8) for clip, level in levels.items()}
+        films = {clip: Footage(frames, np.arange(2.0), 2.0) for clip, frames in pixels.items()}
+        voices = {clip: Voice(torch.full((3, 4), float(level)), 2.0) for clip, level in levels.items()}
+        return Recordings("ravdess", clips, clips, (), {"video": films, "audio": voices}, "")
+
+    clips = pd.DataFrame({"clip": ["neutral", "sad"]})
+    clear, other = corpus({"neutral": 1, "sad": 2}), corpus({"neutral": 1, "sad": 3})
+    found = Versions(dict.fromkeys(VERSIONS, other) | {CLEAR: clear}, clips)
+    for condition in conditions([0.0, 0.5])[1:]:
+        assert found.changed(condition) == {"sad"}
+    assert found.changed(NOTHING) == set()
+
+
+def test_everybody_is_tested_once_before_anybody_is_twice():
+    people = pd.DataFrame(
+        {"actor": list("abcdef") * 2, "sex": ["male", "male", "male", "female", "female", "female"] * 2}
+    )
+    people = people.assign(clip=[f"{actor}{k}" for k, actor in enumerate(people.actor)])
+    tested = []
+    for turn in range(3):
+        roles = divide_people(people, tested=2, turn=turn)
+        assert set(roles["test"].actor).isdisjoint(roles["training"].actor)
+        assert sorted(roles["test"].sex.unique()) == ["female", "male"]
+        assert len(roles["test"]) + len(roles["training"]) == len(people)
+        tested += sorted(set(roles["test"].actor))
+    assert sorted(tested) == list("abcdef")
+    assert set(divide_people(people, tested=2, turn=3)["test"].actor) == set(tested[:2])
+
+
+def test_versions_of_other_takes_are_refused(versions, monkeypatch):
+    fewer = replace(versions.of[CLEAR], clips=versions.of[CLEAR].clips.iloc[1:].reset_index(drop=True))
+    monkeypatch.setattr(
+        fuzzy_clips.media,
+        "read",
+        lambda folder, *_, **__: fewer if folder.name == "missing_audio" else versions.of[folder.name],
+    )
+    with pytest.raises(TableError, match="missing_audio has other takes"):
+        read_versions(Path("somewhere"), "ravdess", faces=None, sound=None)
+
+
+def test_every_network_judges_every_test_clip_under_every_condition(repetition, versions):
+    rows, _, _ = repetition
+    roles = divide_people(versions.clips, tested=2, turn=TURN)
+    cells = rows.groupby(["kind", "modality", "share", "variant"])["clip"].agg(set)
+    assert len(cells) == len(conditions(FUZZY["shares"])) * len(ROWS)
+    assert all(clips == set(roles["test"]["clip"]) for clips in cells)
+    assert not rows.duplicated(["kind", "modality", "share", "variant", "clip"]).any()
+    assert set(rows.seed) == {TURN}
+    clear = rows[rows.kind == ""]
+    assert not clear.affected.any()
+    for (kind, modality, share), part in rows[rows.kind != ""].groupby(["kind", "modality", "share"]):
+        drawn = versions.drawn(Condition(kind, modality, share), seed=0, turn=TURN)
+        assert set(part["clip"][part.affected]) == drawn & set(roles["test"]["clip"])
+
+
+def test_a_network_that_does_not_look_at_the_modality_is_the_clear_one(repetition):
+    rows, _, _ = repetition
+
+    def said(variant, kind, modality):
+        part = rows[(rows.variant == variant) & (rows.kind == kind) & (rows.modality == modality)]
+        return np.stack(part.sort_values("clip").logits)
+
+    for kind in ("missing", "blended"):
+        np.testing.assert_array_equal(said("AM", kind, "video"), said("AM", "", ""))
+        np.testing.assert_array_equal(said("VM", kind, "audio"), said("VM", "", ""))
+        assert np.abs(said("VM", kind, "video") - said("VM", "", "")).max() > 0
+        assert np.abs(said("N0_late", kind, "audio") - said("N0_late", "", "")).max() > 0
+
+
+def test_a_killed_repetition_goes_on_to_the_same_judgements(data, repetition, tmp_path, monkeypatch):
+    chosen = [NOTHING, Condition("missing", "video", 0.5)]
+    real, begun = fuzzy_run.train_once, []
+
+    def killed(*args):
+        begun.append(None)
+        if len(begun) == 8:  # in the second condition
+            raise SystemExit
+        return real(*args)
+
+    monkeypatch.setattr("mien.core.fuzzy.conditions", lambda shares: chosen)
+    monkeypatch.setattr(fuzzy_run, "train_once", killed)
+    monkeypatch.setattr(fuzzy_run, "EVERY_S", 0.0)
+    with pytest.raises(SystemExit):
+        train(data, tmp_path / "b.parquet")
+    assert not (tmp_path / "b.parquet").exists()
+    rows = train(data, tmp_path / "b.parquet")
+    assert len(begun) == 1 + FUZZY["epochs"] * (3 + 2)  # every epoch once, and the one that was cut off again
+    whole = repetition[0]
+    whole = whole[whole.kind.isin(["", "missing"]) & (whole.modality != "audio")].reset_index(drop=True)
+    assert np.array_equal(np.stack(rows.logits), np.stack(whole.logits))
+    pd.testing.assert_frame_equal(rows.drop(columns="logits"), whole.drop(columns="logits"))
+    assert not list(resume.ROOT.rglob("*.*"))
+
+
+def test_a_kept_branch_is_that_of_the_same_condition(repetition):
+    _, trained, _ = repetition
+    clear, missing = trained[NOTHING], trained[Condition("missing", "video", 0.5)]
+    for modality, variant in {"audio": "AM", "video": "VM"}.items():
+        kept = missing["N0_late"].model.branches[modality].state_dict()
+        same = missing[variant].model.branches[modality].state_dict()
+        assert all(torch.equal(kept[name], same[name]) for name in kept)
+    assert missing["AM"] is clear["AM"]
+    assert missing["VM"] is not clear["VM"]
+
+
+def test_the_rate_falls_along_half_a_cosine(repetition):
+    first, n_epochs = PARAMS["train"]["learning_rate"], FUZZY["epochs"]
+    assert repetition[2] == pytest.approx([first * (1 + np.cos(np.pi * k / n_epochs)) / 2 for k in range(n_epochs)])
+
+
+def test_rows_that_cannot_be_trained_here_are_refused(data, tmp_path):
+    started = PARAMS["variants"]["AM"] | {"init": {"audio": "P2"}}
+    blended = PARAMS["variants"]["N2"] | {"blend": {"fused": "N0", "video": "VM", "audio": "AM"}}
+    for row, message in ((started, "P2 is no file"), (blended, "nobody validates")):
+        params = json.loads(config(rows=["X"])) | {"variants": {"X": row}}
+        args = {"seed": 0, "data": data, "out": tmp_path / "c.parquet", "init": [], "config": json.dumps(params)}
+        with pytest.raises(ConfigError, match=message):
+            train_fuzzy.run(Namespace(**args, jobs=1))
+
+
+def test_first_weights_nobody_starts_from_are_refused():
+    variant = VariantConfig(**PARAMS["variants"]["AM"] | {"modalities": ("audio",), "init": {"audio": "P2"}})
+    for given in ("P1=file", "P2"):
+        with pytest.raises(ConfigError, match=f"--init {given}: the rows of fuzziness start from P2"):
+            first_files({"AM": variant}, [given])
