@@ -213,6 +213,7 @@ def test_wrong_rows_of_what_runs_along_are_named(raw, path, value, words):
         (("variants", "N1_blend", "blend", "fused"), "N0_late", ["N0_late", "frozen branches"]),
         (("variants", "N2_frozen", "init"), {"video": "P1"}, ["frozen extractors with an init each"]),
         (("variants", "N2_units", "init"), {"units": "P1"}, ["init and frozen of its modalities"]),
+        (("variants", "Attention", "aggregator"), "bilstm", ["attention with the aggregator lstm"]),
         (("tables", "5.1", "folds"), 99, ["tables.5.1.folds", "99 folds"]),
         (("tables", "5.2", "rows"), {"N2_intensity": ""}, ["N2_intensity learns intensity, not label"]),
         (("overview", "rows", "N0", "against"), "N3", ["overview.rows.N0.against", "'N3'"]),

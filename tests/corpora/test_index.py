@@ -7,7 +7,7 @@ import pandas as pd
 
 from mien.core import tables
 from mien.corpora.folds import members
-from mien.corpora.index import describe, index
+from mien.corpora.index import describe, index, votes_of
 
 OURS = {  # class names of the corpora -> emotions of the synthetic people
     "anger": "angry",
@@ -161,3 +161,26 @@ def test_voxceleb_class_is_the_speaker_and_lists_are_read(embed):
     assert set(vox.clips.split) == {"train", "dev", "test"}
     tested = {line.split()[1].split("/")[0] for line in (vox.root / "veri_test.txt").read_text().splitlines()}
     assert set(vox.folds.group[vox.folds.role == "test"]) == tested
+
+
+def test_every_clip_of_the_twin_was_heard_seen_and_both(embed, tmp_path):
+    corpus = embed("cremad")
+    votes = votes_of("cremad", corpus.root)
+    assert set(corpus.clips["clip"]) <= set(votes["clip"])
+    assert votes.groupby("clip").modality.agg(set).map(len).eq(3).all()
+    assert votes.counts.map(sum).equals(votes.n)
+    tables.write(tmp_path / "votes.parquet", votes, tables.VOTES)
+    assert len(tables.read(tmp_path / "votes.parquet", tables.VOTES)) == len(votes)
+
+
+def test_most_raters_of_the_twin_see_and_hear_what_is_acted(embed):
+    corpus = embed("cremad")
+    votes = votes_of("cremad", corpus.root)
+    label = votes["clip"].map(dict(zip(corpus.clips["clip"], corpus.clips.label, strict=True)))
+    known = label.notna()
+    share = [
+        counts[int(one)] / n for counts, one, n in zip(votes.counts[known], label[known], votes.n[known], strict=True)
+    ]
+    means = votes[known].assign(share=share).groupby("modality").share.mean()
+    assert means["voice"] < means["face"] < means["multimodal"]
+    assert means["voice"] > 1 / 6

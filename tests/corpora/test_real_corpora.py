@@ -4,12 +4,14 @@ import csv
 import gzip
 import shutil
 
+import numpy as np
 import pytest
 
 from mien.core.errors import CorpusError
 from mien.corpora import cremad
 from mien.corpora.archives import unpack
 from mien.corpora.index import index
+from mien.evaluation.votes import perceived, share_at
 from mien.synthetic.containers import write_pointer
 
 
@@ -73,6 +75,9 @@ def cremad_clone(shared, tmp_path_factory):
     """A clone without git-lfs: every medium is a pointer."""
     root = tmp_path_factory.mktemp("real") / "CREMA-D"
     shutil.copytree(shared / "data/crema-d", root)
+    (root / "processedResults").mkdir()
+    with gzip.open(root / "tabulatedVotes.csv.gz") as file:
+        (root / "processedResults" / "tabulatedVotes.csv").write_bytes(file.read())
     with gzip.open(root / "lfs_manifest.tsv.gz", "rt") as file:
         for row in csv.DictReader(file, delimiter="\t"):
             path = root / row["path"]
@@ -104,3 +109,17 @@ def test_cremad_clone_without_lfs_says_so(cremad_clone):
     words = rf"not one of the 7442 clips .*\b{2 * 7442 - stated_bad} pointer.*git lfs pull"
     with pytest.raises(CorpusError, match=words):
         index("cremad", cremad_clone, n_folds=9)
+
+
+def test_cremad_votes_are_the_published_ones(cremad_clone):
+    votes = cremad.votes(cremad_clone)
+    codes = ["NEU", "HAP", "SAD", "ANG", "FEA", "DIS"]  # in the order of cremad.CLASSES
+    counts, meant = np.stack(votes.counts), votes["clip"].str[9:12].map(codes.index).to_numpy()
+    majority = share_at(perceived(counts), meant)
+    rows = votes.assign(own=share_at(counts, meant), alone=majority == 1, majority=majority)
+    means = rows.groupby("modality")[["own", "n", "alone", "majority"]].mean()
+    of_votes = 100 * means.own / means.n  # Cao et al. 2014 state 40.9, 58.2 and 63.6
+    assert of_votes.round(1).to_dict() == {"voice": 40.0, "face": 57.4, "multimodal": 63.1}
+    assert (100 * means.alone).round(1).to_dict() == {"voice": 41.6, "face": 66.3, "multimodal": 72.2}
+    assert (100 * means.majority).round(1).to_dict() == {"voice": 44.6, "face": 68.5, "multimodal": 74.4}
+    assert rows.groupby("modality").size().eq(7442).all()

@@ -5,7 +5,8 @@ An adapter is a module with
 - EXAMPLE : a path as the grammar wants it,
 - find(root) -> `Listing`: clips and findings from names and label files,
 - arrange(listing, n_folds) -> FOLDS,
-and, where the general rules do not fit, examine(root, listing, n_jobs=...) and decide(listing, facts) -> CLIPS.
+and, where the general rules do not fit, examine(root, listing, n_jobs=...) and decide(listing, facts) -> CLIPS;
+and votes(root) -> VOTES, where raters have said what they heard and saw.
 """
 
 import importlib

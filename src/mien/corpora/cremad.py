@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from mien.core import tables
 from mien.core.errors import CorpusError
 from mien.corpora.access import Access
 from mien.corpora.folds import dealt, people_of
 from mien.corpora.listing import Listing, first_by_name, list_files, read_lines
+from mien.corpora.votes import NAME as VOTES
+from mien.corpora.votes import read_votes
 
 CORPUS = "cremad"
 CLASSES = ("neutral", "happy", "sad", "angry", "fear", "disgust")
@@ -25,6 +28,7 @@ ACCESS = Access(
 DEMOGRAPHICS = "VideoDemographics.csv"
 
 _CODES = {"NEU": 0, "HAP": 1, "SAD": 2, "ANG": 3, "FEA": 4, "DIS": 5}
+_VOTED = "NHSAFD"  # columns of the votes, in the order of CLASSES
 _SENTENCES = ("DFA", "IEO", "IOM", "ITH", "ITS", "IWL", "IWW", "MTI", "TAI", "TIE", "TSI", "WSI")
 _NAME = re.compile(rf"(\d{{4}})_({'|'.join(_SENTENCES)})_({'|'.join(_CODES)})_(LO|MD|HI|XX)")
 _SUFFIXES = {"AudioWAV": ".wav", "VideoFlash": ".flv"}
@@ -58,7 +62,21 @@ def find(root: Path) -> Listing:
     _add_gaps(listing, takes)
     if n_unused := sum(f"{_UNUSED}/" in path for path in files):
         listing.add_defect("unused", path=_UNUSED, detail=f"{n_unused} files", decision="ignore: the wav is used")
+    if _find_file(files, VOTES) is None:
+        decision = "how people understood the clips is not reported"
+        listing.add_defect("missing", path=f"processedResults/{VOTES}", detail="no votes of raters", decision=decision)
     return listing
+
+
+def votes(root: Path) -> pd.DataFrame:
+    """Return VOTES of the corpus below `root`; no rows where the copy has no votes, which `find` puts on record.
+
+    Raises
+    ------
+    CorpusError : the table of votes is damaged.
+    """
+    path = _find_file(list_files(root), VOTES)
+    return tables.empty(tables.VOTES) if path is None else read_votes(Path(root) / path, _VOTED)
 
 
 def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
@@ -117,7 +135,7 @@ def _add_gaps(listing: Listing, takes: dict[str, dict[str, str]]) -> None:
 
 
 def _read_sexes(root: Path, files: list[str]) -> dict[str, str]:
-    path = next((path for path in files if path.rsplit("/", 1)[-1] == DEMOGRAPHICS), None)
+    path = _find_file(files, DEMOGRAPHICS)
     if path is None:
         raise CorpusError(f"{root}: {DEMOGRAPHICS} is missing; fetch it from {ACCESS.address}")
     rows = list(csv.DictReader(read_lines(Path(root) / path)))
@@ -128,3 +146,7 @@ def _read_sexes(root: Path, files: list[str]) -> dict[str, str]:
     if not sexes or not set(sexes.values()) <= {"male", "female"}:
         raise CorpusError(f"{root}/{path}: Sex should be Male or Female, found {sorted(set(sexes.values()))}")
     return sexes
+
+
+def _find_file(files: list[str], name: str) -> str | None:
+    return next((path for path in files if path.rsplit("/", 1)[-1] == name), None)

@@ -71,17 +71,20 @@ def members(
     return chosen if with_apart else chosen[~chosen.apart]
 
 
+def validating(after: Sequence[str], sex_of: Mapping[str, str]) -> list[str]:
+    """Choose who validates among the people `after` a test block: the first man and the first woman, or one of few."""
+    sexes = sorted({sex_of[person] for person in after}, reverse=True)  # male before female
+    chosen = [next(person for person in after if sex_of[person] == sex) for sex in sexes][:2]
+    return after[:1] if len(after) < FEW else chosen
+
+
 def _assign(people: pd.DataFrame, tested: Sequence[list[str]], names: Sequence[str]) -> pd.DataFrame:
     """Choose the validation people after each test block, cyclically, and train on the rest."""
     sex_of = dict(zip(people.group, people.sex, strict=True))
     rows = []
     for fold, (block, name) in enumerate(zip(tested, names, strict=True)):
         after = list(itertools.chain(*tested[fold + 1 :], *tested[:fold]))
-        sexes = sorted({sex_of[person] for person in after}, reverse=True)  # male before female
-        validating = [next(person for person in after if sex_of[person] == sex) for sex in sexes][:2]
-        if len(after) < FEW:
-            validating = after[:1]
-        roles = dict.fromkeys(block, "test") | dict.fromkeys(validating, "validation")
+        roles = dict.fromkeys(block, "test") | dict.fromkeys(validating(after, sex_of), "validation")
         rows += [(fold, name, group, roles.get(group, "training")) for group in sorted(sex_of)]
     return pd.DataFrame(rows, columns=tables.FOLDS.columns.names)
 

@@ -4,27 +4,34 @@ from pathlib import Path
 
 import pandas as pd
 
+from mien.core import tables
 from mien.core.errors import CorpusError
 from mien.core.files import digest
 from mien.corpora import settle
 from mien.corpora.adapters import adapter_for
-from mien.corpora.listing import list_files
+from mien.corpora.folds import people_of
+from mien.corpora.listing import Listing, list_files
+from mien.corpora.published_splits import arrange_published, read_split
 
 
 def index(
-    corpus: str, root: Path, *, n_folds: int, n_jobs: int = 1
+    corpus: str, root: Path, *, n_folds: int, n_jobs: int = 1, split: Path | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
     """Return (CLIPS, FOLDS, DEFECTS, class names) of the corpus below `root`.
+
+    split : file of a published division in folds, instead of the corpus's own.
 
     Raises
     ------
     CorpusError : no file fits the corpus's grammar, a label file is damaged, or the people do not make the folds.
     """
+    published = None if split is None else read_split(split)
     adapter = adapter_for(corpus)
     listing = adapter.find(root)
     if not listing.clips:
         raise CorpusError(_describe_stranger(corpus, root, adapter.EXAMPLE))
-    folds = adapter.arrange(listing, n_folds)  # before the hours of reading
+    # before the hours of reading
+    folds = adapter.arrange(listing, n_folds) if published is None else _arrange(listing, published, n_folds, split)
     examine = getattr(adapter, "examine", settle.examine_listing)
     facts = examine(root, listing, n_jobs=n_jobs)
     decide = getattr(adapter, "decide", _decide)
@@ -48,6 +55,26 @@ def describe(corpus: str, source: str, clips: pd.DataFrame, folds: pd.DataFrame,
         "n_audio": int(clips.has_audio.sum()),
         "digest": digest([content, folds.astype(str).to_numpy().tolist()]),
     }
+
+
+def _arrange(listing: Listing, published: pd.DataFrame, n_folds: int, path: Path) -> pd.DataFrame:
+    """Return FOLDS as a published division says, and put the people of it whom this copy lacks on record."""
+    folds, absent = arrange_published(people_of(listing.clips), published, n_folds, corpus=listing.corpus, path=path)
+    for person in absent:
+        detail = f"{person} of {path.name} is not in this copy"
+        listing.add_defect("absent", detail=detail, decision="left out of the folds")
+    return folds
+
+
+def votes_of(corpus: str, root: Path) -> pd.DataFrame:
+    """Return VOTES of the corpus below `root`, without rows where it has no raters.
+
+    Raises
+    ------
+    CorpusError : its table of votes is damaged.
+    """
+    adapter = adapter_for(corpus)
+    return adapter.votes(root) if hasattr(adapter, "votes") else tables.empty(tables.VOTES)
 
 
 def _decide(listing, facts) -> pd.DataFrame:

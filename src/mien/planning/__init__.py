@@ -1,0 +1,1 @@
+"""What a whole run takes, before it is started: trainings, hours, disk."""
