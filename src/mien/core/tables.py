@@ -61,6 +61,15 @@ FOLDS = _schema(
     group=_text,
     role=_text,  # training, validation or test
 )
+VOTES = _schema(
+    "VOTES",
+    "one row per clip and way in which raters met it; no rows where the corpus has no raters",
+    clip=_text,
+    modality=_text,  # voice: they heard it; face: they saw it; multimodal: both
+    counts=pa.list_(_int),  # (C,) votes in the order of the classes
+    n=_int,  # votes in all
+    agreement=_float,  # share of the votes that the commonest class has
+)
 DEFECTS = _schema(
     "DEFECTS",
     "one row per finding, decided and kept on record",
@@ -151,8 +160,45 @@ PREDICTIONS = _schema(
     clip=_text,
     actor=_text,
     label=_int,
-    head=_text,  # fused, video or audio
+    head=_text,  # fused, or a modality
+    logits=pa.list_(pa.float32()),  # (C,); of intensity (1,), the number itself
+)
+EMBEDDINGS = _schema(
+    "EMBEDDINGS",
+    "one row per clip and network of a fold: the vector that the network's scoring component sees",
+    variant=_text,
+    feature=_text,  # f_v, f_a (normalised, of one modality) or g_va (joint, normalised)
+    clip=_text,
+    actor=_text,
+    role=_text,  # training or test
+    label=_int,
+    values=pa.list_(pa.float32()),  # (D,), or (M * D,) of a joint network
+)
+FEATURES = {"video": "f_v", "audio": "f_a", "joint": "g_va"}  # key of embeddings.rows -> feature (thesis 5.1)
+ASSESSMENTS = _schema(
+    "ASSESSMENTS",
+    "one row per condition, fold, seed and test clip that a trained network judges, by its fused head",
+    condition=_text,  # clean, or what is disturbed or missing, see evaluation.conditions
+    fold=_int,
+    seed=_int,
+    clip=_text,
+    actor=_text,
+    label=_int,
     logits=pa.list_(pa.float32()),  # (C,)
+)
+FUZZY = _schema(
+    "FUZZY",
+    "one row per condition, network and test clip of one repetition of the experiment on fuzzy information",
+    seed=_int,  # the repetition
+    kind=_text,  # missing or blended; empty where all clips are clear
+    modality=_text,  # that is so: video, audio or empty
+    share=_float,  # of the clips, in training as in test
+    variant=_text,
+    clip=_text,
+    actor=_text,
+    label=_int,
+    affected=_bool,  # this clip was drawn, and its modality is not what it is in the clear version
+    logits=pa.list_(pa.float32()),  # (C,) of the fused head
 )
 STREAM = _schema(
     "STREAM",

@@ -1,0 +1,93 @@
+"""Whether a network is as sure as it is right (Guo et al. 2017, On calibration of modern neural networks).
+
+Logits (N, C), labels (N,), probabilities (N, C); the confidence of a judgement is the probability of its class, the
+largest one. NaN where there is nothing to go by.
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+LIMITS = (0.05, 20.0)  # of a temperature; where it ends at one of them, the validation people are too few or too easy
+
+
+def fit_temperature(logits: np.ndarray, label: np.ndarray) -> float:
+    """Return the temperature T that makes the mean cross-entropy of softmax(logits / T) smallest; NaN without clips.
+
+    The cross-entropy is convex in 1 / T, so it has one valley in log T, where it is searched within `LIMITS`.
+    """
+    if not len(label):
+        return math.nan
+    if (logits.argmax(axis=1) == label).all():
+        return LIMITS[0]  # without a mistake, the surer the better
+
+    def loss(log_temperature: float) -> float:
+        return float(cross_entropies(logits / math.exp(log_temperature), label).mean())
+
+    found = minimize_scalar(loss, bounds=tuple(map(math.log, LIMITS)), method="bounded", options={"xatol": 1e-6})
+    return float(math.exp(found.x))
+
+
+def at_limit(temperature: float) -> bool:
+    """Say whether a fitted temperature lies at one of the `LIMITS`, so that the data set no bound."""
+    return any(math.isclose(temperature, limit, rel_tol=1e-3) for limit in LIMITS)
+
+
+def probabilities(logits: np.ndarray, temperature: float | np.ndarray = 1.0) -> np.ndarray:
+    """Return softmax(logits / T), (N, C) float64; a temperature for all clips, or (N,) one for each."""
+    return softmax(logits.astype(np.float64) / np.reshape(temperature, (-1, 1)), axis=1)
+
+
+def cross_entropies(logits: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return the negative log-likelihood (N,) of every clip, nats."""
+    return -log_softmax(logits.astype(np.float64), axis=1)[np.arange(len(label)), label]
+
+
+def brier_scores(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return the squared distance (N,) of the probabilities from the label as a corner of the simplex, 0..2."""
+    return np.square(probability - np.eye(probability.shape[1])[label]).sum(axis=1)
+
+
+def reliability(confidence: np.ndarray, hit: np.ndarray, *, bins: int) -> pd.DataFrame:
+    """Return a row per bin of equal width that holds clips: bin, share of the clips, mean confidence, accuracy.
+
+    confidence : (N,) 0..1.   hit : (N,) 1 where right.   bins : bin b holds confidences in (b / bins, (b + 1) / bins].
+    """
+    number = _bins_of(np.asarray(confidence), bins)
+    rows = pd.DataFrame({"bin": number, "confidence": confidence, "accuracy": np.asarray(hit, dtype=float)})
+    found = rows.groupby("bin").mean()
+    return found.assign(share=rows.bin.value_counts(normalize=True).sort_index()).reset_index()
+
+
+def calibration_error(confidence: np.ndarray, hit: np.ndarray, *, bins: int) -> float:
+    """Return the expected calibration error: mean distance of accuracy and confidence in bins of equal width, 0..1."""
+    if not len(confidence):
+        return math.nan
+    found = reliability(confidence, hit, bins=bins)
+    return float((found.share * (found.accuracy - found.confidence).abs()).sum())
+
+
+def error_by_chance(
+    confidence: np.ndarray, *, bins: int, resamples: int, level: float, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Return mean and upper quantile of the calibration error that a perfectly calibrated network would show.
+
+    The error of few clips is never zero, because every bin's accuracy is off by chance. Here every clip is right with
+    exactly its confidence, again and again (Broecker & Smith 2007, Increasing the reliability of reliability diagrams);
+    clips of one person count as independent.
+
+    confidence : (N,) 0..1.   level : of the quantile, 0..1.
+    """
+    if not len(confidence):
+        return math.nan, math.nan
+    member = np.eye(bins)[_bins_of(confidence, bins)]  # (N, bins)
+    surplus = (rng.random((resamples, len(confidence))) < confidence) - confidence  # (R, N) right less confident
+    errors = np.abs(surplus @ member).sum(axis=1) / len(confidence)
+    return float(errors.mean()), float(np.quantile(errors, level))
+
+
+def _bins_of(confidence: np.ndarray, bins: int) -> np.ndarray:
+    return np.ceil(confidence * bins).clip(1, bins).astype(int) - 1
