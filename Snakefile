@@ -14,16 +14,21 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/lists.smk"
 include: "workflow/rules/lists_pretrain.smk"
+include: "workflow/rules/lists_trust.smk"
+include: "workflow/rules/lists_fuzziness.smk"
 include: "workflow/rules/corpora.smk"
 include: "workflow/rules/faces.smk"
 include: "workflow/rules/sound.smk"
 include: "workflow/rules/candide.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/training.smk"
+include: "workflow/rules/chapter5.smk"
 include: "workflow/rules/streams.smk"
 include: "workflow/rules/classifiers.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/transfer.smk"
+include: "workflow/rules/trust.smk"
+include: "workflow/rules/fuzziness.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -35,10 +40,13 @@ localrules:
     candide_all,
     pretrain_all,
     training_all,
+    chapter5_all,
     streams_all,
     classifiers_all,
     figures_all,
     transfer_all,
+    trust_all,
+    fuzziness_all,
     report_all,
 
 
@@ -59,8 +67,11 @@ rule all:
         rules.candide_all.input,
         rules.pretrain_all.input,
         rules.training_all.input,
+        rules.chapter5_all.input,
         rules.streams_all.input,
         rules.classifiers_all.input,
         rules.figures_all.input,
         rules.transfer_all.input,
+        rules.trust_all.input,
+        rules.fuzziness_all.input,
         rules.report_all.input,

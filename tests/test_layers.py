@@ -23,6 +23,7 @@ OURS = {  # room -> rooms of ours it may import, itself aside
     "training": {"core", "augment", "evaluation", "models", "samples", "sound"},
     "evaluation": {"core", "models"},
     "report": {"core", "augment", "candide", "classical", "evaluation", "models", "samples", "sound"},
+    "planning": {"core", "augment", "report"},
     "predict": {"core", "augment", "candide", "faces", "models", "sound"},
 }
 HOMES = {  # heavy library -> where it may be imported
@@ -79,7 +80,7 @@ def test_a_command_is_a_module_and_a_rule_of_its_name(repository):
     rules = "".join(path.read_text() for path in (repository / "workflow" / "rules").glob("*.smk"))
     for command, (module, _) in COMMANDS.items():
         assert module.rpartition(".")[2] == command
-        if not module.startswith("mien.predict."):  # these work on your clips, outside the pipeline
+        if not module.startswith(("mien.predict.", "mien.planning.")):  # on your clips, or before a run
             assert re.search(rf"python -m mien {command}\b", rules), command
 
 

@@ -8,7 +8,6 @@ import pytest
 import planted_classifiers as planted
 from mien.core.config import EvaluateConfig
 from mien.core.errors import TableError
-from mien.core.rng import rng_for
 from mien.evaluation.classifiers import (
     accuracy_in,
     best_split,
@@ -32,7 +31,7 @@ def _panel(root, right, **options):
 
 def _compare(panel, one, other, *, strict=False):
     sides = (panel.of(one), panel.of(other))
-    return paired_difference(panel, *sides, strict=strict, config=CONFIG, rng=rng_for(0, "test"))
+    return paired_difference(panel, *sides, strict=strict, config=CONFIG)
 
 
 def test_every_role_has_its_own_accuracy(tmp_path):
@@ -95,7 +94,7 @@ def test_a_planted_difference_is_found_on_the_same_pictures(tmp_path):
     panel = _panel(tmp_path, right)
     found = _compare(panel, "CNN", "AU_SSVM")
     assert found.difference == pytest.approx(0.25 + 0.05)  # one label of four, another for one person of five
-    assert 0.25 <= found.low < found.difference < found.high <= 0.5
+    assert 0.1 < found.low < found.difference < found.high < 0.5
     assert (found.n_pictures, found.n_people) == (40, 5)
     turned = _compare(panel, "AU_SSVM", "CNN")
     assert turned.difference == pytest.approx(-found.difference)
@@ -116,7 +115,7 @@ def test_one_person_has_no_interval_and_nobody_no_difference(tmp_path):
     assert found.difference == 1
     assert math.isnan(found.low)
     assert math.isnan(found.high)
-    assert math.isnan(interval_on(panel, panel.of("CNN"), panel.rows("test"), config=CONFIG, rng=rng_for(0))[0])
+    assert math.isnan(interval_on(panel, panel.of("CNN"), panel.rows("test"), config=CONFIG)[0])
     for strict in (False, True):
         assert math.isnan(_compare(panel, "CNN", "unknown", strict=strict).difference)
 

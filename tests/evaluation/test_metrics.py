@@ -71,7 +71,7 @@ def test_twins_are_in_no_headline(tmp_path):
     assert apart == {("ravdess", "clip-01-0-0")}
     scores = metrics.score(runs, apart)
     assert (metrics.by_fold(scores).n_clips == 23).all()
-    assert metrics.paired_folds(scores, ["N2"], "honest").size == 1
+    assert len(metrics.paired_clips(scores, ["N2"], "honest")) == 23
     assert scores.apart.sum() == 2  # one per selection
 
 
@@ -80,9 +80,9 @@ def test_pairs_are_compared_on_common_clips(tmp_path):
     planted.write_run(tmp_path, "VM", 0, actors=(1, 2), fold_name="A1,2", drop=dropped)
     planted.write_run(tmp_path, "N2", 0, actors=(1, 2), fold_name="A1,2")
     scores = metrics.score(read_runs(sorted((tmp_path / "results").rglob("run.json"))), set())
-    table = metrics.paired_folds(scores, ["N2", "VM"], "honest")
+    table = metrics.paired_clips(scores, ["N2", "VM"], "honest")
     honest = scores[(scores.selection == "honest") & ~scores["clip"].isin(dropped)]
-    assert table.loc[(0, "A1,2"), "N2"] == honest[honest.variant == "N2"].hit.mean()
+    assert table.loc[(0, "A1,2"), "N2"].mean() == honest[honest.variant == "N2"].hit.mean()
 
 
 def test_rows_of_the_mean_confusion_add_up(tmp_path):

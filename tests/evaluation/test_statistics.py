@@ -8,7 +8,7 @@ import yaml
 from scipy import stats
 
 from mien.core.rng import rng_for
-from mien.evaluation.statistics import interval_of_cell, interval_of_mean, sign_flip
+from mien.evaluation.statistics import holm, interval_of_cell, interval_of_mean, interval_of_share, sign_flip
 
 
 @pytest.fixture(scope="module")
@@ -81,30 +81,59 @@ def test_the_interval_of_a_cell_is_wilsons():
     assert all(math.isnan(end) for end in interval_of_cell(0, 0, confidence=0.95))
 
 
-def test_the_interval_of_the_mean_contains_it_and_repeats():
+def test_the_interval_of_the_mean_is_students():
     values = rng_for(2, "actors").uniform(0.4, 0.9, 12)
-    weights = np.ones(12) / 12
-    first, again = (
-        interval_of_mean(values, weights, confidence=0.95, resamples=500, rng=rng_for(0, "b")) for _ in range(2)
-    )
-    assert first == again
-    assert first[0] < values.mean() < first[1]
-    wider = interval_of_mean(values, weights, confidence=0.99, resamples=500, rng=rng_for(0, "b"))
-    assert wider[0] <= first[0]
-    assert wider[1] >= first[1]
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.9)
+    assert interval_of_mean(values, np.full(12, 3.0), confidence=0.9) == pytest.approx((expected.low, expected.high))
 
 
-def test_equal_people_have_no_spread_and_one_person_no_interval():
-    interval = interval_of_mean(np.full(4, 0.5), np.ones(4), confidence=0.95, resamples=200, rng=rng_for(0, "b"))
-    assert interval == (0.5, 0.5)
-    alone = interval_of_mean(np.array([0.5]), np.ones(1), confidence=0.95, resamples=200, rng=rng_for(0, "b"))
-    assert all(math.isnan(end) for end in alone)
+def test_a_person_with_no_weight_counts_for_nothing_but_a_degree_of_freedom():
+    values, weights = np.array([0.2, 0.4, 0.9]), np.array([1.0, 1.0, 0.0])
+    low, high = interval_of_mean(values, weights, confidence=0.95)
+    assert (low + high) / 2 == pytest.approx(0.3)
+    error = math.sqrt(3 / 2 * 2 * (0.5 * 0.1) ** 2)
+    assert high - low == pytest.approx(2 * stats.t.ppf(0.975, 2) * error)
 
 
-def test_more_people_narrow_the_interval():
-    def width(n: int) -> float:
-        values = np.tile([0.4, 0.8], n // 2)
-        low, high = interval_of_mean(values, np.ones(n), confidence=0.95, resamples=2000, rng=rng_for(0, "b"))
+def test_the_interval_of_a_share_stays_inside_and_leans_away_from_the_end():
+    values, weights = np.array([1.0, 1.0, 0.9, 0.6]), np.ones(4)
+    low, high = interval_of_share(values, weights, confidence=0.95)
+    assert 0 < low < values.mean() < high < 1
+    assert interval_of_mean(values, weights, confidence=0.95)[1] > 1
+    assert values.mean() - low > high - values.mean()
+    mirrored = interval_of_share(1 - values, weights, confidence=0.95)
+    assert mirrored == pytest.approx((1 - high, 1 - low))
+
+
+@pytest.mark.parametrize("interval", [interval_of_mean, interval_of_share])
+def test_more_confidence_widens_and_more_people_narrow_the_interval(interval):
+    def width(n: int, confidence: float = 0.95) -> float:
+        low, high = interval(np.tile([0.4, 0.8], n // 2), np.ones(n), confidence=confidence)
         return high - low
 
-    assert width(64) < 0.5 * width(8)
+    assert width(64) < 0.5 * width(8) < width(8) < width(8, 0.99)
+
+
+@pytest.mark.parametrize("interval", [interval_of_mean, interval_of_share])
+def test_equal_people_have_no_spread_and_one_person_no_interval(interval):
+    for value in (0.0, 0.5, 1.0):
+        assert interval(np.full(4, value), np.ones(4), confidence=0.95) == (value, value)
+    assert all(math.isnan(end) for end in interval(np.array([0.5]), np.ones(1), confidence=0.95))
+    assert all(math.isnan(end) for end in interval(np.array([]), np.array([]), confidence=0.95))
+
+
+def test_holm_is_the_closed_test_of_bonferroni():
+    """A hypothesis is rejected if every intersection that holds it is, by Bonferroni (Holm 1979, section 3)."""
+    p = rng_for(3, "p").uniform(0, 0.2, 6)
+    subsets = [[k for k in range(6) if code >> k & 1] for code in range(1, 64)]
+    closed = [max(min(1.0, len(s) * p[s].min()) for s in subsets if k in s) for k in range(6)]
+    assert holm(p) == pytest.approx(closed)
+
+
+def test_holm_keeps_order_and_leaves_out_what_could_not_be_tested():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    found = holm([0.03, math.nan, 0.02])
+    assert math.isnan(found[1])
+    assert [found[0], found[2]] == pytest.approx([0.04, 0.04])
+    assert holm([]) == []
+    assert holm([0.7, 0.9]) == [1.0, 1.0]

@@ -72,7 +72,7 @@ def test_changes_per_second_are_all_changes_by_all_seconds():
     found = one("flips", busy, calm, trace([0], [1.0], clip="c", person="3"))
     assert found.value == pytest.approx(2 / 10)
     assert (found.n_clips, found.n_people) == (2, 2)
-    assert (found.low, found.high) == (0, pytest.approx(2))
+    assert found.low == 0 < found.value < found.high  # a rate is not negative
     assert one("right", busy, calm).value == pytest.approx(4 / 5)
 
 
@@ -127,7 +127,7 @@ def test_differences_are_of_the_same_recordings():
 
 def test_a_judgement_stands_until_the_next_and_after_the_end():
     traces = [trace([1, 0], [0.5, 1.0]), trace([0, 0, 2], [0.0, 0.5, 1.5], clip="b", person="2")]
-    found = anytime(traces, np.array([0.0, 0.5, 1.0, 1.5, 9.0]), config=CONFIG, rng=rng_for(0, "test"))
+    found = anytime(traces, np.array([0.0, 0.5, 1.0, 1.5, 9.0]), config=CONFIG)
     assert found.accuracy.tolist() == [0.5, 0.5, 1.0, 0.5, 0.5]
     assert found.judged.tolist() == [0.5, 1, 1, 1, 1]
     assert found.ended.tolist() == [0, 0, 0.5, 1, 1]

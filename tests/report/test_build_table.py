@@ -3,10 +3,12 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import planted
+from mien.core import tables
 from mien.core.errors import ConfigError, TableError
 from mien.report import build_table
 from mien.report.markdown import percent
@@ -56,6 +58,40 @@ def test_a_control_is_held_against_its_row_and_against_no_other(tmp_path, build)
     joint = text.split("## Paired tests of the joint networks")[1].split("## ")[0]
     assert "N1" not in joint
     assert "N2 vs N0 " in joint
+
+
+def test_the_first_folds_alone_are_compared_with_the_same_folds(tmp_path, build):
+    folder = planted.write_corpus(tmp_path, n_actors=24)
+    runs = planted.write_runs(tmp_path, n_folds=6, variants=("AM", "VM", "N2"))
+    rows = {name: planted.ROWS[name] for name in ("AM", "VM", "N2")}
+    cells, text = build(runs, folder, planted.config(rows=rows, folds=3))
+    assert list(cells.fold[cells.variant == "N2"]) == ["A1,2", "A3,4", "A5,6", "mean"]
+    mean = cells[(cells.variant == "N2") & (cells.fold == "mean")].iloc[0]
+    assert mean.thesis == pytest.approx((97.5 + 92.1 + 90.8) / 3, abs=0.01)
+    assert "the first 3 folds" in text
+    assert "the same 3 of its 12 folds" in text
+
+
+def test_the_spread_over_seeds_is_beside_the_mean(tmp_path, build):
+    folder = planted.write_corpus(tmp_path, n_actors=4)
+    runs = planted.write_runs(tmp_path, n_folds=2, variants=("AM", "N2"), seeds=(0, 1, 2))
+    rows = {name: planted.ROWS[name] for name in ("AM", "N2")}
+    cells, _ = build(runs, folder, planted.config(rows=rows, single=["AM"]))
+    means = [100 * _honest_accuracy(path.parent) for path in runs if "N2/fold0" in str(path)]
+    first = cells[(cells.variant == "N2") & (cells.fold == "A1,2")].iloc[0]
+    assert first.seeds_sd == pytest.approx(np.std(means, ddof=1), abs=0.006)
+    assert (cells.n_seeds == 3).all()
+    alone, text = build(
+        [path for path in runs if "seed0" in str(path)], folder, planted.config(rows=rows, single=["AM"])
+    )
+    assert alone.seeds_sd.isna().all()
+    assert "sd of seeds" in text
+
+
+def _honest_accuracy(folder: Path) -> float:
+    rows = tables.read(folder / "predictions.parquet", tables.PREDICTIONS)
+    rows = rows[(rows.selection == "honest") & (rows.role == "test")]
+    return float(np.mean([np.argmax(logits) == label for logits, label in zip(rows.logits, rows.label, strict=True)]))
 
 
 def test_other_folds_compare_means_only(tmp_path, build):
@@ -112,7 +148,8 @@ def test_nothing_trained_is_still_a_table(tmp_path, build):
     folder = planted.write_corpus(tmp_path, n_actors=4)
     cells, text = build(planted.write_runs(tmp_path, n_folds=2, reason="no clips"), folder)
     assert cells.honest.isna().all()
-    assert "91.5" in text  # the thesis's mean still stands there
+    assert "94.8" in text  # the thesis's mean of these folds still stands there
+    assert "The thesis's means are of the same 2 of its 12 folds." in text
 
 
 def test_protocol_thesis_is_called_optimistic(tmp_path, build):

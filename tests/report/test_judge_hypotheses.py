@@ -240,7 +240,7 @@ def test_equal_accuracy_at_lower_cost_is_supported_and_decided_without_twins(tra
     text = "\n".join(verdict.detail)
     assert "paid for itself after 2 such training(s)" in text
     assert "whole less objects: objects is not applicable: nobody has the weights." in text
-    assert "pictures are resampled, not people" in text
+    assert "the interval is over pictures, not people" in text
     assert "single training" in text
     assert "whole belongs to a study of 2 rates; blind has no such study" in text
     assert "were set by hand" in text  # at scale mini

@@ -67,7 +67,7 @@ def test_figures_are_the_same_at_any_scale(tmp_path, world, command, monkeypatch
 
 def test_segments_cover_the_sound_and_overlap_in_training():
     fixed, overlapping = plot_spectrograms._starts(tone(440.0, seconds=2.5), FINE, seed=0)
-    np.testing.assert_allclose(fixed, [0.0, 0.75, 1.5])
+    np.testing.assert_allclose(fixed, [0.0, 1.0, 2.0])
     assert len(overlapping) == 6
     assert (np.diff(np.sort(overlapping)) < 1).all()
     assert 0 <= overlapping.min() <= overlapping.max() <= 1.5

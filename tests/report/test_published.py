@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from mien.core.errors import ConfigError
-from mien.report.published import published_row, read_published
+from mien.report.published import other_systems, published_row, read_published, summed_row
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,8 @@ def test_numbers_equal_the_reference(thesis, shared):
     for row in reference["5.4"]["ours"]:
         ours = thesis["5.4"]["rows"][row["key"]]
         assert (ours["ravdess"], ours["cremad"]) == (row["RAVDESS"], row["Crema-d"])
+    for ours, row in zip(thesis["5.4"]["others"], reference["5.4"]["others"], strict=True):
+        assert (ours["reference"], ours["ravdess"], ours["cremad"]) == (row["ref"], row["RAVDESS"], row["Crema-d"])
     assert thesis["4.1"]["features"] == reference["4.1"]["vectorised"]
     assert thesis["4.1"]["images"] == reference["4.1"]["images"]
 
@@ -44,9 +46,40 @@ def test_folds_are_compared_only_when_all_names_agree(thesis):
     row = published_row(thesis, "5.2/N2_e2e", "ravdess")
     assert row.at(list(row.folds))["A1,2"] == 97.5
     assert row.at(["A1-4", "A5-8"]) == {}
+    assert row.mean_at(["A1-4", "A5-8"]) == row.mean
+    assert row.at(["A1,2", "A3,4"]) == {"A1,2": 97.5, "A3,4": 92.1}
+    assert row.mean_at(["A1,2", "A3,4"]) == pytest.approx((97.5 + 92.1) / 2)
+    assert row.at(["A3,4", "A1,2"]) == {}
     row = published_row(thesis, "5.3/N2_e2e", "cremad")
     assert row.at([f"S{k}" for k in range(1, 10)]) == {}, "the thesis does not say who is in S1 to S9"
     assert set(row.headlines.values()) == {83.0, 83.15}
+
+
+def test_sums_are_held_against_the_folds_that_they_sum_up(thesis):
+    """Specification I-13 and I-14: three of the headlines of table 5.4 are not the means of their folds."""
+    gaps = {}
+    for corpus in ("ravdess", "cremad"):
+        for key in thesis["5.4"]["rows"]:
+            found = summed_row(thesis, key, corpus)
+            if found.folds and abs(found.gap) > 0.3:
+                gaps[corpus, key] = round(found.gap, 2)
+    assert gaps == {
+        ("ravdess", "N2_e2e_VA_AO"): -0.67,
+        ("cremad", "N0_e2e_VA_AO"): 2.93,
+        ("cremad", "N2_e2e_VA_AO"): 2.41,
+        ("cremad", "N2_e2e_VA_AO_transf"): 2.56,
+    }
+    assert summed_row(thesis, "N0_e2e_VA_WO", "ravdess").folds is None
+    assert summed_row(thesis, "", "ravdess") is None
+    with pytest.raises(ConfigError, match="N2_e2e_VA_AO_transf"):
+        summed_row(thesis, "N9", "ravdess")
+
+
+def test_other_systems_keep_their_reference_and_their_gaps(thesis):
+    found = other_systems(thesis, ["cremad"])
+    assert [one.reference for one in found] == ["[64]", "[65]", "[111]", "[69]", "[67]", "[72]", "[105]"]
+    assert found[3].values == {"cremad": 69.42}
+    assert np.isnan(found[2].values["cremad"])
 
 
 def test_an_unknown_row_names_the_known(thesis):

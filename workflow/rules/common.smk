@@ -3,6 +3,7 @@
 import fcntl
 import json
 import shlex
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -18,14 +19,24 @@ from mien.core.config import (
     section,
 )
 from mien.core.errors import ConfigError
+from mien.core.gpus import visible_gpus
 from mien.core.needed import needed_folds, parts_of
 from mien.core.provenance import code_digest
+from mien.planning.line import summary
 
 # Machine settings, not science: they come by `--config` and never enter a result.
 FOLDS_PER_JOB = int(
     config.pop("folds_per_job", 0)
 )  # 0: all folds in one job, saves start-up time
-GPUS_PER_JOB = int(config.pop("gpus", any(Path("/dev").glob("nvidia[0-9]*"))))
+N_GPUS = len(visible_gpus())
+COUNTED_ELSEWHERE = "gpus" in config  # a cluster counts its own
+GPUS_PER_JOB = int(config.pop("gpus", min(N_GPUS, 1)))
+if (
+    workflow.is_main_process
+    and not COUNTED_ELSEWHERE
+    and "gpu" not in workflow.global_resources
+):
+    workflow.register_resource("gpu", N_GPUS)
 
 try:
     PARAMS = resolve(config)
@@ -39,6 +50,12 @@ SYNTHETIC_FACES = [
     corpus for corpus in PICTURED if PARAMS["corpora"][corpus]["source"] == "synthetic"
 ]
 TYPED = section(Params, PARAMS)  # with the defaults of what params.yaml leaves out
+if (
+    workflow.is_main_process
+    and workflow.output_settings.dryrun
+    and TYPED.scale == "thesis"
+):
+    print(f"Plan: {summary(TYPED)}", file=sys.stderr)
 TABLES = TYPED.tables
 CONFUSED = {  # figure of confusion matrices -> table
     table.confusion: name for name, table in TABLES.items() if table.confusion

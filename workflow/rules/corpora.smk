@@ -32,13 +32,15 @@ rule get_corpus:
 
 
 rule index_corpus:
-    """List the clips, folds and defects of a corpus."""
+    """List the clips, folds, defects and votes of a corpus."""
     input:
         manifest="data/{corpus}.json",
+        split=lambda wildcards: TYPED.splits.get(wildcards.corpus, []),
     output:
         clips="results/corpora/{corpus}/clips.parquet",
         folds="results/corpora/{corpus}/folds.parquet",
         defects="results/corpora/{corpus}/defects.parquet",
+        votes="results/corpora/{corpus}/votes.parquet",
         info="results/corpora/{corpus}/corpus.json",
     log:
         "logs/index_corpus/{corpus}.log",
@@ -50,8 +52,11 @@ rule index_corpus:
         code=code("corpora.index_corpus", "corpora.{corpus}"),
         config=sections("folds.{corpus}", "seed"),
         folder=subpath(output.info, parent=True),
+        split=lambda wildcards, input: (
+            f"--split {shlex.quote(input.split)}" if input.split else ""
+        ),
     shell:
         """
         python -m mien index_corpus --config {params.config:q} --jobs {threads} \
-            --corpus {wildcards.corpus} --manifest {input.manifest:q} --out {params.folder:q} >{log:q} 2>&1
+            --corpus {wildcards.corpus} --manifest {input.manifest:q} --out {params.folder:q} {params.split} >{log:q} 2>&1
         """

@@ -130,6 +130,9 @@ def from_table(file, *, runs):
     return at
 
 
+OVERVIEWED = list(PARAMS["overview"]["folds"])  # corpora of table 5.4
+
+
 def from_overview(file):
     """List `file` of every run that table 5.4 rests on, in the order of its rows."""
     return [
@@ -210,6 +213,10 @@ def kept_folders():
         ("sound", VOICED),
         ("candide", PICTURED),
         ("samples", [CROSS.name]),
+        ("embeddings", [EMBEDDED]),
+        ("trust", TRUST["corpora"]),
+        ("fuzziness", VERSIONS),
+        *(("fuzziness", [f"{FUZZY.corpus}/seed{k}"]) for k in range(FUZZY.seeds)),
     )
     shards = [f"{stage}/{corpus}" for stage, corpora in stages for corpus in corpora]
     runs = [

@@ -1,7 +1,7 @@
 # Report: the thesis's tables and figures beside ours, headline metrics, and the MLflow store.
 # REQUIRED INPUTS  results/training of every run a table lists, resources/thesis_tables.yaml
 # OUTPUTS          results/tables/, results/figures/, results/plots/, results/metrics.json, mlflow.db
-# COMMANDS         mien build_table, plot_confusion, plot_samples, summarise, track; prune
+# COMMANDS         mien build_table, build_overview, plot_confusion, plot_samples, summarise, track; prune
 
 
 rule report_all:
@@ -18,6 +18,7 @@ rule report_all:
             "results/figures/curves-{trained}.svg",
             trained=ALL_TRAINED,
         ),
+        "results/tables/5.4.md",
         "results/tables/4.1.md",
         "results/tables/4.2.md",
         "results/tables/units.md",
@@ -53,6 +54,37 @@ rule build_table:
         """
         python -m mien build_table --config {params.config:q} --table {wildcards.table} --runs {input.runs:q} \
             --clips {input.clips:q} --corpus-info {input.info:q} --thesis {input.thesis:q} \
+            --out-csv {output.csv:q} --out-md {output.md:q} >{log:q} 2>&1
+        """
+
+
+rule build_overview:
+    """Put table 5.4, every option of the networks, beside ours."""
+    input:
+        runs=from_overview("run.json"),
+        predictions=from_overview("predictions.parquet"),
+        info=expand("results/corpora/{corpus}/corpus.json", corpus=OVERVIEWED),
+        clips=expand("results/corpora/{corpus}/clips.parquet", corpus=OVERVIEWED),
+        thesis="resources/thesis_tables.yaml",
+    output:
+        csv=report(
+            "results/tables/5.4.csv",
+            caption="../report/overview.rst",
+            category="Tables",
+            labels={"table": "5.4"},
+        ),
+        md="results/tables/5.4.md",
+    log:
+        "logs/build_overview/5.4.log",
+    benchmark:
+        "benchmarks/build_overview/5.4.tsv"
+    params:
+        code=code("report.build_overview"),
+        config=sections("overview", "evaluate", "seed", "scale"),
+    shell:
+        """
+        python -m mien build_overview --config {params.config:q} --runs {input.runs:q} --clips {input.clips:q} \
+            --corpus-info {input.info:q} --thesis {input.thesis:q} \
             --out-csv {output.csv:q} --out-md {output.md:q} >{log:q} 2>&1
         """
 

@@ -108,8 +108,19 @@ def warp(pictures: Tensor, config: AugmentConfig, factors: Factors) -> Tensor:
 
 def _sample(pictures: Tensor, theta: Tensor) -> Tensor:
     """Read the output at position p from the picture at theta p (normalised coordinates)."""
-    grid = functional.affine_grid(theta, list(pictures.shape), align_corners=False)
+    size = pictures.shape[2:]
+    grid = (theta @ _centres(*size, theta.device)).unflatten(2, size).movedim(1, -1)  # (N, H, W, 2)
     return functional.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _centres(height: int, width: int, device: torch.device) -> Tensor:
+    """Return (3, H * W): x, y and 1 of the centre of every pixel, row by row, in normalised coordinates.
+
+    A product with these is `functional.affine_grid` in a fifth of its time: the picture at hand is small.
+    """
+    steps = ((2 * torch.arange(size, device=device) + 1) / size - 1 for size in (height, width))
+    y, x = torch.meshgrid(*steps, indexing="ij")
+    return torch.stack([x, y, torch.ones_like(x)]).flatten(1)
 
 
 def _convolve(pictures: Tensor, kernel: Tensor, *, dim: int) -> Tensor:
@@ -121,5 +132,5 @@ def _convolve(pictures: Tensor, kernel: Tensor, *, dim: int) -> Tensor:
     out = pictures * weight[..., 0]
     for step in range(1, radius + 1):
         sides = padded.narrow(dim, radius - step, size) + padded.narrow(dim, radius + step, size)
-        out = out + sides * weight[..., step]
+        out.addcmul_(sides, weight[..., step])
     return out

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mien.core import tables
 from mien.core.errors import TableError
 from mien.core.files import digest, read_json, sha256
+from mien.core.levels import nearest_level
 
 FILES = ("run.json", "history.csv", "predictions.parquet")  # the model decides the predictions: it need not be read
 
@@ -168,6 +170,8 @@ def _confusion_texts(record: Record) -> dict[str, str]:
     texts = {}
     for selection, part in rows.groupby("selection"):
         predicted = part.logits.map(lambda logits: int(logits.argmax()))
+        if record.run.get("config", {}).get("variant", {}).get("target") == "intensity":
+            predicted = nearest_level(np.stack(part.logits)[:, 0], len(classes))
         counts = pd.crosstab(part.label, predicted).reindex(
             index=range(len(classes)), columns=range(len(classes)), fill_value=0
         )

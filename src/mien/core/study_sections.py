@@ -68,11 +68,13 @@ class FuzzinessConfig:
     shares: tuple[float, ...]  # of clips whose modality is missing, or fuzzy
     seeds: int  # trainings of every network
     epochs: int  # all of them, without a choice
+    size_px: int  # height of a frame of their films
+    rate_fps: int  # of their films
     rows: tuple[str, ...]  # variants
 
     def __post_init__(self) -> None:
-        ok = self.actors - self.tested >= 2 and self.tested >= 1 and min(self.seeds, self.epochs) >= 1
-        ok &= list(self.shares) == sorted({*self.shares, 0.0}) and 0 <= max(self.shares) <= 1
+        ok = self.actors - self.tested >= 2 and self.tested >= 1 and min(self.seeds, self.epochs, self.rate_fps) >= 1
+        ok &= list(self.shares) == sorted({*self.shares, 0.0}) and 0 < max(self.shares) <= 1
         need = "tested >= 1, two people or more to train on, seeds, epochs >= 1, ascending shares from 0.0 up to 1.0"
         require(ok, "fuzziness", need, self)
 

@@ -14,7 +14,7 @@ from mien.core.config import EvaluateConfig
 from mien.core.errors import TableError
 from mien.evaluation.metrics import macro_recall
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import interval_of_mean
+from mien.evaluation.statistics import interval_of_mean, interval_of_share
 
 UNJUDGED = -1
 TESTED = ("test", "aside")  # roles that are the same in every run
@@ -188,10 +188,10 @@ def interval_on(
     rows: np.ndarray,
     *,
     config: EvaluateConfig,
-    rng: np.random.Generator,
 ) -> tuple[float, float]:
-    """Return the bootstrap interval of the accuracy on `rows` (N,) bool, with whole test people resampled."""
-    return _interval(panel, hit_rate(panel, judgements), rows, config=config, rng=rng)
+    """Return the interval of the accuracy on `rows` (N,) bool, over test people."""
+    people = _people(panel, hit_rate(panel, judgements), rows)
+    return interval_of_share(*people, confidence=config.confidence)
 
 
 def paired_difference(
@@ -201,9 +201,8 @@ def paired_difference(
     *,
     strict: bool,
     config: EvaluateConfig,
-    rng: np.random.Generator,
 ) -> Difference:
-    """Compare two classifiers on the same test pictures, with whole test people resampled.
+    """Compare two classifiers on the same test pictures; the interval is over test people.
 
     strict : all test pictures count, one without a judgement as an error; else those that both could judge.
     """
@@ -215,24 +214,16 @@ def paired_difference(
     known = rows & ~np.isnan(gap)
     if not (one and other and known.any()):
         return Difference(math.nan, math.nan, math.nan, 0, 0)
-    low, high = _interval(panel, gap, rows, config=config, rng=rng)
+    low, high = interval_of_mean(*_people(panel, gap, rows), confidence=config.confidence)
     people = panel.table.person.to_numpy()[known]
     return Difference(float(gap[known].mean()), low, high, int(known.sum()), len(set(people)))
 
 
-def _interval(
-    panel: Panel, values: np.ndarray, rows: np.ndarray, *, config: EvaluateConfig, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Return the interval of the mean of `values` (N,) over `rows`; NaN values do not count."""
+def _people(panel: Panel, values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of `values` (N,) over `rows` and its weight, of every person; NaN values do not count."""
     known = rows & ~np.isnan(values)
     people = pd.Series(values[known]).groupby(panel.table.person.to_numpy()[known]).agg(["mean", "size"])
-    return interval_of_mean(
-        people["mean"].to_numpy(),
-        people["size"].to_numpy(float),
-        confidence=config.confidence,
-        resamples=config.resamples,
-        rng=rng,
-    )
+    return people["mean"].to_numpy(), people["size"].to_numpy(float)
 
 
 def _judgements(run: Run, rows: pd.MultiIndex, table: pd.DataFrame) -> list[Judgement]:

@@ -77,7 +77,8 @@ def reported(scores: pd.DataFrame) -> str:
 def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
     """Return a row per variant, selection and fold; seeds are averaged within a fold.
 
-    Columns: accuracy and macro_recall 0..1, n_clips, n_actors, n_seeds. Clips apart do not count.
+    Columns: accuracy and macro_recall 0..1; seeds_sd, the standard deviation of the accuracy over seeds, NaN of one;
+    n_clips, n_actors, n_seeds. Clips apart do not count.
     """
     rows = []
     for (variant, selection, fold, name), part in _headline(scores).groupby(
@@ -92,6 +93,7 @@ def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
                 "fold_name": name,
                 "accuracy": float(part.hit.mean()),
                 "macro_recall": float(np.mean(recalls)),
+                "seeds_sd": spread_of_seeds(part),
                 "n_clips": part["clip"].nunique(),
                 "n_actors": part.actor.nunique(),
                 "n_seeds": part.seed.nunique(),
@@ -104,11 +106,23 @@ def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
         "fold_name",
         "accuracy",
         "macro_recall",
+        "seeds_sd",
         "n_clips",
         "n_actors",
         "n_seeds",
     ]
     return pd.DataFrame(rows, columns=columns)
+
+
+def spread_of_seeds(scores: pd.DataFrame) -> float:
+    """Return the sample standard deviation over seeds of the mean accuracy over folds, 0..1; NaN with one seed.
+
+    scores : of one variant and selection.
+    """
+    if scores.seed.nunique() < 2:
+        return float("nan")
+    folds = _headline(scores).groupby(["seed", "fold"]).hit.mean()
+    return float(folds.groupby("seed").mean().std(ddof=1))
 
 
 def by_actor(scores: pd.DataFrame) -> pd.DataFrame:
@@ -117,26 +131,22 @@ def by_actor(scores: pd.DataFrame) -> pd.DataFrame:
     The weights make the weighted mean over actors equal to the mean over folds. Where the corpus does not name its
     people, every clip counts as a person of its own.
     """
-    scores = _headline(scores)
-    person = scores.actor.where(scores.actor != "", scores["clip"])
-    scores = scores.assign(person=person)
+    scores = _with_person(_headline(scores))
     n_clips = scores.groupby("fold").size()
     rows = scores.groupby(["fold", "person"]).hit.agg(accuracy="mean", n="size").reset_index()
     return rows.assign(weight=rows.n / rows.fold.map(n_clips) / len(n_clips))[["fold", "person", "accuracy", "weight"]]
 
 
-def paired_folds(scores: pd.DataFrame, variants: Iterable[str], selection: str) -> pd.DataFrame:
-    """Return accuracy 0..1 (folds x variants) on the clips that all `variants` were tested on.
+def paired_clips(scores: pd.DataFrame, variants: Iterable[str], selection: str) -> pd.DataFrame:
+    """Return the share of seeds that are right, (clips x variants), on the clips that all `variants` were tested on.
 
-    A network of one modality sees fewer clips than a joint one: only the common ones compare like with like.
+    The index is fold, fold_name, person and clip. A network of one modality sees fewer clips than a joint one: only
+    the common ones compare like with like.
     """
-    variants = list(variants)
     chosen = _headline(scores)
-    chosen = chosen[(chosen.selection == selection) & chosen.variant.isin(variants)]
-    seen = chosen.groupby(["fold", "clip"]).variant.transform("nunique")
-    common = chosen[seen == len(variants)]
-    table = common.groupby(["fold", "fold_name", "variant"]).hit.mean().unstack("variant")
-    return table.reindex(columns=variants).dropna().sort_index()
+    chosen = _with_person(chosen[(chosen.selection == selection) & chosen.variant.isin(variants)])
+    table = chosen.groupby(["fold", "fold_name", "person", "clip", "variant"]).hit.mean().unstack("variant")
+    return table.reindex(columns=list(variants)).dropna().sort_index()
 
 
 def mean_recall_matrix(scores: pd.DataFrame, *, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -163,6 +173,11 @@ def mean_recall_matrix(scores: pd.DataFrame, *, n_classes: int) -> tuple[np.ndar
 
 def _headline(scores: pd.DataFrame) -> pd.DataFrame:
     return scores[~scores.apart.astype(bool)]
+
+
+def _with_person(scores: pd.DataFrame) -> pd.DataFrame:
+    """Add the column person: the actor, or the clip where the corpus does not name its people."""
+    return scores.assign(person=scores.actor.where(scores.actor != "", scores["clip"]))
 
 
 def _score_run(run: Run, apart: set[tuple[str, str]], head: str) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,9 @@ import pandas as pd
 from mien.core import tables
 from mien.core.errors import TableError
 from mien.core.files import read_json
+from mien.core.levels import nearest_level
 
+T = TypeVar("T")
 NOT_APPLICABLE = "not applicable"
 _KEYS = ("corpus", "variant", "fold", "fold_name", "seed", "status", "classes")
 
@@ -32,8 +34,15 @@ class Run:
     classes: tuple[str, ...]
     record: dict[str, Any]  # the whole of run.json
 
+    @property
+    def target(self) -> str:
+        """Return what was learnt: label (emotions, or whatever the classes are), or intensity, a number."""
+        return self.record.get("config", {}).get("variant", {}).get("target", "label")
+
     def predictions(self) -> pd.DataFrame:
-        """Return PREDICTIONS with an additional column predicted: the index of the largest logit, the lower of equals.
+        """Return PREDICTIONS with an additional column predicted: an index of `classes`.
+
+        It is that of the largest logit, the lower of equals; of intensity, the level nearest to the one output.
 
         Raises
         ------
@@ -44,10 +53,11 @@ class Run:
         if rows.empty:
             return rows.assign(predicted=pd.Series(dtype=np.int64))
         lengths = set(rows.logits.map(len))
-        if lengths != {len(self.classes)}:
+        wanted = 1 if self.target == "intensity" else len(self.classes)
+        if lengths != {wanted}:
             raise TableError(
-                f"{path}: rows of {sorted(lengths)} logits for the {len(self.classes)} classes of run.json;"
-                " delete the folder and train again"
+                f"{path}: rows of {sorted(lengths)} logits, expected {wanted} for {self.target} and the"
+                f" {len(self.classes)} classes of run.json; delete the folder and train again"
             )
         logits = np.stack(rows.logits)  # (N, C)
         if not np.isfinite(logits).all():
@@ -55,6 +65,8 @@ class Run:
             raise TableError(f"{path}: logits of {bad} are not finite; lower train.learning_rate and train again")
         if not rows.label.between(0, len(self.classes) - 1).all():
             raise TableError(f"{path}: labels outside 0..{len(self.classes) - 1}; delete the folder and train again")
+        if self.target == "intensity":
+            return rows.assign(predicted=nearest_level(logits[:, 0], len(self.classes)))
         return rows.assign(predicted=logits.argmax(axis=1))
 
     def history(self) -> pd.DataFrame:
@@ -100,8 +112,8 @@ def read_runs(paths: Iterable[Path]) -> list[Run]:
     return runs
 
 
-def rows_in_order(paths: Iterable[Path], rows: Mapping[str, str]) -> dict[str, str]:
-    """Return a table's rows (variant -> row of the thesis) in the order in which `paths` name the variants.
+def rows_in_order(paths: Iterable[Path], rows: Mapping[str, T]) -> dict[str, T]:
+    """Return a table's rows (variant -> what is beside it) in the order in which `paths` name the variants.
 
     Parameters reach a command with sorted keys; the order of params.yaml survives in the list of runs.
     """
@@ -109,13 +121,15 @@ def rows_in_order(paths: Iterable[Path], rows: Mapping[str, str]) -> dict[str, s
     return dict(sorted(rows.items(), key=lambda row: named.index(row[0]) if row[0] in named else len(named)))
 
 
-def select_runs(runs: list[Run], corpus: str, variants: Iterable[str]) -> list[Run]:
+def select_runs(runs: list[Run], corpus: str, variants: Iterable[str], *, n_folds: int = 0) -> list[Run]:
     """Return the runs of `variants` on `corpus`; all of them must cover the same folds and seeds.
 
+    n_folds : the first so many folds only; 0: all.
     A mean over other folds is another quantity, so a fold that is missing from one variant is an error.
     """
     variants = list(variants)
     chosen = [run for run in runs if run.corpus == corpus and run.variant in variants]
+    chosen = [run for run in chosen if run.fold < n_folds] if n_folds else chosen
     wanted = {(run.fold, run.seed) for run in chosen}
     for variant in variants:
         if missing := sorted(wanted - {(run.fold, run.seed) for run in chosen if run.variant == variant}):

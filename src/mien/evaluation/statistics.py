@@ -1,10 +1,17 @@
-"""Intervals and paired tests, thin over scipy; fractions 0..1 in and out, NaN where there is too little data."""
+"""Intervals, paired tests and their correction; fractions 0..1 in and out, NaN where there is too little data.
+
+Clips of one person resemble each other, so people, not clips, are what a mean is taken over. With 6 to 24 people the
+percentile bootstrap covers 80 to 93 % where it says 95; Student's t over people covers 93 to 97 %, and of accuracies
+near 0 or 1 only on the scale of log odds (simulated in tests/evaluation/test_coverage.py). The trained networks are
+held fixed: another training, or other people in it, is in none of the intervals.
+"""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 EXACT = 16  # folds up to which all 2^n sign patterns are enumerated
 
@@ -36,31 +43,31 @@ def interval_of_cell(n_hits: float, n_clips: int, *, confidence: float) -> tuple
     return float(ends[0].low), float(ends[1].high)
 
 
-def interval_of_mean(
-    values: np.ndarray, weights: np.ndarray, *, confidence: float, resamples: int, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Return the percentile bootstrap interval of a weighted mean, with whole people resampled.
+def interval_of_mean(values: np.ndarray, weights: np.ndarray, *, confidence: float) -> tuple[float, float]:
+    """Return Student's t interval of a weighted mean over people, or over folds.
 
-    values, weights : (A,) accuracy and weight of every person. Clips of one person resemble each other, so people,
-    not clips, are drawn. NaN with fewer than two people.
+    values, weights : (A,) of every person. NaN with fewer than two of them.
+    The error is that of the linearised ratio, sqrt(A / (A - 1) Σ w²(x - mean)²), with weights that add up to 1 and
+    A - 1 degrees of freedom (Särndal, Swensson & Wretman 1992, section 5.6); with equal weights it is sd / sqrt(A).
     """
-    if len(values) < 2:
-        return math.nan, math.nan
+    mean, error = _mean_and_error(values, weights)
+    reach = _t(len(values), confidence) * error
+    return mean - reach, mean + reach
 
-    def mean(values: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:
-        return (values * weights).sum(axis=axis) / weights.sum(axis=axis)
 
-    result = stats.bootstrap(
-        (np.asarray(values, float), np.asarray(weights, float)),
-        mean,
-        paired=True,
-        vectorized=True,
-        n_resamples=resamples,
-        confidence_level=confidence,
-        method="percentile",
-        rng=rng,
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+def interval_of_share(values: np.ndarray, weights: np.ndarray, *, confidence: float) -> tuple[float, float]:
+    """Return the interval of a weighted mean of accuracies over people: Student's t on the scale of log odds.
+
+    values, weights : (A,) accuracy 0..1 and weight of every person. NaN with fewer than two of them.
+    As `interval_of_mean`, with the error of log(m / (1 - m)) by the delta method: error / (m (1 - m)). It stays within
+    0..1 and leans away from the nearer of the two. Where everybody is right, or nobody, there is no spread to measure
+    and the interval is a point.
+    """
+    mean, error = _mean_and_error(values, weights)
+    if not 0 < mean < 1:  # or NaN
+        return mean, mean
+    odds, reach = special.logit(mean), _t(len(values), confidence) * error / (mean * (1 - mean))
+    return float(special.expit(odds - reach)), float(special.expit(odds + reach))
 
 
 def sign_flip(a: np.ndarray, b: np.ndarray, *, rng: np.random.Generator | None = None) -> Paired:
@@ -92,3 +99,34 @@ def sign_flip(a: np.ndarray, b: np.ndarray, *, rng: np.random.Generator | None =
         (a, b), mean_difference, permutation_type="samples", vectorized=True, n_resamples=draws, rng=rng
     )
     return Paired(float(result.statistic), float(result.pvalue), 2.0 ** (1 - min(n, EXACT)), n)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return the p of a family of tests, adjusted by Holm (1979): below 0.05, the family errs at most 5 % of the time.
+
+    The k-th smallest of n is multiplied by n - k + 1, and none is below a smaller one's. A test that could not be made
+    (NaN) stays so and does not belong to the family.
+    """
+    p = np.asarray(p, float)
+    order = [k for k in np.argsort(p, kind="stable") if not math.isnan(p[k])]
+    adjusted, least = p.copy(), 0.0
+    for rank, k in enumerate(order):
+        least = max(least, min(1.0, (len(order) - rank) * p[k]))
+        adjusted[k] = least
+    return [float(one) for one in adjusted]
+
+
+def _mean_and_error(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """Return the weighted mean and its standard error; NaN with fewer than two values."""
+    values, weights = np.asarray(values, float), np.asarray(weights, float)
+    n = len(values)
+    if n < 2:
+        return math.nan, math.nan
+    weights = weights / weights.sum()
+    mean = float(weights @ values)
+    return mean, math.sqrt(n / (n - 1) * float(np.sum((weights * (values - mean)) ** 2)))
+
+
+def _t(n: int, confidence: float) -> float:
+    """Return how many standard errors the interval of a mean of `n` values reaches."""
+    return float(special.stdtrit(n - 1, 0.5 + confidence / 2)) if n > 1 else math.nan

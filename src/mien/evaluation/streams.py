@@ -16,7 +16,7 @@ from mien.core import tables
 from mien.core.config import EvaluateConfig
 from mien.core.errors import TableError
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import interval_of_mean
+from mien.evaluation.statistics import interval_of_mean, interval_of_share
 from mien.models.time_axes import newest_steps
 
 KEYS = ["variant", "fold", "seed", "clip"]  # one recording that one network followed
@@ -63,22 +63,22 @@ class Trace:
 class Quantity:
     """A number of MEASURES over recordings: its mean, weighted by the column `weight` where that is named, or median.
 
-    unit : share is a fraction.
+    unit : share is a fraction.   typical : share is the mean of numbers 0..1, rate of numbers >= 0.
     """
 
     key: str
     title: str
     unit: Literal["share", "1/s", "s"]
     weight: str = ""
-    typical: Literal["mean", "median"] = "mean"
+    typical: Literal["mean", "rate", "share", "median"] = "mean"
 
 
 QUANTITIES = (
-    Quantity("right", "judgements that are right, %", "share", "n_steps"),
-    Quantity("flips", "label changes per second", "1/s", "span_s"),
-    Quantity("constant", "clips with one constant label, %", "share"),
-    Quantity("majority", "clips right by majority, %", "share"),
-    Quantity("last", "clips right by last judgement, %", "share"),
+    Quantity("right", "judgements that are right, %", "share", "n_steps", typical="share"),
+    Quantity("flips", "label changes per second", "1/s", "span_s", typical="rate"),
+    Quantity("constant", "clips with one constant label, %", "share", typical="share"),
+    Quantity("majority", "clips right by majority, %", "share", typical="share"),
+    Quantity("last", "clips right by last judgement, %", "share", typical="share"),
     Quantity("settled_s", "until the label settles, s", "s", typical="median"),
     Quantity("right_s", "until it settles, clips that end right, s", "s", typical="median"),
 )
@@ -160,22 +160,27 @@ def differences(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def estimate(
-    measures: pd.DataFrame, quantity: Quantity, *, config: EvaluateConfig, rng: np.random.Generator
+    measures: pd.DataFrame, quantity: Quantity, *, config: EvaluateConfig, rng: np.random.Generator | None = None
 ) -> Estimate:
-    """Return one quantity of MEASURES of one network, or of differences, with whole people resampled."""
+    """Return one quantity of MEASURES of one network, or of differences; its interval is over people.
+
+    rng : draws the people of a median's interval; other intervals need none.
+    """
     rows = measures[measures[quantity.key].notna()]
     values = rows[quantity.key].to_numpy(float)
     counts = (rows["clip"].nunique(), rows.person.nunique())
     if not len(values):
         return Estimate(math.nan, math.nan, math.nan, *counts)
-    options = {"confidence": config.confidence, "resamples": config.resamples, "rng": rng}
     value = typical(rows, quantity)
     if quantity.typical == "median":
+        options = {"confidence": config.confidence, "resamples": config.resamples, "rng": rng}
         return Estimate(value, *interval_of_median(values, rows.person.to_numpy(), **options), *counts)
     weights = _weights(rows, quantity)
     people = pd.DataFrame({"sum": values * weights, "weight": weights}).groupby(rows.person.to_numpy()).sum()
-    low, high = interval_of_mean((people["sum"] / people.weight).to_numpy(), people.weight.to_numpy(), **options)
-    return Estimate(value, low, high, *counts)
+    interval = interval_of_share if quantity.typical == "share" else interval_of_mean
+    means = (people["sum"] / people.weight).to_numpy()
+    low, high = interval(means, people.weight.to_numpy(), confidence=config.confidence)
+    return Estimate(value, max(0.0, low) if quantity.typical == "rate" else low, high, *counts)
 
 
 def typical(measures: pd.DataFrame, quantity: Quantity) -> float:
@@ -209,7 +214,7 @@ def interval_of_median(
     return float(low), float(high)
 
 
-def anytime(traces: list[Trace], at_s: np.ndarray, *, config: EvaluateConfig, rng: np.random.Generator) -> pd.DataFrame:
+def anytime(traces: list[Trace], at_s: np.ndarray, *, config: EvaluateConfig) -> pd.DataFrame:
     """Return how often the judgement that stands at times `at_s` (K,) is right, for the traces of one network; K rows.
 
     Every recording counts at every time: one of which nothing is said yet as not right, one that has ended with its
@@ -220,10 +225,9 @@ def anytime(traces: list[Trace], at_s: np.ndarray, *, config: EvaluateConfig, rn
     right = [(at >= 0) & (trace.said[at] == trace.label) for trace, at in zip(traces, newest, strict=True)]
     ended = [at == len(trace.said) - 1 for trace, at in zip(traces, newest, strict=True)]
     base = pd.DataFrame([(trace.clip, trace.person) for trace in traces], columns=["clip", "person"])
-    quantity, state, rows = Quantity("right", "", "share"), rng.bit_generator.state, []
+    quantity, rows = Quantity("right", "", "share", typical="share"), []
     for k, time_s in enumerate(at_s):
-        rng.bit_generator.state = state  # the same people are drawn at every time: a smooth band
-        found = estimate(base.assign(right=[float(one[k]) for one in right]), quantity, config=config, rng=rng)
+        found = estimate(base.assign(right=[float(one[k]) for one in right]), quantity, config=config)
         shares = [float(np.mean(one)) if traces else math.nan for one in (newest[:, k] >= 0, [e[k] for e in ended])]
         rows.append((float(time_s), found.value, found.low, found.high, *shares, found.n_clips, found.n_people))
     return pd.DataFrame(rows, columns=["at_s", "accuracy", "low", "high", "judged", "ended", "n_clips", "n_people"])

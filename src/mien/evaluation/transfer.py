@@ -182,10 +182,8 @@ def start_adds(name: str, inits: Mapping[str, str], trials: Mapping[str, Trial])
     return start.adds_per_epoch * start.chosen_epoch + start_adds(init, inits, trials)
 
 
-def paired_pictures(
-    one: Trial, other: Trial, usage: str, *, twins: bool, config: EvaluateConfig, rng: np.random.Generator
-) -> Difference:
-    """Compare two trainings on the same test pictures, with whole pictures resampled: FER2013 names nobody.
+def paired_pictures(one: Trial, other: Trial, usage: str, *, twins: bool, config: EvaluateConfig) -> Difference:
+    """Compare two trainings on the same test pictures; the interval is over pictures: FER2013 names nobody.
 
     The number of people of the result is 0: it is not known.
 
@@ -199,7 +197,5 @@ def paired_pictures(
     if not sides[0].index.equals(sides[1].index):
         raise TableError(f"{one.name} and {other.name} were tested on different pictures; train both again")
     gap = np.subtract(*((side.label == side.predicted).to_numpy(float) for side in sides))  # (N,) -1, 0 or 1
-    low, high = interval_of_mean(
-        gap, np.ones(len(gap)), confidence=config.confidence, resamples=config.resamples, rng=rng
-    )
+    low, high = interval_of_mean(gap, np.ones(len(gap)), confidence=config.confidence)
     return Difference(float(gap.mean()), low, high, len(gap), 0)

@@ -5,10 +5,7 @@ import math
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mien.report.figures import GREY
-
-_LINES = ("#7f8790", "#1f6fb4", "#c8521c", "#228833", "#aa3377", "#b5982a")  # told apart when colours are not: below
-_STYLES = ((0, (4, 1.5)), "-", (0, (1, 1)), "-", (0, (6, 1.5, 1, 1.5)), "-")
+from mien.report.figures import GREY, line_style
 
 
 def draw_anytime(ax: Axes, curves: pd.DataFrame, *, chance: float, level: str) -> None:
@@ -18,7 +15,7 @@ def draw_anytime(ax: Axes, curves: pd.DataFrame, *, chance: float, level: str) -
     """
     for number, (network, part) in enumerate(curves.groupby("network", sort=False)):
         part = part[part.judged > 0]
-        style = {"color": _LINES[number % len(_LINES)], "linestyle": _STYLES[number % len(_STYLES)]}
+        style = line_style(number)
         ax.fill_between(part.at_s, 100 * part.low, 100 * part.high, step="post", alpha=0.13, color=style["color"], lw=0)
         ax.step(part.at_s, 100 * part.accuracy, where="post", linewidth=1.9, label=network, **style)
     last_s = curves.at_s.max()

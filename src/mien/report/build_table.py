@@ -27,8 +27,8 @@ def run(args: Namespace) -> None:
     from mien.evaluation.metrics import score, twins
     from mien.evaluation.runs import read_runs, rows_in_order, select_runs
     from mien.report.comparison import compare, joint_and_single
-    from mien.report.markdown import Heading, render
     from mien.report.published import published_row, read_published
+    from mien.report.table_pages import Heading, render
 
     params = load(args.config)
     table = section(TableConfig, params, "tables", args.table)
@@ -36,7 +36,7 @@ def run(args: Namespace) -> None:
     evaluate = section(EvaluateConfig, params, "evaluate")
     thesis = read_published(args.thesis)
     published = {variant: published_row(thesis, name, table.corpus) for variant, name in table.rows.items()}
-    runs = select_runs(read_runs(args.runs), table.corpus, table.rows)
+    runs = select_runs(read_runs(args.runs), table.corpus, table.rows, n_folds=table.folds)
     comparison = compare(runs, score(runs, twins([args.clips])), published, evaluate, seed=params["seed"])
     heading = Heading(
         number=args.table,
@@ -45,6 +45,7 @@ def run(args: Namespace) -> None:
         synthetic=read_json(args.corpus_info)["source"] == "synthetic",
         scale=params["scale"],
         confidence=evaluate.confidence,
+        n_folds=table.folds,
     )
     joint, single = joint_and_single(table)
     text = render(comparison, heading, joint=joint, single=single, pairs=table.pairs)

@@ -102,7 +102,7 @@ def _beside(headline: pd.DataFrame, evidence: Evidence) -> list[str]:
         for row in headline.itertuples()
     ]
     text = (
-        "Accuracy on the pictures that have the classifier's features. The interval is the bootstrap's, over whole "
+        "Accuracy on the pictures that have the classifier's features. The interval is over whole "
         "test people, and holds the trained classifiers fixed: how much other seeds or other people in the training "
         "would change the number is not in it. ± is the sample standard deviation over the networks of a row, each of "
         "which has its own seed and its own division of the training people, so it mixes the two; it says nothing of "

@@ -12,7 +12,6 @@ import pandas as pd
 from mien.classical.svm import GRIDS
 from mien.core.config import CLASSICAL, ClassifierConfig, ClassifyConfig, CrossConfig, EvaluateConfig, section
 from mien.core.errors import ConfigError
-from mien.core.rng import rng_for
 from mien.evaluation.classifiers import (
     Judgement,
     Panel,
@@ -93,7 +92,6 @@ class Evidence:
     edges: dict[str, float]
     synthetic: bool
     scale: str
-    seed: int
 
     @property
     def corpora(self) -> str:
@@ -114,10 +112,6 @@ class Evidence:
         text = f"The thesis's numbers belong to another pair of corpora, {THEIRS}, not to {self.corpora}"
         return [f"{text}: the differences from them are between different tests."]
 
-    def rng(self, *scope: str) -> np.random.Generator:
-        """Return the random stream of one interval."""
-        return rng_for(self.seed, "report", "classifiers", *scope)
-
     def shown(self, name: str, selection: str = "honest") -> list[Judgement]:
         """Return what table 4.1 shows: of a classical model the best split, of a network the runs of all seeds."""
         judgements = self.panel.of(name, selection)
@@ -133,7 +127,7 @@ class Evidence:
 def read_evidence(runs: Iterable[Path], samples: Path, thesis: Path, params: dict[str, Any]) -> Evidence:
     """Read run folders, results/samples/<pair> and the thesis's numbers.
 
-    params : sections classifiers, cross, classify, evaluate, seed and scale.
+    params : sections classifiers, cross, classify, evaluate and scale.
 
     Raises
     ------
@@ -157,7 +151,6 @@ def read_evidence(runs: Iterable[Path], samples: Path, thesis: Path, params: dic
         edges={name: share_at_edge(chosen, name, one.model) for name, one in classifiers.items()},
         synthetic=pictures.info["source"] == "synthetic",
         scale=params["scale"],
-        seed=params["seed"],
     )
 
 
@@ -248,7 +241,7 @@ def _headline(evidence: Evidence, name: str) -> dict[str, Any]:
     for column, role in (("train", "training"), ("validation", "validation"), ("test", "test")):
         mean, sd = mean_and_sd(100 * accuracy_in(panel, one, role) for one in shown)
         cell |= {column: mean, f"{column}_sd": sd}
-    low, high = interval_on(panel, shown, rows, config=evidence.evaluate, rng=evidence.rng("accuracy", name))
+    low, high = interval_on(panel, shown, rows, config=evidence.evaluate)
     cell |= _scored(evidence, name, rows) | {"low": 100 * low, "high": 100 * high}
     cell["optimistic"] = mean_and_sd(100 * accuracy_in(panel, one, "test") for one in optimistic)[0]
     cell["difference"] = cell["test"] - printed.test

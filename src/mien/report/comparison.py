@@ -8,9 +8,10 @@ import pandas as pd
 
 from mien.core.config import EvaluateConfig, TableConfig
 from mien.core.rng import rng_for
-from mien.evaluation.metrics import by_actor, by_fold, paired_folds, reported
+from mien.evaluation.metrics import by_actor, by_fold, reported, spread_of_seeds
+from mien.evaluation.pairs import Gain, gain, gain_of_folds, gain_over_best
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import Paired, interval_of_cell, interval_of_mean, sign_flip
+from mien.evaluation.statistics import holm, interval_of_cell, interval_of_share
 from mien.report.published import Published
 
 COLUMNS = [  # of the CSV; accuracies in percent, differences in points
@@ -23,6 +24,7 @@ COLUMNS = [  # of the CSV; accuracies in percent, differences in points
     "low",
     "high",
     "macro_recall",
+    "seeds_sd",  # of the accuracy over seeds; empty of one seed
     "n_clips",
     "n_actors",
     "n_seeds",
@@ -48,6 +50,7 @@ class Comparison:
     reasons: dict[str, str]
     frozen: set[str]
     n_classes: int
+    confidence: float
     seed: int
 
     @property
@@ -59,6 +62,19 @@ class Comparison:
     def same_folds(self) -> bool:
         """Say whether our folds are the thesis's, so that folds can be compared one by one."""
         return any(row is not None and row.at(self.fold_names) for row in self.published.values())
+
+
+@dataclass(frozen=True)
+class PairTest:
+    """One row held against another; `p` and `thesis_p` are adjusted over the pairs that belong together (Holm).
+
+    thesis : None where the thesis does not print both rows, in the same folds.
+    """
+
+    ours: Gain
+    p: float
+    thesis: Gain | None
+    thesis_p: float
 
 
 @dataclass(frozen=True)
@@ -88,8 +104,7 @@ def compare(
         ours = folds[folds.variant == variant]
         cells = [_fold_cell(ours, name, row, fold_names, selection, config) for name in fold_names]
         mine = scores[(scores.variant == variant) & (scores.selection == selection)]
-        rng = rng_for(seed, "evaluation", "interval_of_mean", variant)
-        cells.append(_mean_cell(ours, mine, row, selection, config, rng=rng))
+        cells.append(_mean_cell(ours, mine, row, fold_names, selection, config))
         parts.append(pd.DataFrame(cells).assign(variant=variant))
     cells = pd.concat(parts, ignore_index=True)
     cells["difference"] = cells[selection] - cells.thesis
@@ -102,6 +117,7 @@ def compare(
         reasons=_reasons(runs),
         frozen={run.variant for run in runs if run.trained and run.record["config"]["variant"]["frozen"]},
         n_classes=len(runs[0].classes),
+        confidence=config.confidence,
         seed=seed,
     )
 
@@ -111,35 +127,63 @@ def pairs_of(joint: list[str]) -> list[tuple[str, str]]:
     return [(later, joint[i]) for k, later in reversed(list(enumerate(joint))) for i in reversed(range(k))]
 
 
-def paired_tests(comparison: Comparison, pairs: list[tuple[str, str]]) -> list[tuple[str, str, Paired, Paired | None]]:
-    """Return (one, other, ours, thesis's) for every pair of rows: one less other, in points."""
-    tests = []
-    for later, earlier in pairs:
-        ours = 100 * paired_folds(comparison.scores, [later, earlier], comparison.selection)
-        rng = rng_for(comparison.seed, "evaluation", "sign_flip", later, earlier)
-        one, other = comparison.published[later], comparison.published[earlier]
-        known = one is not None and other is not None and one.folds == other.folds
-        printed = sign_flip(np.array(one.values), np.array(other.values)) if known else None
-        tests.append((later, earlier, sign_flip(ours[later], ours[earlier], rng=rng), printed))
-    return tests
+def paired_tests(comparison: Comparison, pairs: list[tuple[str, str]]) -> list[PairTest]:
+    """Hold one row against another in every pair; the pairs are one family of tests."""
+    ours, printed = [], []
+    for one, other in pairs:
+        rng = rng_for(comparison.seed, "evaluation", "sign_flip", one, other)
+        options = {"confidence": comparison.confidence, "rng": rng}
+        ours.append(gain(comparison.scores, one, other, comparison.selection, **options))
+        rows = comparison.published[one], comparison.published[other]
+        printed.append(printed_gain(*rows, confidence=comparison.confidence))
+    adjusted = holm([one.p for one in ours]), holm([one.p if one else math.nan for one in printed])
+    return [PairTest(*row) for row in zip(ours, adjusted[0], printed, adjusted[1], strict=True)]
+
+
+def printed_gain(one: Published | None, other: Published | None, *, confidence: float) -> Gain | None:
+    """Return what the thesis's folds say of two rows; None where they are not of the same folds."""
+    if one is None or other is None or one.folds != other.folds:
+        return None
+    values = zip(one.folds, one.values, other.values, strict=True)
+    return gain_of_folds(one.name, other.name, {fold: a - b for fold, a, b in values}, confidence=confidence)
 
 
 def inferior_folds(comparison: Comparison, joint: str, single: list[str]) -> Inferior:
     """Return the folds in which one modality alone is better than `joint`, for ours and for the printed numbers."""
-    ours, n_ours = None, 0
     trained = [variant for variant in single if (comparison.scores.variant == variant).any()]
-    table = paired_folds(comparison.scores, [joint, *trained], comparison.selection)
-    if trained and len(table):
-        worse = table[trained].max(axis=1) > table[joint]
-        ours, n_ours = list(table.index.get_level_values("fold_name")[worse]), len(table)
+    found = Gain(joint, "")
+    if trained:
+        rng = rng_for(comparison.seed, "evaluation", "sign_flip", joint, "best")
+        options = {"confidence": comparison.confidence, "rng": rng}
+        found = gain_over_best(comparison.scores, joint, trained, comparison.selection, **options)
     row = comparison.published[joint]
-    alone = [comparison.published[variant] for variant in single]
-    alone = [other for other in alone if other is not None and row is not None and other.folds == row.folds]
-    if not alone:
-        return Inferior(ours, n_ours, None, 0)
-    best = np.max([other.values for other in alone], axis=0)
-    thesis = [fold for fold, value, limit in zip(row.folds, row.values, best, strict=True) if limit > value]
-    return Inferior(ours, n_ours, thesis, len(row.folds))
+    best = best_printed([comparison.published[variant] for variant in single], row)
+    printed = printed_gain(row, best, confidence=comparison.confidence)
+    return Inferior(
+        found.below if found.n_folds else None,
+        found.n_folds,
+        printed.below if printed else None,
+        printed.n_folds if printed else 0,
+    )
+
+
+def best_printed(single: list[Published | None], row: Published | None) -> Published | None:
+    """Return the best of printed rows in every fold, of those that are of the folds of `row`; None without any."""
+    alike = [other for other in single if other is not None and row is not None and other.folds == row.folds]
+    if not alike:
+        return None
+    best = np.max([other.values for other in alike], axis=0)
+    return Published("best of " + " and ".join(other.name for other in alike), row.folds, tuple(best.tolist()), {})
+
+
+def controls_of(pairs: dict[str, dict[str, str]], joint: list[str], single: list[str]) -> list[tuple[str, list[str]]]:
+    """Return (control of a joint network, the controls of the single ones) of every thing that rows differ in."""
+    return [
+        (others[row], [others[one] for one in single])
+        for others in pairs.values()
+        for row in joint
+        if row in others and all(one in others for one in single)
+    ]
 
 
 def joint_and_single(config: TableConfig) -> tuple[list[str], list[str]]:
@@ -163,6 +207,7 @@ def _fold_cell(
     hits = _at(here, selection, "accuracy") * n_clips if n_clips else 0.0
     low, high = interval_of_cell(hits, n_clips, confidence=config.confidence)
     cell |= {"low": 100 * low, "high": 100 * high, "macro_recall": 100 * _at(here, selection, "macro_recall")}
+    cell["seeds_sd"] = 100 * _at(here, selection, "seeds_sd")
     return cell | {key: _count(here, selection, key) for key in ("n_clips", "n_actors", "n_seeds")}
 
 
@@ -170,24 +215,18 @@ def _mean_cell(
     ours: pd.DataFrame,
     scores: pd.DataFrame,
     row: Published | None,
+    fold_names: list[str],
     selection: str,
     config: EvaluateConfig,
-    *,
-    rng: np.random.Generator,
 ) -> dict:
-    cell = {"fold": MEAN, "thesis": row.mean if row else math.nan}
+    cell = {"fold": MEAN, "thesis": row.mean_at(fold_names) if row else math.nan}
     for key in ("honest", "optimistic"):
         cell[key] = 100 * float(ours.accuracy[ours.selection == key].mean())
     chosen = ours[ours.selection == selection]
     people = by_actor(scores)
-    low, high = interval_of_mean(
-        people.accuracy.to_numpy(),
-        people.weight.to_numpy(),
-        confidence=config.confidence,
-        resamples=config.resamples,
-        rng=rng,
-    )
+    low, high = interval_of_share(people.accuracy.to_numpy(), people.weight.to_numpy(), confidence=config.confidence)
     cell |= {"low": 100 * low, "high": 100 * high, "macro_recall": 100 * float(chosen.macro_recall.mean())}
+    cell["seeds_sd"] = 100 * spread_of_seeds(scores)
     n_seeds = int(chosen.n_seeds.min()) if len(chosen) else 0
     return cell | {"n_clips": int(chosen.n_clips.sum()), "n_actors": int(chosen.n_actors.sum()), "n_seeds": n_seeds}
 

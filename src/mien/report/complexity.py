@@ -26,6 +26,7 @@ from mien.core.errors import TableError
 from mien.models.build import CHANNELS, build
 from mien.models.cost import Cost, costs, total
 from mien.models.listings import CLASSES, FRAME, FRAMES, WINDOW, Listing2D, Listing3D
+from mien.models.units import UNITS
 from mien.report.markdown import grid
 from mien.report.published import read_published
 from mien.sound.spectrogram import segment_shape
@@ -35,6 +36,7 @@ LISTINGS = {  # name -> (network, row of the table "complexity" of the thesis)
     "LIST-3D": (Listing3D, "resnet18_3d_image__resnet18_2d_audio"),
 }
 PARTS = {"trunk": "image trunk", "lstm": "LSTM", "audio": "audio trunk", "head": "head"}  # attribute -> name
+STEPS = {"video": "frames", "audio": "segments", "units": "fits"}  # modality -> what a network is given of it
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,12 @@ def count_ours(params: Mapping[str, Any], *, classes: int) -> list[Own]:
     steps = {  # modality -> shape of one step
         "video": (CHANNELS["video"], faces.size_px, faces.size_px),
         "audio": (CHANNELS["audio"], *segment_shape(sound)),
+        "units": (UNITS,),
     }
     sizes = {"classes": classes, "width": train.width, "dropout": train.dropout}
     ours = []
     for name, row in section(dict[str, VariantConfig], params, "variants").items():
-        numbers = {"video": train.frames, "audio": SEGMENTS[row.augmentation]}
+        numbers = {"video": train.frames, "audio": SEGMENTS[row.augmentation], "units": train.frames}
         shapes = {modality: (1, numbers[modality], *steps[modality]) for modality in row.modalities}
         with torch.device("meta"):
             model = build(
@@ -113,7 +116,7 @@ def count_ours(params: Mapping[str, Any], *, classes: int) -> list[Own]:
                 aggregator=row.aggregator,
                 side_head=row.side_head,
                 trunk=row.trunk,
-                **sizes,
+                **(sizes if row.target == "label" else sizes | {"classes": 1}),
             )
         given = " and ".join(_number_of(numbers[modality], modality) for modality in row.modalities)
         ours.append(Own(name, f"a clip: {given}", total(costs(model, shapes))))
@@ -278,7 +281,7 @@ def _row(network: str, part: str, given: str, cost: Cost) -> dict[str, Any]:
 
 
 def _number_of(number: float, modality: str) -> str:
-    return f"{number:g} {'frames' if modality == 'video' else 'segments'}"
+    return f"{number:g} {STEPS[modality]}"
 
 
 def _count(number: int) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -15,6 +16,8 @@ from mien.core.files import atomic_file
 
 SYNTHETIC = "synthetic people"
 GREY = "#5a5a5a"
+_LINES = ("#7f8790", "#1f6fb4", "#c8521c", "#228833", "#aa3377", "#b5982a")  # told apart when colours are not: below
+_STYLES = ((0, (4, 1.5)), "-", (0, (1, 1)), "-", (0, (6, 1.5, 1, 1.5)), "-")
 _LOOK = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that text has the same extent on every machine
     "font.size": 8,
@@ -45,6 +48,11 @@ def save_figure(figure: Figure, path: Path) -> None:
     metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
     with atomic_file(path) as scratch:
         figure.savefig(scratch, format=kind, metadata=metadata, dpi=160)
+
+
+def line_style(number: int) -> dict[str, Any]:
+    """Return colour and dashes of the line of the `number`-th network, as matplotlib names them."""
+    return {"color": _LINES[number % len(_LINES)], "linestyle": _STYLES[number % len(_STYLES)]}
 
 
 def title_line(name: str, corpus: str, *, synthetic: bool) -> str:

@@ -26,6 +26,10 @@ CONTRASTS = [  # of hypotheses.csv; differences in points
     "high",
     "n_pictures",
     "n_people",
+    "p",  # of the sign-flip test over folds, where there are folds
+    "p_holm",  # adjusted over the differences of the question
+    "n_folds",
+    "n_below",  # folds in which `one` is worse
 ]
 
 
@@ -43,6 +47,10 @@ class Contrast:
     n_people: int
     thesis: float = math.nan  # the same difference in the thesis
     decides: bool = False
+    p: float = math.nan
+    p_holm: float = math.nan
+    n_folds: int = 0
+    n_below: int = 0
 
     @property
     def text(self) -> str:
@@ -108,9 +116,9 @@ def render(verdicts: list[Verdict], *, confidence: float, scale: str) -> str:
     """Return the page: a summary, then a section for every question."""
     notice = [f"**{SYNTHETIC}**"] if any(verdict.synthetic for verdict in verdicts) else []
     text = (
-        f"Scale {scale}. Effects are differences of accuracy in points, with {100 * confidence:g}% intervals of the "
-        "bootstrap over whole test people (C2: over pictures, as nobody is named) in brackets; other people in the "
-        "training, or other seeds, are not in them. "
+        f"Scale {scale}. Effects are differences of accuracy in points, with {100 * confidence:g}% intervals over "
+        "whole test people (C2: over pictures, as nobody is named) in brackets; other people in the training, or other "
+        "seeds, are not in them. "
         "An answer holds for the people, the pictures and the settings that it was found on; 'as printed' is the "
         "answer that the thesis's own numbers give. Every difference is in hypotheses.csv."
     )

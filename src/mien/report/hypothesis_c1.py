@@ -85,7 +85,6 @@ def _pair(evidence: Evidence, one: str, other: str) -> list[Contrast]:
                 evidence.shown(other),
                 strict=pictures == ALL,
                 config=evidence.evaluate,
-                rng=evidence.rng("C1", one, other, pictures),
             ),
             pictures=pictures,
             thesis=printed[0] - printed[1],

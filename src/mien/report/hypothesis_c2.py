@@ -170,7 +170,6 @@ def _pair(evidence: TransferEvidence, one: str, other: str, *, thesis: float = m
                 PRIVATE,
                 twins=pictures == WITH,
                 config=evidence.evaluate,
-                rng=evidence.rng("C2", one, other, pictures),
             ),
             pictures=pictures,
             thesis=thesis,
@@ -194,9 +193,9 @@ def _accuracy(evidence: TransferEvidence, deciding: list[Contrast]) -> list[str]
         return []
     text = (
         f"Accuracy of {deciding[0].one} less that of {deciding[0].other}, each at its epoch of lowest validation loss. "
-        "FER2013 names nobody, so here pictures are resampled, not people; pictures of one person resemble each other, "
-        "so the true interval is wider. Every row is a single training: the interval says nothing about the spread "
-        "over trainings, and another seed may move a difference by more than its width."
+        "FER2013 names nobody, so the interval is over pictures, not people; pictures of one person resemble each "
+        "other, so the true interval is wider. Every row is a single training: the interval says nothing about the "
+        "spread over trainings, and another seed may move a difference by more than its width."
     )
     rates = [evidence.rows[name].learning_rate for name in (deciding[0].one, deciding[0].other)]
     if rates[0] != rates[1]:

@@ -97,8 +97,7 @@ def _gap(evidence: Evidence, network: str, machine: str, scaling: str) -> _Gap:
     panel = evidence.panel
     seeds = _shared(evidence, [network, machine])
     one, other = (_runs(evidence, name, seeds) for name in (network, machine))
-    rng = evidence.rng("I-7", network, machine)
-    difference = paired_difference(panel, one, other, strict=False, config=evidence.evaluate, rng=rng)
+    difference = paired_difference(panel, one, other, strict=False, config=evidence.evaluate)
     thesis = _printed_gap(evidence, network, machine)
     decides = scaling == SAME and not math.isnan(thesis)
     scores = [_test_accuracy(evidence, side) for side in (one, other)]

@@ -20,6 +20,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--transfer-runs", type=Path, nargs="+", help="run.json of the rows on FER2013 and their starts"
     )
     parser.add_argument("--transfer-clips", type=Path, help="clips.parquet of FER2013, with its corpus.json beside it")
+    parser.add_argument("--variant-runs", type=Path, nargs="+", help="run.json of the variants of chapter 5")
+    parser.add_argument(
+        "--variant-clips", type=Path, nargs="+", help="clips.parquet of their corpora, with corpus.json beside each"
+    )
     parser.add_argument("--out-md", type=Path, required=True)
     parser.add_argument("--out-csv", type=Path, required=True)
 
@@ -35,7 +39,7 @@ def run(args: Namespace) -> None:
     params = load(args.config)
     evidence = read_evidence(args.runs, args.samples, args.thesis, params)
     verdicts = [judge_networks(evidence), *(judge_same_features(evidence, kind) for kind in ("AU8", "FP68"))]
-    verdicts += _transfer(args, params)
+    verdicts += _transfer(args, params) + _chapter5(args, params)
     text = render(verdicts, confidence=evidence.evaluate.confidence, scale=evidence.scale)
     write_table(contrast_rows(verdicts), text, csv=args.out_csv, md=args.out_md)
     log.info("hypotheses: %s", "; ".join(f"{one.key} {one.verdict}" for one in verdicts))
@@ -52,3 +56,20 @@ def _transfer(args: Namespace, params: dict[str, Any]) -> list:
         return []
     info = args.transfer_clips.with_name("corpus.json")
     return [judge_transfer(read_transfer(args.transfer_runs, args.transfer_clips, info, args.thesis, params))]
+
+
+def _chapter5(args: Namespace, params: dict[str, Any]) -> list:
+    """Return the verdicts of chapter 5, question by question, where its runs are named."""
+    from mien.report.chapter5 import read_chapter5
+    from mien.report.hypothesis_c3 import judge_time
+    from mien.report.hypothesis_c4 import judge_inferior
+    from mien.report.hypothesis_h import judge_folds
+
+    if bool(args.variant_runs) != bool(args.variant_clips):
+        raise ConfigError("--variant-runs and --variant-clips belong together; name both or neither")
+    if not args.variant_runs:
+        return []
+    corpora = read_chapter5(args.variant_runs, args.variant_clips, args.thesis, params)
+    verdicts = [judge(corpus) for judge in (judge_time, judge_inferior) for corpus in corpora]
+    verdicts += sorted((one for corpus in corpora for one in judge_folds(corpus)), key=lambda one: one.key[:2])
+    return [one for one in verdicts if one is not None]

@@ -33,7 +33,7 @@ def run(args: Namespace) -> None:
     table = section(TableConfig, load(args.config), "tables", args.table)
     table = replace(table, rows=rows_in_order(args.runs, table.rows))
     joint, single = joint_and_single(table)
-    runs = select_runs(read_runs(args.runs), table.corpus, joint or single)
+    runs = select_runs(read_runs(args.runs), table.corpus, joint or single, n_folds=table.folds)
     scores = score(runs, twins([args.clips]))
     found = panels(scores, runs, joint or single)
     synthetic = read_json(args.corpus_info)["source"] == "synthetic"

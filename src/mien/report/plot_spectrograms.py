@@ -100,7 +100,7 @@ def _starts(sound: "Sound", config: SoundConfig, *, seed: int) -> tuple["np.ndar
 
     duration_s, length_s = len(sound.wave) / config.rate_hz, segment_s(config)
     whole = Interval(0.0, duration_s)
-    fixed = segment_starts(whole, max(1, math.ceil(duration_s / length_s)), length_s=length_s)
+    fixed = segment_starts(whole, max(1, math.ceil(duration_s / length_s)), length_s=length_s, apart_s=length_s)
     rng = rng_for(seed, "report", "overlapping", sound.clip)
     return fixed, segment_starts(whole, SEGMENTS["VA+AO"], length_s=length_s, rng=rng)
 

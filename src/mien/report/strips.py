@@ -64,7 +64,7 @@ def read_strips(
         rows = np.flatnonzero((shard.index["clip"] == trace.clip) & shard.index.found)
         newest = newest_steps(shard.index.time_s.to_numpy()[rows], trace.time_s)  # (T,) frame of every judgement
         pictures = {
-            column: np.array(shard.frames[rows[newest[step]]])
+            column: np.array(shard.seen_along[rows[newest[step]]])
             for column, step in columns_of(trace, step_s=step_s).items()
             if newest[step] >= 0
         }

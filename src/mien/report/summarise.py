@@ -23,17 +23,22 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Read the runs, average them, write metrics and plot data."""
     from mien.core.files import atomic_folder, write_json
+    from mien.evaluation.intensity import said
     from mien.evaluation.metrics import score, twins
     from mien.evaluation.runs import read_runs
-    from mien.report.summary import headline, write_plots
+    from mien.report.summary import headline, headline_of_intensity, write_plots
 
     runs = read_runs(args.runs)
     apart = twins(args.clips)
-    scores = {
-        corpus: score([r for r in runs if r.corpus == corpus], apart) for corpus in sorted({r.corpus for r in runs})
-    }
+    by_corpus = {corpus: [r for r in runs if r.corpus == corpus] for corpus in sorted({r.corpus for r in runs})}
+    scores = {corpus: score([r for r in own if r.target == "label"], apart) for corpus, own in by_corpus.items()}
+    numbers = {corpus: said([r for r in own if r.target == "intensity"]) for corpus, own in by_corpus.items()}
     write_json(
-        args.out, {corpus: headline(frame, [r for r in runs if r.corpus == corpus]) for corpus, frame in scores.items()}
+        args.out,
+        {
+            corpus: headline(scores[corpus], own) | headline_of_intensity(numbers[corpus], own)
+            for corpus, own in by_corpus.items()
+        },
     )
     if args.plots:
         with atomic_folder(args.plots) as scratch:

@@ -29,6 +29,23 @@ def headline(scores: pd.DataFrame, runs: list[Run]) -> dict[str, dict[str, float
     return result
 
 
+def headline_of_intensity(said: pd.DataFrame, runs: list[Run]) -> dict[str, dict[str, float]]:
+    """Return variant -> metrics of one corpus's networks of intensity: mean absolute errors, means over folds.
+
+    said : SAID of these runs.   constant : the error of the training people's mean level, said of every clip.
+    """
+    fused = said[said["head"] == "fused"]
+    fused = fused.assign(error=(fused.said - fused.label).abs(), constant=(fused.constant - fused.label).abs())
+    result: dict[str, dict[str, float]] = {}
+    for (variant, selection), part in fused.groupby(["variant", "selection"]):
+        folds = part.groupby("fold")[["error", "constant"]].mean().mean()
+        metrics = result.setdefault(variant, {"constant": round(float(folds.constant), 4)})
+        metrics[f"error_{selection}"] = round(float(folds.error), 4)
+        metrics["n_clips"] = int(part["clip"].nunique())
+        metrics["n_parameters"] = max(run.record["n_parameters"] for run in runs if run.variant == variant)
+    return result
+
+
 def learning_curves(runs: list[Run]) -> pd.DataFrame:
     """Return CURVES, a row per epoch of every run that has epochs."""
     frames = [
@@ -54,7 +71,8 @@ def write_plots(folder: Path, runs: list[Run], scores: dict[str, pd.DataFrame]) 
     for (corpus, variant), part in curves.groupby(["corpus", "variant"]):
         _write(mean_curves(part), folder / "curves" / f"{corpus}_{variant}.csv")
     for corpus, frame in scores.items():
-        classes = dict(enumerate(next(run.classes for run in runs if run.corpus == corpus)))
+        own = (run.classes for run in runs if run.corpus == corpus and run.target == "label")
+        classes = dict(enumerate(next(own, ())))
         chosen = frame[(frame.selection == reported(frame)) & ~frame.apart.astype(bool)]
         for variant, part in chosen.groupby("variant"):
             pairs = pd.DataFrame({"actual": part.label.map(classes), "predicted": part.predicted.map(classes)})

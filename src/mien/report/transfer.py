@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mien.core.config import EvaluateConfig, PretrainConfig, TransferConfig, section
 from mien.core.errors import ConfigError, TableError
 from mien.core.files import read_json
-from mien.core.rng import rng_for
 from mien.evaluation.runs import read_runs, rows_in_order
 from mien.evaluation.transfer import PRIVATE, PUBLIC, Trial, read_trial, read_usages, start_adds
 from mien.report.published import read_published
@@ -77,7 +75,6 @@ class TransferEvidence:
     title: str
     synthetic: bool
     scale: str
-    seed: int
 
     @property
     def others(self) -> tuple[str, ...]:
@@ -111,10 +108,6 @@ class TransferEvidence:
         """Return what the start of a row cost, multiply-adds; see `evaluation.transfer.start_adds`."""
         return start_adds(name, {row: one.init for row, one in self.rows.items()}, self.trials)
 
-    def rng(self, *scope: str) -> np.random.Generator:
-        """Return the random stream of one interval."""
-        return rng_for(self.seed, "report", "transfer", *scope)
-
 
 def read_transfer(
     runs: Iterable[Path], clips: Path, info: Path, thesis: Path, params: dict[str, Any]
@@ -122,7 +115,7 @@ def read_transfer(
     """Read run folders of rows of ``pretrain``, clips.parquet and corpus.json of FER2013, and the thesis's numbers.
 
     runs : every row on FER2013 and the rows that they start from; others are ignored.
-    params : sections transfer, pretrain, evaluate, seed and scale.
+    params : sections transfer, pretrain, evaluate and scale.
 
     Raises
     ------
@@ -155,7 +148,6 @@ def read_transfer(
         title=table["title"],
         synthetic=any(read_json(path)["source"] == "synthetic" for path in _infos(info, rows, trials)),
         scale=params["scale"],
-        seed=params["seed"],
     )
 
 

@@ -1,0 +1,153 @@
+"""What missing and fuzzy information does to the networks: every number of the table "fuzziness"."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mien.core.config import EvaluateConfig, FuzzinessConfig, VariantConfig, section
+from mien.core.fuzzy import KINDS, MODALITIES, Condition, conditions
+from mien.evaluation.fuzziness import SUBSETS, Estimate, Judgements, read_judgements
+from mien.report.hypotheses import NOT_SUPPORTED, SUPPORTED, UNDECIDED, Answer, answer
+
+BOTH = "both"  # the mean over the modalities
+WORDS = {"missing": "missing", "blended": "fuzzy"}  # kind -> the thesis's word
+PER = 0.1  # share of the clips that a slope is told for
+COLUMNS = [  # of the CSV; accuracies in percent, differences in points, slopes in points per 10 % of the clips
+    "quantity",  # accuracy, difference, slope or difference of slopes
+    "kind",  # missing or fuzzy; empty where all clips are clear
+    "modality",
+    "share",  # of the clips, percent; empty for slopes
+    "clips",  # all test clips, the clear ones, or the affected ones
+    "network",
+    "against",  # the network whose number is subtracted
+    "value",
+    "low",
+    "high",
+    "n_clips",  # in all repetitions; of slopes, under one condition
+]
+
+
+@dataclass(frozen=True)
+class Fuzziness:
+    """The judgements of all repetitions and what a page must state.
+
+    refined : the network with residual perception, or empty.   plain : those that it is held against.
+    """
+
+    config: FuzzinessConfig
+    judgements: Judgements
+    refined: str
+    plain: list[str]
+    scale: str
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """Return all conditions, the clear one first."""
+        return conditions(self.config.shares)
+
+    def slopes(self, variant: str, kind: str, modality: str) -> pd.Series:
+        """Return the slope of every unit, accuracy per share; of BOTH, the mean over the modalities."""
+        wanted = MODALITIES if modality == BOTH else (modality,)
+        return sum(self.judgements.slope(variant, kind, one) for one in wanted) / len(wanted)
+
+    def gap(self, other: str, kind: str, modality: str) -> Estimate:
+        """Return by how much more slowly than `other` the refined network loses accuracy."""
+        return self.judgements.mean(self.slopes(self.refined, kind, modality) - self.slopes(other, kind, modality))
+
+    def verdict(self, kind: str) -> Answer | None:
+        """Return whether residual perception protects: the gaps over both modalities, to every plain network.
+
+        Supported if all their intervals lie above zero, not supported if one lies below, else undecided. One
+        repetition decides nothing: its interval does not know how much another training would differ. None where there
+        is nothing to compare.
+        """
+        if not self.plain:
+            return None
+        if self.judgements.unit != "seed":
+            return UNDECIDED
+        gaps = [self.gap(other, kind, BOTH) for other in self.plain]
+        answers = {answer([gap.low], [gap.high]) for gap in gaps}
+        return NOT_SUPPORTED if NOT_SUPPORTED in answers else SUPPORTED if answers == {SUPPORTED} else UNDECIDED
+
+
+def read_fuzziness(paths: Iterable[Path], params: Mapping[str, Any]) -> Fuzziness:
+    """Read all repetitions; `params` has the sections fuzziness, variants of its rows, evaluate and scale."""
+    config = section(FuzzinessConfig, params, "fuzziness")
+    variants = {name: section(VariantConfig, params, "variants", name) for name in config.rows}
+    refined = next((name for name, variant in variants.items() if variant.fusion == "mrpn"), "")
+    plain = [
+        name
+        for name, variant in variants.items()
+        if refined
+        and variant.fusion in ("n1", "n0")
+        and not variant.frozen
+        and set(variant.modalities) == set(variants[refined].modalities)
+    ]
+    confidence = section(EvaluateConfig, params, "evaluate").confidence
+    judgements = Judgements(read_judgements(paths), confidence)
+    return Fuzziness(config, judgements, refined, plain, section(str, params, "scale"))
+
+
+def rows_of(found: Fuzziness) -> pd.DataFrame:
+    """Return all numbers as a table of COLUMNS."""
+    rows = []
+    for condition in found.conditions:
+        for subset in SUBSETS:
+            rows += _at(found, condition, subset)
+    for kind in KINDS:
+        for modality in (*MODALITIES, BOTH):
+            slopes = {name: found.judgements.mean(found.slopes(name, kind, modality)) for name in found.config.rows}
+            rows += [_slope_row(found, kind, modality, name, "", one) for name, one in slopes.items()]
+            rows += [
+                _slope_row(found, kind, modality, found.refined, other, found.gap(other, kind, modality))
+                for other in found.plain
+            ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def difference(found: Fuzziness, other: str, condition: Condition, subset: str = "all") -> Estimate:
+    """Return by how much the refined network is more often right than `other`, on the same clips."""
+    one, two = (found.judgements.accuracy(name, condition, subset) for name in (found.refined, other))
+    return found.judgements.mean(one - two)
+
+
+def _at(found: Fuzziness, condition: Condition, subset: str) -> list[dict[str, Any]]:
+    """Return the rows of one condition and kind of test clip."""
+    n_clips = found.judgements.n_clips(condition, subset)
+    if not n_clips:
+        return []
+    where = {
+        "kind": WORDS.get(condition.kind, ""),
+        "modality": condition.modality,
+        "share": 100 * condition.share,
+        "clips": subset,
+        "n_clips": n_clips,
+    }
+    rows = []
+    for name in found.config.rows:
+        one = found.judgements.share(found.judgements.accuracy(name, condition, subset))
+        rows.append(where | {"quantity": "accuracy", "network": name, "against": ""} | _in_points(one))
+    for other in found.plain:
+        one = difference(found, other, condition, subset)
+        rows.append(where | {"quantity": "difference", "network": found.refined, "against": other} | _in_points(one))
+    return rows
+
+
+def _slope_row(found: Fuzziness, kind: str, modality: str, name: str, against: str, one: Estimate) -> dict[str, Any]:
+    return {
+        "quantity": "difference of slopes" if against else "slope",
+        "kind": WORDS[kind],
+        "modality": modality,
+        "share": None,
+        "clips": "all",
+        "network": name,
+        "against": against,
+        "n_clips": found.judgements.n_clips(found.conditions[0]),
+    } | _in_points(one, PER)
+
+
+def _in_points(one: Estimate, per: float = 1.0) -> dict[str, float]:
+    return {key: 100 * per * getattr(one, key) for key in ("value", "low", "high")}

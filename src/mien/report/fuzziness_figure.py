@@ -1,0 +1,61 @@
+"""Draw accuracy by the share of missing or fuzzy clips: a row per kind and modality, a column per set of test clips."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mien.core.fuzzy import KINDS, MODALITIES
+from mien.evaluation.fuzziness import SUBSETS
+from mien.report.figures import GREY
+from mien.report.fuzziness import WORDS, Fuzziness
+
+_COLOURS = ("#b5982a", "#7f8790", "#66ccee", "#228833", "#1f6fb4", "#c8521c", "#aa3377")
+_MARKERS = "sdv^oDP"  # told apart when colours are not
+_DODGE = 0.8  # between the networks' points of one share, percent
+_TITLES = {"all": "all test clips", "clear": "those that are clear", "affected": "those that are affected"}
+
+
+def draw_fuzziness(figure: Figure, found: Fuzziness, numbers: pd.DataFrame) -> None:
+    """Draw the accuracies of `numbers` (of `report.fuzziness.rows_of`) on a grid of panels with one legend."""
+    lines = [(kind, modality) for kind in KINDS for modality in MODALITIES]
+    panels = figure.subplots(len(lines), len(SUBSETS), sharex=True, sharey=True, squeeze=False)
+    accuracy = numbers[numbers.quantity == "accuracy"]
+    clear = found.judgements.rows[found.judgements.rows.kind == ""].drop_duplicates(["seed", "clip"])
+    chance = 100 * clear.label.value_counts(normalize=True).max()
+    for (kind, modality), row in zip(lines, panels, strict=True):
+        of_line = accuracy[(accuracy.share == 0) | ((accuracy.kind == WORDS[kind]) & (accuracy.modality == modality))]
+        for subset, ax in zip(SUBSETS, row, strict=True):
+            draw_line(ax, of_line[of_line.clips == subset], found.config.rows, chance=chance)
+        row[0].set_ylabel(f"{modality} {WORDS[kind]}\naccuracy, %")
+    for subset, ax in zip(SUBSETS, panels[0], strict=True):
+        ax.set_title(_TITLES[subset], loc="left")
+    for ax in panels[-1]:
+        ax.set_xlabel("share of the clips, %")
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    n_people, n_seeds = clear.actor.nunique(), clear.seed.nunique()
+    counts = f"n = {len(clear)} test clips of {n_people} people in {n_seeds} repetition{'' if n_seeds == 1 else 's'}"
+    over = "repetitions" if found.judgements.unit == "seed" else "test people"
+    title = f"bars: {100 * found.judgements.confidence:g}% over {over}; dotted: commonest emotion; {counts}"
+    figure.legend(handles, labels, loc="outside lower center", ncol=len(labels), frameon=False, title=title)
+
+
+def draw_line(ax: Axes, rows: pd.DataFrame, networks: tuple[str, ...], *, chance: float) -> None:
+    """Draw accuracy by share of every network with its interval; `rows` of one kind, modality and set of clips."""
+    for number, name in enumerate(networks):
+        part = rows[rows.network == name].sort_values("share")
+        low = (part.value - part.low).fillna(0).clip(lower=0)
+        high = (part.high - part.value).fillna(0).clip(lower=0)
+        ax.errorbar(
+            part.share + _DODGE * (number - (len(networks) - 1) / 2),
+            part.value,
+            yerr=[low, high],
+            color=_COLOURS[number % len(_COLOURS)],
+            marker=_MARKERS[number % len(_MARKERS)],
+            markersize=3.5,
+            linewidth=1.3,
+            elinewidth=0.6,
+            label=name,
+        )
+    ax.axhline(chance, color=GREY, linewidth=0.9, linestyle=":")
+    ax.set_ylim(0, 100)
+    ax.grid(color=GREY, alpha=0.15, linewidth=0.6)

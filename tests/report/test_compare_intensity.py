@@ -1,0 +1,91 @@
+"""The table of intensity, and what the other commands make of runs that say a number."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import planted
+from mien.core.errors import TableError
+from mien.core.files import read_json
+from mien.core.records import fold_entry, read_corpora, read_records
+from mien.evaluation.runs import read_run
+from mien.report import compare_intensity, plot_curves, summarise
+from report import planted_intensity
+
+CONFIG = json.dumps(
+    {
+        "intensity": {"corpus": "ravdess", "folds": 2, "rows": ["Strength"]},
+        "evaluate": planted.EVALUATE,
+        "scale": "mini",
+    }
+)
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Return the folder of a corpus, its clips and description, and two runs of intensity."""
+    corpus = planted.write_corpus(tmp_path, n_actors=4)
+    runs = [planted_intensity.write_run(tmp_path, fold, noise=0.05) for fold in (0, 1)]
+    return tmp_path, corpus, runs
+
+
+def test_the_numbers_of_the_table_are_those_of_the_runs(world, command):
+    root, corpus, runs = world
+    out = [root / "intensity.csv", root / "intensity.md"]
+    given = ("--runs", *runs, "--corpus-info", corpus / "corpus.json", "--out-csv", out[0], "--out-md", out[1])
+    command(compare_intensity, *given, config=CONFIG)
+    table, page = pd.read_csv(out[0]), out[1].read_text()
+    assert set(table["head"]) == {"fused", "video"}
+    assert set(table.fold) == {"A1,2", "A3,4", "mean"}
+    fused, video = (table[(table["head"] == head) & (table.fold == "mean")].iloc[0] for head in ("fused", "video"))
+    rows = pd.concat([read_run(path).predictions() for path in runs])
+    rows = rows[(rows["head"] == "fused") & (rows.selection == "honest") & (rows.role == "test")]
+    assert fused.mae == pytest.approx(np.abs(np.stack(rows.logits)[:, 0] - rows.label).mean(), abs=1e-4)
+    assert fused.right == 1.0
+    assert fused.r > 0.99
+    assert (video.mae, video.right) == (0.5, 0.5)  # half way between the levels: the lower one counts
+    assert np.isnan(video.r)
+    assert video.constant == pytest.approx(0.5)  # 0.4 for level 0, 0.6 for level 1
+    for text in ("Synthetic people", "normal 0, strong 1", "2 folds", "3 clips have none of them", "RAVDESS"):
+        assert text in page
+    before = [path.read_bytes() for path in out]
+    command(compare_intensity, *given, config=CONFIG)
+    assert [path.read_bytes() for path in out] == before
+
+
+def test_a_fold_that_could_not_be_trained_is_said(world, command):
+    root, corpus, _ = world
+    runs = [planted_intensity.write_run(root, fold, noise=0.05, reason="no usable units") for fold in (0, 1)]
+    out = [root / "intensity.csv", root / "intensity.md"]
+    given = ("--runs", *runs, "--corpus-info", corpus / "corpus.json", "--out-csv", out[0], "--out-md", out[1])
+    command(compare_intensity, *given, config=CONFIG)
+    assert "Strength: not applicable: no usable units." in out[1].read_text()
+    assert pd.read_csv(out[0]).empty
+
+
+def test_numbers_are_no_classes_to_the_other_commands(world, command):
+    root, corpus, runs = world
+    other = planted.write_runs(root, n_folds=2, variants=("AM",))
+    out = root / "metrics.json"
+    given = ("--runs", *runs, *other, "--clips", corpus / "clips.parquet", "--out", out, "--plots", root / "plots")
+    command(summarise, *given)
+    metrics = read_json(out)["ravdess"]
+    assert set(metrics) == {"AM", "Strength"}
+    assert metrics["Strength"]["error_honest"] < 0.1 < metrics["Strength"]["constant"]
+    assert not any(name.startswith("accuracy") for name in metrics["Strength"])
+    assert [path.name for path in (root / "plots" / "confusion").iterdir()] == ["ravdess_AM.csv"]
+    assert (root / "plots" / "curves" / "ravdess_Strength.csv").is_file()
+    command(plot_curves, "--runs", *runs, "--corpus-info", corpus / "corpus.json", "--out-svg", root / "curves.svg")
+    (record, _) = read_records(runs, read_corpora([corpus / "corpus.json"]))
+    assert fold_entry(record, "x").texts["confusion-honest.csv"].splitlines()[1:] == ["normal,12,0", "strong,0,12"]
+
+
+def test_a_vector_in_the_place_of_a_number_is_refused(world):
+    _, _, runs = world
+    record = read_json(runs[0])
+    record["config"]["variant"]["target"] = "label"
+    runs[0].write_text(json.dumps(record))
+    with pytest.raises(TableError, match="expected 2 for label and the 2 classes"):
+        read_run(runs[0]).predictions()

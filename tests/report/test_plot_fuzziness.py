@@ -1,0 +1,106 @@
+"""Figure and table of missing and fuzzy information: the verdict follows from the numbers, the same bytes twice."""
+
+import json
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+import planted_fuzziness as planted
+from mien.report import fuzziness_figure, plot_fuzziness
+from mien.report.fuzziness import BOTH, COLUMNS, read_fuzziness, rows_of
+from mien.report.fuzziness_figure import draw_line
+from mien.report.fuzziness_pages import render
+from mien.report.hypotheses import NOT_SUPPORTED, SUPPORTED, UNDECIDED
+from report import planted_streams
+
+
+def found(root, planned, variants=None, **options):
+    paths = planted.write(root, planned, variants=variants, **options)
+    return read_fuzziness(paths, json.loads(planted.config(variants)))
+
+
+@pytest.mark.parametrize(
+    ("lost", "verdict"),
+    [({"N2": 0.2}, SUPPORTED), ({"N2": 0.6}, NOT_SUPPORTED), ({"N0": 0.6, "N2": 0.5}, NOT_SUPPORTED)],
+)
+def test_the_verdict_is_that_of_the_slopes(tmp_path, lost, verdict):
+    numbers = found(tmp_path, planted.falling(**lost))
+    assert (numbers.refined, numbers.plain) == ("N2", ["N0", "N1"])  # late fusion is not trained end to end
+    assert numbers.verdict("missing") == numbers.verdict("blended") == verdict
+    assert f"Missing: **{verdict}**" in render(numbers)
+
+
+def test_one_repetition_decides_nothing(tmp_path):
+    numbers = found(tmp_path, planted.falling(N2=0.2), seeds=[0])
+    assert numbers.gap("N1", "missing", BOTH).low > 0
+    assert numbers.verdict("missing") == UNDECIDED
+
+
+def test_repetitions_that_disagree_decide_nothing(tmp_path):
+    def planned(name, condition, seed):
+        return 0.9 - condition.share * (0.4 + (name == "N2") * (0.2 if seed else -0.2))
+
+    assert found(tmp_path, planned).verdict("missing") == UNDECIDED
+
+
+def test_one_kind_may_be_protected_and_the_other_not(tmp_path):
+    def planned(name, condition, seed):
+        return 0.9 - condition.share * (0.2 if name == "N2" and condition.kind == "blended" else 0.4)
+
+    numbers = found(tmp_path, planned)
+    assert numbers.verdict("blended") == SUPPORTED
+    assert numbers.verdict("missing") == UNDECIDED  # equal networks
+    text = render(numbers)
+    assert "Fuzzy: **supported**" in text
+    assert "Missing: **undecided**" in text
+
+
+def test_rows_name_every_number_once(tmp_path):
+    numbers = found(tmp_path, planted.falling(N2=0.2))
+    rows = rows_of(numbers)
+    assert list(rows.columns) == COLUMNS
+    assert not rows.duplicated(COLUMNS[:7]).any()
+    accuracy = rows[(rows.quantity == "accuracy") & (rows.clips == "all")]
+    assert len(accuracy) == len(numbers.conditions) * len(planted.VARIANTS)
+    one = accuracy[(accuracy.share == 50) & (accuracy.network == "N2") & (accuracy.kind == "fuzzy")]
+    assert one.value.to_list() == pytest.approx([75.0, 75.0])  # video, audio
+    gap = rows[(rows.quantity == "difference of slopes") & (rows.modality == BOTH)]
+    assert gap.value.to_list() == pytest.approx([2.0] * 4)  # points per 10 % of the clips
+    assert (rows.clips[(rows.share == 100) & (rows.quantity == "accuracy")] != "clear").all()  # there are none
+
+
+def test_without_residual_perception_there_is_nothing_to_judge(tmp_path):
+    variants = {name: planted.VARIANTS[name] for name in ("N0", "N1")}
+    numbers = found(tmp_path, planted.falling(), variants)
+    assert numbers.verdict("missing") is None
+    assert "no network with residual perception" in render(numbers)
+
+
+def test_the_command_leaves_the_same_bytes_twice(tmp_path, command, monkeypatch):
+    planted_streams.draw_small(monkeypatch)
+    monkeypatch.setattr(fuzziness_figure, "KINDS", ("missing",))  # two panels of twelve: each takes its time
+    monkeypatch.setattr(fuzziness_figure, "SUBSETS", ("all",))
+    paths = planted.write(tmp_path, planted.falling(N2=0.2), seeds=[0])
+    out = tmp_path / "out"
+
+    def draw() -> dict[str, bytes]:
+        names = ["--out-figures", out, "--out-csv", out / "fuzziness.csv", "--out-md", out / "fuzziness.md"]
+        command(plot_fuzziness, "--predictions", *paths, *names, config=planted.config())
+        return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
+
+    first = draw()
+    assert list(first) == [f"fuzziness.{kind}" for kind in ("csv", "md", "png", "svg")]
+    assert draw() == first
+    text = first["fuzziness.md"].decode()
+    assert "Synthetic people" in text
+    assert "over the test people of the one repetition" in text
+
+
+def test_a_line_goes_through_the_means_of_its_network():
+    rows = pd.DataFrame({"network": ["N1", "N2"] * 2, "share": [0, 0, 60, 60], "value": [80.0, 90.0, 40.0, 70.0]})
+    figure, ax = plt.subplots()
+    draw_line(ax, rows.assign(low=rows.value - 5, high=float("nan")), ("N1", "N2"), chance=12.5)
+    lines = [container.lines[0].get_ydata() for container in ax.containers]
+    assert [list(line) for line in lines] == [[80, 40], [90, 70]]
+    plt.close(figure)
