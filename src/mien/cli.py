@@ -30,10 +30,7 @@ COMMANDS = {  # command -> (module with add_arguments and run, one line of help)
     "plot_samples": ("mien.report.plot_samples", "show faces and spectrograms of a corpus"),
     "check_units": ("mien.synthetic.check_units", "compare fitted action units with the truth of synthetic people"),
     "compare_classifiers": ("mien.report.compare_classifiers", "put tables 4.1 and 4.2 of the thesis beside ours"),
-    "judge_hypotheses": (
-        "mien.report.judge_hypotheses",
-        "judge claim C1, and whether the classifier alone explains the thesis's gap on the same features",
-    ),
+    "judge_hypotheses": ("mien.report.judge_hypotheses", "judge the thesis's claims, on its numbers and on ours"),
     "compare_transfer": ("mien.report.compare_transfer", "put table 4.3 of the thesis beside ours"),
     "plot_transfer": ("mien.report.plot_transfer", "draw the studies of learning rates and of frozen convolutions"),
     "plot_fer2013": ("mien.report.plot_fer2013", "show FER2013, its balanced copies and its hardest pictures"),

@@ -112,7 +112,7 @@ rule compare_classifiers:
 
 
 rule judge_hypotheses:
-    """Judge claim C1, and whether the classifier alone explains the thesis's gap on the same features."""
+    """Judge the thesis's claims, on its own printed numbers and on ours."""
     input:
         SAMPLES,
         runs=classifier_runs("run.json"),
@@ -122,6 +122,15 @@ rule judge_hypotheses:
         transfer_history=pretrain_runs("history.csv", rows=TRANSFERRED),
         transfer_clips=f"results/corpora/{FER}/clips.parquet",
         transfer_info=TRANSFER_INFO,
+        variants=claimed_runs("run.json"),
+        variant_predictions=claimed_runs("predictions.parquet"),
+        variant_history=claimed_runs("history.csv"),
+        variant_clips=expand(
+            "results/corpora/{corpus}/clips.parquet", corpus=TRAINED_CORPORA
+        ),
+        variant_info=expand(
+            "results/corpora/{corpus}/corpus.json", corpus=TRAINED_CORPORA
+        ),
         thesis="resources/thesis_tables.yaml",
     output:
         md="results/hypotheses.md",
@@ -152,5 +161,6 @@ rule judge_hypotheses:
         python -m mien judge_hypotheses --config {params.config:q} --runs {input.runs:q} \
             --samples results/samples/{CROSS.name} --thesis {input.thesis:q} \
             --transfer-runs {input.transfer:q} --transfer-clips {input.transfer_clips:q} \
+            --variant-runs {input.variants:q} --variant-clips {input.variant_clips:q} \
             --out-md {output.md:q} --out-csv {output.csv:q} >{log:q} 2>&1
         """

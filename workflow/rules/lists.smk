@@ -180,6 +180,16 @@ def variant_runs(file):
     ]
 
 
+def claimed_runs(file):
+    """List one file of every run that the verdicts on chapter 5 may rest on: of networks that name emotions."""
+    return [
+        f"{folder}/{file}"
+        for corpus, variant in TRAINED
+        if TYPED.variants[variant].target == "label"
+        for folder in run_folders(corpus, variant)
+    ]
+
+
 def stream_runs(file):
     """List one file of every network that runs along with a recording."""
     return [
