@@ -224,6 +224,11 @@ def test_wrong_rows_of_what_runs_along_are_named(raw, path, value, words):
         (("fuzziness", "rows"), ["N2_units"], ["action units"]),
         (("fuzziness", "shares"), [0.5, 1.5], ["ascending shares"]),
         (("trust", "rows"), ["Gated"], ["no table asks for Gated on cremad"]),
+        (("predict", "joint"), "N2_units", ["predict.joint", "N2_units uses"]),
+        (("predict", "corpus"), "ckplus", ["no table asks for N2 on ckplus"]),
+        (("embeddings", "folds"), [-1], ["embeddings", "counted from 0"]),
+        (("fuzziness", "seeds"), 9, ["seeds * tested"]),
+        (("tables", "5.1", "confusion"), "5.4", ["5.4 is another table or figure"]),
         (("splits",), {"ravdes": "x.csv"}, ["splits.ravdes", "did you mean ravdess?"]),
     ],
 )
@@ -242,9 +247,13 @@ def test_what_a_network_is_made_from_is_trained_on_as_many_folds(raw):
     params = config.build(config.Params, config.resolve(raw), "")
     assert needed_folds(params)["ravdess", "N2_relu"] == params.overview.folds["ravdess"]
     raw["tables"] = {"5.2": raw["tables"]["5.2"] | {"rows": {"N0_late": ""}, "single": []}}
-    raw["overview"]["rows"] = {}
-    raw["trust"]["rows"] = []
-    raw["intensity"]["rows"] = []
+    raw["overview"] = {
+        "folds": {"ravdess": 1},
+        "rows": {"AM": raw["overview"]["rows"]["AM"] | {"corpora": ["ravdess"]}},
+    }
+    raw["trust"] |= {"corpora": ["ravdess"], "rows": ["AM"]}
+    raw["predict"] |= {"joint": "N0_late"}
+    raw["embeddings"]["rows"] = {"joint": "N0_late"}
     alone = needed_folds(config.build(config.Params, config.resolve(raw), ""))
     n_folds = params.folds["ravdess"]
     assert {variant: alone["ravdess", variant] for variant in ("AM", "VM", "N0_late")} == dict.fromkeys(

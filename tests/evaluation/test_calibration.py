@@ -44,7 +44,7 @@ def test_a_planted_temperature_is_found_again(temperature):
 
 def test_a_network_without_mistakes_sets_no_temperature():
     logits = 5 * np.eye(3)
-    assert at_limit(fit_temperature(logits, np.arange(3)))
+    assert fit_temperature(logits, np.arange(3)) == 1.0
     assert math.isnan(fit_temperature(np.empty((0, 3)), np.empty(0, int)))
 
 

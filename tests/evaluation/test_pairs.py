@@ -9,31 +9,9 @@ import pytest
 from mien.core.rng import rng_for
 from mien.evaluation.pairs import gain, gain_of_folds, gain_over_best
 from mien.evaluation.statistics import interval_of_mean, sign_flip
+from planted_scores import scores
 
 OPTIONS = {"confidence": 0.95, "rng": rng_for(0, "pairs")}
-
-
-def scores(right: dict[str, list[list[float]]], *, n_clips: int = 4, seeds: int = 1, name: str = "A") -> pd.DataFrame:
-    """Return SCORES of variants: `right[variant][fold]` has the share of right clips of every actor."""
-    rows = [
-        {
-            "variant": variant,
-            "fold": fold,
-            "fold_name": f"{name}{fold}",
-            "seed": seed,
-            "selection": "honest",
-            "clip": f"{fold}-{actor}-{clip}",
-            "actor": f"{fold}{actor}",
-            "hit": float(clip < round(share * n_clips)),
-            "apart": False,
-        }
-        for variant, folds in right.items()
-        for fold, people in enumerate(folds)
-        for actor, share in enumerate(people)
-        for clip in range(n_clips)
-        for seed in range(seeds)
-    ]
-    return pd.DataFrame(rows)
 
 
 def test_a_gain_is_the_mean_over_folds_with_people_as_units():

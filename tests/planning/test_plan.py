@@ -96,8 +96,8 @@ def test_runs_are_folds_times_seeds(params):
     assert run_of(found, "FER_imagenet", stage="pretrain", corpus="fer2013").runs == 0  # until a file is named
     assert run_of(found, "AU_SSVM", stage="classifiers", corpus="ckplus_rafd").runs == 30
     assert run_of(found, "CNN1_50", stage="classifiers", corpus="ckplus_rafd").runs == 5
-    assert run_of(found, "VM", stage="fuzziness").runs == 5 * (1 + 2 * 4)  # missing or blended, four shares
-    assert run_of(found, "N2", stage="fuzziness").runs == 5 * (1 + 4 * 4)
+    assert run_of(found, "AM", stage="fuzziness").runs == 4 * (1 + 2 * 4)  # missing or blended, four shares
+    assert run_of(found, "N2", stage="fuzziness").runs == 4 * (1 + 4 * 4)
 
 
 def test_work_is_that_of_the_passes(params):

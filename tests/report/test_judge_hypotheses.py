@@ -8,15 +8,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import planted as planted_files
 import planted_classifiers as planted
-from mien.core.errors import ConfigError
+from mien.core.errors import ConfigError, TableError
 from mien.core.files import read_json, write_json
 from mien.report import judge_hypotheses
 from mien.report.hypotheses import NOT_SUPPORTED, NOTHING, SUPPORTED, UNDECIDED, answer
 from mien.report.hypothesis_c1 import pictures_to_part
 from mien.report.hypothesis_c2 import decide, judge_transfer
 from mien.report.transfer import read_transfer
-from report import planted_transfer
+from report import planted_transfer, planted_variants
 
 ROWS = {
     "CNN": planted.image("cnn1", "CNN-1_50x50x1"),
@@ -329,3 +330,36 @@ def test_the_command_adds_transfer_last_and_wants_both_options(tmp_path, command
     assert _verdict(text, "C2") == SUPPORTED
     assert text.index("## Same features, FP68") < text.index("## C2: transfer from face identity")
     assert pd.read_csv(tmp_path / "h.csv").question.unique().tolist()[-1] == "C2"
+
+
+def test_the_command_adds_the_verdicts_of_chapter_5_by_question_and_corpus(tmp_path, command, repository):
+    rows = {name: ROWS[name] for name in ("CNN", "AU_SSVM")}
+    folder, table = planted.write_samples(tmp_path, n_people=2)
+    runs = planted.write_runs(tmp_path, table, dict.fromkeys(rows, _label(2, 2)), rows=rows)
+    names = ["--runs", *runs, "--samples", folder, "--thesis", repository / "resources" / "thesis_tables.yaml"]
+    names += ["--out-md", tmp_path / "h.md", "--out-csv", tmp_path / "h.csv"]
+    shares = {"N1": 0.5, "N2": 0.75, "other": 1.0}
+    variants = [
+        planted_variants.write_run(tmp_path, name, k, {2 * k + 1: share, 2 * k + 2: share}, corpus=corpus)
+        for corpus in ("ravdess", "cremad")
+        for name, share in shares.items()
+        for k in range(2)
+    ]
+    clips = [
+        planted_files.write_corpus(tmp_path, n_actors=4, corpus=corpus) / "clips.parquet"
+        for corpus in ("ravdess", "cremad")
+    ]
+    config = planted.config(rows)
+    with pytest.raises(ConfigError, match="belong together"):
+        command(judge_hypotheses, *names, "--variant-runs", *variants, config=config)
+    with pytest.raises(TableError, match=r"cremad.*--variant-clips"):
+        command(judge_hypotheses, *names, "--variant-runs", *variants, "--variant-clips", clips[0], config=config)
+    command(judge_hypotheses, *names, "--variant-runs", *variants, "--variant-clips", *clips, config=config)
+    text = (tmp_path / "h.md").read_text(encoding="utf-8")
+    keys = [line[3:].split(":")[0] for line in text.splitlines() if line.startswith("## ")]
+    places = [f"{key}, {corpus}" for key in ("H3", "H4") for corpus in ("ravdess", "cremad")]
+    first = ["C3, ravdess", "C4, ravdess", "H1, ravdess", "H2, ravdess"]  # the thesis prints these on RAVDESS alone
+    assert keys[3:] == first + places
+    found = pd.read_csv(tmp_path / "h.csv").set_index(["question", "one", "other"])
+    assert found.difference["H3, cremad", "N2", "N1"] == 25
+    assert found.n_below["H3, cremad", "N2", "N1"] == 0

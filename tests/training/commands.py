@@ -43,7 +43,10 @@ def inside(folder: Path):
 
 
 def dies_in(monkeypatch, module, epoch: int) -> list[int]:
-    """Let `module`.train_epoch end the process as `epoch` begins for the first time; return the epochs begun so far."""
+    """Let `module`.train_epoch end the process as `epoch` begins for the first time; return the epochs begun so far.
+
+    Every epoch leaves a checkpoint.
+    """
     real, begun = module.train_epoch, []
 
     def killed(model, job, number, *args, **options):
@@ -53,6 +56,7 @@ def dies_in(monkeypatch, module, epoch: int) -> list[int]:
         return real(model, job, number, *args, **options)
 
     monkeypatch.setattr(module, "train_epoch", killed)
+    monkeypatch.setattr(module, "CHECKPOINT_S", 0.0)
     return begun
 
 

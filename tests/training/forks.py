@@ -21,7 +21,7 @@ class Forks:
     """The waiting copy of this process; to be made before anything is trained."""
 
     def __init__(self) -> None:
-        importlib.import_module("torch._dynamo")  # the first optimiser does, which takes as long as the rest of torch
+        importlib.import_module("torch._dynamo")  # processes that work together need it, as long as the rest of torch
         orders, self._orders = os.pipe()
         self._ends, ends = os.pipe()
         self._number = os.fork()

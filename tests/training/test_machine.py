@@ -15,7 +15,7 @@ def test_a_training_takes_a_gpu_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr(gpus.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(gpus, "_held", [])
     monkeypatch.delenv("LOCAL_RANK", raising=False)
-    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *_, **__: None)  # of the whole test process
+    monkeypatch.setattr(torch, "set_deterministic_debug_mode", lambda _: None)  # of the whole test process
     seen = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: seen.append(os.environ[gpus.VISIBLE]) or False)
     for mine in ("0", "1"):

@@ -41,7 +41,7 @@ STREAMING = {
     "window_s": 1.1,
     "loss": "every",
     "learning_rate": 1.0e-2,
-    "epochs": 3,
+    "epochs": 5,  # with fewer it is rounding that decides whether the rule is learnt
     "batch": 6,
 }
 
@@ -187,7 +187,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(trained, tiny, tmp_path, monkeyp
     assert not (tmp_path / "V_stream" / "fold0-seed0").exists()
     assert list(resume.folder_of("ravdess", "V_stream", fold=0, seed=0).glob("epoch-0002.pt"))
     assert contents(train(tiny, "V_stream", tmp_path)) == contents(trained / "V_stream" / "fold0-seed0")
-    assert len(calls) == 4  # one epoch was left
+    assert len(calls) == 1 + STREAMING["epochs"]  # the epochs that were left began with the one that died
     assert not list(Path(".checkpoints").rglob("*.pt"))
 
 

@@ -63,7 +63,9 @@ rule embed:
         f"benchmarks/embed/{EMBEDDED}-fold{{fold}}.tsv"
     wildcard_constraints:
         fold=r"\d+",
-    threads: 1
+    threads: 4 if GPUS_PER_JOB else 1
+    resources:
+        gpu=GPUS_PER_JOB,
     params:
         code=code("training.embed"),
         config=sections("embeddings", "faces", "sound"),

@@ -50,7 +50,7 @@ rule index_corpus:
     threads: 2
     params:
         code=code("corpora.index_corpus", "corpora.{corpus}"),
-        config=sections("folds.{corpus}", "seed"),
+        config=sections("folds.{corpus}"),
         folder=subpath(output.info, parent=True),
         split=lambda wildcards, input: (
             f"--split {shlex.quote(input.split)}" if input.split else ""

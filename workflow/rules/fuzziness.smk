@@ -47,6 +47,7 @@ rule index_fuzzy_corpus:
         clips=f"results/fuzziness/{{version}}/corpora/{FUZZY.corpus}/clips.parquet",
         folds=f"results/fuzziness/{{version}}/corpora/{FUZZY.corpus}/folds.parquet",
         defects=f"results/fuzziness/{{version}}/corpora/{FUZZY.corpus}/defects.parquet",
+        votes=f"results/fuzziness/{{version}}/corpora/{FUZZY.corpus}/votes.parquet",
         info=f"results/fuzziness/{{version}}/corpora/{FUZZY.corpus}/corpus.json",
     log:
         "logs/index_fuzzy_corpus/{version}.log",

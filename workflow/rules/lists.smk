@@ -225,7 +225,14 @@ def kept_folders():
         ("samples", [CROSS.name]),
         ("embeddings", [EMBEDDED]),
         ("trust", TRUST["corpora"]),
-        ("fuzziness", VERSIONS),
+        *(
+            ("fuzziness", [f"{version}/{stage}/{FUZZY.corpus}" for version in VERSIONS])
+            for stage in ("corpora", "faces", "sound", "data")
+        ),
+        (
+            "fuzziness",
+            [f"{version}/data/{FUZZY.corpus}.truth" for version in VERSIONS],
+        ),
         *(("fuzziness", [f"{FUZZY.corpus}/seed{k}"]) for k in range(FUZZY.seeds)),
     )
     shards = [f"{stage}/{corpus}" for stage, corpora in stages for corpus in corpora]

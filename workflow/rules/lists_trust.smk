@@ -6,11 +6,17 @@ TRUST_FIGURES = ["reliability", "coverage", "conditions", "people"]
 
 def trust_runs(file):
     """Give a function that lists one file of every run of the rows of section trust on a corpus."""
-    return lambda wildcards: [
-        f"{folder}/{file}"
-        for variant in TRUST["rows"]
-        for folder in run_folders(wildcards.trusted, variant)
-    ]
+
+    def at(wildcards):
+        rows, corpus = TRUST["rows"], wildcards.trusted
+        shared = range(min(TRAINED[corpus, variant] for variant in rows))
+        return [
+            f"{folder}/{file}"
+            for variant in rows
+            for folder in run_folders(corpus, variant, shared)
+        ]
+
+    return at
 
 
 def trust_manifests(wildcards):

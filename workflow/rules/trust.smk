@@ -5,7 +5,7 @@
 
 
 rule trust_all:
-    """Say how far the networks of tables 5.2 and 5.3 can be trusted."""
+    """Say how far trained networks can be trusted."""
     input:
         expand("results/tables/trust-{corpus}.md", corpus=TRUST["corpora"]),
         expand(

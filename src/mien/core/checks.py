@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from mien.core.config import Params
 
 
+RESERVED = {  # numbers and names of tables and figures that other sections make
+    *("4.1", "4.2", "4.3", "5.4", "5.5", "complexity", "fuzziness", "intensity", "streams", "units"),
+}
+
+
 def check(params: "Params") -> None:
     """Refuse sections that do not go together.
 
@@ -80,6 +85,10 @@ def _check_variant(params: "Params", name: str) -> None:
 
 def _check_table(params: "Params", name: str) -> None:
     table = params.tables[name]
+    if name in RESERVED or table.confusion in RESERVED:
+        raise ConfigError(
+            f"params.yaml: tables.{name}: {name if name in RESERVED else table.confusion} is another table or figure"
+        )
     _known_corpus(params, f"tables.{name}.corpus", table.corpus)
     _enough_folds(params, f"tables.{name}.folds", table.corpus, table.folds)
     for variant in (*table.rows, *table.single):
@@ -128,7 +137,7 @@ def _check_studies(params: "Params") -> None:
 
 def _check_streams(params: "Params") -> None:
     for modality in ("joint", "video", "audio"):
-        _learns(params, f"predict.{modality}", getattr(params.predict, modality), "label")
+        _predicts(params, modality, getattr(params.predict, modality))
         _known_stream(params, modality, getattr(params.watch, modality))
     if twice := sorted(params.variants.keys() & params.streams.keys()):
         raise ConfigError(f"params.yaml: {twice[0]} is a row of variants and of streams; rename one")
@@ -171,6 +180,18 @@ def _learns(params: "Params", where: str, variant: str, target: str) -> None:
 def _known_variant(params: "Params", where: str, variant: str) -> None:
     if variant not in params.variants:
         raise ConfigError(f"params.yaml: {where}: there is no variant {variant!r}; {hint(variant, params.variants)}")
+
+
+def _predicts(params: "Params", modality: str, variant: str) -> None:
+    where, corpus = f"predict.{modality}", params.predict.corpus
+    _learns(params, where, variant, "label")
+    wanted = {"joint": {"video", "audio"}}.get(modality, {modality})
+    if set(params.variants[variant].modalities) != wanted:
+        raise ConfigError(
+            f"params.yaml: {where}: {variant} uses {params.variants[variant].modalities}, not {sorted(wanted)}"
+        )
+    if (corpus, variant) not in needed_folds(params):
+        raise ConfigError(f"params.yaml: {where}: no table asks for {variant} on {corpus}; add it to one")
 
 
 def _known_stream(params: "Params", modality: str, stream: str) -> None:

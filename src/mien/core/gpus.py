@@ -5,6 +5,7 @@ Processes that are given one GPU, or told which (CUDA_VISIBLE_DEVICES, as SLURM 
 """
 
 import fcntl
+import itertools
 import logging
 import os
 import re
@@ -27,7 +28,8 @@ def visible_gpus(devices: Path = Path("/dev")) -> list[str]:
     """
     told = os.environ.get(VISIBLE)
     if told is not None:
-        return [name.strip() for name in told.split(",") if name.strip()]
+        names = (name.strip() for name in told.split(",") if name.strip())
+        return list(itertools.takewhile(lambda name: not name.startswith("-"), names))  # CUDA's rule: -1 ends the list
     nodes = [path for path in devices.glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name)]
     return [str(k) for k in range(len(nodes))]
 

@@ -28,6 +28,8 @@ class OverviewConfig:
 
     def __post_init__(self) -> None:
         require(all(n >= 1 for n in self.folds.values()), "overview", "folds >= 1", self.folds)
+        named = {corpus for row in self.rows.values() for corpus in row.corpora}
+        require(set(self.folds) <= named, "overview", "a row for every corpus under folds", sorted(self.folds))
         for name, row in self.rows.items():
             if missing := [corpus for corpus in row.corpora if corpus not in self.folds]:
                 raise ConfigError(f"params.yaml: overview.rows.{name}: {missing[0]} is not under overview.folds")
@@ -42,7 +44,7 @@ class IntensityConfig:
     rows: tuple[str, ...]  # variants with the target intensity
 
     def __post_init__(self) -> None:
-        require(self.folds >= 1, "intensity", "folds >= 1", self)
+        require(self.folds >= 1 and len(self.rows) >= 1, "intensity", "folds >= 1, a row or more", self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,8 @@ class EmbeddingsConfig:
     perplexity: float
 
     def __post_init__(self) -> None:
-        require(len(self.folds) >= 1 and self.perplexity > 1, "embeddings", "a fold or more, perplexity > 1", self)
+        ok = min(self.folds, default=-1) >= 0 and len(self.rows) >= 1 and self.perplexity > 1
+        require(ok, "embeddings", "folds counted from 0, a row or more, perplexity > 1", self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +77,9 @@ class FuzzinessConfig:
 
     def __post_init__(self) -> None:
         ok = self.actors - self.tested >= 2 and self.tested >= 1 and min(self.seeds, self.epochs, self.rate_fps) >= 1
+        ok &= self.actors >= max(4, self.seeds * self.tested) and len(self.rows) >= 1
         ok &= list(self.shares) == sorted({*self.shares, 0.0}) and 0 < max(self.shares) <= 1
-        need = "tested >= 1, two people or more to train on, seeds, epochs >= 1, ascending shares from 0.0 up to 1.0"
+        need = "actors >= 4 and >= seeds * tested, tested and epochs >= 1, a row, ascending shares from 0.0 up to 1.0"
         require(ok, "fuzziness", need, self)
 
 
@@ -94,4 +98,10 @@ class TrustConfig:
     def __post_init__(self) -> None:
         ok = self.bins >= 2 and all(value > 0 for value in (*self.picture_noise, *self.blur_px))
         ok &= all(0 < value < 1 for value in self.light)
-        require(ok, "trust", "bins >= 2, picture_noise, blur_px > 0, light between 0 and 1", self)
+        ok &= min(len(self.rows), len(self.corpora)) >= 1
+        require(
+            ok,
+            "trust",
+            "a row and a corpus or more, bins >= 2, picture_noise, blur_px > 0, light between 0 and 1",
+            self,
+        )

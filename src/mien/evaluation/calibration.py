@@ -17,12 +17,14 @@ LIMITS = (0.05, 20.0)  # of a temperature; where it ends at one of them, the val
 def fit_temperature(logits: np.ndarray, label: np.ndarray) -> float:
     """Return the temperature T that makes the mean cross-entropy of softmax(logits / T) smallest; NaN without clips.
 
+    1 where all clips are judged right, because any smaller temperature would be better still.
+
     The cross-entropy is convex in 1 / T, so it has one valley in log T, where it is searched within `LIMITS`.
     """
     if not len(label):
         return math.nan
     if (logits.argmax(axis=1) == label).all():
-        return LIMITS[0]  # without a mistake, the surer the better
+        return 1.0  # without a mistake, the surer the better: nothing to be fitted
 
     def loss(log_temperature: float) -> float:
         return float(cross_entropies(logits / math.exp(log_temperature), label).mean())

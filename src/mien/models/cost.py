@@ -40,23 +40,27 @@ class Cost:
         )
 
 
-def costs(model: nn.Module, shape: Shape) -> dict[str, Cost]:
+def costs(model: nn.Module, shape: Shape, *, computed: bool = False) -> dict[str, Cost]:
     """Return layer -> cost, for the layers with parameters that one pass forward uses, in the order of their use.
 
-    Nothing is computed and no weight is copied; the model itself is not run.
+    No weight is copied, and the model itself is not run.
+
+    computed : pass numbers through it, instead of shapes alone: of a network of one picture that takes less time than
+        torch's first shape without numbers (a second).
     """
     weights = [*model.parameters(), *model.buffers()]
-    shadows = {id(weight): _shadow(weight) for weight in weights}  # shapes without numbers, for deepcopy to take
-    twin = copy.deepcopy(model, shadows).eval()  # batch norm in training needs more than one input
+    shared = {id(weight): weight if computed else _shadow(weight) for weight in weights}  # for deepcopy to take
+    device = weights[0].device if computed else "meta"
+    twin = copy.deepcopy(model, shared).eval()  # batch norm in training needs more than one input
     found: dict[str, Cost] = {}
     for name, layer in twin.named_modules():
         if next(layer.parameters(recurse=False), None) is not None:
             layer.register_forward_hook(partial(_add_call, found, name))
     with torch.no_grad():
         if isinstance(shape, Mapping):
-            twin({name: torch.zeros(*one, device="meta") for name, one in shape.items()})
+            twin({name: torch.zeros(*one, device=device) for name, one in shape.items()})
         else:
-            twin(torch.zeros(*shape, device="meta"))
+            twin(torch.zeros(*shape, device=device))
     return found
 
 
@@ -66,9 +70,9 @@ def total(found: Mapping[str, Cost], prefix: str = "") -> Cost:
     return sum(inside, Cost())
 
 
-def multiply_adds(model: nn.Module, shape: Shape) -> int:
-    """Count the multiply-adds of one pass forward, honestly."""
-    return total(costs(model, shape)).multiply_adds
+def multiply_adds(model: nn.Module, shape: Shape, *, computed: bool = False) -> int:
+    """Count the multiply-adds of one pass forward, honestly; see `costs`."""
+    return total(costs(model, shape, computed=computed)).multiply_adds
 
 
 def _shadow(weight: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ class OfGrey(nn.Module):
         self.network = network
 
     def forward(self, grey: Tensor) -> Tensor:
-        pictures = grey.expand(-1, 3, -1, -1)  # three equal channels (thesis 4.3)
+        pictures = grey.expand(-1, 3, -1, -1).contiguous()  # three equal channels (thesis 4.3)
         if not isinstance(self.network, VGG16):  # which normalises them itself
             pictures = normalise_pixels(pictures)
         return self.network(pictures.contiguous(memory_format=torch.channels_last))

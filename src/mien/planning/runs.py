@@ -196,13 +196,13 @@ def _classifiers(params: Params) -> list[Planned]:
 def _fuzzy(params: Params) -> list[Planned]:
     """Plan the experiment on missing and fuzzy information: nothing wrong, and all that a network can notice."""
     fuzzy = params.fuzziness
-    size = made_size(fuzzy.corpus, fuzzy.actors, params.synthetic.takes)
+    size = made_size(fuzzy.corpus, fuzzy.actors, takes=1)
     judged = size.clips * fuzzy.tested / fuzzy.actors
     learnt = size.clips - judged
     found = []
     for name in fuzzy.rows:
         row = params.variants[name]
-        noticed = [condition for condition in conditions(fuzzy.shares) if condition.modality in ("", *row.modalities)]
+        noticed = [one for one in conditions(fuzzy.shares) if one.modality != "video" or "video" in row.modalities]
         runs = len(noticed) * fuzzy.seeds
         forward, learning = _variant(row, params)
         found.append(

@@ -76,7 +76,7 @@ def decide(gains: tuple[Gain, ...], ratios: list[float]) -> Answer:
     """Return the answer by RULE; a network without numbers keeps the claim from being supported."""
     if any(one.high < 0 for one in gains) or (ratios and all(ratio >= DOUBLE for ratio in ratios)):
         return NOT_SUPPORTED
-    helped = len(ratios) == len(gains) and all(one.low > 0 for one in gains)
+    helped = len(ratios) == len(gains) > 0 and all(one.low > 0 for one in gains)
     return SUPPORTED if helped and all(ratio < DOUBLE for ratio in ratios) else UNDECIDED
 
 

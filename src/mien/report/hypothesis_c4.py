@@ -52,8 +52,8 @@ def decide(gains: Sequence[Gain]) -> Answer:
     """Return the answer by RULE from gains over the better modality, in the order of JOINT."""
     *others, last = gains
     others = [one for one in others if one.n_folds]
-    if not last.n_folds or not others:
-        return UNDECIDED
+    if not last.n_folds or not others or len({one.n_folds for one in (last, *others)}) > 1:
+        return UNDECIDED  # cases of other folds cannot be held against each other
     cases, most = len(last.below), max(len(one.below) for one in others)
     if last.high < 0 or (cases and cases >= most):
         return NOT_SUPPORTED
@@ -95,7 +95,7 @@ def _printed(gains: Sequence[Gain], *, known: bool) -> list[str]:
         return ["### As printed", text]
     text = f"The thesis's own folds; intervals are over folds. As printed, the claim is {decide(gains)}."
     if free := [one.one for one in gains[:-1] if one.n_folds and not one.below]:
-        text += f" But {' and '.join(free)} has no inferior fold either, without residual perception."
+        text += f" None either without residual perception: {', '.join(free)}."
     return ["### As printed", text, grid(_rows(gains))]
 
 

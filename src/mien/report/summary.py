@@ -23,6 +23,7 @@ def headline(scores: pd.DataFrame, runs: list[Run]) -> dict[str, dict[str, float
         metrics = result.setdefault(variant, {})
         metrics[f"accuracy_{selection}"] = round(float(part.accuracy.mean()), 4)
         metrics.setdefault("macro_recall", round(float(part.macro_recall.mean()), 4))
+        metrics["n_folds"] = part.fold.nunique()
         metrics["n_clips"] = int(part.n_clips.sum())
     for variant, metrics in result.items():
         metrics["n_parameters"] = max(run.record["n_parameters"] for run in runs if run.variant == variant)

@@ -1,6 +1,8 @@
 """What a training cost: multiply-adds, counted from shapes. Seconds depend on the machine and are not counted."""
 
+import json
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -35,7 +37,14 @@ def cost_of(runs: list[Run], selection: str) -> TrainingCost:
 
 def adds_per_clip(run: Run) -> int:
     """Return the multiply-adds of one pass forward with one training clip."""
-    config: dict[str, Any] = run.record["config"]
+    parts = {key: run.record["config"][key] for key in ("variant", "train", "faces", "sound")}
+    return _adds(json.dumps(parts), len(run.classes))
+
+
+@cache
+def _adds(text: str, n_classes: int) -> int:
+    """Return the multiply-adds of the network that sections of params.yaml, as JSON, describe."""
+    config: dict[str, Any] = json.loads(text)
     variant, train = section(VariantConfig, config, "variant"), config["train"]
     size_px = config["faces"]["size_px"]
     shapes = {
@@ -54,7 +63,7 @@ def adds_per_clip(run: Run) -> int:
             aggregator=variant.aggregator,
             side_head=variant.side_head,
             trunk=variant.trunk,
-            classes=len(run.classes),
+            classes=n_classes,
             width=train["width"],
             dropout=train["dropout"],
         )

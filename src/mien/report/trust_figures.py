@@ -87,7 +87,7 @@ def draw_conditions(figure: Figure, numbers: pd.DataFrame, *, chance: float) -> 
     chance : percent of the commonest emotion.
     """
     networks = list(dict.fromkeys(numbers.network))
-    longest = max((list(_conditions_of(numbers[numbers.network == network])) for network in networks), key=len)
+    longest = list(dict.fromkeys(_conditions_of(numbers)))
     axes = figure.subplots(-(-len(networks) // 3), 3, squeeze=False, sharex=True, sharey=True).ravel()
     for ax, network in zip(axes, networks, strict=False):
         mine = numbers[numbers.network == network]

@@ -8,6 +8,7 @@ import pandas as pd
 from mien.core.levels import LEVELS
 from mien.evaluation import selective
 from mien.evaluation.calibration import (
+    at_limit,
     brier_scores,
     calibration_error,
     cross_entropies,
@@ -76,17 +77,16 @@ def _sureness(
     trust: Trust, rows: pd.DataFrame, scaled: np.ndarray, network: str, state: str
 ) -> list[tuple[str, Estimate]]:
     """Return mean confidence, calibration error, and the error that chance alone makes."""
-    confidence, hit = probabilities(scaled).max(axis=1), rows.hit.to_numpy()
-    mean = trust.share(rows, confidence)
-    bins = trust.trust.bins
-    chance, limit = error_by_chance(
-        confidence,
-        bins=bins,
-        resamples=trust.evaluate.resamples,
-        level=trust.evaluate.confidence,
-        rng=trust.rng(network, "calibration", state, "chance"),
-    )
-    error = calibration_error(confidence, hit, bins=bins)
+    confidence = pd.Series(probabilities(scaled).max(axis=1), index=rows.index)
+    parts = [(confidence[part.index].to_numpy(), part.hit.to_numpy()) for _, part in rows.groupby("seed")]
+    rng, evaluate, bins = trust.rng(network, "calibration", state, "chance"), trust.evaluate, trust.trust.bins
+    chances = [
+        error_by_chance(sure, bins=bins, resamples=evaluate.resamples, level=evaluate.confidence, rng=rng)
+        for sure, _ in parts  # repetitions judge the same clips: more of them leave less to chance only on average
+    ]
+    mean = trust.share(rows, confidence.to_numpy())
+    error = float(np.mean([calibration_error(sure, hit, bins=bins) for sure, hit in parts]))
+    chance, limit = (float(value) for value in np.mean(chances, axis=0))
     return [
         ("confidence", mean),
         ("ece", _exact(error, rows)),
@@ -108,7 +108,8 @@ def _coverage(trust: Trust, network: str) -> list[dict]:
     rows = trust.of(network)
     if rows.empty:
         return []
-    confidence = probabilities(_scaled(rows, "before" if rows.temperature.isna().any() else "after")).max(axis=1)
+    fitted = not any(math.isnan(value) or at_limit(value) for value in rows.temperature.unique())
+    confidence = probabilities(_scaled(rows, "after" if fitted else "before")).max(axis=1)
     wrong = 1.0 - rows.hit.to_numpy()
     _, risk = selective.risk_coverage(confidence, wrong)
     areas = {

@@ -52,18 +52,16 @@ def spectrogram(wave: Tensor, config: SoundConfig) -> Tensor:
         pad_mode="constant",  # reflection needs a clip longer than half a window
         return_complex=True,
     )  # (window // 2 + 1, N // hop + 1)
-    magnitude = magnitudes(bins[:, : len(wave) // config.hop])
-    if config.pool > 1:
-        magnitude = functional.avg_pool2d(magnitude.unsqueeze(0), config.pool).squeeze(0)
-    return _standardise(torch.log(magnitude + FLOOR) if config.log else magnitude)
+    return _standardise(cells(bins[None, :, : len(wave) // config.hop], config).squeeze(0))
 
 
-def magnitudes(bins: Tensor) -> Tensor:
-    """Return the magnitudes of complex numbers, of one shape with them.
-
-    abs() takes twice as long: it guards against overflow, of which the transform of a sound is far.
-    """
-    return (bins * bins.conj()).real.sqrt()
+def cells(bins: Tensor, config: SoundConfig) -> Tensor:
+    """Return (log) magnitudes of transforms, averaged over squares; (B, window // 2 + 1, K) complex -> (B, F, W)."""
+    # abs() guards against overflow, of which the transform of a sound is far, and takes twice as long.
+    magnitude = torch.addcmul(bins.real.square(), bins.imag, bins.imag).sqrt()
+    if config.pool > 1:  # of the transposed, which is how a transform lies in memory
+        magnitude = functional.avg_pool2d(magnitude.mT, config.pool).mT
+    return torch.log(magnitude + FLOOR) if config.log else magnitude
 
 
 def cut_segments(spectrum: Tensor, starts_s: np.ndarray, config: SoundConfig, *, stop_s: float | None = None) -> Tensor:

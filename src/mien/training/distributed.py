@@ -200,6 +200,7 @@ def run_epochs(
     epochs: int,
     checkpoint: Path,
     key: str,
+    every_s: float = 0.0,
 ) -> progress.Progress:
     """Do what `progress.run_epochs` does, in step with the other processes.
 
@@ -211,20 +212,21 @@ def run_epochs(
     ------
     ModelError : the processes have different keys, so some would pass over a checkpoint that others go on from.
     """
+    options = {"epochs": epochs, "key": key}
     if team.size == 1:
-        return progress.run_epochs(run_epoch, parts, epochs=epochs, checkpoint=checkpoint, key=key)
+        return progress.run_epochs(run_epoch, parts, checkpoint=checkpoint, every_s=every_s, **options)
     team.agree(key, checkpoint.as_posix())
     kept = sorted(checkpoint.glob(f"{resume.PREFIX}*.pt")) if team.is_first else []
     names = team.send("\n".join(path.name for path in kept).encode()).decode().splitlines()
     copies = {name: team.send((checkpoint / name).read_bytes() if team.is_first else b"") for name in names}
     if team.is_first:
-        return progress.run_epochs(run_epoch, parts, epochs=epochs, checkpoint=checkpoint, key=key)
+        return progress.run_epochs(run_epoch, parts, checkpoint=checkpoint, every_s=every_s, **options)
     mine = checkpoint / f"process-{team.rank}"
     for name, data in copies.items():
         mine.mkdir(parents=True, exist_ok=True)
         (mine / name).write_bytes(data)
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # one bar is enough; log lines keep their stream
-            return progress.run_epochs(run_epoch, parts, epochs=epochs, checkpoint=mine, key=key, every_s=math.inf)
+            return progress.run_epochs(run_epoch, parts, checkpoint=mine, every_s=math.inf, **options)
     finally:
         shutil.rmtree(mine, ignore_errors=True)

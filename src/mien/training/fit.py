@@ -24,6 +24,7 @@ from mien.training.dataset import Sampling, evaluation_batches, on_device, train
 from mien.training.draws import draws_of
 from mien.training.loop import evaluate, train_epoch
 from mien.training.modality_dropout import lose_modalities
+from mien.training.optimizers import AdamW
 from mien.training.progress import Progress, Verdict, run_epochs
 from mien.training.recordings import Recordings
 from mien.training.targets import judge_of, losses_of
@@ -93,8 +94,7 @@ def _run_epoch(job: Job, epoch: int, progress: Progress, *, model: Network, opti
 
 def optimizer_of(job: Job, model: Network) -> torch.optim.Optimizer:
     """Return what changes the weights of `model` that learn."""
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    return torch.optim.AdamW(weights, lr=job.train.learning_rate, weight_decay=job.train.weight_decay, fused=True)
+    return AdamW(model.parameters(), learning_rate=job.train.learning_rate, weight_decay=job.train.weight_decay)
 
 
 def train_once(job: Job, epoch: int, model: Network, optimizer: torch.optim.Optimizer) -> float:

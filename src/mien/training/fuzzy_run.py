@@ -92,12 +92,12 @@ def run_conditions(experiment: Experiment) -> pd.DataFrame:
 def train_condition(experiment: Experiment, condition: Condition, clear: Mapping[str, Trained]) -> dict[str, Trained]:
     """Train every network under one condition; return variant -> `Trained`.
 
-    clear : the networks of the clear condition: that of a variant which does not look at the modality in question is
-        taken over.
+    clear : the networks of the clear condition: one of voices alone is taken over where only faces change. A face moves
+        with its voice, so one of faces alone is trained anew where voices change.
     """
     trained: dict[str, Trained] = {}
     for name, run in experiment.runs.items():
-        if condition != NOTHING and condition.modality not in run.variant.modalities:
+        if condition.modality == "video" and "video" not in run.variant.modalities:
             trained[name] = clear[name]
             continue
         frozen = {modality: trained[other].model for modality, other in run.variant.frozen.items()}

@@ -23,6 +23,7 @@ from mien.models.resnet import ResNet18
 from mien.training import distributed
 from mien.training.batches import random_batches
 from mien.training.distributed import Team
+from mien.training.optimizers import Adam
 from mien.training.progress import Progress, Verdict
 from mien.training.voices import Voices, in_advance, levels, read_crops, transform, whole_segments
 
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 FOLLOWED = ("validation", "test")  # roles that are judged after every epoch
 SELECTIONS = ("honest", "optimistic")
+CHECKPOINT_S = 5.0  # least time between two checkpoints: at mini scale an epoch takes half a second
 SECONDS = 64  # segments at once where no gradients are kept
 
 
@@ -70,7 +72,7 @@ def fit(job: Job) -> Progress:
     team = job.team
     job.model.to(team.device, memory_format=torch.channels_last)
     model = distributed.spread(job.model, team)
-    optimizer = torch.optim.Adam(job.model.parameters(), lr=job.learning_rate, fused=True)
+    optimizer = Adam(job.model.parameters(), learning_rate=job.learning_rate)
     rows = job.rows["training"]
     level = team.gather(levels(job.voices, team.share(rows), device=team.device), len(rows))
 
@@ -90,9 +92,8 @@ def fit(job: Job) -> Progress:
         progress.finished = team.is_first and epoch == job.epochs
 
     parts = {"model": job.model, "optimizer": optimizer}
-    return distributed.run_epochs(
-        run_epoch, parts, team=team, epochs=job.epochs, checkpoint=job.checkpoint, key=job.key
-    )
+    options = {"epochs": job.epochs, "checkpoint": job.checkpoint, "key": job.key, "every_s": CHECKPOINT_S}
+    return distributed.run_epochs(run_epoch, parts, team=team, **options)
 
 
 def train_epoch(model: nn.Module, job: Job, epoch: int, *, level: Tensor, optimizer: torch.optim.Optimizer) -> Pass:

@@ -27,7 +27,8 @@ def prepare(n_threads: int) -> None:
     torch.backends.cuda.enable_mem_efficient_sdp(False)
     torch.backends.cuda.enable_cudnn_sdp(False)
     torch.utils.deterministic.fill_uninitialized_memory = False  # we read none
-    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())  # pooling on a GPU may have no other
+    # As use_deterministic_algorithms, which imports torch's compiler too. Pooling on a GPU may have no other algorithm.
+    torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
 
 
 def _keep_freed_memory() -> None:
@@ -48,4 +49,5 @@ def device() -> torch.device:
 
 def conditions() -> list[Any]:
     """Return what other bits come from beside code and data: a checkpoint is not gone on with under another."""
-    return [torch.__version__, device().type, torch.get_num_threads()]
+    gpu = [torch.cuda.get_device_name(), torch.backends.cudnn.version()] if torch.cuda.is_available() else []
+    return [torch.__version__, device().type, torch.get_num_threads(), *gpu]

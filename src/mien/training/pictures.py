@@ -78,7 +78,7 @@ def train_seed(run: PretrainRun, album: Album, *, seed: int, out: Path) -> None:
         "init": init,
         "n_parameters": n_parameters(network),
         "n_trained": sum(weight.numel() for weight in network.parameters() if weight.requires_grad),
-        "multiply_adds": multiply_adds(model, (1, 1, data.size_px, data.size_px)),
+        "multiply_adds": multiply_adds(model, (1, 1, data.size_px, data.size_px), computed=True),
     }
     progress = fit(_job(run, data, model, scope=scope, record=record))
     weights = progress.choices["honest"].weights

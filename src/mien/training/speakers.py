@@ -167,7 +167,7 @@ def train_seed(run: PretrainRun, heard: Speakers, *, seed: int, out: Path, team:
     record |= {
         "n_parameters": n_parameters(network),
         "n_trained": n_parameters(network),
-        "multiply_adds": multiply_adds(network, (1, 1, *segment_shape(run.sound))),
+        "multiply_adds": multiply_adds(network, (1, 1, *segment_shape(run.sound)), computed=True),
         "n_pairs": {
             "scored": len(pairs) - n_missing,
             "unheard": int((pairs.score.notna() & ~pairs.heard).sum()),  # of the scored ones

@@ -21,6 +21,7 @@ from mien.core.rng import rng_for
 from mien.training import machine
 from mien.training.batches import random_batches
 from mien.training.draws import draws_of
+from mien.training.optimizers import Adam
 from mien.training.progress import Progress, Verdict, run_epochs
 
 FOLLOWED = ("validation", "test")  # roles that are judged after every epoch
@@ -96,8 +97,7 @@ def fit(job: Job) -> Progress:
     ModelError : the loss is no longer a number.
     """
     model = job.model.to(machine.device(), memory_format=torch.channels_last)
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = torch.optim.Adam(weights, lr=job.learning_rate, fused=True)
+    optimizer = Adam(model.parameters(), learning_rate=job.learning_rate)
     progress = run_epochs(
         lambda epoch, progress: _run_epoch(job, epoch, progress, model, optimizer),
         {"model": model, "optimizer": optimizer},

@@ -25,6 +25,7 @@ from mien.training import machine, resume, run_folder
 from mien.training.dataset import ROLES, complete, obstacle, on_device, split
 from mien.training.draws import draws_of
 from mien.training.first_weights import load_first, no_start
+from mien.training.optimizers import AdamW
 from mien.training.prediction_rows import prediction_rows
 from mien.training.progress import Progress, Verdict, run_epochs
 from mien.training.recordings import Recordings
@@ -192,9 +193,7 @@ def _fit(course: Course, model: Network, *, key: str) -> tuple[Network, Progress
     """Train until the last epoch, going on from a checkpoint if there is one; return the model on its device."""
     run = course.run
     model = model.to(machine.device(), memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=run.streaming.learning_rate, weight_decay=run.weight_decay, fused=True
-    )
+    optimizer = AdamW(model.parameters(), learning_rate=run.streaming.learning_rate, weight_decay=run.weight_decay)
     progress = run_epochs(
         lambda epoch, progress: _run_epoch(course, epoch, progress, model=model, optimizer=optimizer),
         {"model": model, "optimizer": optimizer},

@@ -24,7 +24,7 @@ from mien.core import shards
 from mien.core.config import SoundConfig
 from mien.core.errors import TableError
 from mien.core.files import read_json
-from mien.sound.spectrogram import FLOOR, cut_segments, magnitudes, segment_shape, spectrogram
+from mien.sound.spectrogram import cells, cut_segments, segment_shape, spectrogram
 
 log = logging.getLogger(__name__)
 
@@ -174,10 +174,7 @@ def _cells(wave: Tensor, config: SoundConfig) -> Tensor:
     """Return the (log) magnitudes of (B, L) waves whose first window begins with the first sample, (B, F, W)."""
     window = torch.hann_window(config.window, device=wave.device)
     options = {"n_fft": config.window, "hop_length": config.hop, "center": False, "return_complex": True}
-    magnitude = magnitudes(torch.stft(wave, window=window, **options))  # (B, window // 2 + 1, W * pool)
-    if config.pool > 1:
-        magnitude = functional.avg_pool2d(magnitude, config.pool)
-    return torch.log(magnitude + FLOOR) if config.log else magnitude
+    return cells(torch.stft(wave, window=window, **options), config)
 
 
 def _moments(values: Tensor) -> tuple[Tensor, Tensor]:

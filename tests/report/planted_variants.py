@@ -1,0 +1,77 @@
+"""Networks of chapter 5 with planted shares of right clips, in memory and as the files that training leaves behind."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import planted
+from mien.core import tables
+from mien.core.config import EvaluateConfig
+from mien.core.files import read_json, write_json
+from mien.evaluation.metrics import SCORES
+from mien.evaluation.runs import Run
+from mien.report.chapter5 import PRINTED, SUMMED, Trained
+from mien.report.published import published_row, read_published
+from planted_scores import scores
+
+TRAIN = {"width": 2, "frames": 2, "dropout": 0.0}
+FACES = {"size_px": 32}
+AUGMENTATION = {"AM_NT": "NT", "VM_NT": "NT", "N0_NT": "NT", "N0_WO": "VA+WO"}
+FUSION = {"AM": "single", "VM": "single", "N1": "n1", "N2": "mrpn"}
+MODALITIES = {"AM": ["audio"], "VM": ["video"]}
+
+
+def trained(resource: Path, right: dict[str, list[list[float]]], *, corpus: str = "ravdess", **options) -> Trained:
+    """Return what was trained on a corpus; `right` and `options` as of `planted_scores.scores`."""
+    thesis = read_published(resource)
+    return Trained(
+        corpus=corpus,
+        scores=scores(right, **options) if right else pd.DataFrame(columns=SCORES),
+        runs={name: [run(name, corpus, fold) for fold in range(len(folds))] for name, folds in right.items()},
+        reasons={},
+        printed={name: published_row(thesis, row, corpus) for name, row in PRINTED[corpus].items()},
+        summed={name: float(thesis["5.4"]["rows"][row][corpus]) for name, row in SUMMED.items()},
+        evaluate=EvaluateConfig(**planted.EVALUATE),
+        synthetic=True,
+        seed=0,
+    )
+
+
+def run(name: str, corpus: str = "ravdess", fold: int = 0, *, epoch: int = 4, n_clips: int = 10) -> Run:
+    """Return a trained run without a folder."""
+    record = {"config": config(name), "n_clips": {"training": n_clips}, "best_epoch": {"honest": epoch}}
+    return Run(Path(name), corpus, name, fold, f"A{fold}", 0, True, "", planted.CLASSES, record)
+
+
+def config(name: str) -> dict:
+    """Return the part `config` of the run.json of a variant."""
+    kind = name.split("_")[0]
+    variant = {
+        "modalities": MODALITIES.get(kind, ["video", "audio"]),
+        "fusion": FUSION.get(kind, "n0"),
+        "aggregator": "lstm",
+        "augmentation": AUGMENTATION.get(name, "VA+AO"),
+        "side_head": "dense",
+        "init": {},
+        "frozen": {},
+    }
+    return {"train": TRAIN, "faces": FACES, "sound": planted.SOUND | {"pool": 8}, "variant": variant}
+
+
+def write_run(
+    root: Path, name: str, fold: int, shares: dict[int, float], *, corpus: str, n_parameters: int = 1
+) -> Path:
+    """Write a run that is right in a share of the clips of every actor (actor -> share); return its run.json."""
+    path = planted.write_run(root, name, fold, actors=tuple(shares), fold_name=f"F{fold}", corpus=corpus)
+    rows = tables.read(path.with_name("predictions.parquet"), tables.PREDICTIONS)
+    test = (rows.role == "test").to_numpy()
+    place = rows.groupby(["selection", "role", "actor"]).cumcount()
+    n_clips = len(planted.clip_names(1))
+    least = [round(shares.get(int(actor), 1.0) * n_clips) for actor in rows.actor]
+    hit = ~test | (place < least).to_numpy()
+    said = np.where(hit, rows.label, (rows.label + 1) % len(planted.CLASSES))
+    rows["logits"] = list(np.eye(len(planted.CLASSES), dtype=np.float32)[said])
+    tables.write(path.with_name("predictions.parquet"), rows, tables.PREDICTIONS)
+    write_json(path, read_json(path) | {"config": config(name), "n_parameters": n_parameters})
+    return path
