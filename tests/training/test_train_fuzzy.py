@@ -159,7 +159,7 @@ def test_every_network_judges_every_test_clip_under_every_condition(repetition, 
         assert set(part["clip"][part.affected]) == drawn & set(roles["test"]["clip"])
 
 
-def test_a_network_that_does_not_look_at_the_modality_is_the_clear_one(repetition):
+def test_a_network_of_voices_is_the_clear_one_where_faces_change(repetition):
     rows, _, _ = repetition
 
     def said(variant, kind, modality):
@@ -168,7 +168,7 @@ def test_a_network_that_does_not_look_at_the_modality_is_the_clear_one(repetitio
 
     for kind in ("missing", "blended"):
         np.testing.assert_array_equal(said("AM", kind, "video"), said("AM", "", ""))
-        np.testing.assert_array_equal(said("VM", kind, "audio"), said("VM", "", ""))
+        assert np.abs(said("AM", kind, "audio") - said("AM", "", "")).max() > 0
         assert np.abs(said("VM", kind, "video") - said("VM", "", "")).max() > 0
         assert np.abs(said("N0_late", kind, "audio") - said("N0_late", "", "")).max() > 0
 
