@@ -25,9 +25,9 @@ from mien.augment.slicing import SEGMENTS
 from mien.core.config import Params, resolve
 from mien.core.files import atomic_file
 from mien.core.typed import build as typed
-from mien.models.branch import channels_last
 from mien.models.build import build
 from mien.models.cost import multiply_adds
+from mien.models.layout import to_device
 from mien.models.vgg import VGG16
 from mien.planning.line import spoken
 from mien.planning.rates import COLUMNS, FAMILIES, FLOPS, PRECISIONS, measured, read_rates
@@ -52,7 +52,7 @@ def clip_job(name: str, params: Params, size: int, *, bfloat16: bool) -> tuple[C
     model = build(row.modalities, **kind, **sizes)
     shape = {one: (1, steps[one], CHANNELS[one], *input_size(one, params)) for one in row.modalities}
     work = multiply_adds(model, shape)
-    model = channels_last(model.to(device()))
+    model = to_device(model, device())
     random = {
         "video": lambda: torch.randint(256, (size, steps["video"], *input_size("video", params), 3), dtype=torch.uint8),
         "audio": lambda: torch.randn(size, *shape["audio"][1:]),
@@ -77,9 +77,9 @@ def picture_job(params: Params, size: int, *, bfloat16: bool) -> tuple[Callable[
     shape = (3, extractor.vgg_size_px, extractor.vgg_size_px)
     model = VGG16(7, width=extractor.vgg_width, size_px=extractor.vgg_size_px, dropout=extractor.vgg_dropout)
     work = multiply_adds(model, (1, *shape))
-    model = model.to(device(), memory_format=torch.channels_last).train()
+    model = to_device(model, device()).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-6, fused=True)
-    inputs = (torch.rand(size, *shape) * 255).to(device(), memory_format=torch.channels_last)
+    inputs = (torch.rand(size, *shape) * 255).to(device())
     label = torch.randint(7, (size,)).to(device())
 
     def step() -> None:

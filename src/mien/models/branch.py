@@ -32,8 +32,6 @@ class Branch(nn.Module):
 
     def look(self, steps: Tensor) -> Tensor:
         """Return what the trunk says about single steps, (N, ...) -> (N, D)."""
-        if steps.ndim == 4:
-            steps = steps.contiguous(memory_format=torch.channels_last)  # a third faster, on a CPU too
         return self.trunk(steps)
 
 
@@ -52,17 +50,6 @@ class ClipBranch(nn.Module):
 
     def forward(self, sequence: Tensor) -> Tensor:
         return self.trunk(sequence)
-
-
-def channels_last(model: nn.Module) -> nn.Module:
-    """Lay the weights of 2D convolutions out as `Branch.look` does its pictures, in place; return the model.
-
-    Those of 3D convolutions stay as they are: on a CPU the other layout is faster at width 8 and slower at width 64.
-    """
-    for weight in model.parameters():
-        if weight.ndim == 4:  # contiguous() would leave weights of one input channel alone, and with them what follows
-            weight.data = weight.data.to(memory_format=torch.channels_last)
-    return model
 
 
 def normalise_pixels(frames: Tensor) -> Tensor:

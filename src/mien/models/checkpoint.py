@@ -13,6 +13,7 @@ from mien.core.errors import ModelError
 from mien.core.files import atomic_file
 from mien.models.build import build, first_mismatch
 from mien.models.fusion import Network
+from mien.models.layout import to_device
 
 HEADER = "mien"  # one key only: safetensors keeps no order among several
 
@@ -102,7 +103,7 @@ def load_as(path: Path, kind: type[T], make: Callable[[T], Network], *, device: 
     if mismatch := first_mismatch(model.state_dict(), state):
         raise ModelError(f"{path}: weights do not fit {settings.variant} at width {settings.width}: {mismatch}")
     model.load_state_dict(state)
-    return model.eval().to(device), settings
+    return to_device(model.eval(), device), settings
 
 
 def is_bare(path: Path) -> bool:

@@ -11,6 +11,7 @@ from mien.models import checkpoint
 from mien.models.build import first_mismatch
 from mien.models.cnn import CNN1, CNN2, CNN3
 from mien.models.geometry import DNNAU, DNNFP
+from mien.models.layout import to_device
 
 BUILDERS = {  # name -> network of (classes, side of the picture in px)
     "dnn_au": lambda classes, _: DNNAU(classes=classes),
@@ -90,4 +91,4 @@ def load_classifier(path: Path, *, device: str = "cpu") -> tuple[Scaled, Setting
     if mismatch := first_mismatch(model.state_dict(), state):
         raise ModelError(f"{path}: weights do not fit {settings.model}: {mismatch}; train it again")
     model.load_state_dict(state)
-    return model.eval().to(device), settings
+    return to_device(model.eval(), device), settings

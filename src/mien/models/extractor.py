@@ -17,6 +17,7 @@ from mien.core.errors import ModelError
 from mien.models import checkpoint
 from mien.models.branch import normalise_pixels
 from mien.models.build import CHANNELS, first_mismatch
+from mien.models.layout import to_device
 from mien.models.resnet import ResNet18
 from mien.models.vgg import VGG16
 
@@ -64,7 +65,7 @@ class OfGrey(nn.Module):
         pictures = grey.expand(-1, 3, -1, -1).contiguous()  # three equal channels (thesis 4.3)
         if not isinstance(self.network, VGG16):  # which normalises them itself
             pictures = normalise_pixels(pictures)
-        return self.network(pictures.contiguous(memory_format=torch.channels_last))
+        return self.network(pictures)
 
 
 def extractor(settings: Settings, *, seed: int = 0, dropout: float = 0.0) -> ResNetClassifier | VGG16:
@@ -117,4 +118,4 @@ def load_extractor(path: Path, *, device: str = "cpu") -> tuple[ResNetClassifier
     if mismatch := first_mismatch(model.state_dict(), state):
         raise ModelError(f"{path}: weights do not fit {settings.network}: {mismatch}; train it again")
     model.load_state_dict(state)
-    return model.eval().to(device), settings
+    return to_device(model.eval(), device), settings

@@ -66,8 +66,7 @@ class VGG16(nn.Module):
         nn.init.normal_(self.classifier[-1].weight, std=LAST)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        pixels = (pictures - self.mean) / self.deviation  # (B, 3, S, S)
-        maps = self.features(pixels.contiguous(memory_format=torch.channels_last))  # (B, 8 width, S / 32, S / 32)
+        maps = self.features((pictures - self.mean) / self.deviation)  # (B, 8 width, S / 32, S / 32)
         return self.classifier(maps.flatten(1))  # (B, classes)
 
     def freeze_convolutions(self) -> None:

@@ -23,7 +23,6 @@ from mien.core.shards import FULL_SCALE
 from mien.evaluation.conditions import CLEAN, Condition, conditions
 from mien.evaluation.runs import Run
 from mien.models import checkpoint
-from mien.models.branch import channels_last
 from mien.models.fusion import Network
 from mien.sound import disturb as disturb_sound
 from mien.sound.spectrogram import spectrogram
@@ -136,7 +135,6 @@ def check_clean(run: Run, rows: pd.DataFrame) -> None:
 def _judge_of(job: Assessment, run: Run) -> Judge:
     model, settings = checkpoint.load(Path(run.folder) / "model.safetensors", device=machine.device().type)
     sampling = Sampling.of(settings.augmentation, frames=settings.frames, share=1.0, sound=job.sound)
-    channels_last(model)
     for name, branch in model.branches.items():
         model.branches[name] = Recalling(branch)
     return Judge(run, model, settings.modalities, sampling)

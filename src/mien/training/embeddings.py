@@ -11,7 +11,6 @@ from mien.core import tables
 from mien.core.config import EmbeddingsConfig, SoundConfig
 from mien.core.errors import ModelError
 from mien.models import checkpoint
-from mien.models.branch import channels_last
 from mien.models.fusion import Network
 from mien.training import machine
 from mien.training.dataset import Batch, Sampling, complete, evaluation_batches, split
@@ -49,7 +48,7 @@ def load_networks(paths: Iterable[Path], config: EmbeddingsConfig) -> list[Train
             )
         if networks and networks[0].settings.fold != settings.fold:
             raise ModelError(f"{path}: is of fold {settings.fold}, the others of {networks[0].settings.fold}; name one")
-        networks.append(Trained(channels_last(model), settings, symbols[settings.variant]))
+        networks.append(Trained(model, settings, symbols[settings.variant]))
     return sorted(networks, key=lambda one: list(symbols).index(one.settings.variant))
 
 

@@ -17,8 +17,8 @@ from mien.augment.aug_a import MODES, augment
 from mien.core.config import AugmentConfig, SoundConfig, TrainConfig
 from mien.core.errors import ModelError
 from mien.core.rng import rng_for
-from mien.models.branch import channels_last
 from mien.models.fusion import Network
+from mien.models.layout import to_device
 from mien.training import machine
 from mien.training.dataset import Sampling, evaluation_batches, on_device, training_batches
 from mien.training.draws import draws_of
@@ -62,7 +62,7 @@ def fit(job: Job) -> Progress:
     ------
     ModelError : the loss is no longer a number.
     """
-    model = channels_last(job.model.to(machine.device()))
+    model = to_device(job.model, machine.device())
     optimizer = optimizer_of(job, model)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(  # torch waits one epoch longer than `patience`
         optimizer, factor=0.5, patience=job.train.patience - 1, threshold=0.0, eps=0.0

@@ -21,8 +21,8 @@ from mien.core.fuzzy import NOTHING, Condition
 from mien.core.provenance import code_digest
 from mien.core.rng import seed_for
 from mien.models import checkpoint
-from mien.models.branch import channels_last
 from mien.models.fusion import Network
+from mien.models.layout import to_device
 from mien.training import machine, resume
 from mien.training.first_weights import load_first
 from mien.training.fit import Job, judge, optimizer_of, train_once
@@ -135,7 +135,7 @@ def fit_all_epochs(job: Job) -> Verdict:
     ------
     ModelError : the loss is no longer a number.
     """
-    model = channels_last(job.model.to(machine.device()))
+    model = to_device(job.model, machine.device())
     optimizer = optimizer_of(job, model)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=job.train.epochs)
 

@@ -19,6 +19,7 @@ from torch.nn import functional
 from mien.core.errors import ModelError
 from mien.core.rng import rng_for
 from mien.models.extractor import ResNetClassifier
+from mien.models.layout import to_device
 from mien.models.resnet import ResNet18
 from mien.training import distributed
 from mien.training.batches import random_batches
@@ -70,7 +71,7 @@ def fit(job: Job) -> Progress:
     ModelError : the loss is no longer a number.
     """
     team = job.team
-    job.model.to(team.device, memory_format=torch.channels_last)
+    to_device(job.model, team.device)
     model = distributed.spread(job.model, team)
     optimizer = Adam(job.model.parameters(), learning_rate=job.learning_rate)
     rows = job.rows["training"]
@@ -116,7 +117,7 @@ def train_epoch(model: nn.Module, job: Job, epoch: int, *, level: Tensor, optimi
         label = torch.from_numpy(job.label[rows[item[share]]]).to(level.device)
         enabled = job.bfloat16 and level.device.type == "cuda"
         with torch.autocast(level.device.type, dtype=torch.bfloat16, enabled=enabled):
-            logits = model(_in_layout(segments)).float()
+            logits = model(segments).float()
         loss = functional.cross_entropy(logits, label, reduction="sum")
         optimizer.zero_grad(set_to_none=True)
         (loss * (team.size / len(batch))).backward()  # gradients are averaged over the processes
@@ -152,10 +153,6 @@ def embed(model: ResNetClassifier, voices: Voices, rows: np.ndarray, *, team: Te
 
 def _mean_features(model: ResNetClassifier, utterances: list[Tensor]) -> Tensor:
     """Return (N, D) of N utterances of (S, 1, F, W) segments each."""
-    segments = _in_layout(torch.cat(utterances))
+    segments = torch.cat(utterances)
     features = torch.cat([ResNet18.forward(model, part) for part in segments.split(SECONDS)]).float()
     return torch.stack([part.mean(dim=0) for part in features.split([len(part) for part in utterances])])
-
-
-def _in_layout(segments: Tensor) -> Tensor:
-    return segments.contiguous(memory_format=torch.channels_last)

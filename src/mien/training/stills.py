@@ -18,6 +18,7 @@ from mien.augment.aug_a import augment
 from mien.core.config import AugmentConfig
 from mien.core.errors import ModelError
 from mien.core.rng import rng_for
+from mien.models.layout import to_device
 from mien.training import machine
 from mien.training.batches import random_batches
 from mien.training.draws import draws_of
@@ -96,7 +97,7 @@ def fit(job: Job) -> Progress:
     ------
     ModelError : the loss is no longer a number.
     """
-    model = job.model.to(machine.device(), memory_format=torch.channels_last)
+    model = to_device(job.model, machine.device())
     optimizer = Adam(model.parameters(), learning_rate=job.learning_rate)
     progress = run_epochs(
         lambda epoch, progress: _run_epoch(job, epoch, progress, model, optimizer),

@@ -19,6 +19,7 @@ from mien.core.files import digest
 from mien.core.provenance import code_digest
 from mien.core.rng import rng_for, seed_for
 from mien.models.fusion import Network
+from mien.models.layout import to_device
 from mien.models.running import StreamSettings, network_of
 from mien.sound.spectrogram import segment_s
 from mien.training import machine, resume, run_folder
@@ -192,7 +193,7 @@ def _whole(run: StreamRun, recordings: Recordings, clips: pd.DataFrame) -> Itera
 def _fit(course: Course, model: Network, *, key: str) -> tuple[Network, Progress]:
     """Train until the last epoch, going on from a checkpoint if there is one; return the model on its device."""
     run = course.run
-    model = model.to(machine.device(), memory_format=torch.channels_last)
+    model = to_device(model, machine.device())
     optimizer = AdamW(model.parameters(), learning_rate=run.streaming.learning_rate, weight_decay=run.weight_decay)
     progress = run_epochs(
         lambda epoch, progress: _run_epoch(course, epoch, progress, model=model, optimizer=optimizer),
