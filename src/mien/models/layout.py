@@ -15,7 +15,9 @@ def to_device(model: nn.Module, device: torch.device | str) -> nn.Module:
     contiguous weights, evaluating it 31 to 43 % (`benchmarks/layout.py`).
 
     Not safe is oneDNN's kernel for the gradient of the weights of a strided 1x1 convolution (jit_1x1:avx2): with fewer
-    input channels than a vector it writes beyond its buffer in channels-last layout. Seen with torch 2.11.0 to 2.15.0.
+    input channels than a vector it writes beyond its buffer in channels-last layout (oneDNN's issue 6035). Seen with
+    torch 2.11.0, 2.12.0, 2.13.0 and 2.15.0, the newest (oneDNN 3.10.2 to 3.13.3): no newer torch, and so no triple with
+    torchvision and torchaudio, ends it.
 
     Weights of 3D convolutions stay contiguous: channels-last is faster at width 8 and slower at width 64 on a CPU.
     """
