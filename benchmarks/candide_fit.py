@@ -18,11 +18,10 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import numpy as np
 from scipy.optimize import least_squares
 
-from mien.candide.correspondence import ACTIONS, VERTICES
 from mien.candide.lm import Model, fit
-from mien.candide.mesh import load_mesh
+from mien.candide.mesh import ACTIONS, VERTICES, load_mesh
 from mien.candide.pose import project, rotation_matrix
-from mien.core.rng import rng_for
+from mien.io.randomness import rng_for
 
 VERTEX = list(VERTICES["printed"])
 REST = load_mesh().vertices[VERTEX]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from mien.models.listings import FRAME, FRAMES, WINDOW, Listing2D, Listing3D
+from mien.models.cost import FRAME, FRAMES, WINDOW, Listing2D, Listing3D
 
 WHOLE, NEW = f"a second ({FRAMES} frames)", "one new frame"
 CASES = {  # name -> (network, what it is given)

@@ -26,15 +26,17 @@ import numpy as np
 import torch
 import yaml
 
-from mien.core import config, media
-from mien.core.rng import rng_for
-from mien.models.running import StreamSettings, network_of
-from mien.predict.annotate import Painter
-from mien.predict.live import Live, warm_up
-from mien.predict.live_models import Models, together
-from mien.predict.sources import Sound, open_source
-from mien.predict.watch import Clock, Outlets, follow
-from mien.synthetic.performance import CLEAR, perform, person_for
+from mien.apps.annotate import Painter
+from mien.apps.models import Models, together
+from mien.apps.sources import Sound, open_source
+from mien.apps.streaming import Live, warm_up
+from mien.apps.watch import Clock, Outlets, follow
+from mien.config import schema
+from mien.io import media
+from mien.io.randomness import rng_for
+from mien.models.streaming import StreamSettings, network_of
+from mien.synthetic.people import CLEAR, person_for
+from mien.synthetic.performance import perform
 
 SIZE = (640, 360)
 RATE_FPS, RATE_HZ = 25, 48000
@@ -91,8 +93,8 @@ def random_models(params: dict) -> Models:
             width=params["train"]["width"],
             rate_fps=streaming["rate_fps"],
             hop_s=streaming["hop_s"],
-            sound=asdict(config.section(config.SoundConfig, params, "sound")),
-            faces=asdict(config.section(config.FacesConfig, params, "faces")),
+            sound=asdict(schema.section(schema.SoundConfig, params, "sound")),
+            faces=asdict(schema.section(schema.FacesConfig, params, "faces")),
         )
         loaded[Path(row)] = network_of(settings).eval(), settings
     return together(loaded)
@@ -153,13 +155,13 @@ def main() -> None:
     parser.add_argument("--units", action="store_true", help="fit the action units too")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--film", type=Path, help="measure this film instead, 640x360 and 25 frames/s for the headline")
-    parser.add_argument("--scale", default="mini", choices=config.SCALES)
+    parser.add_argument("--scale", default="mini", choices=schema.SCALES)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     file = Path(__file__).resolve().parents[1] / "params.yaml"
-    params = config.resolve(yaml.safe_load(file.read_text(encoding="utf-8")) | {"scale": args.scale})
-    watch = config.section(config.WatchConfig, params, "watch")
-    candide = config.section(config.CandideConfig, params, "candide") if args.units else None
+    params = schema.resolve(yaml.safe_load(file.read_text(encoding="utf-8")) | {"scale": args.scale})
+    watch = schema.section(schema.WatchConfig, params, "watch")
+    candide = schema.section(schema.CandideConfig, params, "candide") if args.units else None
     models = random_models(params)
     warm_up(models)
     with tempfile.TemporaryDirectory() as folder:

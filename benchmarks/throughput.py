@@ -22,19 +22,29 @@ from torch.nn import functional
 
 from mien.augment.aug_a import augment
 from mien.augment.slicing import SEGMENTS
-from mien.core.config import Params, resolve
-from mien.core.files import atomic_file
-from mien.core.typed import build as typed
-from mien.models.build import build
+from mien.config.schema import Params, resolve
+from mien.config.schema import build as typed
+from mien.io.files import atomic_file
 from mien.models.cost import multiply_adds
 from mien.models.layout import to_device
+from mien.models.mrpn import build
 from mien.models.vgg import VGG16
-from mien.planning.line import spoken
-from mien.planning.rates import COLUMNS, FAMILIES, FLOPS, PRECISIONS, measured, read_rates
-from mien.planning.runs import CHANNELS, LEARNT, input_size, planned
-from mien.training.dataset import Batch
-from mien.training.loop import train_epoch
-from mien.training.machine import device, prepare
+from mien.report.plan import (
+    CHANNELS,
+    COLUMNS,
+    FAMILIES,
+    FLOPS,
+    LEARNT,
+    PRECISIONS,
+    input_size,
+    measured,
+    planned,
+    read_rates,
+    spoken,
+)
+from mien.training.clips import Batch
+from mien.training.engine import device, prepare
+from mien.training.train import train_epoch
 
 CLASSES = 8
 PICTURES = 64  # in a batch of VGG-16

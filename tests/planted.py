@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mien.core import tables
-from mien.core.files import write_json
-from mien.core.rng import rng_for
-from mien.core.shards import FaceShard, SoundShard, write_faces, write_sound
+from mien.io import tables
+from mien.io.files import write_json
+from mien.io.randomness import rng_for
+from mien.io.shards import FaceShard, SoundShard, write_faces, write_sound
 
 CLASSES = ("neutral", "happy", "sad")
 EVALUATE = {"confidence": 0.95, "resamples": 500}

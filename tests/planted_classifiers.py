@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from mien.core import tables
-from mien.core.files import write_json
+from mien.io import tables
+from mien.io.files import write_json
 
 FACE4 = ("neutral", "smile", "surprise", "anger")
 PAIR = "ckplus_rafd"

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mien.core import tables
-from mien.core.fuzzy import Condition, conditions
+from mien.config.schema import Condition, conditions
+from mien.io import tables
 
 SHARES = [0.0, 0.5, 1.0]
 N_CLIPS = 20  # of a person

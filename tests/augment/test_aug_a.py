@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mien.augment.aug_a import Factors, augment, blur, contrast, crop, mirror, noise, warp
-from mien.core.config import AugmentConfig
+from mien.config.schema import AugmentConfig
 
 CONFIG = AugmentConfig(
     mirror=0.5,

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mien.augment.aug_b import BALANCING, DRAWS, balance, change, no_copies
-from mien.core.rng import rng_for
+from mien.io.randomness import rng_for
 
 FER2013 = (3995, 436, 4097, 7215, 4830, 3171, 4965)  # training pictures per class (corpora.md, section 3)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mien.augment.disturb import add_noise, blur, darken
-from mien.core.rng import rng_for
+from mien.augment.corrupt import add_noise, blur, darken
+from mien.io.randomness import rng_for
 
 
 def test_noise_has_its_deviation_and_is_new_in_every_channel_and_frame():

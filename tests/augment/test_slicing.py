@@ -5,16 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.augment.slicing import (
-    SEGMENTS,
-    Interval,
-    apart_s,
-    frame_times,
-    nearest_frames,
-    random_slice,
-    segment_starts,
-)
-from mien.core.rng import rng_for
+from mien.augment.slicing import SEGMENTS, Interval, apart_s, frame_times, nearest_frames, random_slice, segment_starts
+from mien.io.randomness import rng_for
 
 
 @given(st.floats(0.1, 20.0), st.floats(0.05, 1.0), st.integers(0, 1000))

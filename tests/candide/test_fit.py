@@ -3,7 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mien.candide.correspondence import ACTIONS, AU_NAMES, LANDMARKS, VERTICES
 from mien.candide.fit import (
     DEGENERATE,
     FITTED,
@@ -15,12 +14,11 @@ from mien.candide.fit import (
     person_vertices,
     place_mesh,
 )
-from mien.candide.mesh import N_ACTIONS, load_mesh
+from mien.candide.mesh import ACTIONS, AU_NAMES, LANDMARKS, N_ACTIONS, VERTICES, load_mesh
 from mien.candide.pose import project, rotation_matrix, rotation_vector
-from mien.core.config import CandideConfig
-from mien.core.rng import rng_for
-from mien.synthetic.expression import CLEAR, face_units
-from mien.synthetic.people import EMOTIONS, person_for
+from mien.config.schema import CandideConfig
+from mien.io.randomness import rng_for
+from mien.synthetic.people import CLEAR, EMOTIONS, face_units, person_for
 
 MESH = load_mesh()
 CONFIG = CandideConfig(landmarks="printed", ridge=1e-3, warm_start=True, evaluations=100, tolerance=1e-8)

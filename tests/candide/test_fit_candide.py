@@ -8,15 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.candide import fit_candide, mesh
-from mien.candide.correspondence import ACTIONS, LANDMARKS, SHAPES, VERTICES
+from mien.candide import extract, mesh
 from mien.candide.fit import DEGENERATE, FITTED, NO_FACE, NOT_CONVERGED, NOT_FINITE, fit_frames
+from mien.candide.mesh import ACTIONS, LANDMARKS, SHAPES, VERTICES
 from mien.candide.pose import project, rotation_matrix
-from mien.core import config, shards, tables
-from mien.core.errors import TableError
-from mien.core.files import read_json, write_json
-from mien.core.parts import folder_digest
-from mien.core.rng import rng_for
+from mien.config import schema
+from mien.errors import TableError
+from mien.io import shards, tables
+from mien.io.files import read_json, write_json
+from mien.io.randomness import rng_for
+from mien.io.shards import folder_digest
 
 CONFIG = {"landmarks": "printed", "ridge": 1e-3, "warm_start": True, "evaluations": 100, "tolerance": 1e-8}
 SHAPE = np.array([0.3, -0.1, 0.1, 0.05, 0.2, -0.2, 0.02])  # of everybody in these tests
@@ -91,12 +92,12 @@ class Corpus:
 
     def fit(self, *, out="candide", jobs=1, **changes):
         parser = argparse.ArgumentParser()
-        fit_candide.add_arguments(parser)
+        extract.add_arguments(parser)
         faces = self.folder / "faces"
         paths = ["--manifest", faces / "manifest.json", "--clips", self.folder / "clips.parquet", "--faces", faces]
         args = parser.parse_args(["--corpus", "toy", *map(str, paths), "--out", str(self.folder / out)])
         args.config, args.jobs = json.dumps({"candide": CONFIG | changes}), jobs
-        fit_candide.run(args)
+        extract.run(args)
         return read_json(self.folder / out / "manifest.json")
 
     def fits(self, part="01"):
@@ -185,7 +186,7 @@ def test_a_frame_that_cannot_be_fitted_is_marked_and_kept(corpus):
         found=np.array([True]),
         recordings=[np.array([0])],
         shape=corpus.people()["shape"]["01"],
-        config=config.CandideConfig(**CONFIG),
+        config=schema.CandideConfig(**CONFIG),
     )
     np.testing.assert_allclose(fits.units.iloc[6], alone.units[0], atol=1e-3)
     assert manifest["verdicts"] == {FITTED: 3, NO_FACE: 1, NOT_FINITE: 1, DEGENERATE: 2}
@@ -218,7 +219,7 @@ def test_recordings_are_clips_or_the_stills_of_a_sequence_in_order_of_item():
         [("x", "", -1, 0), ("s2", "s", 10, 0), ("s1", "s", 9, 0), ("x", "", -1, 1), ("y", "", 5, 0), ("s0", "s", 0, 0)],
         columns=["clip", "sequence", "item", "frame"],
     )
-    assert [places.tolist() for places in fit_candide.recordings_of(frames)] == [[0, 3], [4], [5, 2, 1]]
+    assert [places.tolist() for places in extract.recordings_of(frames)] == [[0, 3], [4], [5, 2, 1]]
 
 
 def test_the_number_of_processes_changes_nothing_and_finished_parts_stay(corpus):
@@ -261,10 +262,10 @@ def test_damaged_input_is_named(corpus):
 
 
 def test_the_real_stills_are_fitted(shared, corpus):
-    from mien.faces.pictures import open_pictures
+    from mien.faces.extract import open_pictures
     from mien.faces.track import follow
 
-    faces = config.FacesConfig(rate_fps=10, size_px=32, detect_px=240, detect_every=8, margin=1.2, region_s=2.0)
+    faces = schema.FacesConfig(rate_fps=10, size_px=32, detect_px=240, detect_every=8, margin=1.2, region_s=2.0)
     stills = sorted((shared / "data" / "ravdess" / "stills").glob("*.png"))
     for file in stills:
         track = follow(open_pictures(file, faces.rate_fps), faces)

@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 from scipy.optimize import least_squares
 
 from mien.candide import lm
-from mien.candide.correspondence import ACTIONS, VERTICES
-from mien.candide.mesh import load_mesh, mirror_partner
+from mien.candide.mesh import ACTIONS, VERTICES, load_mesh, mirror_partner
 from mien.candide.pose import project, rotation_matrix
 
 MESH = load_mesh()

@@ -3,7 +3,7 @@ import pytest
 
 from mien.candide import mesh as candide
 from mien.candide.mesh import load_mesh, mesh_digest, mirror_partner
-from mien.core.errors import TableError
+from mien.errors import TableError
 
 MESH = load_mesh()
 MIRROR = np.array([-1.0, 1.0, 1.0])

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.classical import fit_classical
-from mien.classical.fit_split import Work, fit_split
-from mien.core import processes, tables
-from mien.core.config import ClassifierConfig
-from mien.core.errors import ConfigError, TableError
-from mien.core.files import read_json, sha256
-from mien.samples.read import has_features, read_samples
+from mien.classical import fit
+from mien.classical.fit import Work, fit_split
+from mien.classical.samples import has_features, read_samples
+from mien.config.schema import ClassifierConfig
+from mien.errors import ConfigError, TableError
+from mien.io import files, tables
+from mien.io.files import read_json, sha256
 
 FILES = ("run.json", "predictions.parquet", "history.csv")
 
@@ -37,7 +37,7 @@ CLASSIFIERS = {
 def _fit(results, out, name, *, splits=(0, 1), jobs=1, seed=0):
     args = {"classifier": name, "samples": results / "samples" / "ckplus_rafd", "data": results, "splits": list(splits)}
     config = json.dumps({"seed": seed, "classifiers": {name: CLASSIFIERS[name]}})
-    fit_classical.run(argparse.Namespace(config=config, jobs=jobs, out=out / name, **args))
+    fit.run(argparse.Namespace(config=config, jobs=jobs, out=out / name, **args))
     return [out / name / f"fold0-seed{split}" for split in splits]
 
 
@@ -74,7 +74,7 @@ def test_bytes_do_not_depend_on_jobs_or_on_other_splits(results, tmp_path, monke
         used.append(n_jobs)
         return [pickle.loads(pickle.dumps(function))(pickle.loads(pickle.dumps(work))) for work in works]
 
-    monkeypatch.setattr(processes, "map_in_processes", as_in_processes)
+    monkeypatch.setattr(files, "map_in_processes", as_in_processes)
     two = _fit(results, tmp_path / "two", "linear", splits=(2, 0), jobs=3)
     assert used == [2]
     for folder, same in ((one[2], two[0]), (one[0], two[1])):

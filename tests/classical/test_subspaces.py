@@ -3,7 +3,7 @@
 import numpy as np
 
 from mien.classical.subspaces import fit_eigenfaces, fit_fisherfaces, subspace_pictures
-from mien.core.rng import rng_for
+from mien.io.randomness import rng_for
 
 SIDE = 16
 LIGHT, SIGN = np.zeros((2, SIDE, SIDE))

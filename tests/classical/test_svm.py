@@ -8,7 +8,7 @@ import pytest
 
 from mien.classical import svm
 from mien.classical.crammer_singer import solve
-from mien.core.rng import rng_for
+from mien.io.randomness import rng_for
 
 
 def _clouds(n, n_features, *, apart, seed=0):

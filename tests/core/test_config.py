@@ -6,9 +6,9 @@ import json
 import pytest
 import yaml
 
-from mien.core import config
-from mien.core.errors import ConfigError
-from mien.core.needed import needed_folds
+from mien.config import schema
+from mien.config.runs import needed_folds
+from mien.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -21,24 +21,24 @@ def raw(shipped) -> dict:
     return copy.deepcopy(shipped)
 
 
-@pytest.mark.parametrize("scale", config.SCALES)
+@pytest.mark.parametrize("scale", schema.SCALES)
 def test_shipped_params_are_valid_at_every_scale(raw, scale):
-    params = config.resolve({**raw, "scale": scale})
+    params = schema.resolve({**raw, "scale": scale})
     assert params["scale"] == scale
-    assert isinstance(config.section(config.TrainConfig, params, "train").width, int)
+    assert isinstance(schema.section(schema.TrainConfig, params, "train").width, int)
 
 
 def test_scale_picks_one_of_two_values_and_leaves_the_rest(raw):
-    mini, thesis = (config.resolve({**raw, "scale": scale}) for scale in config.SCALES)
+    mini, thesis = (schema.resolve({**raw, "scale": scale}) for scale in schema.SCALES)
     assert mini["train"]["width"] != thesis["train"]["width"] == 64
     assert mini["sound"]["hop"] == thesis["sound"]["hop"] == 64
 
 
 def test_a_section_survives_the_json_that_a_rule_passes(raw):
-    params = config.resolve(raw)
+    params = schema.resolve(raw)
     text = json.dumps({"faces": params["faces"]})
-    assert config.section(config.FacesConfig, config.load(text), "faces") == config.section(
-        config.FacesConfig, params, "faces"
+    assert schema.section(schema.FacesConfig, schema.load(text), "faces") == schema.section(
+        schema.FacesConfig, params, "faces"
     )
 
 
@@ -68,7 +68,7 @@ def test_a_wrong_value_is_named_with_what_to_do(raw, path, value, words):
         inner = inner[key]
     inner[path[-1]] = value
     with pytest.raises(ConfigError) as error:
-        config.resolve(raw)
+        schema.resolve(raw)
     for word in words:
         assert word in str(error.value)
 
@@ -76,13 +76,13 @@ def test_a_wrong_value_is_named_with_what_to_do(raw, path, value, words):
 def test_a_missing_key_is_named(raw):
     del raw["sound"]["hop"]
     with pytest.raises(ConfigError, match=r"sound\.hop is missing"):
-        config.resolve(raw)
+        schema.resolve(raw)
 
 
 def test_a_frozen_branch_must_be_of_the_same_modality(raw):
     raw["variants"]["N0_late"]["frozen"] = {"video": "AM"}
     with pytest.raises(ConfigError, match="AM is not a video network"):
-        config.resolve(raw)
+        schema.resolve(raw)
 
 
 @pytest.mark.parametrize(
@@ -121,26 +121,26 @@ def test_a_file_or_nothing_yet_may_be_a_start(raw):
     raw["pretrain"]["FER_4"]["init"] = "none"
     raw["pretrain"]["FER_5"]["init"] = "FER_4"
     raw["variants"]["VM"]["init"] = {"video": "trunk.safetensors"}
-    config.resolve(raw)
+    schema.resolve(raw)
 
 
 def test_a_corpus_that_is_not_there_cannot_be_learnt(raw):
     del raw["corpora"]["voxceleb"]
     with pytest.raises(ConfigError, match=r"pretrain\.P2\.corpus: voxceleb is not under corpora"):
-        config.resolve(raw)
+        schema.resolve(raw)
 
 
 def test_two_rows_cannot_share_a_folder(raw):
     raw["pretrain"]["AM"] = {**raw["pretrain"]["P1"], "corpus": "ravdess", "init": "none"}
     with pytest.raises(ConfigError, match=r"pretrain\.AM and variants\.AM would write results/training/ravdess/AM"):
-        config.resolve(raw)
+        schema.resolve(raw)
     raw["pretrain"]["AM"] |= {"target": "actor"}  # another folder
-    config.resolve(raw)
+    schema.resolve(raw)
 
 
 def test_a_row_names_what_its_network_depends_on(raw):
-    params = config.resolve(raw)
-    rows = {name: config.section(config.PretrainConfig, params, "pretrain", name) for name in ("P1", "P2", "Faces")}
+    params = schema.resolve(raw)
+    rows = {name: schema.section(schema.PretrainConfig, params, "pretrain", name) for name in ("P1", "P2", "Faces")}
     assert "sound" in rows["P2"].uses
     assert not {"augment", "faces", "extractor.vgg_width"} & set(rows["P2"].uses)
     assert {"augment", "train.width"} < set(rows["P1"].uses)
@@ -152,9 +152,9 @@ def test_an_unreadable_file_is_named(tmp_path, text, word):
     path = tmp_path / "params.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=word):
-        config.load(path)
+        schema.load(path)
     with pytest.raises(ConfigError, match="no such file"):
-        config.load(tmp_path / "absent.yaml")
+        schema.load(tmp_path / "absent.yaml")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_no_network_starts_from_the_people_it_is_tested_on(raw, change, words):
     raw["pretrain"]["Own"] = raw["pretrain"]["P1"] | {"corpus": "ravdess"}
     raw[part][name][key] = value
     with pytest.raises(ConfigError, match="it has seen the people") as error:
-        config.resolve(raw)
+        schema.resolve(raw)
     assert all(word in str(error.value) for word in words)
 
 
@@ -199,7 +199,7 @@ def test_wrong_rows_of_what_runs_along_are_named(raw, path, value, words):
         inner = inner[key]
     inner[last] = value
     with pytest.raises(ConfigError) as error:
-        config.resolve(raw)
+        schema.resolve(raw)
     assert all(word in str(error.value) for word in words)
 
 
@@ -239,12 +239,12 @@ def test_wrong_studies_are_named(raw, path, value, words):
         inner = inner[key]
     inner[last] = value
     with pytest.raises(ConfigError) as error:
-        config.resolve(raw)
+        schema.resolve(raw)
     assert all(word in str(error.value) for word in words), str(error.value)
 
 
 def test_what_a_network_is_made_from_is_trained_on_as_many_folds(raw):
-    params = config.build(config.Params, config.resolve(raw), "")
+    params = schema.build(schema.Params, schema.resolve(raw), "")
     assert needed_folds(params)["ravdess", "N2_relu"] == params.overview.folds["ravdess"]
     raw["tables"] = {"5.2": raw["tables"]["5.2"] | {"rows": {"N0_late": ""}, "single": []}}
     raw["overview"] = {
@@ -254,7 +254,7 @@ def test_what_a_network_is_made_from_is_trained_on_as_many_folds(raw):
     raw["trust"] |= {"corpora": ["ravdess"], "rows": ["AM"]}
     raw["predict"] |= {"joint": "N0_late"}
     raw["embeddings"]["rows"] = {"joint": "N0_late"}
-    alone = needed_folds(config.build(config.Params, config.resolve(raw), ""))
+    alone = needed_folds(schema.build(schema.Params, schema.resolve(raw), ""))
     n_folds = params.folds["ravdess"]
     assert {variant: alone["ravdess", variant] for variant in ("AM", "VM", "N0_late")} == dict.fromkeys(
         ("AM", "VM", "N0_late"), n_folds

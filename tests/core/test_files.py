@@ -2,8 +2,8 @@
 
 import pytest
 
-from mien.core import files
-from mien.core.errors import TableError
+from mien.errors import TableError
+from mien.io import files
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_scratch(tmp_path):

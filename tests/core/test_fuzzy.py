@@ -1,13 +1,22 @@
 """Conditions and versions of the experiment on missing and fuzzy information."""
 
-from mien.core.config import SyntheticConfig
-from mien.core.fuzzy import CLEAR, KINDS, MODALITIES, NOTHING, VERSIONS, Condition, conditions, made_as
+from mien.config.schema import (
+    CLEAR,
+    FUZZY_MODALITIES,
+    KINDS,
+    NOTHING,
+    VERSIONS,
+    Condition,
+    SyntheticConfig,
+    conditions,
+    made_as,
+)
 
 
 def test_a_share_above_zero_makes_a_condition_of_every_kind_and_modality():
     found = conditions([0.0, 0.3, 0.6])
     assert found[0] == NOTHING
-    assert len(found) == len(set(found)) == 1 + 2 * len(KINDS) * len(MODALITIES)
+    assert len(found) == len(set(found)) == 1 + 2 * len(KINDS) * len(FUZZY_MODALITIES)
     assert {condition.version for condition in found} == set(VERSIONS)
     assert len({condition.name for condition in found}) == len(found)
 

@@ -7,36 +7,36 @@ import threading
 
 import pytest
 
-from mien.core import gpus
+from mien.io import provenance
 
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path, monkeypatch):
     """Keep the locks of a test to itself, and what it holds to its end."""
-    monkeypatch.setattr(gpus.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(gpus, "_held", [])
+    monkeypatch.setattr(provenance.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(provenance, "_held", [])
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     yield
-    for lock in gpus._held:
+    for lock in provenance._held:
         lock.close()
 
 
 def taken(monkeypatch, visible="0,1,2") -> str:
     """Return the GPU that another process with the same view would take; a lock here counts as one of another."""
-    monkeypatch.setenv(gpus.VISIBLE, visible)
-    gpus.take_gpu(poll_s=0.001)
-    return os.environ[gpus.VISIBLE]
+    monkeypatch.setenv(provenance.VISIBLE, visible)
+    provenance.take_gpu(poll_s=0.001)
+    return os.environ[provenance.VISIBLE]
 
 
 def test_gpus_are_counted_by_their_nodes_unless_somebody_says_which(tmp_path, monkeypatch):
-    monkeypatch.delenv(gpus.VISIBLE, raising=False)
+    monkeypatch.delenv(provenance.VISIBLE, raising=False)
     for name in ("nvidia0", "nvidia1", "nvidia10", "nvidiactl", "nvidia-uvm", "null"):
         (tmp_path / name).touch()
-    assert gpus.visible_gpus(tmp_path) == ["0", "1", "2"]
-    assert gpus.visible_gpus(tmp_path / "none") == []
+    assert provenance.visible_gpus(tmp_path) == ["0", "1", "2"]
+    assert provenance.visible_gpus(tmp_path / "none") == []
     for told, names in (("2, GPU-a1b2", ["2", "GPU-a1b2"]), ("", [])):
-        monkeypatch.setenv(gpus.VISIBLE, told)
-        assert gpus.visible_gpus(tmp_path) == names
+        monkeypatch.setenv(provenance.VISIBLE, told)
+        assert provenance.visible_gpus(tmp_path) == names
 
 
 def test_every_training_takes_another(monkeypatch):
@@ -54,7 +54,7 @@ def test_who_finds_none_waits_for_the_first_to_end(monkeypatch, caplog):
     caplog.set_level("INFO")
     taken(monkeypatch, "0,1")
     taken(monkeypatch, "0,1")
-    threading.Timer(0.05, gpus._held[1].close).start()
+    threading.Timer(0.05, provenance._held[1].close).start()
     assert taken(monkeypatch, "0,1") == "1"
     assert caplog.text.count("GPUs 0, 1 are held by other trainings; waiting") == 1
 

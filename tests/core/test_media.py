@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from mien.core import media
-from mien.core.errors import MediaError
+from mien.errors import MediaError
+from mien.io import media
 
 RATE_HZ = 16000
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mien.core.errors import TableError
-from mien.core.files import write_json
-from mien.core.parts import Task, build_parts, source_root
+from mien.errors import TableError
+from mien.io.files import write_json
+from mien.io.shards import Task, build_parts, source_root
 
 
 def _build(calls):

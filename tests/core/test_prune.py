@@ -1,6 +1,6 @@
 """Pruning removes what is no longer listed and nothing else."""
 
-from mien.core.prune import stale_folders
+from mien.io.prune import stale_folders
 
 
 def test_only_unlisted_folders_of_listed_stages_are_stale(tmp_path):

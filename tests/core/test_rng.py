@@ -1,6 +1,6 @@
 """Streams depend on their seed and name only."""
 
-from mien.core.rng import rng_for, seed_for
+from mien.io.randomness import rng_for, seed_for
 
 
 def test_equal_names_give_equal_draws_and_others_differ():

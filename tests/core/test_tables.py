@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.core import shards, tables
-from mien.core.errors import TableError
+from mien.errors import TableError
+from mien.io import shards, tables
 
 FOLDS = pd.DataFrame({"fold": [0, 0], "name": ["A1,2"] * 2, "group": ["01", "02"], "role": ["test", "training"]})
 

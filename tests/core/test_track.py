@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import planted
-from mien.core import track
-from mien.core.errors import TableError
+from mien.errors import TableError
+from mien.report import track
 
 
 def client_of(path: Path):

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mien.core.config import CORPORA, SyntheticConfig
+from mien.config.labels import CORPORA
+from mien.config.schema import SyntheticConfig
 from mien.corpora.index import index
 from mien.synthetic.corpora import write_corpus
 

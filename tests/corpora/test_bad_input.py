@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.core.errors import CorpusError, MienError
-from mien.core.media import write_sound
 from mien.corpora import fer2013
 from mien.corpora.index import index
+from mien.errors import CorpusError, MienError
+from mien.io.media import write_sound
 
 NOISE = np.random.default_rng(0).normal(0.0, 0.1, 4800).astype(np.float32)
 PIXELS = " ".join(str(k % 256) for k in range(48 * 48))

@@ -16,11 +16,18 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from mien.core.errors import CorpusError
-from mien.corpora import fetch as module
-from mien.corpora.access import Access
-from mien.corpora.download import download, download_cremad, download_ravdess
-from mien.corpora.fetch import Remote, fetch, fetch_json, fetch_unchecked
+from mien.corpora import download as module
+from mien.corpora.base import Access
+from mien.corpora.download import (
+    Remote,
+    download,
+    download_cremad,
+    download_ravdess,
+    fetch,
+    fetch_json,
+    fetch_unchecked,
+)
+from mien.errors import CorpusError
 from mien.synthetic.containers import write_pointer
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 300_000, dtype=np.uint8).tobytes()

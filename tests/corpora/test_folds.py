@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.core.errors import CorpusError
 from mien.corpora import voxceleb
+from mien.corpora.base import Listing
 from mien.corpora.folds import blocks, dealt, members, official
-from mien.corpora.listing import Listing
+from mien.errors import CorpusError
 
 
 def people(names, sexes=("male", "female")) -> pd.DataFrame:

@@ -8,13 +8,12 @@ import zipfile
 import pytest
 
 from mien import cli
-from mien.core import tables
-from mien.core.config import CORPORA
-from mien.core.errors import CorpusError
-from mien.core.files import read_json
-from mien.corpora.adapters import adapter_for
-from mien.corpora.archives import unpack
-from mien.corpora.source import describe_folder, open_source
+from mien.config.labels import CORPORA
+from mien.corpora.download import describe_folder, open_source, unpack
+from mien.corpora.index import adapter_for
+from mien.errors import CorpusError
+from mien.io import tables
+from mien.io.files import read_json
 
 SYNTHETIC = {
     "size_px": 128,

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pandas as pd
 
-from mien.core import tables
 from mien.corpora.folds import members
 from mien.corpora.index import describe, index, votes_of
+from mien.io import tables
 
 OURS = {  # class names of the corpora -> emotions of the synthetic people
     "anger": "angry",

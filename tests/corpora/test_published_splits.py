@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mien.core import tables
-from mien.core.errors import CorpusError
+from mien.corpora.folds import arrange_published, read_split
 from mien.corpora.index import index
-from mien.corpora.published_splits import arrange_published, read_split
+from mien.errors import CorpusError
+from mien.io import tables
 
 SHIPPED = sorted((Path(__file__).parents[2] / "resources" / "splits").glob("*.csv"))
 PEOPLE = {"ravdess": [f"{k:02d}" for k in range(1, 25)], "cremad": [str(k) for k in range(1001, 1092)]}

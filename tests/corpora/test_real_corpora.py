@@ -7,11 +7,11 @@ import shutil
 import numpy as np
 import pytest
 
-from mien.core.errors import CorpusError
 from mien.corpora import cremad
-from mien.corpora.archives import unpack
+from mien.corpora.download import unpack
 from mien.corpora.index import index
-from mien.evaluation.votes import perceived, share_at
+from mien.errors import CorpusError
+from mien.evaluation.calibration import perceived, share_at
 from mien.synthetic.containers import write_pointer
 
 

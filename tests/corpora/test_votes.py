@@ -2,10 +2,10 @@
 
 import pytest
 
-from mien.core.errors import CorpusError
 from mien.corpora import cremad
+from mien.corpora.cremad import read_votes
 from mien.corpora.index import votes_of
-from mien.corpora.votes import read_votes
+from mien.errors import CorpusError
 
 HEADER = '"","A","D","F","H","N","S","fileName","numResponses"\n'
 ROW = '100001,1,0,0,2,0,7,"1001_IEO_SAD_LO",10\n'

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss
 
-from mien.core.rng import rng_for
 from mien.evaluation.calibration import (
     at_limit,
     brier_scores,
@@ -17,6 +16,7 @@ from mien.evaluation.calibration import (
     probabilities,
     reliability,
 )
+from mien.io.randomness import rng_for
 
 
 def drawn(n: int, *, temperature: float = 1.0, n_classes: int = 4) -> tuple[np.ndarray, np.ndarray]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import planted_classifiers as planted
-from mien.core.config import EvaluateConfig
-from mien.core.errors import TableError
+from mien.config.schema import EvaluateConfig
+from mien.errors import TableError
 from mien.evaluation.classifiers import (
     accuracy_in,
     best_split,

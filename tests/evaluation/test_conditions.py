@@ -2,8 +2,8 @@
 
 import pytest
 
-from mien.core.config import TrustConfig, load, section
-from mien.evaluation.conditions import CLEAN, conditions
+from mien.config.schema import TrustConfig, load, section
+from mien.evaluation.calibration import CLEAN, conditions
 
 
 @pytest.fixture(scope="module")

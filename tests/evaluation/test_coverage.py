@@ -5,8 +5,8 @@ import pytest
 from numpy.polynomial.hermite_e import hermegauss
 from scipy import special, stats
 
-from mien.core.rng import rng_for
 from mien.evaluation.statistics import interval_of_cell, interval_of_mean, interval_of_share
+from mien.io.randomness import rng_for
 
 N_TABLES, N_CLIPS = 1000, 60
 TABLES = [  # people, mean log odds of a right clip, its standard deviation over people

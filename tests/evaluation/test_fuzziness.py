@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 import planted_fuzziness as planted
-from mien.core import tables
-from mien.core.errors import TableError
-from mien.core.fuzzy import NOTHING, Condition
+from mien.config.schema import NOTHING, Condition
+from mien.errors import TableError
 from mien.evaluation.fuzziness import Judgements, read_judgements
+from mien.io import tables
 
 
 def judgements(root, lost=None, **options) -> Judgements:

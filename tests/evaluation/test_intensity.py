@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from mien.core.rng import rng_for
 from mien.evaluation.intensity import MEAN, SAID, compare, correlation, measures
+from mien.io.randomness import rng_for
 
 
 def rows(label, said, *, person=None, fold="A", constant=0.5) -> pd.DataFrame:

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 import planted
-from mien.core import tables
-from mien.core.errors import TableError
+from mien.errors import TableError
 from mien.evaluation import metrics
 from mien.evaluation.runs import read_run, read_runs, select_runs
+from mien.io import tables
 
 
 def test_recall_by_hand():

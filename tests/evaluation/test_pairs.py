@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.core.rng import rng_for
-from mien.evaluation.pairs import gain, gain_of_folds, gain_over_best
-from mien.evaluation.statistics import interval_of_mean, sign_flip
+from mien.evaluation.statistics import gain, gain_of_folds, gain_over_best, interval_of_mean, sign_flip
+from mien.io.randomness import rng_for
 from planted_scores import scores
 
 OPTIONS = {"confidence": 0.95, "rng": rng_for(0, "pairs")}

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from mien.core.rng import rng_for
-from mien.evaluation.selective import area, least_area, risk_coverage
+from mien.evaluation.calibration import area, least_area, risk_coverage
+from mien.io.randomness import rng_for
 
 
 def test_an_example_by_hand():

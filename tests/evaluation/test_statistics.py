@@ -7,8 +7,8 @@ import pytest
 import yaml
 from scipy import stats
 
-from mien.core.rng import rng_for
 from mien.evaluation.statistics import holm, interval_of_cell, interval_of_mean, interval_of_share, sign_flip
+from mien.io.randomness import rng_for
 
 
 @pytest.fixture(scope="module")

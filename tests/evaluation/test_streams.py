@@ -7,10 +7,8 @@ import pandas as pd
 import pytest
 
 import planted
-from mien.core import tables
-from mien.core.config import EvaluateConfig
-from mien.core.errors import TableError
-from mien.core.rng import rng_for
+from mien.config.schema import EvaluateConfig
+from mien.errors import TableError
 from mien.evaluation.runs import read_runs
 from mien.evaluation.streams import (
     QUANTITIES,
@@ -24,6 +22,8 @@ from mien.evaluation.streams import (
     measure,
     read_traces,
 )
+from mien.io import tables
+from mien.io.randomness import rng_for
 from report import planted_streams
 
 CONFIG = EvaluateConfig(confidence=0.95, resamples=300)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mien.core.errors import CorpusError
-from mien.core.rng import rng_for
+from mien.errors import CorpusError
 from mien.evaluation.verification import equal_error_rate, read_pairs
+from mien.io.randomness import rng_for
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mien.evaluation.votes import perceived, raters_of, share_at
+from mien.evaluation.calibration import perceived, raters_of, share_at
 
 
 def test_the_commonest_vote_is_perceived_and_equals_share_it():

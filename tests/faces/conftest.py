@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.core import media, tables
-from mien.core.config import FacesConfig
-from mien.core.files import write_json
-from mien.core.rng import rng_for
-from mien.synthetic.performance import CLEAR, person_for, portrait
+from mien.config.schema import FacesConfig
+from mien.io import media, tables
+from mien.io.files import write_json
+from mien.io.randomness import rng_for
+from mien.synthetic.people import CLEAR, person_for
+from mien.synthetic.performance import portrait
 
 FACES = FacesConfig(rate_fps=10, size_px=48, detect_px=240, detect_every=4, margin=1.2, region_s=2.0)
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mien.core import media, shards, tables
-from mien.core.files import read_json, write_json
-from mien.faces import extract_faces
+from mien.faces import extract as faces_extract
 from mien.faces.track import follow
+from mien.io import media, shards, tables
+from mien.io.files import read_json, write_json
 
 CONFIG = {"rate_fps": 10, "size_px": 48, "detect_px": 240, "detect_every": 4, "margin": 1.2, "region_s": 0.25}
 
@@ -20,11 +20,11 @@ CONFIG = {"rate_fps": 10, "size_px": 48, "detect_px": 240, "detect_every": 4, "m
 def extract(corpus, out, *, jobs=1, **changes):
     """Run the command as the command line does."""
     parser = argparse.ArgumentParser()
-    extract_faces.add_arguments(parser)
+    faces_extract.add_arguments(parser)
     paths = ["--manifest", corpus / "manifest.json", "--clips", corpus / "clips.parquet", "--out", out]
     args = parser.parse_args(["--corpus", "toy", *map(str, paths)])
     args.config, args.jobs = json.dumps({"faces": CONFIG | changes}), jobs
-    extract_faces.run(args)
+    faces_extract.run(args)
     return read_json(out / "manifest.json")
 
 

@@ -4,16 +4,16 @@ import sys
 
 import pytest
 
-from mien.core.errors import ModelError
-from mien.faces import landmarks
+from mien.errors import ModelError
+from mien.faces import detect
 
 
 def test_the_predictor_is_found_without_importing_its_package():
-    assert landmarks.predictor_file().stat().st_size == 99693937
-    assert landmarks.PACKAGE not in sys.modules
+    assert detect.predictor_file().stat().st_size == 99693937
+    assert detect.PACKAGE not in sys.modules
 
 
 def test_a_missing_predictor_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(landmarks, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(detect, "PACKAGE", "no_such_package")
     with pytest.raises(ModelError, match="pip install"):
-        landmarks.predictor_file()
+        detect.predictor_file()

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mien.core import media
-from mien.core.errors import CorpusError, MediaError
-from mien.faces.pictures import Footage, lacking, open_pictures, read_pixel_rows, shortfall
+from mien.errors import CorpusError, MediaError
+from mien.faces.extract import Footage, lacking, open_pictures, read_pixel_rows, shortfall
+from mien.io import media
 
 GREY = np.arange(16).reshape(4, 4)
 

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.core import media
-from mien.core.errors import MediaError
-from mien.faces.detector import Box, Detector
+from mien.errors import MediaError
+from mien.faces.detect import Box, Detector
 from mien.faces.track import cut_region, follow, region_around
+from mien.io import media
 
 BLANK = np.full((240, 320, 3), 120, np.uint8)
 

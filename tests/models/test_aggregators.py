@@ -4,10 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from mien.core.errors import ModelError
-from mien.models.aggregators import AGGREGATORS, BiLSTM, Transformer
-from mien.models.build import build, n_parameters
+from mien.errors import ModelError
 from mien.models.cost import costs, total
+from mien.models.mrpn import AGGREGATORS, BiLSTM, Transformer, build, n_parameters
 
 COUNTS = {"lstm": 2_101_248, "bilstm": 1_576_960, "transformer": 4_238_336}  # thesis-spec 2.9 and 2.11, D = 512
 JOINT_COUNTS = {"lstm": 27_353_880, "bilstm": 26_305_304, "transformer": 31_628_056}  # N2 with 8 classes

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mien.core.errors import ModelError
+from mien.errors import ModelError
 from mien.models import checkpoint
 
 SETTINGS = checkpoint.Settings(

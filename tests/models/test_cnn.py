@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mien.core.errors import ModelError
+from mien.errors import ModelError
 from mien.models import checkpoint
-from mien.models.build import n_parameters
-from mien.models.classifier import Scaled, Settings, classifier, load_classifier
-from mien.models.cnn import CNN1, CNN2
+from mien.models.checkpoint import ClassifierSettings, Scaled, classifier, load_classifier
+from mien.models.mrpn import n_parameters
+from mien.models.small import CNN1, CNN2
 
 COUNTS = {"cnn1": 551_164, "cnn2": 53_492, "cnn3": 266_020}
 CNN1_COUNTS = (448, 6448, 12896, 25696, 18624, 37056, 4288, 74112, 33536, 295296, 33536, 9228)
@@ -89,7 +89,7 @@ def test_cnn3_refuses_pictures_that_its_pools_use_up():
         classifier("cnn3", size_px=45, seed=0)
 
 
-SETTINGS = Settings(
+SETTINGS = ClassifierSettings(
     corpus="ckplus_rafd",
     variant="AU_DNN",
     fold=0,

@@ -4,10 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from mien.core.errors import ModelError
-from mien.models.branch import Branch
-from mien.models.build import build, load_trunk, n_parameters
-from mien.models.fusion import N2
+from mien.errors import ModelError
+from mien.models.mrpn import N2, Branch, build, load_trunk, n_parameters
 
 JOINT = ("video", "audio")
 COUNTS = {  # (modalities, fusion) -> weights with 8 and 6 classes, thesis-spec 2.9 and 2.10

@@ -5,10 +5,8 @@ import math
 import pytest
 import torch
 
-from mien.core.errors import ModelError
-from mien.models.attention import Crossing
-from mien.models.build import build, n_parameters
-from mien.models.gated import GatedUnit
+from mien.errors import ModelError
+from mien.models.mrpn import Crossing, GatedUnit, build, n_parameters
 
 JOINT = ("video", "audio")
 CLASSES = 4

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mien.models.build import n_parameters
-from mien.models.classifier import classifier
+from mien.models.checkpoint import classifier
+from mien.models.mrpn import n_parameters
 
 
 @pytest.mark.parametrize(("name", "inputs", "count"), [("dnn_au", 8, 108), ("dnn_fp", 136, 2292)])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mien.models.build import build
 from mien.models.graph import boxes_of
+from mien.models.mrpn import build
 
 SIZES = {"aggregator": "lstm", "side_head": "dense", "classes": 4, "width": 2, "dropout": 0.5}
 

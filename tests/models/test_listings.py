@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mien.models.cost import Cost, costs, multiply_adds, total
-from mien.models.listings import WINDOW, Listing2D, Listing3D
+from mien.models.cost import WINDOW, Cost, Listing2D, Listing3D, costs, multiply_adds, total
 from mien.models.resnet import ResNet18
 
 LSTM_WEIGHTS = 2 * 4 * (512 * 512 + 512 * 512)  # two layers of four gates, from the input and from the state

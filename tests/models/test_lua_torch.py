@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.core.errors import ModelError
-from mien.models import lua_torch
+from mien.errors import ModelError
+from mien.models import vgg
 from models.lua_files import Layer, Storage, View, dump, longs, sequential, text
 
 FLOATS = np.arange(12, dtype=np.float32)
@@ -30,7 +30,7 @@ def load(tmp_path):
 
     def read(content: bytes):
         (tmp_path / "x.t7").write_bytes(content)
-        return lua_torch.read(tmp_path / "x.t7")
+        return vgg.read(tmp_path / "x.t7")
 
     return read
 
@@ -140,9 +140,9 @@ def test_hostile_files_are_refused(load, content, message):
 
 
 def test_nesting_has_an_end(load):
-    assert load(_nested(lua_torch.DEPTH))
+    assert load(_nested(vgg.DEPTH))
     with pytest.raises(ModelError, match="at most 100 objects inside one another"):
-        load(_nested(lua_torch.DEPTH + 1))
+        load(_nested(vgg.DEPTH + 1))
     with pytest.raises(ModelError, match="at most 100 objects inside one another"):
         load(b"".join(struct.pack("<iiiid", 3, index, 1, 1, 1.0) for index in range(100_000)))
 
@@ -156,9 +156,9 @@ def _nested(depth: int) -> bytes:
 
 def test_files_that_are_not_there(tmp_path):
     with pytest.raises(ModelError, match=r"none.t7: no such .t7 file"):
-        lua_torch.read(tmp_path / "none.t7")
+        vgg.read(tmp_path / "none.t7")
     with pytest.raises(ModelError, match="cannot be read"):
-        lua_torch.read(tmp_path)
+        vgg.read(tmp_path)
 
 
 @settings(max_examples=300, deadline=None)
@@ -170,6 +170,6 @@ def test_no_change_of_bytes_does_more_than_a_model_error(tmp_path_factory, data)
     path = tmp_path_factory.getbasetemp() / "changed.t7"
     path.write_bytes(content)
     try:
-        lua_torch.read(path)
+        vgg.read(path)
     except ModelError as error:
         assert "changed.t7" in str(error)  # noqa: PT017 (most changes of numbers go unnoticed)

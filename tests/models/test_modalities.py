@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from mien.models.build import HIDDEN, build, n_parameters
-from mien.models.units import UNITS, UnitPerceptron
+from mien.models.mrpn import HIDDEN, UNITS, UnitPerceptron, build, n_parameters
 
 NAMES = ("video", "audio", "units")
 FUSIONS = ("n0", "n1", "mrpn")

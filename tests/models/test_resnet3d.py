@@ -7,11 +7,10 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models.video.resnet import BasicBlock, Conv3DSimple
 
-from mien.core.errors import ModelError
+from mien.errors import ModelError
 from mien.models import checkpoint
-from mien.models.build import build, load_trunk, n_parameters
-from mien.models.resnet import ResNet18
-from mien.models.resnet3d import BasicBlock3d, ResNet3D18
+from mien.models.mrpn import build, load_trunk, n_parameters
+from mien.models.resnet import BasicBlock3d, ResNet3D18, ResNet18
 from models.test_checkpoint import SETTINGS
 
 CLIPS = replace(SETTINGS, trunk={"video": "resnet3d18"})

@@ -5,10 +5,10 @@ import copy
 import pytest
 import torch
 
-from mien.core.errors import ModelError
+from mien.errors import ModelError
 from mien.models import checkpoint
-from mien.models.build import build
-from mien.models.running import Along, StreamSettings, load, network_of, run_along
+from mien.models.mrpn import build
+from mien.models.streaming import Along, StreamSettings, load, network_of, run_along
 
 JOINT = ("video", "audio")
 NETWORKS = {  # name -> (modalities, fusion, aggregator)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mien.core.rng import rng_for
-from mien.models.time_axes import Newest, looks, newest_steps, ticks
+from mien.io.randomness import rng_for
+from mien.models.streaming import Newest, looks, newest_steps, ticks
 
 
 def test_at_the_stored_rate_every_frame_is_a_step():

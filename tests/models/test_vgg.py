@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mien.core.errors import ModelError
-from mien.models.build import n_parameters
+from mien.errors import ModelError
+from mien.models.mrpn import n_parameters
 from mien.models.vgg import CONTRAST, FACE_MEAN, VGG16
 
 

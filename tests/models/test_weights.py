@@ -10,11 +10,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mien.core.errors import ModelError
-from mien.core.files import sha256
-from mien.models.branch import normalise_pixels
-from mien.models.vgg import FACE_MEAN, VGG16
-from mien.models.weights import load_descriptor
+from mien.errors import ModelError
+from mien.io.files import sha256
+from mien.models.mrpn import normalise_pixels
+from mien.models.vgg import FACE_MEAN, VGG16, load_descriptor
 from models.lua_files import Layer, Storage, dump, sequential
 
 WIDTH, SIZE_PX = 2, 64

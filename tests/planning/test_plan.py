@@ -11,25 +11,31 @@ import pytest
 import torch
 import yaml
 
-from mien.core.config import Params, resolve
-from mien.core.errors import ConfigError, TableError
-from mien.core.typed import build as typed
-from mien.models.aggregators import AGGREGATORS
-from mien.models.build import n_parameters
-from mien.models.classifier import classifier
+from mien.audio.spectrogram import segment_shape
+from mien.config.schema import Params, resolve
+from mien.config.schema import build as typed
+from mien.errors import ConfigError, TableError
+from mien.models.checkpoint import ResNetClassifier, classifier
 from mien.models.cost import costs, multiply_adds
-from mien.models.extractor import ResNetClassifier
-from mien.models.resnet3d import ResNet3D18
+from mien.models.mrpn import AGGREGATORS, n_parameters
+from mien.models.resnet import ResNet3D18
 from mien.models.vgg import VGG16
-from mien.planning import multiply_adds as formulas
-from mien.planning import plan
-from mien.planning.corpus_sizes import size_of
-from mien.planning.disk import spaces, weights_of
-from mien.planning.line import summary
-from mien.planning.rates import COLUMNS, assumed, measured, read_rates
-from mien.planning.runs import LEARNT, input_size, planned
-from mien.report import complexity
-from mien.sound.spectrogram import segment_shape
+from mien.report import plan
+from mien.report import plan as formulas
+from mien.report.plan import (
+    COLUMNS,
+    LEARNT,
+    assumed,
+    input_size,
+    measured,
+    planned,
+    read_rates,
+    size_of,
+    spaces,
+    summary,
+    weights_of,
+)
+from mien.report.tables import complexity
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +222,6 @@ def test_the_command_writes_a_page_and_its_numbers(repository, params, tmp_path,
 
 
 def test_the_line_of_a_dry_run_loads_neither_torch_nor_pandas():
-    code = "import sys, mien.planning.line; print({'torch', 'pandas', 'matplotlib'} & set(sys.modules))"
+    code = "import sys, mien.report.plan; print({'torch', 'pandas', 'matplotlib'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"

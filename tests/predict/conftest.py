@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.core import media
-from mien.core.rng import rng_for
-from mien.synthetic.performance import CLEAR, perform, person_for
+from mien.io import media
+from mien.io.randomness import rng_for
+from mien.synthetic.people import CLEAR, person_for
+from mien.synthetic.performance import perform
 from predict.tiny_models import CANDIDE, FUSION, PREDICT, write_model
 
 

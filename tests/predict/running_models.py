@@ -3,10 +3,10 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from mien.core.config import WatchConfig
+from mien.config.schema import WatchConfig
 from mien.models import checkpoint
-from mien.models.fusion import Network
-from mien.models.running import StreamSettings, network_of
+from mien.models.mrpn import Network
+from mien.models.streaming import StreamSettings, network_of
 from predict.tiny_models import CLASSES, FACES, SOUND
 
 ROWS = {"AV": (("video", "audio"), "mrpn"), "V": (("video",), "dense"), "A": (("audio",), "dense")}

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from mien.core.palette import colour_of
-from mien.predict import annotate, lettering, strip
-from mien.predict.annotate import Painter
+from mien.apps import annotate
+from mien.apps.annotate import Painter
+from mien.config.labels import colour_of
 
 CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 SIZES = [(640, 360), (1920, 1080), (192, 192), (192, 256), (320, 240), (1280, 90), (60, 500)]
@@ -63,16 +63,17 @@ def crowd(size: tuple[int, int], n: int) -> tuple[Face, ...]:
 
 def is_colour(picture: np.ndarray, name: str) -> np.ndarray:
     """Return where a picture has exactly the colour of a class, (H, W) bool."""
-    return (picture == lettering.rgb(colour_of(name))).all(axis=-1)
+    return (picture == annotate.rgb(colour_of(name))).all(axis=-1)
 
 
 @pytest.fixture
 def written(monkeypatch):
     """Return the words that are put on pictures: [(text, size, (left, top, right, bottom), whole)]."""
     found, texts = [], {}
+    draw_word, draw_put = annotate.word, annotate.put
 
     def word(text, size, ink, paper):
-        patch = lettering.word(text, size, ink, paper)
+        patch = draw_word(text, size, ink, paper)
         texts[patch.tobytes()] = text, size
         return patch
 
@@ -82,11 +83,10 @@ def written(monkeypatch):
         top = round(y - height / 2)
         whole = left >= 0 and top >= 0 and left + width <= picture.shape[1] and top + height <= picture.shape[0]
         found.append((*texts.get(patch.tobytes(), ("tag", 99)), (left, top, left + width, top + height), whole))
-        lettering.put(picture, patch, x, y, align=align)
+        draw_put(picture, patch, x, y, align=align)
 
-    for module in (annotate, strip):
-        monkeypatch.setattr(module, "word", word)
-        monkeypatch.setattr(module, "put", put)
+    monkeypatch.setattr(annotate, "word", word)
+    monkeypatch.setattr(annotate, "put", put)
     return found
 
 
@@ -223,4 +223,4 @@ def test_long_names_and_remarks_are_shortened(written, name):
 
 @pytest.mark.parametrize(("time_s", "words"), [(0.0, "0.0 s"), (12.34, "12.3 s"), (59.97, "1:00.0"), (62.4, "1:02.4")])
 def test_times_are_read_as_clocks(time_s, words):
-    assert strip.clock(time_s) == words
+    assert annotate.clock(time_s) == words

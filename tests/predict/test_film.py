@@ -8,12 +8,12 @@ import av
 import numpy as np
 import pytest
 
-from mien.core import media
-from mien.core.config import WatchConfig
-from mien.core.errors import ConfigError, MediaError
-from mien.predict import film as film_module
-from mien.predict.film import film_paths, why_no_film, write_film
-from mien.predict.live_models import load_live
+from mien.apps import watch as film_module
+from mien.apps.models import load_live
+from mien.apps.watch import film_paths, why_no_film, write_film
+from mien.config.schema import WatchConfig
+from mien.errors import ConfigError, MediaError
+from mien.io import media
 from predict.running_models import ROWS, write_running
 from predict.tiny_models import CANDIDE, PREDICT
 

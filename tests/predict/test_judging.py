@@ -7,17 +7,16 @@ import pandas as pd
 import pytest
 import torch
 
+from mien.apps.predict import judge, read_recording, windows_of
+from mien.audio import extract as audio_extract
 from mien.augment.slicing import SEGMENTS
-from mien.core import tables
-from mien.core.files import write_json
-from mien.faces import extract_faces
+from mien.faces import extract as faces_extract
+from mien.io import tables
+from mien.io.files import write_json
 from mien.models import checkpoint
-from mien.predict.judging import judge, windows_of
-from mien.predict.recording import read_recording
-from mien.sound import extract_sound
-from mien.training import recordings
-from mien.training.dataset import Sampling, assemble
-from mien.training.loop import network_inputs
+from mien.training import clips as training_clips
+from mien.training.clips import Sampling, assemble
+from mien.training.train import network_inputs
 from predict.tiny_models import CLASSES, FACES, SOUND
 
 KINDS = (  # settings that differ from those of N2
@@ -42,9 +41,9 @@ def _results(folder, media_folder, names):
     write_json(corpus / "corpus.json", {"classes": list(CLASSES)})
     for stage in ("faces", "sound"):
         write_json(folder / stage / "ravdess" / "manifest.json", {"parts": {"01": "0"}})
-    extract_faces.build_part(folder / "faces" / "ravdess" / "01", extract_faces.Work(media_folder, rows, FACES))
-    work = extract_sound.Work(media_folder, rows, SOUND.rate_hz, SOUND.silence_dbfs)
-    extract_sound.build_part(folder / "sound" / "ravdess" / "01", work)
+    faces_extract.build_part(folder / "faces" / "ravdess" / "01", faces_extract.Work(media_folder, rows, FACES))
+    work = audio_extract.Work(media_folder, rows, SOUND.rate_hz, SOUND.silence_dbfs)
+    audio_extract.build_part(folder / "sound" / "ravdess" / "01", work)
     return folder
 
 
@@ -52,7 +51,7 @@ def test_the_verdict_is_that_of_the_evaluation(models, media_folder, tmp_path):
     names = ["both.mp4", "silent.mp4", "blank.mp4", "half.mp4"]
     results = _results(tmp_path, media_folder, names)
     _, kept = checkpoint.load(models["N2"])
-    data = recordings.read(results, "ravdess", kept.modalities, faces=FACES, sound=SOUND)
+    data = training_clips.read(results, "ravdess", kept.modalities, faces=FACES, sound=SOUND)
     clips = [read_recording(media_folder / name, faces=FACES, sound=SOUND) for name in names]
     for changes in KINDS:
         settings = replace(kept, **changes, segments=SEGMENTS[changes.get("augmentation", kept.augmentation)])

@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 import torch
 
-from mien.candide.correspondence import ACTIONS
-from mien.core import media
-from mien.core.config import CandideConfig
-from mien.core.errors import ModelError
-from mien.core.files import write_json
+from mien.apps import streaming as live_module
+from mien.apps.models import load_live, together, trained_live
+from mien.apps.sources import Sound, open_source
+from mien.apps.streaming import Live
+from mien.audio.spectrogram import segment_alone, segment_ends
+from mien.candide.mesh import ACTIONS
+from mien.config.schema import CandideConfig
+from mien.errors import ModelError
 from mien.faces.live import Face
 from mien.faces.track import follow
-from mien.models import running
-from mien.models.time_axes import looks, newest_steps
-from mien.predict import live as live_module
-from mien.predict.live import Live
-from mien.predict.live_models import load_live, together, trained_live
-from mien.predict.sources import Sound, open_source
-from mien.sound.spectrogram import segment_alone, segment_ends
+from mien.io import media
+from mien.io.files import write_json
+from mien.models import streaming as models_streaming
+from mien.models.streaming import looks, newest_steps
 from predict.running_models import ROWS, WATCH, running_network, write_running
 from predict.tiny_models import CANDIDE, FACES, SOUND
 
@@ -38,7 +38,7 @@ def watched(models, media_folder):
     """Watch both.mp4; return (moments, sound (N,), network -> modality -> steps as they were given)."""
     given: dict = {}
 
-    class Recorded(running.Along):
+    class Recorded(models_streaming.Along):
         def step(self, modality, x):
             given.setdefault(self.network, {}).setdefault(modality, []).append(x)
             return super().step(modality, x)
@@ -77,7 +77,7 @@ def test_the_running_verdict_is_that_of_the_batch(models, watched):
         at = {name: torch.from_numpy(newest_steps(step_s[name], time_s))[None] for name in inputs}
         assert all(inputs[name].shape[1] == int(at[name].max()) + 1 for name in inputs)
         with torch.no_grad():
-            batch = running.run_along(network, inputs, at)["fused"][0].softmax(dim=1).numpy()
+            batch = models_streaming.run_along(network, inputs, at)["fused"][0].softmax(dim=1).numpy()
         known = torch.stack(list(at.values())).max(dim=0).values[0] >= 0  # there is a step of some modality
         assert [value is not None for value in values] == known.tolist()
         for k in torch.nonzero(known)[:, 0]:

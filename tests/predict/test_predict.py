@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.core import media
-from mien.predict.predict import distinct_stems
+from mien.apps.predict import distinct_stems
+from mien.io import media
 from predict.tiny_models import FACES, FUSION, write_model
 
 CLASSES = ["neutral", "happy", "sad", "angry"]

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from mien.core.config import PredictConfig
-from mien.core.errors import ModelError
-from mien.core.files import write_json
+from mien.apps.models import best_run, choose, load_models, trained_files
+from mien.config.schema import PredictConfig
+from mien.errors import ModelError
+from mien.io.files import write_json
 from mien.models import checkpoint
-from mien.predict.selection import best_run, choose, load_models, trained_files
 
 CONFIG = PredictConfig(corpus="ravdess", joint="N2", video="VM", audio="AM", window_s=1.0, hop_s=0.5)
 

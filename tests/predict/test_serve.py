@@ -18,20 +18,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.core import media
-from mien.core.config import CandideConfig, ServeConfig
-from mien.core.errors import ConfigError, MediaError
-from mien.predict import serve
-from mien.predict.live import Moment, Seen
-from mien.predict.live_models import load_live
-from mien.predict.web import guard
-from mien.predict.web.answers import Trace
-from mien.predict.web.app import Engine
-from mien.predict.web.cameras import IDLE_S, LEAST_S, LONGEST_S, MOST_SESSIONS, Cameras
-from mien.predict.web.jobs import KEPT_S, Jobs
-from mien.predict.web.judging import engine_of
-from mien.predict.web.refusal import Refusal
-from mien.predict.web.uploads import Clip, base_name
+from mien.apps import serve
+from mien.apps import serve as apps_serve
+from mien.apps.models import load_live
+from mien.apps.serve import (
+    IDLE_S,
+    KEPT_S,
+    LEAST_S,
+    LONGEST_S,
+    MOST_SESSIONS,
+    Cameras,
+    Clip,
+    Engine,
+    Jobs,
+    Refusal,
+    Trace,
+    base_name,
+    engine_of,
+)
+from mien.apps.streaming import Moment, Seen
+from mien.config.schema import CandideConfig, ServeConfig
+from mien.errors import ConfigError, MediaError
+from mien.io import media
 from predict.running_models import ROWS, WATCH, write_running
 from predict.tiny_models import CANDIDE, CLASSES
 
@@ -410,7 +418,7 @@ def test_an_upload_that_breaks_off_frees_its_place(site, clip):
     ["", "GET / HTTP/1.1\r\nHost:", "POST /api/clips HTTP/1.1\r\nHost: {}\r\nContent-Length: 9\r\n\r\nab"],
 )
 def test_silent_clients_are_hung_up_on(site, monkeypatch, sent):
-    monkeypatch.setattr(guard.PatientProtocol, "idle_s", 0.1)
+    monkeypatch.setattr(apps_serve.PatientProtocol, "idle_s", 0.1)
     with socket.create_connection(("127.0.0.1", site.port), timeout=5) as client:
         client.sendall(sent.format(f"127.0.0.1:{site.port}").encode())
         with contextlib.suppress(ConnectionResetError):
@@ -516,7 +524,7 @@ def _jpeg(picture: np.ndarray, size: int | None = None) -> bytes:
 
 
 def test_a_camera_from_start_to_stop(engine, media_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("mien.predict.web.cameras.LEAST_S", 0.0)
+    monkeypatch.setattr("mien.apps.serve.LEAST_S", 0.0)
     frames = list(media.read_frames(media_folder / "both.mp4", 5))
     wave, rate_hz = media.read_sound(media_folder / "both.mp4")
     samples = (32767 * wave.mean(axis=0)).astype("<i2")

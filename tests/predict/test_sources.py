@@ -12,10 +12,10 @@ import av
 import numpy as np
 import pytest
 
-from mien.core import media
-from mien.core.errors import MediaError
-from mien.predict import sources
-from mien.predict.sources import Sound, open_source
+from mien.apps import sources
+from mien.apps.sources import Sound, open_source
+from mien.errors import MediaError
+from mien.io import media
 
 RATE = 16000
 

@@ -8,15 +8,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from mien.candide.correspondence import ACTIONS, AU_CODES, AU_NAMES, LANDMARKS, VERTICES
+from mien.apps import units as module
+from mien.apps.units import COLUMNS, POSE, Fitting, Shape, fit_units, head_pose, median_shape, neutral_shape
 from mien.candide.fit import FITTED, NO_FACE, place_mesh
+from mien.candide.mesh import ACTIONS, AU_CODES, AU_NAMES, LANDMARKS, VERTICES
 from mien.candide.pose import rotation_matrix, rotation_vector
-from mien.core.config import CandideConfig
-from mien.core.rng import rng_for
+from mien.config.schema import CandideConfig
 from mien.faces.track import Track, follow
-from mien.predict import units as module
-from mien.predict.units import COLUMNS, POSE, Fitting, Shape, fit_units, head_pose, median_shape, neutral_shape
-from mien.synthetic.performance import CLEAR, person_for, portrait
+from mien.io.randomness import rng_for
+from mien.synthetic.people import CLEAR, person_for
+from mien.synthetic.performance import portrait
 from predict.tiny_models import CANDIDE, FACES
 
 CONFIG = CandideConfig(**CANDIDE)

@@ -14,14 +14,12 @@ import av
 import numpy as np
 import pytest
 
-from mien.core import media
-from mien.core.errors import ConfigError, MediaError
-from mien.predict import page as page_module
-from mien.predict import watch as watch_module
-from mien.predict.live import Moment, Seen
-from mien.predict.page import Page
-from mien.predict.relay import Ahead, Behind
-from mien.predict.watch import Clock, add_arguments, follow, rows_of, run
+from mien.apps import watch as page_module
+from mien.apps import watch as watch_module
+from mien.apps.streaming import Moment, Seen
+from mien.apps.watch import Ahead, Behind, Clock, Page, add_arguments, follow, rows_of, run
+from mien.errors import ConfigError, MediaError
+from mien.io import media
 from predict.running_models import ROWS, WATCH, write_running
 from predict.tiny_models import CLASSES
 
@@ -132,7 +130,7 @@ class _Camera:
         self.closed = False
 
     def __iter__(self):
-        from mien.predict.sources import Picture
+        from mien.apps.sources import Picture
 
         start = time.monotonic()
         for k in range(self.n_frames):

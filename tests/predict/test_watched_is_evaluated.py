@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 from mien import cli
-from mien.core import media, tables
-from mien.core.files import write_json
-from mien.predict.live import Live
-from mien.predict.live_models import together
-from mien.predict.sources import Sound, open_source
-from mien.sound.resample import to_mono
-from mien.training import recordings
-from mien.training.stream_clips import Pace, usable, whole_batches
-from mien.training.stream_loop import follow
+from mien.apps.models import together
+from mien.apps.sources import Sound, open_source
+from mien.apps.streaming import Live
+from mien.audio.resample import to_mono
+from mien.io import media, tables
+from mien.io.files import write_json
+from mien.training import clips
+from mien.training.stream import follow
+from mien.training.streams import Pace, usable, whole_batches
 from predict.running_models import ROWS, WATCH, running_network
 from predict.tiny_models import FACES, SOUND
 
@@ -93,7 +93,7 @@ def test_every_judgement_of_the_evaluation_is_seen_live(models, moments, results
     modalities, _ = ROWS[row]
     network = {"AV": models.joint, "V": models.video, "A": models.audio}[row]
     pace = Pace(rate_fps=models.rate_fps, hop_s=models.hop_s, sound=SOUND)
-    data = usable(recordings.read(results, "toy", modalities, faces=HERE, sound=SOUND, running=True), pace)
+    data = usable(clips.read(results, "toy", modalities, faces=HERE, sound=SOUND, running=True), pace)
     (followed,) = follow(network, whole_batches(data, data.clips, pace, size=1))
     time_s = np.array([moment.time_s for moment in moments])
     told = {
@@ -116,7 +116,7 @@ def test_every_judgement_of_the_evaluation_is_seen_live(models, moments, results
 
 def test_the_region_matters_to_this_film(results):
     pixels = {
-        running: recordings.read(results, "toy", ("video",), faces=HERE, sound=None, running=running)
+        running: clips.read(results, "toy", ("video",), faces=HERE, sound=None, running=running)
         .media["video"]["film"]
         .pixels
         for running in (False, True)

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mien.augment.slicing import SEGMENTS
-from mien.core.config import FacesConfig, SoundConfig
+from mien.config.schema import FacesConfig, SoundConfig
 from mien.models import checkpoint
 
 CLASSES = ("neutral", "happy", "sad", "angry")

@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mien.candide.correspondence import LANDMARKS, VERTICES
 from mien.candide.fit import person_vertices, place_mesh
-from mien.core import tables
-from mien.core.files import write_json
-from mien.core.rng import rng_for
-from mien.core.shards import FaceShard, write_faces
-from mien.samples.face4 import FACE4
-from mien.samples.fp68 import fp68
+from mien.candide.mesh import LANDMARKS, VERTICES
+from mien.classical.samples import FACE4, fp68
+from mien.io import tables
+from mien.io.files import write_json
+from mien.io.randomness import rng_for
+from mien.io.shards import FaceShard, write_faces
 
 PAIR = "learnt_tested"
 CAMERAS = {"learnt": (90,), "tested": (45, 90, 180)}

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 import planted
-from mien.core import tables
-from mien.core.files import read_json, write_json
-from mien.core.rng import rng_for
+from mien.io import tables
+from mien.io.files import read_json, write_json
+from mien.io.randomness import rng_for
 
 LEVELS = ("normal", "strong")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mien.core import tables
-from mien.core.files import write_json
-from mien.core.rng import rng_for
-from mien.core.shards import FaceShard, write_faces
+from mien.io import tables
+from mien.io.files import write_json
+from mien.io.randomness import rng_for
+from mien.io.shards import FaceShard, write_faces
 
 CLASSES = ("angry", "happy", "neutral")
 USAGES = {"Training": "training", "PublicTest": "validation", "PrivateTest": "test"}

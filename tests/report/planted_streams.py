@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 import planted
-from mien.core import tables
-from mien.core.files import read_json, write_json
-from mien.report import figures
+from mien.io import tables
+from mien.io.files import read_json, write_json
+from mien.report import style
 
 ROWS = {
     "V_frame": {"modalities": ["video"], "fusion": "dense", "aggregator": "none", "init": {}},
@@ -42,8 +42,8 @@ def config(**changes) -> str:
 
 def draw_small(monkeypatch) -> None:
     """Let commands draw their figures at half the size: most of the time goes into pixels, which are not looked at."""
-    whole = figures.new_figure
-    monkeypatch.setattr(figures, "new_figure", lambda width, height: whole(width / 2, height / 2))
+    whole = style.new_figure
+    monkeypatch.setattr(style, "new_figure", lambda width, height: whole(width / 2, height / 2))
 
 
 def write_run(root: Path, row: str, fold: int, *, actors, said=STEADY, times_s=TIMES_S, seed: int = 0, **more) -> Path:

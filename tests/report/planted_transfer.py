@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mien.core import tables
-from mien.core.files import write_json
-from mien.report.published import read_published
+from mien.io import tables
+from mien.io.files import write_json
+from mien.report.thesis import read_published
 
 CLASSES = ("angry", "happy")
 SIZE, N_TWINS = 40, 10  # pictures of either test without twins, and twins

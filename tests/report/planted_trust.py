@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 import planted
-from mien.core import tables
-from mien.core.config import TrustConfig
-from mien.core.files import read_json, write_json
-from mien.core.rng import rng_for
-from mien.evaluation.conditions import CLEAN, Condition, conditions
+from mien.config.schema import TrustConfig
+from mien.evaluation.calibration import CLEAN, Condition, conditions
+from mien.io import tables
+from mien.io.files import read_json, write_json
+from mien.io.randomness import rng_for
 
 MODALITIES = {"AM": ["audio"], "N2": ["video", "audio"]}
 TRUST = {

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 import planted
-from mien.core import tables
-from mien.core.config import EvaluateConfig
-from mien.core.files import read_json, write_json
+from mien.config.schema import EvaluateConfig
 from mien.evaluation.metrics import SCORES
 from mien.evaluation.runs import Run
-from mien.report.chapter5 import PRINTED, SUMMED, Trained
-from mien.report.published import published_row, read_published
+from mien.io import tables
+from mien.io.files import read_json, write_json
+from mien.report.claims import PRINTED, SUMMED, Trained
+from mien.report.thesis import published_row, read_published
 from planted_scores import scores
 
 TRAIN = {"width": 2, "frames": 2, "dropout": 0.0}

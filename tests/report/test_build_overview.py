@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 import planted
-from mien.core.errors import ConfigError, TableError
-from mien.core.files import read_json, write_json
-from mien.report import build_overview
+from mien.errors import ConfigError, TableError
+from mien.io.files import read_json, write_json
+from mien.report.tables import overview as tables_overview
 from report import planted_variants
 
 BOTH = ["ravdess", "cremad"]
@@ -49,7 +49,7 @@ def build(tmp_path, command, repository):
         names = ["--clips", *(folder / "clips.parquet" for folder in folders.values())]
         names += ["--corpus-info", *(folder / "corpus.json" for folder in folders.values())]
         names += ["--thesis", repository / "resources" / "thesis_tables.yaml", "--runs", *runs]
-        command(build_overview, *names, "--out-csv", out / "5.4.csv", "--out-md", out / "5.4.md", config=config)
+        command(tables_overview, *names, "--out-csv", out / "5.4.csv", "--out-md", out / "5.4.md", config=config)
         return pd.read_csv(out / "5.4.csv"), (out / "5.4.md").read_text(encoding="utf-8")
 
     return call

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 import planted
-from mien.core import tables
-from mien.core.errors import ConfigError, TableError
-from mien.report import build_table
-from mien.report.markdown import percent
+from mien.errors import ConfigError, TableError
+from mien.io import tables
+from mien.report.page import percent
+from mien.report.tables import comparison
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def build(tmp_path, command, repository):
         names = ["--clips", folder / "clips.parquet", "--corpus-info", folder / "corpus.json"]
         names += ["--thesis", repository / "resources" / "thesis_tables.yaml", "--runs", *runs]
         names += ["--out-csv", out / "5.2.csv", "--out-md", out / "5.2.md"]
-        command(build_table, "--table", "5.2", *names, config=config)
+        command(comparison, "--table", "5.2", *names, config=config)
         return pd.read_csv(out / "5.2.csv"), (out / "5.2.md").read_text(encoding="utf-8")
 
     return call

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.core import tables
-from mien.core.errors import TableError
-from mien.report import build_trust, plot_trust
-from mien.report.trust_numbers import graded
-from mien.report.trust_table import read_numbers
+from mien.errors import TableError
+from mien.io import tables
+from mien.report.figures import trust as figures_trust
+from mien.report.tables import trust as tables_trust
+from mien.report.tables.trust import graded, read_numbers
 from report import planted_streams, planted_trust
 
 pytestmark = pytest.mark.filterwarnings("ignore:constrained_layout not applied")  # figures are drawn too small
@@ -39,14 +39,14 @@ def mostly(network: str, condition: str, clip: str) -> bool:
 def run(root: Path, runs: list[Path], config: str | None = None) -> tuple[pd.DataFrame, str]:
     """Run the command on the world below `root` and return its numbers and its page."""
     parser = ArgumentParser()
-    build_trust.add_arguments(parser)
+    tables_trust.add_arguments(parser)
     folder, out = root / "results" / "corpora" / CORPUS, root / "tables"
     sources = ["--clips", folder / "clips.parquet", "--votes", folder / "votes.parquet"]
     sources += ["--corpus-info", folder / "corpus.json", "--assessed", root / "results" / "trust" / CORPUS]
     places = ["--out-csv", out / "trust.csv", "--out-md", out / "trust.md"]
     args = parser.parse_args([str(one) for one in ["--corpus", CORPUS, "--runs", *runs, *sources, *places]])
     args.config = config or planted_trust.config()
-    build_trust.run(args)
+    tables_trust.run(args)
     return read_numbers(out / "trust.csv"), (out / "trust.md").read_text(encoding="utf-8")
 
 
@@ -191,7 +191,9 @@ def draw(command, monkeypatch):
 
     def call(root: Path) -> dict[str, bytes]:
         info = root / "results" / "corpora" / CORPUS / "corpus.json"
-        command(plot_trust, "--table", root / "tables" / "trust.csv", "--corpus-info", info, "--out", root / "figures")
+        command(
+            figures_trust, "--table", root / "tables" / "trust.csv", "--corpus-info", info, "--out", root / "figures"
+        )
         return {path.name: path.read_bytes() for path in (root / "figures").iterdir()}
 
     return call

@@ -5,18 +5,29 @@ from dataclasses import replace
 
 import pytest
 
-from mien.evaluation.pairs import Gain
-from mien.models.build import build
+from mien.evaluation.statistics import Gain
 from mien.models.cost import multiply_adds
-from mien.report.chapter5 import JOINT, TIMED
-from mien.report.fold_claims import FoldClaim, decide, decide_printed
-from mien.report.hypotheses import NOT_SUPPORTED, SUPPORTED, UNDECIDED, contrast_rows, render
-from mien.report.hypothesis_c3 import decide as decide_time
-from mien.report.hypothesis_c3 import judge_time, price_of
-from mien.report.hypothesis_c4 import decide as decide_cases
-from mien.report.hypothesis_c4 import judge_inferior, p_of_cases
-from mien.report.hypothesis_h import judge_folds
-from mien.report.training_cost import adds_per_clip
+from mien.models.mrpn import build
+from mien.report.claims import (
+    JOINT,
+    NOT_SUPPORTED,
+    SUPPORTED,
+    TIMED,
+    UNDECIDED,
+    FoldClaim,
+    contrast_rows,
+    decide,
+    decide_printed,
+    judge_folds,
+    judge_inferior,
+    judge_time,
+    p_of_cases,
+    price_of,
+    render,
+)
+from mien.report.claims import decide_hypothesis_c3 as decide_time
+from mien.report.claims import decide_hypothesis_c4 as decide_cases
+from mien.report.tables.complexity import adds_per_clip
 from report import planted_variants as planted
 
 N = 40  # clips of a planted actor

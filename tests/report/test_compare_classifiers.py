@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 import planted_classifiers as planted
-from mien.core import tables
-from mien.core.errors import ConfigError, TableError
-from mien.core.files import read_json, write_json
-from mien.report import compare_classifiers
+from mien.errors import ConfigError, TableError
+from mien.io import tables
+from mien.io.files import read_json, write_json
+from mien.report.tables import classifiers
 
 ROWS = {
     "CNN": planted.image("cnn1", "CNN-1_50x50x1"),
@@ -35,7 +35,7 @@ def compare(tmp_path, command, repository):
         out = tmp_path / "results" / "tables"
         names = ["--runs", *runs, "--samples", folder, "--thesis", repository / "resources" / "thesis_tables.yaml"]
         names += ["--out-41", out / "4.1", "--out-42", out / "4.2"]
-        command(compare_classifiers, *names, config=config or planted.config(ROWS))
+        command(classifiers, *names, config=config or planted.config(ROWS))
         return tuple(
             pd.read_csv(out / f"{number}.csv") if kind == "csv" else (out / f"{number}.md").read_text(encoding="utf-8")
             for number in ("4.1", "4.2")

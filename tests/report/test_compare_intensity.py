@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 import planted
-from mien.core.errors import TableError
-from mien.core.files import read_json
-from mien.core.records import fold_entry, read_corpora, read_records
+from mien.errors import TableError
 from mien.evaluation.runs import read_run
-from mien.report import compare_intensity, plot_curves, summarise
+from mien.io.files import read_json
+from mien.report.figures import curves
+from mien.report.tables import intensity, summary
+from mien.report.track import fold_entry, read_corpora, read_records
 from report import planted_intensity
 
 CONFIG = json.dumps(
@@ -35,7 +36,7 @@ def test_the_numbers_of_the_table_are_those_of_the_runs(world, command):
     root, corpus, runs = world
     out = [root / "intensity.csv", root / "intensity.md"]
     given = ("--runs", *runs, "--corpus-info", corpus / "corpus.json", "--out-csv", out[0], "--out-md", out[1])
-    command(compare_intensity, *given, config=CONFIG)
+    command(intensity, *given, config=CONFIG)
     table, page = pd.read_csv(out[0]), out[1].read_text()
     assert set(table["head"]) == {"fused", "video"}
     assert set(table.fold) == {"A1,2", "A3,4", "mean"}
@@ -51,7 +52,7 @@ def test_the_numbers_of_the_table_are_those_of_the_runs(world, command):
     for text in ("Synthetic people", "normal 0, strong 1", "2 folds", "3 clips have none of them", "RAVDESS"):
         assert text in page
     before = [path.read_bytes() for path in out]
-    command(compare_intensity, *given, config=CONFIG)
+    command(intensity, *given, config=CONFIG)
     assert [path.read_bytes() for path in out] == before
 
 
@@ -60,7 +61,7 @@ def test_a_fold_that_could_not_be_trained_is_said(world, command):
     runs = [planted_intensity.write_run(root, fold, noise=0.05, reason="no usable units") for fold in (0, 1)]
     out = [root / "intensity.csv", root / "intensity.md"]
     given = ("--runs", *runs, "--corpus-info", corpus / "corpus.json", "--out-csv", out[0], "--out-md", out[1])
-    command(compare_intensity, *given, config=CONFIG)
+    command(intensity, *given, config=CONFIG)
     assert "Strength: not applicable: no usable units." in out[1].read_text()
     assert pd.read_csv(out[0]).empty
 
@@ -70,14 +71,14 @@ def test_numbers_are_no_classes_to_the_other_commands(world, command):
     other = planted.write_runs(root, n_folds=2, variants=("AM",))
     out = root / "metrics.json"
     given = ("--runs", *runs, *other, "--clips", corpus / "clips.parquet", "--out", out, "--plots", root / "plots")
-    command(summarise, *given)
+    command(summary, *given)
     metrics = read_json(out)["ravdess"]
     assert set(metrics) == {"AM", "Strength"}
     assert metrics["Strength"]["error_honest"] < 0.1 < metrics["Strength"]["constant"]
     assert not any(name.startswith("accuracy") for name in metrics["Strength"])
     assert [path.name for path in (root / "plots" / "confusion").iterdir()] == ["ravdess_AM.csv"]
     assert (root / "plots" / "curves" / "ravdess_Strength.csv").is_file()
-    command(plot_curves, "--runs", *runs, "--corpus-info", corpus / "corpus.json", "--out-svg", root / "curves.svg")
+    command(curves, "--runs", *runs, "--corpus-info", corpus / "corpus.json", "--out-svg", root / "curves.svg")
     (record, _) = read_records(runs, read_corpora([corpus / "corpus.json"]))
     assert fold_entry(record, "x").texts["confusion-honest.csv"].splitlines()[1:] == ["normal,12,0", "strong,0,12"]
 

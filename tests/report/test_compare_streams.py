@@ -6,12 +6,11 @@ import pandas as pd
 import pytest
 
 import planted
-from mien.core.errors import TableError
+from mien.errors import TableError
 from mien.evaluation.streams import QUANTITIES, Estimate
-from mien.report import compare_streams
-from mien.report.hypotheses import NOT_SUPPORTED, SUPPORTED, UNDECIDED
-from mien.report.stream_pages import shown
-from mien.report.streams import Pair
+from mien.report.claims import NOT_SUPPORTED, SUPPORTED, UNDECIDED
+from mien.report.tables import streams
+from mien.report.tables.streams import Pair, shown
 from report import planted_streams
 from report.planted_streams import FLICKERING, STEADY, WRONG
 
@@ -25,7 +24,7 @@ def compare(tmp_path, command):
         names = ["--clips", folder / "clips.parquet", "--corpus-info", folder / "corpus.json", "--runs", *runs]
         out = tmp_path / "tables"
         places = ["--out-csv", out / "streams.csv", "--out-md", out / "streams.md"]
-        command(compare_streams, *names, *places, config=config or planted_streams.config())
+        command(streams, *names, *places, config=config or planted_streams.config())
         return pd.read_csv(out / "streams.csv"), (out / "streams.md").read_text(encoding="utf-8")
 
     return call
@@ -149,8 +148,8 @@ def test_numbers_have_a_unit_and_no_minus_zero():
 
 
 def test_the_shipped_rows_have_a_pair_with_and_without_memory(repository):
-    from mien.core.config import StreamConfig, load, section
-    from mien.report.streams import with_and_without_memory
+    from mien.config.schema import StreamConfig, load, section
+    from mien.report.tables.streams import with_and_without_memory
 
     params = load(repository / "params.yaml")
     rows = {name: section(StreamConfig, params, "streams", name) for name in params["streams"]}

@@ -6,15 +6,15 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from mien.core import tables
-from mien.core.config import EvaluateConfig
-from mien.core.errors import ConfigError, TableError
-from mien.core.files import read_json, write_json
+from mien.config.schema import EvaluateConfig
+from mien.errors import ConfigError, TableError
 from mien.evaluation.runs import read_run
 from mien.evaluation.transfer import PRIVATE, PUBLIC, paired_pictures, read_trial, read_usages
-from mien.report import compare_transfer
-from mien.report.markdown import SYNTHETIC
-from mien.report.transfer_pages import amount, power
+from mien.io import tables
+from mien.io.files import read_json, write_json
+from mien.report.page import SYNTHETIC
+from mien.report.tables import transfer
+from mien.report.tables.transfer import amount, power
 from report import planted_transfer as planted
 
 
@@ -47,7 +47,7 @@ def compare(tmp_path, plain, command, thesis):
         out = {kind: tmp_path / "tables" / f"4.3.{kind}" for kind in ("csv", "md")}
         names = ["--runs", *runs, "--clips", folder / "clips.parquet", "--corpus-info", folder / "corpus.json"]
         names += ["--thesis", thesis, "--out-csv", out["csv"], "--out-md", out["md"]]
-        command(compare_transfer, *names, config=config or planted.config())
+        command(transfer, *names, config=config or planted.config())
         return pd.read_csv(out["csv"]).set_index("row"), out["md"].read_text(encoding="utf-8")
 
     return call

@@ -5,21 +5,22 @@ import json
 import pytest
 
 import planted
-from mien.core.config import EvaluateConfig, TableConfig, section
+from mien.config.schema import EvaluateConfig, TableConfig, section
 from mien.evaluation.metrics import score
 from mien.evaluation.runs import Run
-from mien.report.comparison import (
+from mien.report.tables.comparison import (
     MEAN,
     Comparison,
+    Heading,
     compare,
     controls_of,
     inferior_folds,
     joint_and_single,
     paired_tests,
     pairs_of,
+    render,
 )
-from mien.report.published import published_row, read_published
-from mien.report.table_pages import Heading, render
+from mien.report.thesis import published_row, read_published
 
 TIME = {"AM": "AM_NT", "VM": "VM_NT", "N0": "N0_NT"}
 ROWS = {

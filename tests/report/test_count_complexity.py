@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from mien.core import config
-from mien.core.errors import ConfigError, TableError
-from mien.report import count_complexity
+from mien.config import schema
+from mien.errors import ConfigError, TableError
+from mien.report.tables import complexity
 
 SECTIONS = ("scale", "train", "faces", "sound", "variants", "streams", "streaming")
 
@@ -17,7 +17,7 @@ SECTIONS = ("scale", "train", "faces", "sound", "variants", "streams", "streamin
 def params(repository) -> dict:
     """Return the sections at the scale of the thesis: some rows of each kind, and one with a 3D trunk."""
     raw = yaml.safe_load((repository / "params.yaml").read_text()) | {"scale": "thesis"}
-    resolved = config.resolve(raw)
+    resolved = schema.resolve(raw)
     kept = {name: resolved[name] for name in SECTIONS}
     rows = {name: kept["variants"][name] for name in ("VM", "N2")}
     rows["VM3D"] = rows["VM"] | {"trunk": {"video": "resnet3d18"}}
@@ -34,7 +34,7 @@ def count(command, repository, tmp_path):
         info = tmp_path / "corpus.json"
         info.write_text(json.dumps({"classes": [f"emotion {k}" for k in range(8)]}))
         arguments = ["--thesis", thesis, "--corpus-info", info, "--out-csv", csv, "--out-md", md]
-        command(count_complexity, *arguments, config=json.dumps(params))
+        command(complexity, *arguments, config=json.dumps(params))
         return pd.read_csv(csv, dtype=str), md.read_text()
 
     return call

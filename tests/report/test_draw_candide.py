@@ -4,14 +4,22 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from mien.candide.correspondence import VERTICES
-from mien.candide.mesh import N_ACTIONS, N_SHAPES, load_mesh
-from mien.core.errors import TableError
-from mien.report import draw_candide
-from mien.report.candide_figures import draw_actions, draw_groups, draw_views, mean_landmarks, neutral_frontal
-from mien.report.figures import new_figure, save_figure
-from mien.report.landmark_groups import GROUPS
-from mien.report.wireframe import draw_change, edges, facing, turned
+from mien.candide.mesh import N_ACTIONS, N_SHAPES, VERTICES, load_mesh
+from mien.errors import TableError
+from mien.report.figures import candide
+from mien.report.figures.candide import (
+    GROUPS,
+    draw_actions,
+    draw_change,
+    draw_groups,
+    draw_views,
+    edges,
+    facing,
+    mean_landmarks,
+    neutral_frontal,
+    turned,
+)
+from mien.report.style import new_figure, save_figure
 from report import planted_faces as planted
 
 NOSE_TIP = 5
@@ -24,7 +32,7 @@ def world(tmp_path_factory):
 
 def test_every_figure_is_written_whole(tmp_path, world, command):
     arguments = ("--samples", world / "samples" / planted.PAIR, "--out", tmp_path)
-    command(draw_candide, *arguments, config=planted.config())
+    command(candide, *arguments, config=planted.config())
     names = {f"{figure}.{suffix}" for figure in ("3.8", "4.1", "4.2", "4.3", "4.4") for suffix in ("svg", "png")}
     assert {path.name for path in tmp_path.iterdir()} == names
     for name in names:

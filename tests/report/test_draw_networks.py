@@ -4,10 +4,10 @@ import itertools
 
 import pytest
 
-from mien.models.build import build
 from mien.models.graph import boxes_of
-from mien.report.figures import new_figure
-from mien.report.network_figures import columns_of, draw_network, is_output
+from mien.models.mrpn import build
+from mien.report.figures.networks import columns_of, draw_network, is_output
+from mien.report.style import new_figure
 
 SIZES = {"aggregator": "lstm", "side_head": "dense", "classes": 4, "width": 2, "dropout": 0.5}
 

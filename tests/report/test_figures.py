@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 
 import planted
-from mien.core import tables
-from mien.core.config import SoundConfig
-from mien.core.errors import TableError
-from mien.report import plot_confusion, plot_curves, plot_samples
-from mien.report.confusion import draw_confusion
-from mien.report.figures import title_line
-from mien.report.samples import choose_clips, log_spectrogram, read_samples
+from mien.config.schema import SoundConfig
+from mien.errors import TableError
+from mien.io import tables
+from mien.report.figures import confusion, curves, images
+from mien.report.figures.confusion import draw_confusion
+from mien.report.figures.images import choose_clips, log_spectrogram, read_samples
+from mien.report.style import title_line
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def draw(command, root, folder, runs) -> dict[str, bytes]:
     names = ["--clips", folder / "clips.parquet", "--corpus-info", folder / "corpus.json", "--runs", *runs]
     files = {kind: out / f"5.6.{kind}" for kind in ("svg", "png", "csv")}
     places = [part for kind, file in files.items() for part in (f"--out-{kind}", file)]
-    command(plot_confusion, "--table", "5.2", *names, *places)
+    command(confusion, "--table", "5.2", *names, *places)
     return {kind: file.read_bytes() for kind, file in files.items()}
 
 
@@ -67,7 +67,7 @@ def test_curves_are_the_same_twice(tmp_path, corpus, command):
     out = tmp_path / "curves.svg"
     drawn = []
     for _ in range(2):
-        command(plot_curves, "--runs", *runs, "--corpus-info", corpus / "corpus.json", "--out-svg", out)
+        command(curves, "--runs", *runs, "--corpus-info", corpus / "corpus.json", "--out-svg", out)
         drawn.append(out.read_bytes())
     assert drawn[0] == drawn[1]
 
@@ -79,14 +79,14 @@ def test_samples_do_without_a_modality(tmp_path, corpus, command, missing):
     places = [part for flag, folder in shards.items() if flag != missing for part in (flag, folder)]
     out = tmp_path / "samples.png"
     names = ["--clips", corpus / "clips.parquet", "--corpus-info", corpus / "corpus.json", "--out-png", out]
-    command(plot_samples, *names, *places, "--columns", "2")
+    command(images, *names, *places, "--columns", "2")
     assert plt.imread(out).std() > 0.05
 
 
 def test_samples_without_shards_are_refused(tmp_path, corpus, command):
     names = ["--clips", corpus / "clips.parquet", "--corpus-info", corpus / "corpus.json"]
     with pytest.raises(TableError, match="--faces or --sound"):
-        command(plot_samples, *names, "--out-png", tmp_path / "samples.png")
+        command(images, *names, "--out-png", tmp_path / "samples.png")
 
 
 def test_a_clip_per_class_and_person_is_chosen(corpus):

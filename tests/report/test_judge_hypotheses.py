@@ -10,13 +10,20 @@ import pytest
 
 import planted as planted_files
 import planted_classifiers as planted
-from mien.core.errors import ConfigError, TableError
-from mien.core.files import read_json, write_json
-from mien.report import judge_hypotheses
-from mien.report.hypotheses import NOT_SUPPORTED, NOTHING, SUPPORTED, UNDECIDED, answer
-from mien.report.hypothesis_c1 import pictures_to_part
-from mien.report.hypothesis_c2 import decide, judge_transfer
-from mien.report.transfer import read_transfer
+from mien.errors import ConfigError, TableError
+from mien.io.files import read_json, write_json
+from mien.report import claims
+from mien.report.claims import (
+    NOT_SUPPORTED,
+    NOTHING,
+    SUPPORTED,
+    UNDECIDED,
+    answer,
+    decide_hypothesis_c2,
+    judge_transfer,
+    pictures_to_part,
+)
+from mien.report.tables.transfer import read_transfer
 from report import planted_transfer, planted_variants
 
 ROWS = {
@@ -50,7 +57,7 @@ def judge(tmp_path, command, repository):
         names = ["--runs", *runs, "--samples", folder, "--thesis", repository / "resources" / "thesis_tables.yaml"]
         out = tmp_path / "results"
         names += ["--out-md", out / "hypotheses.md", "--out-csv", out / "hypotheses.csv"]
-        command(judge_hypotheses, *names, config=json.dumps(config))
+        command(claims, *names, config=json.dumps(config))
         return pd.read_csv(out / "hypotheses.csv"), Path(out / "hypotheses.md").read_text(encoding="utf-8")
 
     return call
@@ -272,7 +279,7 @@ def test_a_dearer_start_is_not_supported(transferred):
     ],
 )
 def test_transfer_is_judged_by_the_rule_on_the_page(low, high, ratios, learnt, expected):
-    assert decide(replace(NOTHING, low=low, high=high), ratios, learnt=learnt) == expected
+    assert decide_hypothesis_c2(replace(NOTHING, low=low, high=high), ratios, learnt=learnt) == expected
 
 
 def test_a_random_start_that_never_learnt_is_no_yardstick(transferred):
@@ -323,9 +330,9 @@ def test_the_command_adds_transfer_last_and_wants_both_options(tmp_path, command
     config = json.dumps(json.loads(planted.config(rows)) | planted_transfer.params())
     clips = planted_transfer.write_fer2013(tmp_path) / "clips.parquet"
     with pytest.raises(ConfigError, match="belong together"):
-        command(judge_hypotheses, *names, "--transfer-clips", clips, config=config)
+        command(claims, *names, "--transfer-clips", clips, config=config)
     runs = planted_transfer.write_runs(tmp_path, EQUAL, curve=SLOW)
-    command(judge_hypotheses, *names, "--transfer-clips", clips, "--transfer-runs", *runs, config=config)
+    command(claims, *names, "--transfer-clips", clips, "--transfer-runs", *runs, config=config)
     text = (tmp_path / "h.md").read_text(encoding="utf-8")
     assert _verdict(text, "C2") == SUPPORTED
     assert text.index("## Same features, FP68") < text.index("## C2: transfer from face identity")
@@ -351,10 +358,10 @@ def test_the_command_adds_the_verdicts_of_chapter_5_by_question_and_corpus(tmp_p
     ]
     config = planted.config(rows)
     with pytest.raises(ConfigError, match="belong together"):
-        command(judge_hypotheses, *names, "--variant-runs", *variants, config=config)
+        command(claims, *names, "--variant-runs", *variants, config=config)
     with pytest.raises(TableError, match=r"cremad.*--variant-clips"):
-        command(judge_hypotheses, *names, "--variant-runs", *variants, "--variant-clips", clips[0], config=config)
-    command(judge_hypotheses, *names, "--variant-runs", *variants, "--variant-clips", *clips, config=config)
+        command(claims, *names, "--variant-runs", *variants, "--variant-clips", clips[0], config=config)
+    command(claims, *names, "--variant-runs", *variants, "--variant-clips", *clips, config=config)
     text = (tmp_path / "h.md").read_text(encoding="utf-8")
     keys = [line[3:].split(":")[0] for line in text.splitlines() if line.startswith("## ")]
     places = [f"{key}, {corpus}" for key in ("H3", "H4") for corpus in ("ravdess", "cremad")]

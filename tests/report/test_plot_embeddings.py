@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pandas as pd
 
-from mien.core import tables
-from mien.core.files import write_json
-from mien.core.rng import rng_for
 from mien.evaluation.embeddings import lay_out
-from mien.report import plot_embeddings
+from mien.io import tables
+from mien.io.files import write_json
+from mien.io.randomness import rng_for
+from mien.report.figures import embeddings
 
 CLASSES = ["neutral", "happy"]
 
@@ -55,12 +55,12 @@ def test_the_figure_is_written_twice_alike_and_says_who_is_missing(tmp_path, com
     out = [tmp_path / f"5.1.{suffix}" for suffix in ("svg", "png", "csv")]
     given = ["--embeddings", tmp_path / "fold0.parquet", "--corpus-info", info]
     given += [part for path in out for part in (f"--out-{path.suffix[1:]}", path)]
-    command(plot_embeddings, *given, config=config)
+    command(embeddings, *given, config=config)
     before = [path.read_bytes() for path in out]
     points = pd.read_csv(out[2])
     assert len(points) == 48
     assert points.fold.unique().tolist() == ["fold0"]
-    command(plot_embeddings, *given, config=config)
+    command(embeddings, *given, config=config)
     assert [path.read_bytes() for path in out] == before
 
 
@@ -72,7 +72,7 @@ def test_a_table_of_no_network_gives_empty_panels(tmp_path, command):
     )
     out = [f"--out-{suffix}={tmp_path / suffix}.{suffix}" for suffix in ("svg", "png", "csv")]
     command(
-        plot_embeddings,
+        embeddings,
         *("--embeddings", tmp_path / "fold0.parquet", "--corpus-info", tmp_path / "i.json", *out),
         config=config,
     )

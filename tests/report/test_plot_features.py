@@ -6,14 +6,13 @@ import pandas as pd
 import pytest
 import torch
 
-from mien.core.errors import ModelError, TableError
+from mien.classical.samples import FACE4, pictures
+from mien.errors import ModelError, TableError
 from mien.models import checkpoint
-from mien.models.classifier import Scaled, Settings, classifier
-from mien.report import plot_features
-from mien.report.feature_maps import choose_picture, draw_tiles, filter_numbers, look
-from mien.report.figures import new_figure
-from mien.samples.face4 import FACE4
-from mien.samples.read import pictures
+from mien.models.checkpoint import ClassifierSettings, Scaled, classifier
+from mien.report.figures import images
+from mien.report.figures.images import choose_picture, draw_tiles, filter_numbers, look
+from mien.report.style import new_figure
 from report import planted_faces as planted
 
 SIZE_PX = 32
@@ -36,7 +35,7 @@ def network():
 
 
 def write_model(path, state, *, name="cnn1"):
-    settings = Settings(
+    settings = ClassifierSettings(
         corpus=planted.PAIR,
         variant="CNN1_32",
         fold=0,
@@ -90,7 +89,7 @@ def test_the_figure_is_drawn_with_and_without_weights(tmp_path, world, network, 
         out = {kind: tmp_path / name / f"2.12.{kind}" for kind in ("svg", "png", "csv")}
         places = [part for kind, path in out.items() for part in (f"--out-{kind}", path)]
         names = ["--model", model, "--samples", world / "samples" / planted.PAIR, "--results", world]
-        command(plot_features, *names, *places)
+        command(images, *names, *places)
         assert len(pd.read_csv(out["csv"])) == n_rows
         assert plt.imread(out["png"]).std() > 0.02
         assert out["svg"].stat().st_size

@@ -6,16 +6,21 @@ import pandas as pd
 import pytest
 import torch
 
-from mien.core import config
-from mien.core.errors import TableError
-from mien.core.rng import rng_for
+from mien.config import schema
+from mien.errors import TableError
 from mien.evaluation.runs import read_run
-from mien.report import fer2013_copies, fer2013_figures, plot_fer2013
-from mien.report.fer2013_figures import class_sizes
-from mien.report.fer2013_losses import choose_hardest, hardest
-from mien.report.fer2013_pictures import choose_emotions, choose_people, read_gallery
-from mien.training.album import read_album, stills_of
-from mien.training.pretrain_run import PretrainRun
+from mien.io.randomness import rng_for
+from mien.report.figures import fer2013
+from mien.report.figures.fer2013 import (
+    choose_emotions,
+    choose_hardest,
+    choose_people,
+    class_sizes,
+    hardest,
+    read_gallery,
+)
+from mien.training.images import read_album, stills_of
+from mien.training.run_folder import PretrainRun
 from report import planted_pictures as planted
 
 
@@ -39,14 +44,14 @@ def run(world):
 
 
 def test_the_figures_are_whole_and_say_what_they_show(tmp_path, world, run, command, monkeypatch):
-    monkeypatch.setattr(plot_fer2013, "N_PAIRS", 1)  # fewer panels: their number is not what is tested
-    monkeypatch.setattr(fer2013_figures, "N_COLUMNS", 2)
-    monkeypatch.setattr(plot_fer2013, "N_HARDEST", {"training": 1, "validation": 1})
+    monkeypatch.setattr(fer2013, "N_PAIRS", 1)  # fewer panels: their number is not what is tested
+    monkeypatch.setattr(fer2013, "N_COLUMNS", 2)
+    monkeypatch.setattr(fer2013, "N_HARDEST", {"training": 1, "validation": 1})
     names = ["--results", world, "--runs", run.folder / "run.json", "--people", "ckplus", "--beside", "ckplus"]
-    command(plot_fer2013, *names, "--out", tmp_path)
-    kinds = {"svg": plot_fer2013.FIGURES, "png": plot_fer2013.FIGURES, "csv": ("4.11", "4.12", "4.13")}
+    command(fer2013, *names, "--out", tmp_path)
+    kinds = {"svg": fer2013.FIGURES, "png": fer2013.FIGURES, "csv": ("4.11", "4.12", "4.13")}
     assert {p.name for p in tmp_path.iterdir()} == {f"{name}.{kind}" for kind in kinds for name in kinds[kind]}
-    for name in plot_fer2013.FIGURES:
+    for name in fer2013.FIGURES:
         assert plt.imread(tmp_path / f"{name}.png").std() > 0.03
     shown = pd.read_csv(tmp_path / "4.11.csv", dtype={"clip": str})
     assert set(shown["clip"][shown.doubt.notna()]) == {*planted.CONTRADICTION, planted.BLANK}
@@ -57,13 +62,13 @@ def test_the_figures_are_whole_and_say_what_they_show(tmp_path, world, run, comm
 
 
 def test_copies_are_the_very_ones_of_training(world, gallery, run, repository):
-    setup = PretrainRun.of("FER_random", config.load(str(repository / "params.yaml")))
+    setup = PretrainRun.of("FER_random", schema.load(str(repository / "params.yaml")))
     rng = rng_for(0, "pretrain", "fer2013", 0, "copies")
     data = stills_of(read_album(setup, world), size_px=planted.VGG_PX, rng=rng)
     numbers = np.arange(len(data.copies))
     theirs, labels = data.batch(len(data.inputs) + numbers, torch.device("cpu"))
-    found = fer2013_copies.balanced(run, gallery)
-    ours, before = fer2013_copies.pixels(found, gallery, numbers)
+    found = fer2013.balanced(run, gallery)
+    ours, before = fer2013.pixels(found, gallery, numbers)
     np.testing.assert_array_equal(ours, theirs[:, 0].round().byte().numpy())
     np.testing.assert_array_equal(found.clips.label.to_numpy()[found.copies.source], labels.numpy())
     assert ours.shape == before.shape == (13, planted.VGG_PX, planted.VGG_PX)
@@ -71,7 +76,7 @@ def test_copies_are_the_very_ones_of_training(world, gallery, run, repository):
 
 
 def test_sizes_account_for_every_picture_and_training_is_balanced(gallery, run):
-    sizes = class_sizes(gallery, fer2013_copies.balanced(run, gallery))
+    sizes = class_sizes(gallery, fer2013.balanced(run, gallery))
     for usage, role in planted.USAGES.items():
         mine = sizes[sizes.role == role]
         assert (mine.pictures + mine["apart"]).tolist() == list(planted.SIZES[usage])
@@ -83,15 +88,15 @@ def test_sizes_account_for_every_picture_and_training_is_balanced(gallery, run):
 def test_pictures_that_changed_since_training_are_refused(tmp_path, gallery):
     run = read_run(planted.write_run(tmp_path, "old", n_copies=12))
     with pytest.raises(TableError, match="train old again"):
-        fer2013_copies.balanced(run, gallery)
+        fer2013.balanced(run, gallery)
 
 
 def test_a_corpus_that_needs_no_copies_is_illustrated(tmp_path, gallery):
-    found = fer2013_copies.balanced(read_run(planted.write_run(tmp_path, "even", n_copies=0)), gallery)
+    found = fer2013.balanced(read_run(planted.write_run(tmp_path, "even", n_copies=0)), gallery)
     assert not len(found.copies)
-    drawn = fer2013_copies.illustration(found, n=2, seed=0)
+    drawn = fer2013.illustration(found, n=2, seed=0)
     for label in range(len(planted.CLASSES)):
-        numbers = fer2013_copies.first_copies(drawn, label, n=2)
+        numbers = fer2013.first_copies(drawn, label, n=2)
         assert len(set(drawn.copies.source[numbers])) == 2
         assert set(drawn.clips.label.to_numpy()[drawn.copies.source[numbers]]) == {label}
 
@@ -129,13 +134,13 @@ def test_the_judge_is_chosen_by_validation_alone(tmp_path):
     paths = [planted.write_run(tmp_path, f"row{k}", loss=loss) for k, loss in enumerate((2.0, 0.5, 1.0))]
     paths.append(planted.write_run(tmp_path, "none", reason="no weights"))
     runs = [read_run(path) for path in paths]
-    assert plot_fer2013._best(runs).variant == "row1"
-    assert plot_fer2013._best(runs[3:]).variant == "none"
+    assert fer2013._best(runs).variant == "row1"
+    assert fer2013._best(runs[3:]).variant == "none"
 
 
 def test_a_network_that_was_not_trained_leaves_its_reason(tmp_path, gallery, run):
     absent = read_run(planted.write_run(tmp_path, "none", reason="no weights"))
-    plot_fer2013._hardest(tmp_path, gallery, absent)
+    fer2013._hardest(tmp_path, gallery, absent)
     assert pd.read_csv(tmp_path / "4.11.csv").empty
     assert (tmp_path / "4.11.png").stat().st_size
 

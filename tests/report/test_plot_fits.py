@@ -9,13 +9,12 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
-from mien.core import tables
-from mien.core.errors import TableError
-from mien.report import plot_fits
-from mien.report.emotions import CLASS_COLOURS
-from mien.report.figures import new_figure
-from mien.report.fitted_faces import bars_of, choose_scenes, draw_scenes, read_answers, read_face, to_region
-from mien.samples.face4 import FACE4
+from mien.classical.samples import FACE4
+from mien.errors import TableError
+from mien.io import tables
+from mien.report.figures import candide
+from mien.report.figures.candide import bars_of, choose_scenes, draw_scenes, read_answers, read_face, to_region
+from mien.report.style import CLASS_COLOURS, new_figure
 from report import planted_faces as planted
 
 
@@ -28,7 +27,7 @@ def draw(command, results, out) -> dict[str, bytes]:
     files = {"png": out / "4.5.png", "csv": out / "4.5.csv"}
     names = ["--samples", results / "samples" / planted.PAIR, "--results", results]
     names += ["--predictions", planted.predictions(results), "--out-png", files["png"], "--out-csv", files["csv"]]
-    command(plot_fits, *names)
+    command(candide, *names)
     return {kind: file.read_bytes() for kind, file in files.items()}
 
 

@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 
 import planted_fuzziness as planted
-from mien.report import fuzziness_figure, plot_fuzziness
-from mien.report.fuzziness import BOTH, COLUMNS, read_fuzziness, rows_of
-from mien.report.fuzziness_figure import draw_line
-from mien.report.fuzziness_pages import render
-from mien.report.hypotheses import NOT_SUPPORTED, SUPPORTED, UNDECIDED
+from mien.report.claims import NOT_SUPPORTED, SUPPORTED, UNDECIDED
+from mien.report.figures import fuzziness
+from mien.report.figures.fuzziness import draw_line
+from mien.report.tables.fuzziness import BOTH, COLUMNS, read_fuzziness, render, rows_of
 from report import planted_streams
 
 
@@ -79,14 +78,14 @@ def test_without_residual_perception_there_is_nothing_to_judge(tmp_path):
 
 def test_the_command_leaves_the_same_bytes_twice(tmp_path, command, monkeypatch):
     planted_streams.draw_small(monkeypatch)
-    monkeypatch.setattr(fuzziness_figure, "KINDS", ("missing",))  # two panels of twelve: each takes its time
-    monkeypatch.setattr(fuzziness_figure, "SUBSETS", ("all",))
+    monkeypatch.setattr(fuzziness, "KINDS", ("missing",))  # two panels of twelve: each takes its time
+    monkeypatch.setattr(fuzziness, "SUBSETS", ("all",))
     paths = planted.write(tmp_path, planted.falling(N2=0.2), seeds=[0])
     out = tmp_path / "out"
 
     def draw() -> dict[str, bytes]:
         names = ["--out-figures", out, "--out-csv", out / "fuzziness.csv", "--out-md", out / "fuzziness.md"]
-        command(plot_fuzziness, "--predictions", *paths, *names, config=planted.config())
+        command(fuzziness, "--predictions", *paths, *names, config=planted.config())
         return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
 
     first = draw()

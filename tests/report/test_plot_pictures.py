@@ -7,15 +7,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mien.classical.samples import FACE4
 from mien.classical.subspaces import subspace_pictures
-from mien.core.config import AugmentConfig, section
-from mien.core.errors import TableError
-from mien.core.rng import rng_for
-from mien.report import plot_pictures
-from mien.report.augmented import all_operations, single_operations
-from mien.report.chosen_pictures import choose_test, choose_training, most_lopsided
-from mien.report.picture_grids import axis_numbers
-from mien.samples.face4 import FACE4
+from mien.config.schema import AugmentConfig, section
+from mien.errors import TableError
+from mien.io.randomness import rng_for
+from mien.report.figures import images
+from mien.report.figures.images import (
+    all_operations,
+    axis_numbers,
+    choose_test,
+    choose_training,
+    most_lopsided,
+    single_operations,
+)
 from report import planted_faces as planted
 
 AUGMENT = section(AugmentConfig, planted.CONFIG, "augment")
@@ -30,12 +35,12 @@ def world(tmp_path_factory):
 def few(monkeypatch):
     """Draw fewer panels: their number is not what is tested."""
     for name, number in (("N_PEOPLE", 2), ("N_DRAWS", 2), ("N_VERSIONS", 2), ("N_EIGENFACES", 2)):
-        monkeypatch.setattr(plot_pictures, name, number)
+        monkeypatch.setattr(images, name, number)
 
 
 def draw(command, results, out) -> dict[str, bytes]:
     names = ["--samples", results / "samples" / planted.PAIR, "--results", results, "--out", out]
-    command(plot_pictures, *names, config=planted.config())
+    command(images, *names, config=planted.config())
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
 

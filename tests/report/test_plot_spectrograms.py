@@ -8,14 +8,27 @@ import numpy as np
 import pytest
 
 import planted
-from mien.core import tables
-from mien.core.config import SoundConfig
-from mien.core.files import read_json
-from mien.core.shards import SoundShard, read_sound, write_sound
-from mien.report import plot_spectrograms
-from mien.report.chosen_sounds import Sound, evenly, longest_sound, one_person, read_frames, read_sounds
-from mien.report.mel import BANDS, hz_of, mel_bands, mel_of, mel_spectrogram
-from mien.report.spectrogram_figures import draw_hops, draw_mels, draw_segments
+from mien.config.schema import SoundConfig
+from mien.io import tables
+from mien.io.files import read_json
+from mien.io.shards import SoundShard, read_sound, write_sound
+from mien.report.figures import spectrograms
+from mien.report.figures.spectrograms import (
+    BANDS,
+    Sound,
+    draw_hops,
+    draw_mels,
+    draw_segments,
+    evenly,
+    hz_of,
+    longest_sound,
+    mel_bands,
+    mel_of,
+    mel_spectrogram,
+    one_person,
+    read_frames,
+    read_sounds,
+)
 from report import planted_streams
 
 CONFIG = SoundConfig(**planted.SOUND)
@@ -40,7 +53,7 @@ def draw(command, world, out, *, pool: int = 1) -> dict[str, bytes]:
     folder, faces, sound = world
     names = ["--clips", folder / "clips.parquet", "--corpus-info", folder / "corpus.json"]
     config = json.dumps({"seed": 0, "sound": planted.SOUND | {"pool": pool}})
-    command(plot_spectrograms, *names, "--faces", faces, "--sound", sound, "--out", out, config=config)
+    command(spectrograms, *names, "--faces", faces, "--sound", sound, "--out", out, config=config)
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
@@ -55,18 +68,18 @@ def test_figures_are_whole(tmp_path, world, command, monkeypatch):
 def test_figures_are_the_same_at_any_scale(tmp_path, world, command, monkeypatch, pool):
     drawn = []
     monkeypatch.setattr(
-        plot_spectrograms, "_segments", lambda out, title, sound, config, *, seed: drawn.append((sound, config, seed))
+        spectrograms, "_segments", lambda out, title, sound, config, *, seed: drawn.append((sound, config, seed))
     )
-    monkeypatch.setattr(plot_spectrograms, "_first", lambda out, title, *, frames, sounds, config: drawn.append(config))
+    monkeypatch.setattr(spectrograms, "_first", lambda out, title, *, frames, sounds, config: drawn.append(config))
     draw(command, world, tmp_path, pool=pool)
     config, (sound, same, seed) = drawn
     assert config == same == FINE
-    starts = [plot_spectrograms._starts(sound, config, seed=seed) for _ in range(2)]
+    starts = [spectrograms._starts(sound, config, seed=seed) for _ in range(2)]
     np.testing.assert_array_equal(starts[0][1], starts[1][1])
 
 
 def test_segments_cover_the_sound_and_overlap_in_training():
-    fixed, overlapping = plot_spectrograms._starts(tone(440.0, seconds=2.5), FINE, seed=0)
+    fixed, overlapping = spectrograms._starts(tone(440.0, seconds=2.5), FINE, seed=0)
     np.testing.assert_allclose(fixed, [0.0, 1.0, 2.0])
     assert len(overlapping) == 6
     assert (np.diff(np.sort(overlapping)) < 1).all()

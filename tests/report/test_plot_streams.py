@@ -6,11 +6,17 @@ import pandas as pd
 import pytest
 
 import planted
-from mien.core import tables
 from mien.evaluation.streams import Trace
-from mien.report import plot_streams
-from mien.report.anytime import draw_anytime
-from mien.report.strips import choose_flipping, columns_of, draw_strips, read_strips, step_between
+from mien.io import tables
+from mien.report.figures import streams
+from mien.report.figures.streams import (
+    choose_flipping,
+    columns_of,
+    draw_anytime,
+    draw_strips,
+    read_strips,
+    step_between,
+)
 from report import planted_streams
 from report.planted_streams import FLICKERING, STEADY
 
@@ -31,7 +37,7 @@ def draw(command, world, out, said) -> dict[str, bytes]:
     folder = root / "results" / "corpora" / "ravdess"
     runs = planted_streams.write_runs(out.parent, said, n_folds=1)
     names = ["--clips", folder / "clips.parquet", "--corpus-info", folder / "corpus.json", "--runs", *runs]
-    command(plot_streams, *names, "--faces", faces, "--out", out, config=planted_streams.config())
+    command(streams, *names, "--faces", faces, "--out", out, config=planted_streams.config())
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
 

@@ -5,12 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.core.errors import TableError
-from mien.core.files import read_json, write_json
+from mien.errors import TableError
 from mien.evaluation.runs import read_run
-from mien.report import plot_transfer
-from mien.report.figures import new_figure
-from mien.report.transfer_curves import PANELS, draw_panel, draw_study, study_curves
+from mien.io.files import read_json, write_json
+from mien.report.figures import curves as figures_curves
+from mien.report.figures.curves import PANELS, draw_panel, draw_study, study_curves
+from mien.report.style import new_figure
 from report import planted_pictures as planted
 
 REASON = "nobody has the weights"
@@ -31,7 +31,7 @@ def test_the_numbers_drawn_are_those_of_the_histories_in_the_order_of_the_rows(t
     out = {kind: tmp_path / f"4.14.{kind}" for kind in ("svg", "png", "csv")}
     places = [part for kind, path in out.items() for part in (f"--out-{kind}", path)]
     info = paths[0].parents[4] / "corpus.json"
-    command(plot_transfer, "--runs", *paths[::-1], "--corpus-info", info, "--figure", "4.14", *places)
+    command(figures_curves, "--runs", *paths[::-1], "--corpus-info", info, "--figure", "4.14", *places)
     rows = pd.read_csv(out["csv"])
     assert rows["row"].drop_duplicates().tolist() == ["dense", "fast"]
     for path in paths[:2]:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import yaml
 
-from mien.core.errors import ConfigError
-from mien.report.published import other_systems, published_row, read_published, summed_row
+from mien.errors import ConfigError
+from mien.report.thesis import other_systems, published_row, read_published, summed_row
 
 
 @pytest.fixture(scope="module")

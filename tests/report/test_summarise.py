@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 import planted
-from mien.report import summarise
-from mien.report.summary import mean_curves
+from mien.report.tables import summary
+from mien.report.tables.summary import mean_curves
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def written(tmp_path, command):
     places = ["--out", tmp_path / "metrics.json", "--plots", tmp_path / "plots"]
     (tmp_path / "plots" / "curves").mkdir(parents=True)
     (tmp_path / "plots" / "curves" / "gone.csv").write_text("of a variant that was removed")
-    command(summarise, *names, *places)
+    command(summary, *names, *places)
     return tmp_path, json.loads((tmp_path / "metrics.json").read_text())
 
 

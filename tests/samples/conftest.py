@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.samples.read import Samples, read_samples
+from mien.classical.samples import Samples, read_samples
 from samples.corpora_of_faces import clips_of, select, write_corpus
 
 

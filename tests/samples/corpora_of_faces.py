@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mien.core import tables
-from mien.core.files import write_json
-from mien.core.rng import rng_for
-from mien.core.shards import FaceShard, write_faces
-from mien.samples import select_samples
-from mien.samples.face4 import label_of
+from mien.classical import samples
+from mien.classical.samples import label_of
+from mien.io import tables
+from mien.io.files import write_json
+from mien.io.randomness import rng_for
+from mien.io.shards import FaceShard, write_faces
 
 CROSS = {"train": ["ckplus"], "test": "rafd", "angles": [45, 90], "splits": 6, "validation": 0.2}
 NAMES = {
@@ -98,5 +98,5 @@ def select(results: Path, **changes) -> Path:
     out = results / "samples" / "ckplus_rafd"
     config = json.dumps({"seed": 0, "cross": CROSS | changes})
     folders = {stage: results / stage for stage in ("corpora", "faces", "candide")}
-    select_samples.run(argparse.Namespace(config=config, jobs=1, out=out, **folders))
+    samples.run(argparse.Namespace(config=config, jobs=1, out=out, **folders))
     return out

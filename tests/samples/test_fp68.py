@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mien.core.rng import rng_for
-from mien.samples.fp68 import LEFT_EYE, RIGHT_EYE, fp68
+from mien.classical.samples import LEFT_EYE, RIGHT_EYE, fp68
+from mien.io.randomness import rng_for
 
 
 @pytest.fixture

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from mien.core import shards, tables
-from mien.core.errors import ConfigError, CorpusError, TableError
-from mien.core.files import read_json, sha256
-from mien.samples import read
-from mien.samples.face4 import FACE4, label_of
-from mien.samples.fp68 import fp68
+from mien.classical import samples as classical_samples
+from mien.classical.samples import FACE4, fp68, label_of
+from mien.errors import ConfigError, CorpusError, TableError
+from mien.io import shards, tables
+from mien.io.files import read_json, sha256
 from samples.corpora_of_faces import CROSS, clips_of, select, write_corpus
 
 
@@ -19,7 +18,7 @@ def _results(tmp_path, ckplus=None, rafd=None):
 
 
 def test_every_corpus_names_the_four_emotions():
-    from mien.corpora.adapters import adapter_for
+    from mien.corpora.index import adapter_for
 
     for corpus in ("ckplus", "rafd", "mug", "jaffe"):
         labels = [label_of(name) for name in adapter_for(corpus).CLASSES]
@@ -54,12 +53,12 @@ def test_missing_features_stay_on_record(samples):
     faceless = (table.angle == 180).to_numpy()
     assert (table.verdict[faceless] == "no face").all()
     surprised = (table.label_name == "surprise").to_numpy()
-    np.testing.assert_array_equal(read.has_features(table, "image"), ~faceless)
-    np.testing.assert_array_equal(read.has_features(table, "FP68"), ~faceless)
-    np.testing.assert_array_equal(read.has_features(table, "AU8"), ~faceless & ~surprised)
+    np.testing.assert_array_equal(classical_samples.has_features(table, "image"), ~faceless)
+    np.testing.assert_array_equal(classical_samples.has_features(table, "FP68"), ~faceless)
+    np.testing.assert_array_equal(classical_samples.has_features(table, "AU8"), ~faceless & ~surprised)
     for features in ("AU8", "FP68"):
-        values = read.vectors(table, features)
-        np.testing.assert_array_equal(np.isfinite(values).all(axis=1), read.has_features(table, features))
+        values = classical_samples.vectors(table, features)
+        np.testing.assert_array_equal(np.isfinite(values).all(axis=1), classical_samples.has_features(table, features))
         assert np.isnan(values[faceless]).all()
     assert samples.info["coverage"]["180"] == {"total": 8, "found": 0, "fitted": 0}
     assert samples.info["coverage"]["training"] == {"total": 32, "found": 32, "fitted": 24}
@@ -72,11 +71,11 @@ def test_shaped_names_the_pictures_of_the_neutral_face(samples):
 
 
 def test_pictures_are_the_shards_in_grey(results, samples):
-    grey = read.pictures(samples.table, results, 16)
+    grey = classical_samples.pictures(samples.table, results, 16)
     for k, row in enumerate(samples.table.itertuples()):
         frames = shards.read_faces(results / "faces" / row.corpus / row.part).frames
         np.testing.assert_array_equal(grey[k], frames[row.row, ..., 0] if row.row >= 0 else 0)
-    assert read.pictures(samples.table, results, 20).shape == (len(samples.table), 20, 20)
+    assert classical_samples.pictures(samples.table, results, 20).shape == (len(samples.table), 20, 20)
 
 
 def test_nobody_is_on_two_sides_of_a_split(samples):
@@ -101,7 +100,7 @@ def test_same_seed_same_bytes(results, samples, tmp_path):
     again = select(_results(tmp_path, clips_of("ckplus", 8), clips_of("rafd", 2)))
     for name in ("samples.parquet", "splits.parquet", "corpus.json"):
         assert sha256(again / name) == sha256(results / "samples" / "ckplus_rafd" / name)
-    assert read.read_samples(again).digest == samples.digest
+    assert classical_samples.read_samples(again).digest == samples.digest
 
 
 def test_copies_do_not_cross_and_are_counted(tmp_path):
@@ -111,7 +110,7 @@ def test_copies_do_not_cross_and_are_counted(tmp_path):
     ckplus.loc[7, "sha256"] = ckplus.loc[6, "sha256"]
     ckplus.loc[11, "sha256"] = ckplus.loc[6, "sha256"]  # of another person
     out = select(_results(tmp_path, ckplus, rafd))
-    kept = set(read.read_samples(out).table["clip"])
+    kept = set(classical_samples.read_samples(out).table["clip"])
     assert [k for k in range(len(ckplus)) if ckplus["clip"][k] not in kept and k % 5 != 4] == [0, 11]
     assert read_json(out / "corpus.json")["dropped"] == 2
 
@@ -119,7 +118,7 @@ def test_copies_do_not_cross_and_are_counted(tmp_path):
 def test_clips_that_stand_apart_or_have_no_picture_are_left_out(tmp_path):
     ckplus = clips_of("ckplus", 4)
     ckplus.loc[0, "apart"], ckplus.loc[6, "has_video"] = True, False
-    kept = set(read.read_samples(select(_results(tmp_path, ckplus))).table["clip"])
+    kept = set(classical_samples.read_samples(select(_results(tmp_path, ckplus))).table["clip"])
     assert not {ckplus["clip"][0], ckplus["clip"][6]} & kept
     assert ckplus["clip"][1] in kept
 
@@ -133,7 +132,7 @@ def test_what_cannot_be_divided_says_what_to_do(tmp_path):
     with pytest.raises(ConfigError, match="1 people"):
         select(_results(tmp_path / "c", clips_of("ckplus", 1)))
     one_angry = full[(full.label_name != "anger") | (full.actor == "p0")]
-    assert "anger" in set(read.read_samples(select(_results(tmp_path / "d", one_angry))).table.label_name)
+    assert "anger" in set(classical_samples.read_samples(select(_results(tmp_path / "d", one_angry))).table.label_name)
     two = clips_of("ckplus", 2)
     each_its_own = two[(two.actor == "p0") == two.label_name.isin(["neutral", "anger"])]
     with pytest.raises(ConfigError, match=r"lower cross\.validation"):
@@ -153,4 +152,4 @@ def test_stages_that_do_not_fit_together_are_refused(tmp_path):
     with pytest.raises(TableError, match="is missing"):
         select(results)
     with pytest.raises(TableError, match="is missing"):
-        read.read_samples(results)
+        classical_samples.read_samples(results)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mien.core.rng import rng_for
-from mien.sound.disturb import add_white_noise, through_telephone
+from mien.audio.corrupt import add_white_noise, through_telephone
+from mien.io.randomness import rng_for
 
 RATE_HZ = 16000
 

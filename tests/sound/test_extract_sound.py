@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.core import media, shards, tables
-from mien.core.files import read_json, write_json
-from mien.sound import extract_sound
+from mien.audio import extract as audio_extract
+from mien.io import media, shards, tables
+from mien.io.files import read_json, write_json
 
 CONFIG = {"rate_hz": 16000, "silence_dbfs": -60.0, "window": 512, "hop": 64, "segment": 250, "log": True, "pool": 4}
 
@@ -19,11 +19,11 @@ CONFIG = {"rate_hz": 16000, "silence_dbfs": -60.0, "window": 512, "hop": 64, "se
 def extract(folder, out, *, jobs=1):
     """Run the command as the command line does."""
     parser = argparse.ArgumentParser()
-    extract_sound.add_arguments(parser)
+    audio_extract.add_arguments(parser)
     paths = ["--manifest", folder / "manifest.json", "--clips", folder / "clips.parquet", "--out", out]
     args = parser.parse_args(["--corpus", "toy", *map(str, paths)])
     args.config, args.jobs = json.dumps({"sound": CONFIG}), jobs
-    extract_sound.run(args)
+    audio_extract.run(args)
     return read_json(out / "manifest.json")
 
 

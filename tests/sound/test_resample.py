@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from mien.core import media
-from mien.core.errors import MediaError
-from mien.core.rng import rng_for
-from mien.sound.resample import Resampler, is_silent, level_of, to_int16, to_mono
+from mien.audio.resample import Resampler, is_silent, level_of, to_int16, to_mono
+from mien.errors import MediaError
+from mien.io import media
+from mien.io.randomness import rng_for
 
 
 def tone(rate_hz: int, *, channels: int = 1, pitch_hz: float = 440.0, seconds: float = 1.0) -> np.ndarray:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mien.core.config import SoundConfig
-from mien.sound.spectrogram import (
+from mien.audio.spectrogram import (
     cut_segments,
     is_heard,
     segment_alone,
@@ -16,6 +15,7 @@ from mien.sound.spectrogram import (
     segment_shape,
     spectrogram,
 )
+from mien.config.schema import SoundConfig
 
 THESIS = SoundConfig(rate_hz=16000, silence_dbfs=-60.0, window=512, hop=64, segment=250, log=True, pool=1)
 MINI = replace(THESIS, pool=4)

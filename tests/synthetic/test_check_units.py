@@ -7,19 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.candide.correspondence import ACTIONS, AU_NAMES, LANDMARKS, VERTICES
 from mien.candide.fit import FITTED, NOT_FINITE, fit_frames
-from mien.core import tables
-from mien.core.config import CandideConfig
-from mien.core.errors import TableError
-from mien.core.files import write_json
-from mien.core.rng import rng_for
+from mien.candide.mesh import ACTIONS, AU_NAMES, LANDMARKS, VERTICES
+from mien.config.schema import CandideConfig
+from mien.errors import TableError
+from mien.io import tables
+from mien.io.files import write_json
+from mien.io.randomness import rng_for
 from mien.synthetic import check_units
+from mien.synthetic.check_units import LIDS, measure, recover_acted, recover_random, recover_twin, rotation_between
 from mien.synthetic.corpora import _write_truth
-from mien.synthetic.exact_faces import recover_acted, recover_random
-from mien.synthetic.performance import CLEAR, person_for, portrait
-from mien.synthetic.recovery import LIDS, measure, recover_twin, rotation_between
-from mien.synthetic.scene import Planted, Truth
+from mien.synthetic.people import CLEAR, person_for
+from mien.synthetic.performance import Planted, Truth, portrait
 
 CONFIG = {"landmarks": "printed", "ridge": 1e-3, "warm_start": True, "evaluations": 100, "tolerance": 1e-8}
 CANDIDE = CandideConfig(**CONFIG)
@@ -180,7 +179,7 @@ def test_stills_tables_and_cameras_meet_their_truth(data):
 
 
 def test_the_page_names_what_has_no_truth_and_is_the_same_every_time(data, monkeypatch):
-    monkeypatch.setattr("mien.synthetic.exact_faces._N_PEOPLE", 2)
+    monkeypatch.setattr("mien.synthetic.check_units._N_PEOPLE", 2)
     truths = [truth_of("a", np.arange(9) / 10)]
     data.add("toy", truths, fits_of(truths[0]))
     data.add("real", truths, fits_of(truths[0]), source="folder")  # its truth is left over from an embedded twin
@@ -200,7 +199,7 @@ def test_the_page_names_what_has_no_truth_and_is_the_same_every_time(data, monke
 
 
 def test_the_page_warns_of_heads_that_are_pulled_back_and_to_the_front(data, monkeypatch):
-    monkeypatch.setattr("mien.synthetic.exact_faces._N_PEOPLE", 2)
+    monkeypatch.setattr("mien.synthetic.check_units._N_PEOPLE", 2)
     tilt = np.deg2rad([-5.0, 7.0, 0.0])  # camera 45 sees a head that is turned by -45 degrees
     turned = [truth_of(f"Rafd045_{k:02d}_Caucasian_male_happy_frontal", [0.0]) for k in range(3)]
     for one in turned:

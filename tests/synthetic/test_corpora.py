@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from mien.core.config import CORPORA, SyntheticConfig
-from mien.core.errors import ConfigError
-from mien.core.files import sha256
-from mien.core.media import probe, read_frames, read_image, read_sound, write_video
+from mien.config.labels import CORPORA
+from mien.config.schema import SyntheticConfig
+from mien.errors import ConfigError
+from mien.io.files import sha256
+from mien.io.media import probe, read_frames, read_image, read_sound, write_video
 from mien.synthetic.containers import copy_video, write_filled_wav
 from mien.synthetic.corpora import write_corpus
-from mien.synthetic.scene import Actor, Scene
+from mien.synthetic.performance import Actor, Scene
 from mien.synthetic.write_ckplus import place_landmarks
 from mien.synthetic.write_cremad import write_actor as write_cremad_actor
 from mien.synthetic.write_fer2013 import SIZES, USAGES, deal_pictures, deal_usages, enlist

@@ -6,10 +6,9 @@ import pytest
 
 from mien.candide import mesh as candide
 from mien.candide.mesh import load_mesh, mirror_partner
-from mien.core.rng import rng_for
-from mien.synthetic.expression import CLEAR
+from mien.io.randomness import rng_for
 from mien.synthetic.face import FaceRenderer, draw_setting
-from mien.synthetic.people import EMOTIONS, person_for
+from mien.synthetic.people import CLEAR, EMOTIONS, person_for
 from mien.synthetic.performance import portrait
 
 SIZE = (192, 256)

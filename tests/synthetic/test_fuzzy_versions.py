@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from mien.core.config import SyntheticConfig
-from mien.core.fuzzy import CLEAR, VERSIONS, made_as
-from mien.synthetic.scene import Actor, Scene
+from mien.config.schema import CLEAR, VERSIONS, SyntheticConfig, made_as
+from mien.synthetic.performance import Actor, Scene
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 
 from mien.candide import mesh as candide
-from mien.core.errors import CorpusError
-from mien.core.rng import rng_for
-from mien.synthetic.expression import CLEAR, Fuzziness, draw_fuzziness, face_units, voice_settings
-from mien.synthetic.people import EMOTIONS, person_for
+from mien.errors import CorpusError
+from mien.io.randomness import rng_for
+from mien.synthetic.people import CLEAR, EMOTIONS, Fuzziness, draw_fuzziness, face_units, person_for, voice_settings
 from mien.synthetic.performance import Performance, perform, portrait
 
 MISSING = Fuzziness("missing", "", 0.0)

@@ -1,13 +1,11 @@
 import numpy as np
 import pytest
 
-from mien.core.errors import CorpusError
-from mien.core.rng import rng_for
-from mien.synthetic.expression import CLEAR
-from mien.synthetic.people import EMOTIONS, VOICE_AXES, Person, Voice, person_for
+from mien.errors import CorpusError
+from mien.io.randomness import rng_for
+from mien.synthetic.people import CLEAR, EMOTIONS, VOICE_AXES, Person, Voice, person_for
 from mien.synthetic.performance import speak
-from mien.synthetic.phones import PHONES, SENTENCES
-from mien.synthetic.voice import RATE_HZ, synthesise
+from mien.synthetic.voice import PHONES, RATE_HZ, SENTENCES, synthesise
 
 CALM = dict.fromkeys(VOICE_AXES, 0.0)
 SPEAKER = Voice(f0_hz=120.0, tract=1.0, energy_db=0.0, tilt_db=0.0, breath=0.02, jitter=0.005, rate=1.0)

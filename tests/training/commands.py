@@ -12,7 +12,7 @@ from unittest import mock
 import pandas as pd
 
 from mien import cli
-from mien.core import tables
+from mien.io import tables
 
 
 def run_command(name: str, *arguments: object, config: str) -> None:
@@ -74,5 +74,5 @@ def die_before(module: str, name: str, at: int, arguments: list[str]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*args, **options)
 
-    with mock.patch(f"{module}.{name}", killed), mock.patch("mien.training.fit.CHECKPOINT_S", 0.0):
+    with mock.patch(f"{module}.{name}", killed), mock.patch("mien.training.train.CHECKPOINT_S", 0.0):
         cli.main(arguments)

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mien.core.errors import ModelError
-from mien.training import identify
-from mien.training.distributed import join, spread
+from mien.errors import ModelError
+from mien.training import pretrain as training_pretrain
+from mien.training.pretrain import join, spread
 from training.commands import dies_in, run_command
 
 
@@ -71,7 +71,7 @@ def main(root: str, config: str) -> None:
     check_that_strangers_part(folder, config)
     pretrain(folder, "two", config)
     with pytest.MonkeyPatch.context() as patch:
-        begun = dies_in(patch, identify, 2)
+        begun = dies_in(patch, training_pretrain, 2)
         with pytest.raises(SystemExit):
             pretrain(folder, "again", config)
         pretrain(folder, "again", config)

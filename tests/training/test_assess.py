@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 import torch
 
-from mien.core import tables
-from mien.core.config import FacesConfig, SoundConfig
-from mien.core.errors import ModelError, TableError
+from mien.config.schema import FacesConfig, SoundConfig
+from mien.errors import ModelError, TableError
+from mien.io import tables
 from mien.models import checkpoint
-from mien.training import assess, recordings
-from mien.training.dataset import Sampling, assemble
-from mien.training.loop import network_inputs
+from mien.training import clips as training_clips
+from mien.training import robustness
+from mien.training.clips import Sampling, assemble
+from mien.training.train import network_inputs
 from training.commands import inside, rows_of, run_command
 from training.tiny_corpus import TinyCorpus, write_corpus
 
@@ -46,12 +47,12 @@ def train(corpus: TinyCorpus, out: Path, *variants: str) -> Path:
 def assessed(corpus: TinyCorpus, trained: Path, out: Path, *, rows=ROWS, given=None) -> dict[str, pd.DataFrame]:
     """Run the command on the runs `given`, those of all `rows` if not said, and return variant -> ASSESSMENTS."""
     parser = ArgumentParser()
-    assess.add_arguments(parser)
+    robustness.add_arguments(parser)
     runs = [str(trained / variant / "fold0-seed0" / "run.json") for variant in given or rows]
     places = ["--data", str(corpus.results), "--out", str(out)]
     args = parser.parse_args(["--corpus", corpus.name, "--runs", *runs, *places])
     args.config, args.jobs = json.dumps(corpus.params | {"trust": TRUST | {"rows": rows}}), 1
-    assess.run(args)
+    robustness.run(args)
     return {variant: tables.read(out / f"{variant}.parquet", tables.ASSESSMENTS) for variant in rows}
 
 
@@ -108,7 +109,7 @@ def test_without_a_modality_clips_count_that_have_another(found):
 def test_without_a_modality_only_the_other_one_is_looked_at(tiny, trained, found):
     model, settings = checkpoint.load(trained / "N1" / "fold0-seed0" / "model.safetensors")
     sound = SoundConfig(**tiny.params["sound"])
-    data = recordings.read(
+    data = training_clips.read(
         tiny.results, tiny.name, ("video", "audio"), faces=FacesConfig(**tiny.params["faces"]), sound=sound
     )
     sampling = Sampling.of(settings.augmentation, frames=settings.frames, share=1.0, sound=sound)

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.core.errors import ModelError
-from mien.core.files import read_json, write_json
-from mien.core.tables import HISTORY
-from mien.training.blend import FLOOR, LEAST, Course, course_of, loss_weights
+from mien.errors import ModelError
+from mien.io.files import read_json, write_json
+from mien.io.tables import HISTORY
+from mien.training.train import FLOOR, LEAST, Course, course_of, loss_weights
 from training.commands import contents, run_command
 
 LOSSES = {  # variant -> (training, validation) losses of three epochs

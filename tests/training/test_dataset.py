@@ -9,12 +9,15 @@ import pytest
 import torch
 
 from mien.augment.slicing import SEGMENTS
-from mien.core.config import FacesConfig, SoundConfig, section
-from mien.core.errors import TableError
-from mien.core.rng import rng_for
-from mien.training import recordings
-from mien.training.dataset import (
+from mien.config.schema import FacesConfig, SoundConfig, section
+from mien.errors import TableError
+from mien.io.randomness import rng_for
+from mien.training import clips as training_clips
+from mien.training.clips import (
+    Footage,
+    Recordings,
     Sampling,
+    Voice,
     assemble,
     complete,
     evaluation_batches,
@@ -22,7 +25,6 @@ from mien.training.dataset import (
     split,
     training_batches,
 )
-from mien.training.recordings import Footage, Recordings, Voice
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def data(tiny) -> Recordings:
 
 def read(corpus, modalities) -> Recordings:
     faces, sound = section(FacesConfig, corpus.params, "faces"), section(SoundConfig, corpus.params, "sound")
-    return recordings.read(corpus.results, corpus.name, modalities, faces=faces, sound=sound)
+    return training_clips.read(corpus.results, corpus.name, modalities, faces=faces, sound=sound)
 
 
 def sampling(data, augmentation="VA+AO", frames=3) -> Sampling:

@@ -5,14 +5,14 @@ import json
 import pytest
 import torch
 
-from mien.core import tables
-from mien.core.config import EmbeddingsConfig, FacesConfig, SoundConfig, section
-from mien.core.errors import ModelError
+from mien.config.schema import EmbeddingsConfig, FacesConfig, SoundConfig, section
+from mien.errors import ModelError
+from mien.io import tables
 from mien.models import checkpoint
-from mien.training import recordings
-from mien.training.dataset import Sampling, complete, evaluation_batches, split
-from mien.training.embeddings import judged_by, load_networks
-from mien.training.loop import network_inputs
+from mien.training import clips as training_clips
+from mien.training.clips import Sampling, complete, evaluation_batches, split
+from mien.training.embed import judged_by, load_networks
+from mien.training.train import network_inputs
 from training.commands import run_command
 from training.tiny_corpus import write_corpus
 
@@ -44,7 +44,7 @@ def models(acted, tmp_path_factory):
 
 def test_the_vectors_are_the_normalised_features_and_their_joint(acted, models):
     faces, sound = section(FacesConfig, acted.params, "faces"), section(SoundConfig, acted.params, "sound")
-    data = recordings.read(acted.results, "ravdess", ("video", "audio"), faces=faces, sound=sound)
+    data = training_clips.read(acted.results, "ravdess", ("video", "audio"), faces=faces, sound=sound)
     clips = complete(data, split(data, 0)["test"])
     (batch,) = evaluation_batches(data, clips, Sampling.of("VA+AO", frames=2, share=1.0, sound=sound), size=99)
     inputs = network_inputs(batch)

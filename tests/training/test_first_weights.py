@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from mien import cli
-from mien.core.errors import ConfigError, ModelError
-from mien.core.files import read_json
+from mien.errors import ConfigError, ModelError
+from mien.io.files import read_json
 from mien.models import checkpoint
-from mien.models.extractor import Settings, extractor
+from mien.models.checkpoint import ExtractorSettings, extractor
 
 SIZES = {"width": 2, "size_px": 16, "classes": ("a", "b", "c")}  # three classes: fc is of another task
 NAMES = {"corpus": "other", "base": "other", "variant": "P1", "fold": 0, "seed": 0}
-AHEAD = Settings(**NAMES, **SIZES, modality="video", network="resnet18", sound={}, faces={})
+AHEAD = ExtractorSettings(**NAMES, **SIZES, modality="video", network="resnet18", sound={}, faces={})
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +76,9 @@ def test_first_weights_that_are_missing_or_not_asked_for_are_refused(tiny, init,
 
 def test_the_weights_of_another_network_are_refused(tiny, tmp_path):
     path = tmp_path / "wide.safetensors"
-    wide = Settings(**NAMES, **(SIZES | {"width": 4}), modality="video", network="resnet18", sound={}, faces={})
+    wide = ExtractorSettings(
+        **NAMES, **(SIZES | {"width": 4}), modality="video", network="resnet18", sound={}, faces={}
+    )
     checkpoint.save_state(path, extractor(wide).state_dict(), wide)
     with pytest.raises(ModelError, match=r"not the trunk of this video branch: .* check train.width"):
         train(tiny, {"video": "P1"}, f"video={path}")

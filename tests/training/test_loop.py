@@ -2,9 +2,9 @@
 
 import torch
 
-from mien.models.build import build
-from mien.training.dataset import Batch
-from mien.training.loop import evaluate, train_epoch
+from mien.models.mrpn import build
+from mien.training.clips import Batch
+from mien.training.train import evaluate, train_epoch
 
 
 def batches(n=4, size=8):

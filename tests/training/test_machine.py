@@ -7,22 +7,22 @@ from pathlib import Path
 import torch
 
 from mien import training
-from mien.core import gpus
-from mien.training import machine
+from mien.io import provenance
+from mien.training import engine
 
 
 def test_a_training_takes_a_gpu_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(gpus.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(gpus, "_held", [])
+    monkeypatch.setattr(provenance.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(provenance, "_held", [])
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     monkeypatch.setattr(torch, "set_deterministic_debug_mode", lambda _: None)  # of the whole test process
     seen = []
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: seen.append(os.environ[gpus.VISIBLE]) or False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: seen.append(os.environ[provenance.VISIBLE]) or False)
     for mine in ("0", "1"):
-        monkeypatch.setenv(gpus.VISIBLE, "0,1")
-        machine.prepare(torch.get_num_threads())
-        assert seen.pop() == os.environ[gpus.VISIBLE] == mine
-    for lock in gpus._held:
+        monkeypatch.setenv(provenance.VISIBLE, "0,1")
+        engine.prepare(torch.get_num_threads())
+        assert seen.pop() == os.environ[provenance.VISIBLE] == mine
+    for lock in provenance._held:
         lock.close()
 
 

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from mien.core.rng import rng_for
-from mien.models.build import build
-from mien.training.dataset import Batch
-from mien.training.loop import train_epoch
-from mien.training.modality_dropout import LEAST, lose_modalities
+from mien.io.randomness import rng_for
+from mien.models.mrpn import build
+from mien.training.clips import LEAST, Batch, lose_modalities
+from mien.training.train import train_epoch
 
 NAMES = ("video", "audio", "units")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mien.training.optimizers import Adam, AdamW
+from mien.training.engine import Adam, AdamW
 
 START = (3.0, -1.0, 0.5)
 DECAY = {"Adam": 0.0, "AdamW": 0.3}

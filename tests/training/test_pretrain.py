@@ -9,16 +9,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mien.core import tables
-from mien.core.errors import ConfigError, CorpusError, ModelError
-from mien.core.files import read_json
-from mien.core.rng import rng_for
-from mien.models.build import build, load_trunk, n_parameters
+from mien.errors import ConfigError, CorpusError, ModelError
+from mien.io import tables
+from mien.io.files import read_json
+from mien.io.randomness import rng_for
+from mien.models.checkpoint import OfGrey, load_extractor
 from mien.models.cost import multiply_adds
-from mien.models.extractor import OfGrey, load_extractor
+from mien.models.mrpn import build, load_trunk, n_parameters
 from mien.models.resnet import ResNet18
 from mien.models.vgg import VGG16
-from mien.training import album, pictures, stills
+from mien.training import classify, images, pretrain
 from training.commands import contents, dies_in, inside, rows_of, run_command
 from training.tiny_corpus import PARAMS, write_corpus
 
@@ -166,10 +166,10 @@ def test_films_show_four_pictures_and_are_judged_by_one(results, trained):
     assert record["n_copies"] == 0
 
 
-def one_album(results: Path, monkeypatch) -> album.Album:
+def one_album(results: Path, monkeypatch) -> images.Album:
     """Return the album that the command reads for P1."""
     seen = []
-    monkeypatch.setattr(pictures, "train_seed", lambda run, found, **_: seen.append(found))
+    monkeypatch.setattr(pretrain, "train_seed", lambda run, found, **_: seen.append(found))
     run(results, "P1", Path("none"))
     monkeypatch.undo()
     return seen[0]
@@ -177,7 +177,7 @@ def one_album(results: Path, monkeypatch) -> album.Album:
 
 def test_copies_are_of_training_pictures_and_fill_the_classes(results, monkeypatch):
     found = one_album(results, monkeypatch)
-    data = album.stills_of(found, size_px=16, rng=rng_for(0, "copies"))
+    data = images.stills_of(found, size_px=16, rng=rng_for(0, "copies"))
     own = set(np.flatnonzero(found.clips.role.to_numpy()[found.clip] == "training"))
     assert set(data.pictures) == own
     assert len(data.copies) > 0
@@ -186,11 +186,11 @@ def test_copies_are_of_training_pictures_and_fill_the_classes(results, monkeypat
     assert np.ptp(np.bincount(data.label[shown])) == 0
     assert len(data.shown) == len(shown)
     assert not set(np.concatenate(list(data.rows.values()))) & set(data.shown[len(data.pictures) :])
-    assert len(album.stills_of(found, size_px=16, rng=None).copies) == 0
+    assert len(images.stills_of(found, size_px=16, rng=None).copies) == 0
 
 
 def test_a_copy_is_the_same_in_all_epochs_and_in_any_batch(results, monkeypatch):
-    data = album.stills_of(one_album(results, monkeypatch), size_px=32, rng=rng_for(0, "copies"))
+    data = images.stills_of(one_album(results, monkeypatch), size_px=32, rng=rng_for(0, "copies"))
     cpu = torch.device("cpu")
     whole, label = data.batch(data.shown, cpu)
     assert whole.shape == (len(data.shown), 1, 32, 32)
@@ -205,7 +205,7 @@ def test_a_copy_is_the_same_in_all_epochs_and_in_any_batch(results, monkeypatch)
 
 def test_pictures_are_grey_and_keep_their_stored_values(results, monkeypatch):
     found = one_album(results, monkeypatch)
-    data = album.stills_of(found, size_px=16, rng=None)
+    data = images.stills_of(found, size_px=16, rng=None)
     one, _ = data.batch(found.judged[:5], torch.device("cpu"))
     assert torch.equal(one[:, 0], torch.from_numpy(found.grey[found.judged[:5]]).float())
     assert found.grey.dtype == np.uint8
@@ -213,7 +213,7 @@ def test_pictures_are_grey_and_keep_their_stored_values(results, monkeypatch):
 
 def test_aug_a_changes_what_resnet_sees_and_not_what_vgg_sees(results, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(stills, "augment", lambda frames, *_, **__: seen.append(frames.shape[2]) or frames)
+    monkeypatch.setattr(classify, "augment", lambda frames, *_, **__: seen.append(frames.shape[2]) or frames)
     run(results, "Faces", tmp_path, epochs=1)
     assert seen == []
     run(results, "P1", tmp_path, epochs=1)
@@ -233,7 +233,7 @@ def test_a_branch_starts_from_p1(trained):
 def test_the_model_file_repeats_the_predictions(trained, results, monkeypatch, row):
     model, settings = load_extractor(trained / row / "fold0-seed0" / "model.safetensors")
     found = one_album(results, monkeypatch)
-    data = album.stills_of(found, size_px=settings.size_px, rng=None)
+    data = images.stills_of(found, size_px=settings.size_px, rng=None)
     rows = rows_of(trained / row / "fold0-seed0")
     rows = rows[(rows.selection == "honest") & (rows.role == "test")]
     inputs, label = data.batch(data.rows["test"], torch.device("cpu"))
@@ -265,8 +265,8 @@ def test_another_seed_gives_other_bytes(trained, results, tmp_path):
 
 def test_a_killed_run_goes_on_to_the_same_bits(trained, results, tmp_path, monkeypatch):
     """So a seed gives the same bytes, whether or not a run is killed."""
-    begun = dies_in(monkeypatch, stills, 2)
-    monkeypatch.setattr(pictures, "CHECKPOINT_S", 0.0)
+    begun = dies_in(monkeypatch, classify, 2)
+    monkeypatch.setattr(pretrain, "CHECKPOINT_S", 0.0)
     with pytest.raises(SystemExit):
         run(results, "P1", tmp_path)
     assert not (tmp_path / "P1").exists()
@@ -276,7 +276,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(trained, results, tmp_path, monke
 
 
 def test_large_training_sets_are_not_listed(trained, results, tmp_path, monkeypatch):
-    monkeypatch.setattr(pictures, "MOST_LISTED", 3)
+    monkeypatch.setattr(pretrain, "MOST_LISTED", 3)
     folder = run(results, "P1", tmp_path, epochs=1)
     assert set(rows_of(folder).role) == {"validation", "test", "apart"}
     assert "train_accuracy" in read_json(folder / "run.json")["metrics"]["honest"]

@@ -9,19 +9,19 @@ import pandas as pd
 import pytest
 import torch
 
-from mien.core import shards, tables
-from mien.core.config import SoundConfig
-from mien.core.errors import ConfigError, CorpusError, ModelError, TableError
-from mien.core.files import read_json, write_json
-from mien.core.rng import rng_for
+from mien.audio.spectrogram import cut_segments, spectrogram
+from mien.config.schema import SoundConfig
+from mien.errors import ConfigError, CorpusError, ModelError, TableError
 from mien.evaluation.verification import equal_error_rate
-from mien.models.build import build, load_trunk
-from mien.models.extractor import load_extractor
-from mien.sound.spectrogram import cut_segments, spectrogram
-from mien.training import identify
-from mien.training.distributed import Team
-from mien.training.division import divide, divide_voices, recordings_of
-from mien.training.voices import Voices, in_advance, levels, read_crops, transform, whole_segments
+from mien.io import shards, tables
+from mien.io.files import read_json, write_json
+from mien.io.randomness import rng_for
+from mien.models.checkpoint import load_extractor
+from mien.models.mrpn import build, load_trunk
+from mien.training import pretrain as training_pretrain
+from mien.training.images import divide, divide_voices, recordings_of
+from mien.training.pretrain import Team
+from mien.training.utterances import Voices, in_advance, levels, read_crops, transform, whole_segments
 from training.commands import contents, dies_in, inside, rows_of, run_command
 from training.tiny_corpus import PARAMS
 from training.tiny_voices import SHORT, SILENT, SPEAKERS, params, write_voices
@@ -175,7 +175,7 @@ def test_the_file_starts_a_branch(trained):
 
 
 def test_a_killed_run_goes_on_to_the_same_bits(trained, root, tmp_path, monkeypatch):
-    begun = dies_in(monkeypatch, identify, 2)
+    begun = dies_in(monkeypatch, training_pretrain, 2)
     with pytest.raises(SystemExit):
         pretrain(root, tmp_path / "out")
     assert not (tmp_path / "out").exists()

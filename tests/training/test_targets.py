@@ -8,19 +8,18 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mien.core import tables
-from mien.core.config import FacesConfig, SoundConfig, section
-from mien.core.errors import ConfigError
-from mien.core.files import read_json
-from mien.core.levels import LEVELS, nearest_level
+from mien.config.labels import LEVELS, nearest_level
+from mien.config.schema import FacesConfig, SoundConfig, section
+from mien.errors import ConfigError
 from mien.evaluation.runs import read_run
+from mien.io import tables
+from mien.io.files import read_json
 from mien.models import checkpoint
-from mien.models.build import build
-from mien.training import recordings
-from mien.training.dataset import Batch, split
-from mien.training.loop import network_inputs, train_epoch
-from mien.training.progress import Verdict
-from mien.training.targets import aim, facts_of, judge_of, losses_of
+from mien.models.mrpn import build
+from mien.training import clips as training_clips
+from mien.training.clips import Batch, aim, facts_of, judge_of, losses_of, split
+from mien.training.engine import Verdict
+from mien.training.train import network_inputs, train_epoch
 from training.commands import run_command
 from training.tiny_corpus import TinyCorpus, write_corpus
 from training.tiny_units import write_fits
@@ -53,7 +52,7 @@ def graded(tmp_path_factory) -> TinyCorpus:
 @pytest.fixture(scope="module")
 def data(graded):
     faces, sound = section(FacesConfig, graded.params, "faces"), section(SoundConfig, graded.params, "sound")
-    return recordings.read(graded.results, "ravdess", ("audio",), faces=faces, sound=sound)
+    return training_clips.read(graded.results, "ravdess", ("audio",), faces=faces, sound=sound)
 
 
 def test_clips_of_no_level_are_in_no_role_and_counted(data):

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from mien import cli
-from mien.core.config import FacesConfig, SoundConfig
-from mien.core.errors import ModelError, TableError
-from mien.core.files import read_json
+from mien.config.schema import FacesConfig, SoundConfig
+from mien.errors import ModelError, TableError
+from mien.io.files import read_json
 from mien.models import checkpoint
-from mien.training import recordings, resume
-from mien.training.dataset import Sampling, evaluation_batches, split
-from mien.training.loop import evaluate
+from mien.training import clips as training_clips
+from mien.training import engine
+from mien.training.clips import Sampling, evaluation_batches, split
+from mien.training.train import evaluate
 from training.commands import contents, inside, rows_of
 from training.tiny_corpus import TinyCorpus, write_corpus
 
@@ -86,7 +87,7 @@ def test_predictions_come_from_the_written_model(trained, tiny):
     folder = trained / "N2" / "fold0-seed0"
     model, settings = checkpoint.load(folder / "model.safetensors")
     sound = SoundConfig(**settings.sound)
-    data = recordings.read(
+    data = training_clips.read(
         tiny.results, tiny.name, settings.modalities, faces=FacesConfig(**settings.faces), sound=sound
     )
     sampling = Sampling.of(settings.augmentation, frames=settings.frames, share=1.0, sound=sound)
@@ -119,7 +120,7 @@ def test_late_fusion_without_its_branches_says_so(tiny, tmp_path):
 
 
 MOMENTS = {  # what is about to be done for which time when the process dies, and the whole epochs that are kept then
-    "in an epoch": ("mien.training.loop", "network_inputs", 14, 1),
+    "in an epoch": ("mien.training.train", "network_inputs", 14, 1),
     "as a checkpoint is written": ("pathlib", "Path.replace", 2, 1),
     "as the outputs are written": ("mien.models.checkpoint", "save_state", 1, 3),
 }
@@ -141,7 +142,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(trained, tiny, killed, monkeypat
     """SIGKILL at a known moment, then the same command again: as if it had not been, and as one seed gives one run."""
     monkeypatch.chdir(killed[moment])
     out, n_epochs = killed[moment], MOMENTS[moment][3]
-    (kept,) = (out / resume.folder_of(tiny.name, "N2", fold=0, seed=0)).glob("epoch-*.pt")
+    (kept,) = (out / engine.folder_of(tiny.name, "N2", fold=0, seed=0)).glob("epoch-*.pt")
     assert len(torch.load(kept, weights_only=True)["state"]["progress"]["history"]) == n_epochs
     assert not (out / "N2" / "fold0-seed0").exists()
     assert contents(train(tiny, "N2", out)) == contents(trained / "N2" / "fold0-seed0")
@@ -149,31 +150,31 @@ def test_a_killed_run_goes_on_to_the_same_bytes(trained, tiny, killed, monkeypat
 
 
 def test_a_finished_fold_is_not_trained_again_while_others_are_missing(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr("mien.training.run.remove_checkpoints", lambda *_: None)  # as if killed before the end
+    monkeypatch.setattr("mien.training.train.remove_checkpoints", lambda *_: None)  # as if killed before the end
     first = contents(train(tiny, "VM", tmp_path, epochs=1))
-    monkeypatch.setattr("mien.training.fit.train_epoch", None)
+    monkeypatch.setattr("mien.training.train.train_epoch", None)
     assert contents(train(tiny, "VM", tmp_path, epochs=1)) == first
 
 
 def test_a_stale_or_damaged_checkpoint_is_passed_over(trained, tiny, tmp_path):
-    folder = resume.folder_of(tiny.name, "VM", fold=0, seed=0)
-    resume.save(folder, {"progress": "of another code"}, epoch=9, key="other")
-    assert resume.load(folder, key="mine") is None
+    folder = engine.folder_of(tiny.name, "VM", fold=0, seed=0)
+    engine.save(folder, {"progress": "of another code"}, epoch=9, key="other")
+    assert engine.load(folder, key="mine") is None
     assert contents(train(tiny, "VM", tmp_path)) == contents(trained / "VM" / "fold0-seed0")
-    resume.save(folder, {}, epoch=1, key="mine")
+    engine.save(folder, {}, epoch=1, key="mine")
     (kept,) = folder.glob("epoch-*.pt")
     for size in (0, 10, 300):
         kept.write_bytes(kept.read_bytes()[:size])
-        assert resume.load(folder, key="mine") is None
+        assert engine.load(folder, key="mine") is None
 
 
 def test_the_latest_whole_epoch_is_kept_alone(tmp_path):
     for epoch in (9, 10):
-        resume.save(tmp_path, {"epoch": epoch}, epoch=epoch, key="mine")
-    assert resume.load(tmp_path, key="mine") == {"epoch": 10}
+        engine.save(tmp_path, {"epoch": epoch}, epoch=epoch, key="mine")
+    assert engine.load(tmp_path, key="mine") == {"epoch": 10}
     assert len(list(tmp_path.iterdir())) == 1
     (tmp_path / "epoch-0011.pt").write_bytes(b"broken off")  # as a machine that lost its power leaves it
-    assert resume.load(tmp_path, key="mine") == {"epoch": 10}
+    assert engine.load(tmp_path, key="mine") == {"epoch": 10}
 
 
 def test_the_rate_is_halved_and_training_ends_early(tiny, tmp_path):

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from mien.core import tables
-from mien.core.errors import ConfigError, ModelError, TableError
-from mien.core.files import read_json
-from mien.models.classifier import load_classifier
-from mien.samples.read import pictures, read_samples, vectors
-from mien.training import resume, stills
-from mien.training.progress import Progress, Verdict
+from mien.classical.samples import pictures, read_samples, vectors
+from mien.errors import ConfigError, ModelError, TableError
+from mien.io import tables
+from mien.io.files import read_json
+from mien.models.checkpoint import load_classifier
+from mien.training import classify, engine
+from mien.training.engine import Progress, Verdict
 from training.commands import contents, dies_in, inside, rows_of, run_command
 from training.tiny_samples import PAIR, TinySamples, write_samples
 
@@ -186,7 +186,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(trained, tiny, tmp_path, monkeypa
 
     So a seed gives the same bytes, whether or not a run is killed.
     """
-    begun = dies_in(monkeypatch, stills, epoch)
+    begun = dies_in(monkeypatch, classify, epoch)
     with pytest.raises(SystemExit):
         train(tiny, name, tmp_path)
     assert not (tmp_path / name).exists()
@@ -197,7 +197,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(trained, tiny, tmp_path, monkeypa
 
 def test_checkpoints_keep_their_distance(tiny, tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr(resume, "save", lambda *args, epoch, key: saved.append(epoch))
+    monkeypatch.setattr(engine, "save", lambda *args, epoch, key: saved.append(epoch))
     train(tiny, "AU_DNN", tmp_path, epochs_vector=10)
     assert saved == [10]
 
@@ -209,7 +209,7 @@ def test_pictures_change_in_training_and_vectors_do_not(tiny, tmp_path, monkeypa
         seen.append(frames)
         return frames
 
-    monkeypatch.setattr(stills, "augment", spy)
+    monkeypatch.setattr(classify, "augment", spy)
     train(tiny, "AU_DNN", tmp_path, epochs_vector=1)
     assert seen == []
     train(tiny, "CNN2_16", tmp_path, epochs_image=2)
@@ -222,7 +222,7 @@ def test_pictures_change_in_training_and_vectors_do_not(tiny, tmp_path, monkeypa
 def test_colour_pictures_and_mapped_arrays_are_taken_too(tmp_path):
     np.save(tmp_path / "frames.npy", np.arange(5 * 4 * 4 * 3, dtype=np.uint8).reshape(5, 4, 4, 3))
     frames = np.load(tmp_path / "frames.npy", mmap_mode="r")
-    data = stills.Stills(inputs=frames, label=np.arange(5), rows={})
+    data = classify.Stills(inputs=frames, label=np.arange(5), rows={})
     inputs, label = data.batch(np.array([4, 1]), torch.device("cpu"))
     assert inputs.shape == (2, 3, 4, 4)
     assert inputs[0, 2, 1, 3] == frames[4, 1, 3, 2]

@@ -11,14 +11,12 @@ import pandas as pd
 import pytest
 import torch
 
-from mien.core import tables
-from mien.core.config import FacesConfig, SoundConfig, VariantConfig
-from mien.core.errors import ConfigError, TableError
-from mien.core.fuzzy import CLEAR, NOTHING, VERSIONS, Condition, conditions
-from mien.training import fuzzy_clips, fuzzy_run, resume, train_fuzzy
-from mien.training.fuzzy_clips import Versions, divide_people, read_versions
-from mien.training.fuzzy_rows import first_files
-from mien.training.recordings import Footage, Recordings, Voice
+from mien.config.schema import CLEAR, NOTHING, VERSIONS, Condition, FacesConfig, SoundConfig, VariantConfig, conditions
+from mien.errors import ConfigError, TableError
+from mien.io import tables
+from mien.training import engine, noise
+from mien.training.clips import Footage, Recordings, Voice
+from mien.training.noise import Versions, divide_people, first_files, read_versions
 from training.commands import inside
 from training.tiny_corpus import PARAMS, write_corpus
 
@@ -36,7 +34,7 @@ def config(**changes) -> str:
 def train(data: Path, out: Path, **changes) -> pd.DataFrame:
     """Run the command on its second repetition; return what it leaves."""
     args = {"seed": TURN, "data": data, "out": out, "init": [], "config": config(**changes), "jobs": 1}
-    train_fuzzy.run(Namespace(**args))
+    noise.run(Namespace(**args))
     return tables.read(out, tables.FUZZY)
 
 
@@ -59,7 +57,7 @@ def versions(data) -> Versions:
 def repetition(data, tmp_path_factory):
     """Return its rows, condition -> variant -> what was trained, and the learning rates of the first network."""
     folder, trained, rates = tmp_path_factory.mktemp("judged"), {}, []
-    real, real_once = fuzzy_run.train_condition, fuzzy_run.train_once
+    real, real_once = noise.train_condition, noise.train_once
 
     def watched(experiment, condition, clear):
         trained[condition] = real(experiment, condition, clear)
@@ -70,8 +68,8 @@ def repetition(data, tmp_path_factory):
         return real_once(job, epoch, model, optimizer)
 
     with inside(folder), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fuzzy_run, "train_condition", watched)
-        patch.setattr(fuzzy_run, "train_once", watched_once)
+        patch.setattr(noise, "train_condition", watched)
+        patch.setattr(noise, "train_once", watched_once)
         rows = train(data, folder / "a.parquet")
     return rows, trained, rates[: FUZZY["epochs"]]
 
@@ -136,7 +134,7 @@ def test_everybody_is_tested_once_before_anybody_is_twice():
 def test_versions_of_other_takes_are_refused(versions, monkeypatch):
     fewer = replace(versions.of[CLEAR], clips=versions.of[CLEAR].clips.iloc[1:].reset_index(drop=True))
     monkeypatch.setattr(
-        fuzzy_clips.media,
+        noise.media,
         "read",
         lambda folder, *_, **__: fewer if folder.name == "missing_audio" else versions.of[folder.name],
     )
@@ -175,7 +173,7 @@ def test_a_network_of_voices_is_the_clear_one_where_faces_change(repetition):
 
 def test_a_killed_repetition_goes_on_to_the_same_judgements(data, repetition, tmp_path, monkeypatch):
     chosen = [NOTHING, Condition("missing", "video", 0.5)]
-    real, begun = fuzzy_run.train_once, []
+    real, begun = noise.train_once, []
 
     def killed(*args):
         begun.append(None)
@@ -183,9 +181,9 @@ def test_a_killed_repetition_goes_on_to_the_same_judgements(data, repetition, tm
             raise SystemExit
         return real(*args)
 
-    monkeypatch.setattr("mien.core.fuzzy.conditions", lambda shares: chosen)
-    monkeypatch.setattr(fuzzy_run, "train_once", killed)
-    monkeypatch.setattr(fuzzy_run, "EVERY_S", 0.0)
+    monkeypatch.setattr("mien.config.schema.conditions", lambda shares: chosen)
+    monkeypatch.setattr(noise, "train_once", killed)
+    monkeypatch.setattr(noise, "EVERY_S", 0.0)
     with pytest.raises(SystemExit):
         train(data, tmp_path / "b.parquet")
     assert not (tmp_path / "b.parquet").exists()
@@ -195,7 +193,7 @@ def test_a_killed_repetition_goes_on_to_the_same_judgements(data, repetition, tm
     whole = whole[whole.kind.isin(["", "missing"]) & (whole.modality != "audio")].reset_index(drop=True)
     assert np.array_equal(np.stack(rows.logits), np.stack(whole.logits))
     pd.testing.assert_frame_equal(rows.drop(columns="logits"), whole.drop(columns="logits"))
-    assert not list(resume.ROOT.rglob("*.*"))
+    assert not list(engine.ROOT.rglob("*.*"))
 
 
 def test_a_kept_branch_is_that_of_the_same_condition(repetition):
@@ -221,7 +219,7 @@ def test_rows_that_cannot_be_trained_here_are_refused(data, tmp_path):
         params = json.loads(config(rows=["X"])) | {"variants": {"X": row}}
         args = {"seed": 0, "data": data, "out": tmp_path / "c.parquet", "init": [], "config": json.dumps(params)}
         with pytest.raises(ConfigError, match=message):
-            train_fuzzy.run(Namespace(**args, jobs=1))
+            noise.run(Namespace(**args, jobs=1))
 
 
 def test_first_weights_nobody_starts_from_are_refused():

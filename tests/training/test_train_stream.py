@@ -12,18 +12,22 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from mien.audio.spectrogram import segment_alone
 from mien.augment.slicing import Interval
-from mien.core import config, tables
-from mien.core.config import FacesConfig, SoundConfig
-from mien.core.errors import ConfigError, ModelError, TableError
-from mien.core.files import read_json
-from mien.core.shards import FULL_SCALE
-from mien.models import running
-from mien.models.build import build
-from mien.sound.spectrogram import segment_alone
-from mien.training import recordings, resume, stream_clips, stream_run, train_stream
-from mien.training.loop import network_inputs
-from mien.training.stream_loop import last_of, tick_loss
+from mien.config import schema
+from mien.config.schema import FacesConfig, SoundConfig
+from mien.errors import ConfigError, ModelError, TableError
+from mien.io import tables
+from mien.io.files import read_json
+from mien.io.shards import FULL_SCALE
+from mien.models import streaming
+from mien.models.mrpn import build
+from mien.training import clips as training_clips
+from mien.training import engine
+from mien.training import stream as training_stream
+from mien.training import streams as training_streams
+from mien.training.stream import last_of, tick_loss
+from mien.training.train import network_inputs
 from training.tiny_corpus import PARAMS, TinyCorpus, write_corpus
 
 FILES = ["history.csv", "model.safetensors", "predictions.parquet", "run.json", "stream.parquet"]
@@ -57,11 +61,11 @@ def parameters(**changes) -> dict:
 def train(corpus: TinyCorpus, row: str, out: Path, *more: str, **changes) -> Path:
     """Run the command (checkpoints go below the working directory) and return the folder of its fold."""
     parser = argparse.ArgumentParser()
-    train_stream.add_arguments(parser)
+    training_stream.add_arguments(parser)
     data = ["--data", str(corpus.results), "--out", str(out / row)]
     args = parser.parse_args(["--stream", row, "--folds", "0", "--seeds", "0", *data, *more])
     args.config, args.jobs = json.dumps(parameters(**changes)), 1
-    train_stream.run(args)
+    training_stream.run(args)
     return out / row / "fold0-seed0"
 
 
@@ -140,17 +144,17 @@ def test_heads_begin_when_they_have_something_to_go_by(trained):
 def test_following_as_it_comes_says_what_the_table_says(trained, tiny):
     """Along, given frames and seconds of the written clip one after the other, gives the rows of stream.parquet."""
     folder = trained / "AV_stream" / "fold0-seed0"
-    model, settings = running.load(folder / "model.safetensors")
+    model, settings = streaming.load(folder / "model.safetensors")
     sound = SoundConfig(**settings.sound)
     sections = {"faces": FacesConfig(**settings.faces), "sound": sound}
-    data = recordings.read(tiny.results, "ravdess", settings.modalities, **sections, running=True)
+    data = training_clips.read(tiny.results, "ravdess", settings.modalities, **sections, running=True)
     pixels, wave = data.media["video"]["a0-2"].pixels, data.media["audio"]["a0-2"].samples
     shown_s = data.media["video"]["a0-2"].time_s
     frames, looked_s = running_frames(shown_s, settings)
-    along, said, shown = running.Along(model), [], 0
+    along, said, shown = streaming.Along(model), [], 0
     for tick in range(1, len(wave) // 1600 + 1):
         while shown < len(frames) and looked_s[shown] <= 0.1 * tick + 1e-6:
-            batch = stream_clips.StreamBatch(
+            batch = training_streams.StreamBatch(
                 {"video": torch.from_numpy(pixels[frames[shown]])[None, None]}, {}, torch.zeros(1), ()
             )
             along.step("video", network_inputs(batch)["video"])
@@ -173,7 +177,7 @@ def running_frames(time_s, settings):
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(trained, tiny, tmp_path, monkeypatch):
-    real, calls = stream_run.train_epoch, []
+    real, calls = training_stream.train_epoch, []
 
     def dies(*args, **kwargs):
         calls.append(None)
@@ -181,11 +185,11 @@ def test_a_killed_run_goes_on_to_the_same_bytes(trained, tiny, tmp_path, monkeyp
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(stream_run, "train_epoch", dies)
+    monkeypatch.setattr(training_stream, "train_epoch", dies)
     with pytest.raises(KeyboardInterrupt):
         train(tiny, "V_stream", tmp_path)
     assert not (tmp_path / "V_stream" / "fold0-seed0").exists()
-    assert list(resume.folder_of("ravdess", "V_stream", fold=0, seed=0).glob("epoch-0002.pt"))
+    assert list(engine.folder_of("ravdess", "V_stream", fold=0, seed=0).glob("epoch-0002.pt"))
     assert contents(train(tiny, "V_stream", tmp_path)) == contents(trained / "V_stream" / "fold0-seed0")
     assert len(calls) == 1 + STREAMING["epochs"]  # the epochs that were left began with the one that died
     assert not list(Path(".checkpoints").rglob("*.pt"))
@@ -201,7 +205,7 @@ def test_a_row_starts_from_a_trunk_or_is_not_applicable(tiny, tmp_path):
     path = tmp_path / "P1.safetensors"
     save_file(state, path)
     folder = train(tiny, "V_started", tmp_path, "--init", f"video={path}", learning_rate=1.0e-12, epochs=1)
-    model, _ = running.load(folder / "model.safetensors")
+    model, _ = streaming.load(folder / "model.safetensors")
     torch.testing.assert_close(model.branches["video"].trunk.conv1.weight, state["conv1.weight"])
     save_file({}, path, metadata={"mien": "{}"})
     folder = train(tiny, "V_started", tmp_path, "--init", f"video={path}")
@@ -219,13 +223,13 @@ def test_a_diverging_run_ends_with_advice(tiny, tmp_path):
 
 
 def test_stretches_are_cut_alike_from_both_modalities_and_padding_is_marked(tiny):
-    pace = stream_clips.Pace(rate_fps=10, hop_s=0.1, sound=config.section(SoundConfig, PARAMS, "sound"))
-    sections = {"faces": config.section(FacesConfig, PARAMS, "faces"), "sound": pace.sound}
-    data = recordings.read(tiny.results, "ravdess", ("video", "audio"), **sections, running=True)
+    pace = training_streams.Pace(rate_fps=10, hop_s=0.1, sound=schema.section(SoundConfig, PARAMS, "sound"))
+    sections = {"faces": schema.section(FacesConfig, PARAMS, "faces"), "sound": pace.sound}
+    data = training_clips.read(tiny.results, "ravdess", ("video", "audio"), **sections, running=True)
     clips = data.clips[data.clips["clip"].isin(["a2-2", "a0-0"])].sort_values("clip")  # a0-0 has no face
     wave = data.media["audio"]["a2-2"]
-    data.media["audio"]["a2-2"] = recordings.Wave(np.tile(wave.samples, 2), 2 * wave.duration_s)
-    batch = stream_clips.assemble(data, clips, [Interval(0.0, 1.0), Interval(0.35, 1.45)], pace)
+    data.media["audio"]["a2-2"] = training_clips.Wave(np.tile(wave.samples, 2), 2 * wave.duration_s)
+    batch = training_streams.assemble(data, clips, [Interval(0.0, 1.0), Interval(0.35, 1.45)], pace)
     assert [len(ticks) for ticks in batch.tick_s] == [10, 11]
     assert batch.at["video"].tolist() == [[-1] * 11, [0, 1, 2, 3, 4, *[5] * 6]]
     assert batch.at["audio"].tolist() == [[-1] * 9 + [0, -1], [-1] * 9 + [0, 1]]
@@ -236,12 +240,12 @@ def test_stretches_are_cut_alike_from_both_modalities_and_padding_is_marked(tiny
 
 
 def test_what_is_shorter_than_a_segment_is_not_heard(tiny, tmp_path):
-    pace = stream_clips.Pace(rate_fps=10, hop_s=0.1, sound=config.section(SoundConfig, PARAMS, "sound"))
-    sections = {"faces": config.section(FacesConfig, PARAMS, "faces"), "sound": pace.sound}
-    data = recordings.read(tiny.results, "ravdess", ("audio",), **sections, running=True)
+    pace = training_streams.Pace(rate_fps=10, hop_s=0.1, sound=schema.section(SoundConfig, PARAMS, "sound"))
+    sections = {"faces": schema.section(FacesConfig, PARAMS, "faces"), "sound": pace.sound}
+    data = training_clips.read(tiny.results, "ravdess", ("audio",), **sections, running=True)
     wave = data.media["audio"]["a2-2"]
-    data.media["audio"]["a2-2"] = recordings.Wave(wave.samples[:15000], 15000 / pace.sound.rate_hz)
-    left = stream_clips.usable(data, pace).media["audio"]
+    data.media["audio"]["a2-2"] = training_clips.Wave(wave.samples[:15000], 15000 / pace.sound.rate_hz)
+    left = training_streams.usable(data, pace).media["audio"]
     assert data.media["audio"].keys() - left.keys() == {"a2-2"}
     with pytest.raises(ConfigError, match=r"streaming\.window_s is 0\.9 s, and A_stream hears segments of 1 s"):
         train(tiny, "A_stream", tmp_path, window_s=0.9)
@@ -253,16 +257,16 @@ def test_pictures_are_those_that_know_nothing_later(tiny, tmp_path):
     for folder in (results / "faces" / "ravdess").iterdir():
         if folder.is_dir():
             np.save(folder / "along.npy", 255 - np.load(folder / "frames.npy"))
-    faces = config.section(FacesConfig, PARAMS, "faces")
+    faces = schema.section(FacesConfig, PARAMS, "faces")
     whole, along = (
-        recordings.read(results, "ravdess", ("video",), faces=faces, sound=None, running=running).media["video"]
+        training_clips.read(results, "ravdess", ("video",), faces=faces, sound=None, running=running).media["video"]
         for running in (False, True)
     )
     for clip in whole:
         assert np.array_equal(along[clip].pixels, 255 - whole[clip].pixels)
     (results / "faces" / "ravdess" / "a1" / "along.npy").unlink()
     with pytest.raises(TableError, match=r"a1: has no along\.npy .* run extract_faces again"):
-        recordings.read(results, "ravdess", ("video",), faces=faces, sound=None, running=True)
+        training_clips.read(results, "ravdess", ("video",), faces=faces, sound=None, running=True)
 
 
 def test_losses_are_means_of_recordings():

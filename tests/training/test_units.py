@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mien.augment.slicing import frame_times, nearest_frames
-from mien.core.config import FacesConfig, SoundConfig, section
-from mien.core.errors import TableError
-from mien.core.files import read_json, write_json
-from mien.core.rng import rng_for
-from mien.training import recordings
-from mien.training.dataset import Interval, Sampling, assemble, complete, obstacle, split
+from mien.augment.slicing import Interval, frame_times, nearest_frames
+from mien.config.schema import FacesConfig, SoundConfig, section
+from mien.errors import TableError
+from mien.io.files import read_json, write_json
+from mien.io.randomness import rng_for
+from mien.training import clips as training_clips
+from mien.training.clips import Sampling, assemble, complete, obstacle, split
 from training.tiny_corpus import write_corpus
 from training.tiny_units import UNFITTED, write_fits
 
@@ -25,7 +25,7 @@ def corpus(tmp_path_factory):
 
 def read(corpus, *modalities):
     faces, sound = section(FacesConfig, corpus.params, "faces"), section(SoundConfig, corpus.params, "sound")
-    return recordings.read(corpus.results, corpus.name, modalities, faces=faces, sound=sound)
+    return training_clips.read(corpus.results, corpus.name, modalities, faces=faces, sound=sound)
 
 
 def sampling(corpus, augmentation="VA+AO"):

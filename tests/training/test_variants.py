@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mien.core.files import read_json
+from mien.io.files import read_json
 from mien.models import checkpoint
 from mien.models.resnet import ResNet18
 from training.commands import contents, run_command

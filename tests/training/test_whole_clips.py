@@ -9,15 +9,15 @@ import torch
 from safetensors.torch import save_file
 
 from mien import cli
-from mien.core.config import FacesConfig, SoundConfig
-from mien.core.errors import ModelError
-from mien.core.files import read_json
+from mien.config.schema import FacesConfig, SoundConfig
+from mien.errors import ModelError
+from mien.io.files import read_json
 from mien.models import checkpoint
-from mien.models.build import n_parameters
+from mien.models.mrpn import n_parameters
 from mien.models.resnet import ResNet18
-from mien.training import recordings
-from mien.training.dataset import Sampling, evaluation_batches, split
-from mien.training.loop import evaluate
+from mien.training import clips
+from mien.training.clips import Sampling, evaluation_batches, split
+from mien.training.train import evaluate
 
 SETTINGS = {"modalities": ["video", "audio"], "fusion": "mrpn", "trunk": {"video": "resnet3d18"}}
 
@@ -45,9 +45,7 @@ def test_it_trains_and_its_file_gives_the_same_logits_again(tiny, tmp_path):
     fresh = checkpoint.network(settings, seed=1).branches["video"].trunk.bn1
     assert not torch.equal(model.branches["video"].trunk.bn1.running_mean, fresh.running_mean)  # it has been trained
     sound = SoundConfig(**settings.sound)
-    data = recordings.read(
-        tiny.results, tiny.name, settings.modalities, faces=FacesConfig(**settings.faces), sound=sound
-    )
+    data = clips.read(tiny.results, tiny.name, settings.modalities, faces=FacesConfig(**settings.faces), sound=sound)
     sampling = Sampling.of(settings.augmentation, frames=settings.frames, share=1.0, sound=sound)
     verdict = evaluate(model, evaluation_batches(data, split(data, 0)["test"], sampling, size=6), bfloat16=False)
     rows = pd.read_parquet(folder / "predictions.parquet")

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mien.core import shards, tables
-from mien.core.files import write_json
-from mien.core.rng import rng_for
+from mien.io import shards, tables
+from mien.io.files import write_json
+from mien.io.randomness import rng_for
 
 CLASSES = ("neutral", "smile", "surprise", "anger")
 PAIR = "ckplus_rafd"

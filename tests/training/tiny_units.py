@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mien.core import tables
-from mien.core.files import write_json
+from mien.io import tables
+from mien.io.files import write_json
 
 UNFITTED = "a1-0"  # a clip without a fitted frame
 

@@ -18,7 +18,7 @@ class Plan:
 def plan(folder: Path, *args: str) -> Plan:
     """Return what `snakemake -n` with further arguments says in `folder`."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["snakemake.cli", "snakemake.workflow", "mien.core.config", "mien.core.provenance"])
+    context.set_forkserver_preload(["snakemake.cli", "snakemake.workflow", "mien.config.schema", "mien.io.provenance"])
     output = folder.with_name(f"{folder.name}.plan.txt")
     process = context.Process(target=_run, args=(folder, output, args))
     process.start()

@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 import yaml
 
-from mien.core.config import Params, resolve, section
-from mien.core.needed import needed_folds
+from mien.config.schema import Params, resolve, section
+from mien.config.runs import needed_folds
 from workflow.planner import Plan, plan
 from workflow.shrink import shrink
 

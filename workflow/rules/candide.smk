@@ -26,7 +26,7 @@ rule fit_candide:
         "benchmarks/fit_candide/{corpus}.tsv"
     priority: 10
     params:
-        code=code("candide.fit_candide"),
+        code=code("candide.extract:run"),
         config=sections("candide"),
         faces=subpath(input.faces, parent=True),
         folder=subpath(output.manifest, parent=True),
@@ -54,7 +54,7 @@ rule select_samples:
     benchmark:
         "benchmarks/select_samples/all.tsv"
     params:
-        code=code("samples.select_samples"),
+        code=code("classical.samples:run"),
         config=sections("cross", "seed"),
         folder=subpath(output.samples, parent=True),
     shell:
@@ -83,7 +83,7 @@ rule check_units:
     benchmark:
         "benchmarks/check_units/all.tsv"
     params:
-        code=code("synthetic.check_units"),
+        code=code("synthetic.check_units:run"),
         config=sections("candide", "seed"),
         corpora=" ".join(SYNTHETIC_FACES),
     shell:

@@ -67,7 +67,7 @@ rule embed:
     resources:
         gpu=GPUS_PER_JOB,
     params:
-        code=code("training.embed"),
+        code=code("training.embed:run"),
         config=sections("embeddings", "faces", "sound"),
     shell:
         """
@@ -95,7 +95,7 @@ rule plot_embeddings:
     benchmark:
         "benchmarks/plot_embeddings/all.tsv"
     params:
-        code=code("report.plot_embeddings"),
+        code=code("report.figures.embeddings:run"),
         config=sections("embeddings", "seed"),
     shell:
         """
@@ -119,7 +119,7 @@ rule draw_networks:
     benchmark:
         "benchmarks/draw_networks/all.tsv"
     params:
-        code=code("report.draw_networks"),
+        code=code("report.figures.networks:run"),
     shell:
         """
         python -m mien draw_networks --out results/figures >{log:q} 2>&1
@@ -145,7 +145,7 @@ rule compare_intensity:
     benchmark:
         "benchmarks/compare_intensity/all.tsv"
     params:
-        code=code("report.compare_intensity"),
+        code=code("report.tables.intensity:run"),
         config=sections("intensity", "evaluate", "scale"),
     shell:
         """

@@ -32,7 +32,7 @@ rule fit_classical:
     wildcard_constraints:
         classic="|".join(CLASSIC),
     params:
-        code=code("classical.fit_classical"),
+        code=code("classical.fit:run"),
         config=sections("classifiers.{classic}", "seed"),
     shell:
         """
@@ -63,7 +63,7 @@ rule train_classifier:
     resources:
         gpu=GPUS_PER_JOB,
     params:
-        code=code("training.train_classifier"),
+        code=code("training.classify:run"),
         config=network_sections,
         seeds=" ".join(map(str, range(PARAMS["classify"]["seeds"]))),
     shell:
@@ -101,7 +101,7 @@ rule compare_classifiers:
     benchmark:
         "benchmarks/compare_classifiers/all.tsv"
     params:
-        code=code("report.compare_classifiers"),
+        code=code("report.tables.classifiers:run"),
         config=sections("classifiers", "cross", "classify", "evaluate", "seed", "scale"),
     shell:
         """
@@ -145,7 +145,7 @@ rule judge_hypotheses:
     benchmark:
         "benchmarks/judge_hypotheses/all.tsv"
     params:
-        code=code("report.judge_hypotheses"),
+        code=code("report.claims:run"),
         config=sections(
             "classifiers",
             "cross",

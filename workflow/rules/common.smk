@@ -4,11 +4,13 @@ import fcntl
 import json
 import shlex
 import sys
+import threading
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.scheduling.job_scheduler import JobScheduler
 
-from mien.core.config import (
+from mien.config.schema import (
     CLASSICAL,
     NETWORKS,
     CrossConfig,
@@ -18,11 +20,28 @@ from mien.core.config import (
     resolve,
     section,
 )
-from mien.core.errors import ConfigError
-from mien.core.gpus import visible_gpus
-from mien.core.needed import needed_folds, parts_of
-from mien.core.provenance import code_digest
-from mien.planning.line import summary
+from mien.errors import ConfigError
+from mien.io.provenance import visible_gpus
+from mien.config.runs import needed_folds, parts_of
+from mien.io.provenance import code_digest
+from mien.report.plan import summary
+
+
+def schedule_reevaluation(self, delay):
+    """Wake the scheduler after `delay` seconds, unless a timer that will do so is already running.
+
+    Snakemake's own version starts another timer in every pass, and every finished job adds a pass: after N jobs there
+    are N passes a second, a seventh of all CPU time of a default run. It can go when the release that
+    requirements.lock names has Snakemake's pull request 3744.
+    """
+    timer = getattr(self, "reevaluation", None)
+    if timer is None or not timer.is_alive():
+        self.reevaluation = threading.Timer(delay, self._open_jobs.release)
+        self.reevaluation.start()
+
+
+JobScheduler._schedule_reevalutation = schedule_reevaluation
+
 
 # Machine settings, not science: they come by `--config` and never enter a result.
 FOLDS_PER_JOB = int(
@@ -135,7 +154,7 @@ def corpus_code(wildcards):
     """Digest the code that makes a corpus: how people are synthesised matters to a synthetic corpus only."""
     made = PARAMS["corpora"][wildcards.corpus]["source"] == "synthetic"
     return code_digest(
-        "corpora.get_corpus",
+        "corpora.download:run",
         *(["synthetic.corpora", f"synthetic.write_{wildcards.corpus}"] if made else []),
     )
 

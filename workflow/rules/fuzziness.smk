@@ -27,7 +27,7 @@ rule get_fuzzy_corpus:
     threads: 2
     params:
         code=code(
-            "corpora.get_corpus",
+            "corpora.download:run",
             "synthetic.corpora",
             f"synthetic.write_{FUZZY.corpus}",
         ),
@@ -57,7 +57,7 @@ rule index_fuzzy_corpus:
         version=one_of(VERSIONS),
     priority: 30
     params:
-        code=code("corpora.index_corpus", f"corpora.{FUZZY.corpus}"),
+        code=code("corpora.index:run", f"corpora.{FUZZY.corpus}"),
         config=sections(folds={FUZZY.corpus: 2}),
         folder=subpath(output.info, parent=True),
     shell:
@@ -83,7 +83,7 @@ rule extract_fuzzy_faces:
     priority: 20
     threads: 2
     params:
-        code=code("faces.extract_faces"),
+        code=code("faces.extract:run"),
         config=sections(faces=FUZZY_FACES),
         folder=subpath(output.manifest, parent=True),
     shell:
@@ -108,7 +108,7 @@ rule extract_fuzzy_sound:
         version=one_of(VOICED_VERSIONS),
     priority: 20
     params:
-        code=code("sound.extract_sound"),
+        code=code("audio.extract:run"),
         config=sections("sound"),
         folder=subpath(output.manifest, parent=True),
     shell:
@@ -148,7 +148,7 @@ rule train_fuzzy:
     resources:
         gpu=GPUS_PER_JOB,
     params:
-        code=code("training.train_fuzzy"),
+        code=code("training.noise:run"),
         # How many repetitions there are does not matter to one.
         config=sections(
             "train",
@@ -195,7 +195,7 @@ rule plot_fuzziness:
     benchmark:
         "benchmarks/plot_fuzziness/all.tsv"
     params:
-        code=code("report.plot_fuzziness"),
+        code=code("report.figures.fuzziness:run"),
         config=sections("fuzziness", "evaluate", "scale", variants=FUZZY_ROWS),
     shell:
         """

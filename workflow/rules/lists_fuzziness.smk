@@ -1,8 +1,8 @@
 """Shared by the rules of fuzziness.smk: what its corpus is made with, and which weights its networks start from."""
 
-from mien.core.config import FuzzinessConfig
-from mien.core.fuzzy import VERSIONS, made_as
-from mien.core.rng import seed_for
+from mien.config.schema import FuzzinessConfig
+from mien.config.schema import VERSIONS, made_as
+from mien.io.randomness import seed_for
 
 FUZZY = section(FuzzinessConfig, PARAMS, "fuzziness")
 FUZZY_ROWS = {row: PARAMS["variants"][row] for row in FUZZY.rows}

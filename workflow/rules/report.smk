@@ -48,7 +48,7 @@ rule build_table:
     benchmark:
         "benchmarks/build_table/{table}.tsv"
     params:
-        code=code("report.build_table"),
+        code=code("report.tables.comparison:run"),
         config=sections("tables", "evaluate", "seed", "scale"),
     shell:
         """
@@ -79,7 +79,7 @@ rule build_overview:
     benchmark:
         "benchmarks/build_overview/5.4.tsv"
     params:
-        code=code("report.build_overview"),
+        code=code("report.tables.overview:run"),
         config=sections("overview", "evaluate", "seed", "scale"),
     shell:
         """
@@ -110,7 +110,7 @@ rule plot_confusion:
     benchmark:
         "benchmarks/plot_confusion/{figure}.tsv"
     params:
-        code=code("report.plot_confusion"),
+        code=code("report.figures.confusion:run"),
         config=sections("tables", "seed", "scale"),
         table=lambda wildcards: CONFUSED[wildcards.figure],
     shell:
@@ -141,7 +141,7 @@ rule plot_curves:
     wildcard_constraints:
         trained=one_of(ALL_TRAINED),
     params:
-        code=code("report.plot_curves"),
+        code=code("report.figures.curves:run_plot_curves"),
     shell:
         """
         python -m mien plot_curves --runs {input.runs:q} --corpus-info {input.info:q} \
@@ -167,7 +167,7 @@ rule plot_samples:
     benchmark:
         "benchmarks/plot_samples/{corpus}.tsv"
     params:
-        code=code("report.plot_samples"),
+        code=code("report.figures.images:run_plot_samples"),
         config=sections("sound"),
     shell:
         """
@@ -192,7 +192,7 @@ rule summarise:
     benchmark:
         "benchmarks/summarise/all.tsv"
     params:
-        code=code("report.summarise"),
+        code=code("report.tables.summary:run"),
     shell:
         """
         python -m mien summarise --runs {input.runs:q} --clips {input.clips:q} \
@@ -215,7 +215,7 @@ rule track:
     benchmark:
         "benchmarks/track/all.tsv"
     params:
-        code=code("core.track"),
+        code=code("report.track:run"),
     shell:
         """
         python -m mien track --runs {input.runs:q} --corpus-info {input.info:q} \

@@ -24,7 +24,7 @@ rule extract_sound:
     priority: 20
     threads: 8
     params:
-        code=code("sound.extract_sound"),
+        code=code("audio.extract:run"),
         config=sections("sound"),
         folder=subpath(output.manifest, parent=True),
     shell:

@@ -50,7 +50,7 @@ for batch in fold_batches(PARAMS["folds"][STREAMED]):
         resources:
             gpu=GPUS_PER_JOB,
         params:
-            code=code("training.train_stream"),
+            code=code("training.stream:run"),
             config=sections(
                 "streams.{stream}",
                 "streaming",
@@ -96,7 +96,7 @@ rule compare_streams:
     benchmark:
         "benchmarks/compare_streams/all.tsv"
     params:
-        code=code("report.compare_streams"),
+        code=code("report.tables.streams:run"),
         config=sections("streaming", "streams", "watch", "evaluate", "seed", "scale"),
     shell:
         """
@@ -126,7 +126,7 @@ rule plot_streams:
     benchmark:
         "benchmarks/plot_streams/all.tsv"
     params:
-        code=code("report.plot_streams"),
+        code=code("report.figures.streams:run"),
         config=sections("streaming", "streams", "watch", "evaluate", "seed", "scale"),
     shell:
         """
@@ -153,7 +153,7 @@ rule plot_spectrograms:
     benchmark:
         "benchmarks/plot_spectrograms/all.tsv"
     params:
-        code=code("report.plot_spectrograms"),
+        code=code("report.figures.spectrograms:run"),
         config=sections("sound", "seed"),
     shell:
         """
@@ -181,7 +181,7 @@ rule count_complexity:
     benchmark:
         "benchmarks/count_complexity/all.tsv"
     params:
-        code=code("report.count_complexity"),
+        code=code("report.tables.complexity:run"),
         config=sections(
             "scale", "train", "faces", "sound", "variants", "streams", "streaming"
         ),

@@ -48,7 +48,7 @@ for corpus in TRAINED_CORPORA:
             resources:
                 gpu=GPUS_PER_JOB,
             params:
-                code=code("training.train"),
+                code=code("training.train:run"),
                 config=sections(
                     "variants.{variant}", "train", "augment", "sound", "faces", "seed"
                 ),

@@ -39,7 +39,7 @@ rule assess:
     resources:
         gpu=GPUS_PER_JOB,
     params:
-        code=code("training.assess"),
+        code=code("training.robustness:run"),
         config=sections("trust", "train", "sound", "faces", "seed"),
     shell:
         """
@@ -74,7 +74,7 @@ rule build_trust:
     wildcard_constraints:
         trusted=one_of(TRUST["corpora"]),
     params:
-        code=code("report.build_trust"),
+        code=code("report.tables.trust:run"),
         config=sections("trust", "evaluate", "seed", "scale"),
     shell:
         """
@@ -105,7 +105,7 @@ rule plot_trust:
     wildcard_constraints:
         trusted=one_of(TRUST["corpora"]),
     params:
-        code=code("report.plot_trust"),
+        code=code("report.figures.trust:run"),
     shell:
         """
         python -m mien plot_trust --table {input.table:q} --corpus-info {input.info:q} \

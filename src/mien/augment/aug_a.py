@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from mien.core.config import AugmentConfig
+from mien.config.schema import AugmentConfig
 
 WHITE = 255.0
 GREY = 128.0

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from mien.augment.aug_a import Factors, mirror, warp
-from mien.core.config import AugmentConfig
+from mien.config.schema import AugmentConfig
 
 BALANCING = AugmentConfig(  # thesis L978-991, as printed; unlike AUG-A it is not weakened at mini scale
     mirror=0.5,

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.candide.correspondence import ACTIONS, LANDMARKS, SHAPES, VERTICES
 from mien.candide.lm import Fit, Model, fit
-from mien.candide.mesh import N_ACTIONS, N_SHAPES, load_mesh
+from mien.candide.mesh import ACTIONS, LANDMARKS, N_ACTIONS, N_SHAPES, SHAPES, VERTICES, load_mesh
 from mien.candide.pose import project, rotation_matrix
-from mien.core.config import CandideConfig
+from mien.config.schema import CandideConfig
 
 FITTED, NO_FACE, NOT_FINITE = "fitted", "no face", "not finite"
 DEGENERATE, NOT_CONVERGED = "degenerate", "not converged"

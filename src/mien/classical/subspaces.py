@@ -10,7 +10,7 @@ that carry noise weigh as much as the few that carry faces, and it comes out at 
 
 import numpy as np
 
-from mien.classical.fitted import Fitted
+from mien.classical.svm import Fitted
 
 VARIANCE = 0.95  # share that the Eigenfaces keep
 SHRINKAGE = 0.1  # share of the mean variance in the scatter within classes

@@ -2,17 +2,35 @@
 
 ssvm is the linear machine of `crammer_singer`; svm_poly has the kernel (gamma x.y + coef0)^degree, gamma = 1 / (d var),
 and one machine per pair of classes, whose votes are weighed (scikit-learn's SVC).
+
+What every classifier without epochs gives back.
 """
 
 import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from mien.classical.crammer_singer import solve
-from mien.classical.fitted import Fitted
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A classifier that has seen its training samples.
+
+    logits : features (N, ...) -> (N, C), larger where a class is likelier; comparable within a row only.
+    n_parameters : how many numbers it keeps.   chosen : hyper-parameter -> value.   search : how they were chosen.
+    """
+
+    logits: Callable[[np.ndarray], np.ndarray]
+    n_parameters: int
+    chosen: dict[str, Any] = field(default_factory=dict)
+    search: dict[str, Any] = field(default_factory=dict)
+
 
 N_CLASSES = 4
 FOLDS = 5  # of the search

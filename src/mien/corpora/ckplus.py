@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mien.corpora.access import Access
+from mien.corpora.base import Access, Listing, first_by_name, list_files, read_lines
 from mien.corpora.folds import dealt, people_of
-from mien.corpora.listing import Listing, first_by_name, list_files, read_lines
 
 CORPUS = "ckplus"
 CLASSES = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")

@@ -1,20 +1,59 @@
-"""CREMA-D (Cao et al. 2014): 91 actors, 12 sentences, 6 emotions; <actor>_<sentence>_<emotion>_<level>."""
+"""CREMA-D (Cao et al. 2014): 91 actors, 12 sentences, 6 emotions; <actor>_<sentence>_<emotion>_<level>.
+
+Votes of raters on what they heard, saw, or both, as CREMA-D tabulates them (Cao et al. 2014).
+"""
 
 import csv
 import itertools
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from mien.core import tables
-from mien.core.errors import CorpusError
-from mien.corpora.access import Access
+from mien.corpora.base import Access, Listing, first_by_name, list_files, read_lines
 from mien.corpora.folds import dealt, people_of
-from mien.corpora.listing import Listing, first_by_name, list_files, read_lines
-from mien.corpora.votes import NAME as VOTES
-from mien.corpora.votes import read_votes
+from mien.errors import CorpusError
+from mien.io import tables
+
+NAME = "tabulatedVotes.csv"
+BLOCK = 100_000  # rows 1xxxxx are of voices, 2xxxxx of faces, 3xxxxx of both
+MODALITIES = {1: "voice", 2: "face", 3: "multimodal"}
+
+
+def read_votes(path: Path, codes: Sequence[str]) -> pd.DataFrame:
+    """Return VOTES of a tabulatedVotes.csv.
+
+    codes : columns of the classes, in the order of their labels.
+
+    Raises
+    ------
+    CorpusError : the file cannot be read, lacks columns, or contradicts itself.
+    """
+    rows = [_vote(path, number, row, codes) for number, row in enumerate(csv.DictReader(read_lines(path)), start=2)]
+    votes = pd.DataFrame(rows, columns=tables.VOTES.columns.names)
+    twice = votes[votes.duplicated(["clip", "modality"])]
+    if len(twice):
+        modality, clip = twice[["modality", "clip"]].iloc[0]
+        raise CorpusError(f"{path}: two rows for the {modality} of {clip}; fetch it again")
+    return votes.sort_values(["clip", "modality"], ignore_index=True)
+
+
+def _vote(path: Path, number: int, row: dict[str, str], codes: Sequence[str]) -> tuple[str, str, list[int], int, float]:
+    try:
+        counts = [int(row[code]) for code in codes]
+        modality = MODALITIES[int(row[""]) // BLOCK]
+        n, clip = int(row["numResponses"]), row["fileName"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorpusError(
+            f"{path}, line {number}: needs a number beginning with 1, 2 or 3, the columns {', '.join(codes)}, fileName"
+            f" and numResponses ({error!r}); fetch it again"
+        ) from error
+    if n < 1 or sum(counts) != n or min(counts) < 0:
+        raise CorpusError(f"{path}, line {number}: {clip} has the votes {counts} of {n} raters; fetch it again")
+    return clip, modality, counts, n, max(counts) / n
+
 
 CORPUS = "cremad"
 CLASSES = ("neutral", "happy", "sad", "angry", "fear", "disgust")
@@ -62,9 +101,9 @@ def find(root: Path) -> Listing:
     _add_gaps(listing, takes)
     if n_unused := sum(f"{_UNUSED}/" in path for path in files):
         listing.add_defect("unused", path=_UNUSED, detail=f"{n_unused} files", decision="ignore: the wav is used")
-    if _find_file(files, VOTES) is None:
+    if _find_file(files, NAME) is None:
         decision = "how people understood the clips is not reported"
-        listing.add_defect("missing", path=f"processedResults/{VOTES}", detail="no votes of raters", decision=decision)
+        listing.add_defect("missing", path=f"processedResults/{NAME}", detail="no votes of raters", decision=decision)
     return listing
 
 
@@ -75,7 +114,7 @@ def votes(root: Path) -> pd.DataFrame:
     ------
     CorpusError : the table of votes is damaged.
     """
-    path = _find_file(list_files(root), VOTES)
+    path = _find_file(list_files(root), NAME)
     return tables.empty(tables.VOTES) if path is None else read_votes(Path(root) / path, _VOTED)
 
 

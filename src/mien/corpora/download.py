@@ -1,20 +1,269 @@
-"""Where the open corpora are fetched from, and what to tell the user about the others."""
+"""Where the open corpora are fetched from, and what to tell the user about the others.
 
+Unpack archives: whole or not at all, and nothing outside the target folder.
+
+Fetch files with their checksums: in segments, resumed after a break, with a progress bar (pypdl).
+
+A corpus that the user has: a folder, an archive, or a folder of archives; and what a corpus folder holds.
+
+Command get_corpus: synthesise, download, unpack or find a corpus, and write its manifest.
+"""
+
+import gzip
+import hashlib
+import importlib
+import json
 import logging
 import os
 import re
 import shutil
-from pathlib import Path
+import stat
+import sys
+import tarfile
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
-from mien.core.errors import CorpusError
-from mien.core.files import atomic_folder
-from mien.core.media import LFS_POINTER
-from mien.corpora.access import Access
-from mien.corpora.archives import unpack
-from mien.corpora.fetch import Remote, fetch, fetch_json, fetch_unchecked
-from mien.corpora.listing import list_files
+from mien.corpora.base import Access, list_files
+from mien.errors import CorpusError
+from mien.io.files import atomic_file, atomic_folder, digest, sha256
+from mien.io.media import LFS_POINTER
 
 log = logging.getLogger(__name__)
+
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+_DAMAGED = (
+    gzip.BadGzipFile,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+)
+
+
+def is_archive(path: Path) -> bool:
+    """Tell by the name whether `path` is an archive we unpack."""
+    return Path(path).name.lower().endswith(SUFFIXES)
+
+
+def unpack(archives: Sequence[Path], folder: Path, *, keep_files: Sequence[Path] = ()) -> None:
+    """Unpack all `archives` into `folder`, which is replaced as a whole when every one was good.
+
+    `keep_files` are plain files to copy beside what was unpacked.
+
+    Raises
+    ------
+    CorpusError : an archive is damaged or encrypted, has an entry that would leave the folder, or two archives
+        disagree about a file; or the disk is too small.
+    """
+    with atomic_folder(folder) as scratch:
+        for k, archive in enumerate(archives):
+            log.info("unpacking %s (%d of %d)", archive, k + 1, len(archives))
+            part = scratch / ".unpacking"
+            part.mkdir()
+            try:
+                _unpack_zip(archive, part) if archive.suffix.lower() == ".zip" else _unpack_tar(archive, part)
+            except _DAMAGED as error:
+                raise CorpusError(f"{archive}: damaged or encrypted archive ({error}); fetch it again") from error
+            except FileNotFoundError:
+                raise CorpusError(f"{archive}: no such file; set the source of the corpus in params.yaml") from None
+            except OSError as error:
+                raise CorpusError(f"{archive}: cannot be unpacked into {folder} ({error})") from error
+            _merge(part, scratch, archive)
+            shutil.rmtree(part)
+        for path in keep_files:
+            shutil.copyfile(path, scratch / path.name)
+
+
+def _unpack_zip(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        _refuse_small_disk(archive, folder, sum(entry.file_size for entry in opened.infolist()))
+        for entry in opened.infolist():
+            _refuse_leaving(archive, entry.filename)
+            if stat.S_ISLNK(entry.external_attr >> 16):
+                raise CorpusError(f"{archive}: has a link, {entry.filename!r}; unpack it yourself if you trust it")
+        opened.extractall(folder)  # checks the CRC of every entry
+
+
+def _unpack_tar(archive: Path, folder: Path) -> None:
+    if archive.name.lower().endswith("gz"):
+        _check_gzip(archive)
+    with tarfile.open(archive) as opened:
+        entries = opened.getmembers()
+        _refuse_small_disk(archive, folder, sum(entry.size for entry in entries))
+        for entry in entries:
+            _refuse_leaving(archive, entry.name)
+        try:
+            opened.extractall(folder, filter="data")
+        except tarfile.FilterError as error:
+            raise CorpusError(
+                f"{archive}: has an unsafe entry ({error}); unpack it yourself if you trust it"
+            ) from error
+
+
+def _check_gzip(archive: Path) -> None:
+    """Read a gzip file to its end, where the checksum is; a tar reader stops before."""
+    with gzip.open(archive) as opened:
+        while opened.read(1 << 20):
+            pass
+
+
+def _refuse_leaving(archive: Path, name: str) -> None:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
+        raise CorpusError(f"{archive}: entry {name!r} would be written outside the folder; do not trust this archive")
+
+
+def _refuse_small_disk(archive: Path, folder: Path, n_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if n_bytes > free:
+        raise CorpusError(
+            f"{archive}: needs {n_bytes / 1e9:.1f} GB, {folder.parent.parent} has {free / 1e9:.1f} GB free"
+        )
+
+
+def _merge(part: Path, target: Path, archive: Path) -> None:
+    """Move the files of `part` into `target`; the same file from two archives must have the same bytes."""
+    for path in sorted(path for path in part.rglob("*") if not path.is_dir()):
+        place = target / path.relative_to(part)
+        if place.is_file() and sha256(place) != sha256(path):
+            raise CorpusError(f"{archive}: {path.relative_to(part)} differs from the same file of another archive")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(place)
+
+
+SEGMENTED = 64 << 20  # bytes; smaller files come in one piece, several at a time
+_SEGMENTS = 4
+_AT_ONCE = 6
+_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file to fetch: address, place below the target folder, checksum as the publisher states it."""
+
+    url: str
+    path: str
+    algorithm: str  # md5 or sha256
+    checksum: str  # hexadecimal
+    size: int  # bytes
+
+
+def fetch_json(url: str) -> dict:
+    """Return the JSON answer of a web service.
+
+    Raises
+    ------
+    CorpusError : no answer, an error status, or no JSON.
+    """
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:
+            return json.load(answer)
+    except (OSError, json.JSONDecodeError) as error:
+        raise CorpusError(f"{url}: no usable answer ({error}); check the network and try again") from error
+
+
+def fetch_unchecked(url: str, path: Path) -> Path:
+    """Bring a file whose checksum nobody states to `path`, anew each time; return `path`.
+
+    Raises
+    ------
+    CorpusError : no answer or an error status.
+    """
+    with atomic_file(path) as scratch:
+        try:
+            with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer, scratch.open("wb") as file:
+                shutil.copyfileobj(answer, file)
+        except OSError as error:
+            raise CorpusError(f"{url}: cannot be fetched ({error}); check the network and try again") from error
+    return path
+
+
+def fetch(remotes: Sequence[Remote], folder: Path, *, display: bool | None = None, retries: int = 2) -> list[Path]:
+    """Bring every file of `remotes` into `folder`; return their paths.
+
+    A file that is there with the right checksum is kept, a broken download is resumed where the server allows it. The
+    progress bar is shown on a terminal, or as `display` says.
+
+    Raises
+    ------
+    CorpusError : a file cannot be fetched (what came so far stays for the next try), or its checksum is wrong (the
+        file is removed).
+    """
+    folder = Path(folder)
+    for remote in remotes:
+        if re.search(r"(^|/)\.\.(/|$)|^/|\\", remote.path):
+            raise CorpusError(f"{remote.url}: the publisher names it {remote.path!r}, outside {folder}; not fetched")
+        (folder / remote.path).parent.mkdir(parents=True, exist_ok=True)
+    wanted = [remote for remote in remotes if not _is_good(folder / remote.path, remote)]
+    log.info("%d of %d files to fetch, %.2f GB", len(wanted), len(remotes), sum(r.size for r in wanted) / 1e9)
+    display = sys.stdout.isatty() if display is None else display
+    large = [remote for remote in wanted if remote.size >= SEGMENTED]
+    small = [remote for remote in wanted if remote.size < SEGMENTED]
+    for some, segments in ((small, 1), (large, _SEGMENTS)):
+        _fetch_some(some, folder, segments, display, retries)
+    for remote in wanted:
+        _verify(folder / remote.path, remote)
+    return [folder / remote.path for remote in remotes]
+
+
+def _fetch_some(remotes: Sequence[Remote], folder: Path, segments: int, display: bool, retries: int) -> None:
+    if not remotes:
+        return
+    from pypdl import Pypdl
+
+    causes = _Causes()
+    logger = logging.Logger("pypdl")  # its own, so that tracebacks of single attempts are not shown
+    logger.addHandler(causes)
+    tasks = [{"url": remote.url, "file_path": str(folder / remote.path)} for remote in remotes]
+    client = Pypdl(allow_reuse=True, logger=logger, max_concurrent=_AT_ONCE if segments == 1 else 1)
+    try:
+        # Not every server sends an ETag; broken segments are resumed all the same and the checksum decides.
+        client.start(tasks=tasks, segments=segments, retries=retries, etag_validation=False, display=display)
+        failed = list(client.failed)
+    finally:
+        client.shutdown()
+    if failed:
+        raise CorpusError(
+            f"{len(failed)} of {len(remotes)} files could not be fetched, the first is {failed[0]} ({causes.last});"
+            f" check the network and run the command again: what came so far is kept in {folder}"
+        )
+
+
+class _Causes(logging.Handler):
+    """Keep the cause of the last failed attempt for the message to the user."""
+
+    last: str = "no cause given"
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1] is not None:
+            self.last = str(record.exc_info[1]) or type(record.exc_info[1]).__name__
+
+
+def _verify(path: Path, remote: Remote) -> None:
+    if not path.is_file():
+        raise CorpusError(f"{remote.url}: was not fetched; run the command again")
+    if not _is_good(path, remote):
+        found = path.stat().st_size
+        path.unlink()
+        raise CorpusError(
+            f"{remote.url}: {remote.algorithm} differs from the publisher's ({found} of {remote.size} bytes came);"
+            " the file was removed: run the command again"
+        )
+
+
+def _is_good(path: Path, remote: Remote) -> bool:
+    if not path.is_file() or path.stat().st_size != remote.size:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, remote.algorithm).hexdigest() == remote.checksum.lower()
+
 
 ZENODO_RECORD = "https://zenodo.org/api/records/1188976"
 RAVDESS_FILES = re.compile(r"Video_Speech_Actor_\d\d\.zip|Audio_Speech_Actors_01-24\.zip")
@@ -101,3 +350,85 @@ def _read_pointer(path: Path, url: str, name: str) -> Remote:
 
 
 _FETCHERS = {"ravdess": download_ravdess, "cremad": download_cremad}
+
+
+def open_source(corpus: str, source: Path, folder: Path) -> Path:
+    """Return the root of the corpus: `source` if it is a folder of files, else `folder` with its archives unpacked.
+
+    Raises
+    ------
+    CorpusError : `source` is missing, empty, or a file that is no archive; an archive is damaged.
+    """
+    source = source.expanduser()
+    where = f"corpora.{corpus}.source"
+    if not source.exists():
+        raise CorpusError(
+            f"{source}: no such file or folder; in params.yaml, {where} should be synthetic, download,"
+            " a folder or an archive"
+        )
+    if source.is_file():
+        if not is_archive(source):
+            raise CorpusError(f"{source}: neither a folder nor an archive ({', '.join(SUFFIXES)}); mend {where}")
+        unpack([source], folder)
+        return folder
+    files = list_files(source)
+    if not files:
+        raise CorpusError(f"{source}: the folder is empty; mend {where} in params.yaml")
+    archives = [source / path for path in files if is_archive(Path(path))]
+    others = [source / path for path in files if not is_archive(Path(path))]
+    if not archives or any("/" in path for path in files):
+        return source
+    unpack(archives, folder, keep_files=others)
+    return folder
+
+
+def describe_folder(root: Path, *, n_jobs: int = 1) -> dict:
+    """Return root, number of files and a digest of all names and bytes; a root below the working folder is relative."""
+    files = list_files(root)
+    with ThreadPoolExecutor(max(1, n_jobs)) as pool:  # hashing releases the interpreter lock
+        digests = list(pool.map(lambda path: sha256(root / path), files))
+    return {"root": _store_root(root), "n_files": len(files), "digest": digest(list(zip(files, digests, strict=True)))}
+
+
+def _store_root(root: Path) -> str:
+    """Return `root` relative to the working folder if it lies below it, so that a checkout can be moved."""
+    full, here = Path(os.path.normpath(root.absolute())), Path.cwd()
+    return full.relative_to(here).as_posix() if full.is_relative_to(here) else full.as_posix()
+
+
+def add_arguments(parser) -> None:
+    """Declare what the command reads and writes."""
+    parser.add_argument("--corpus", required=True, help="name of the corpus")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="manifest data/NAME.json; the corpus goes to data/NAME/"
+    )
+
+
+def run(args) -> None:
+    """Make the corpus available and describe what is there.
+
+    Raises
+    ------
+    CorpusError : the source is missing, empty, damaged or given out under an agreement.
+    """
+    from mien.config.schema import CorpusConfig, SyntheticConfig, load, section
+    from mien.corpora.index import adapter_for
+    from mien.io.files import write_json
+
+    params = load(args.config)
+    config = section(CorpusConfig, params, "corpora", args.corpus)
+    folder = args.out.with_suffix("")
+    if config.source == "synthetic":
+        # by name: the writers depend on the renderer, the adapters must not
+        writer = importlib.import_module("mien.synthetic.corpora")
+        synthetic, seed = section(SyntheticConfig, params, "synthetic"), section(int, params, "seed")
+        writer.write_corpus(args.corpus, folder, n_actors=config.actors, config=synthetic, seed=seed, n_jobs=args.jobs)
+        root = folder
+    elif config.source == "download":
+        download(args.corpus, adapter_for(args.corpus).ACCESS, folder)
+        root = folder
+    else:
+        root = open_source(args.corpus, Path(config.source), folder)
+    manifest = {"corpus": args.corpus, "source": config.source, **describe_folder(root, n_jobs=args.jobs)}
+    write_json(args.out, manifest)
+    log.info("%s: %d files in %s", args.corpus, manifest["n_files"], manifest["root"])

@@ -13,13 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mien.core.errors import CorpusError
-from mien.core.media import IMAGE_SUFFIXES
-from mien.corpora.access import Access
-from mien.corpora.facts import Facts, is_blank
+from mien.corpora.base import Access, Facts, Listing, examine_listing, first_by_name, is_blank, list_files, settle
 from mien.corpora.folds import official
-from mien.corpora.listing import Listing, first_by_name, list_files
-from mien.corpora.settle import examine_listing, settle
+from mien.errors import CorpusError
+from mien.io.media import IMAGE_SUFFIXES
 
 CORPUS = "fer2013"
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

@@ -1,17 +1,40 @@
-"""Index a corpus: its adapter finds the clips, the bytes decide what may be used, the people make the folds."""
+"""Index a corpus: its adapter finds the clips, the bytes decide what may be used, the people make the folds.
 
+Adapters by the name of their corpus.
+
+An adapter is a module with
+- ACCESS : `Access`, how one obtains the corpus,
+- EXAMPLE : a path as the grammar wants it,
+- find(root) -> `Listing`: clips and findings from names and label files,
+- arrange(listing, n_folds) -> FOLDS,
+and, where the general rules do not fit, examine(root, listing, n_jobs=...) and decide(listing, facts) -> CLIPS;
+and votes(root) -> VOTES, where raters have said what they heard and saw.
+
+
+Command index_corpus: list the clips, folds and defects of a corpus, and what raters made of the clips.
+"""
+
+import importlib
+import logging
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 
-from mien.core import tables
-from mien.core.errors import CorpusError
-from mien.core.files import digest
-from mien.corpora import settle
-from mien.corpora.adapters import adapter_for
-from mien.corpora.folds import people_of
-from mien.corpora.listing import Listing, list_files
-from mien.corpora.published_splits import arrange_published, read_split
+from mien.config.labels import CORPORA
+from mien.corpora import base
+from mien.corpora.base import Listing, list_files
+from mien.corpora.folds import arrange_published, people_of, read_split
+from mien.errors import ConfigError, CorpusError
+from mien.io import tables
+from mien.io.files import digest
+
+
+def adapter_for(corpus: str) -> ModuleType:
+    """Import the adapter of `corpus`; nothing else names these modules, so each has its own code digest."""
+    if corpus not in CORPORA:
+        raise ConfigError(f"there is no corpus {corpus!r}; known: {', '.join(CORPORA)}")
+    return importlib.import_module(f"mien.corpora.{corpus}")
 
 
 def index(
@@ -32,10 +55,10 @@ def index(
         raise CorpusError(_describe_stranger(corpus, root, adapter.EXAMPLE))
     # before the hours of reading
     folds = adapter.arrange(listing, n_folds) if published is None else _arrange(listing, published, n_folds, split)
-    examine = getattr(adapter, "examine", settle.examine_listing)
+    examine = getattr(adapter, "examine", base.examine_listing)
     facts = examine(root, listing, n_jobs=n_jobs)
     decide = getattr(adapter, "decide", _decide)
-    clips, defects = settle.finish(listing, decide(listing, facts))
+    clips, defects = base.finish(listing, decide(listing, facts))
     _refuse_unusable(corpus, root, clips, defects)
     return clips, folds, defects, listing.classes
 
@@ -78,7 +101,7 @@ def votes_of(corpus: str, root: Path) -> pd.DataFrame:
 
 
 def _decide(listing, facts) -> pd.DataFrame:
-    return settle.settle_twins(listing, settle.settle(listing, facts), facts)
+    return base.settle_twins(listing, base.settle(listing, facts), facts)
 
 
 def _describe_stranger(corpus: str, root: Path, example: str) -> str:
@@ -93,3 +116,47 @@ def _refuse_unusable(corpus: str, root: Path, clips: pd.DataFrame, defects: pd.D
     reasons = ", ".join(f"{n} {defect}" for defect, n in defects.defect.value_counts().items())
     hint = "; run 'git lfs pull' in the clone" if defects.defect.eq("pointer").any() else ""
     raise CorpusError(f"{root}: not one of the {len(clips)} clips of {corpus} can be used ({reasons}){hint}")
+
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser) -> None:
+    """Declare what the command reads and writes."""
+    parser.add_argument("--corpus", required=True, help="name of the corpus")
+    parser.add_argument("--manifest", type=Path, required=True, help="data/NAME.json of get_corpus")
+    parser.add_argument("--split", type=Path, help="published division in folds, such as one of resources/splits")
+    parser.add_argument("--out", type=Path, required=True, help="folder for four tables and corpus.json")
+
+
+def run(args) -> None:
+    """Index the corpus of the manifest.
+
+    Raises
+    ------
+    CorpusError : no file fits the grammar, the people do not make the folds, or the division is not of these people.
+    """
+    from mien.config.schema import load, section
+    from mien.io import tables
+    from mien.io.files import read_json, write_json
+    from mien.io.shards import source_root
+
+    n_folds = section(int, load(args.config), "folds", args.corpus)
+    root, _ = source_root(args.manifest, args.corpus)
+    source = read_json(args.manifest)["source"]
+    clips, folds, defects, classes = index(args.corpus, root, n_folds=n_folds, n_jobs=args.jobs, split=args.split)
+    tables.write(args.out / "clips.parquet", clips, tables.CLIPS)
+    tables.write(args.out / "folds.parquet", folds, tables.FOLDS)
+    tables.write(args.out / "defects.parquet", defects, tables.DEFECTS)
+    tables.write(args.out / "votes.parquet", votes_of(args.corpus, root), tables.VOTES)
+    write_json(args.out / "corpus.json", describe(args.corpus, source, clips, folds, classes))
+    log.info(
+        "%s: %d clips of %d groups (%d with a picture, %d with a sound), %d folds; findings: %s",
+        args.corpus,
+        len(clips),
+        clips.group.nunique(),
+        int(clips.has_video.sum()),
+        int(clips.has_audio.sum()),
+        folds.fold.nunique(),
+        defects.defect.value_counts().sort_index().to_dict() or "none",
+    )

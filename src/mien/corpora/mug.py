@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from mien.core.media import IMAGE_SUFFIXES
-from mien.corpora.access import Access
+from mien.corpora.base import Access, Listing, list_files
 from mien.corpora.folds import dealt, people_of
-from mien.corpora.listing import Listing, list_files
+from mien.io.media import IMAGE_SUFFIXES
 
 CORPUS = "mug"
 CLASSES = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mien.corpora.access import Access
+from mien.corpora.base import Access, Listing, named_pictures
 from mien.corpora.folds import dealt, people_of
-from mien.corpora.listing import Listing, named_pictures
 
 CORPUS = "rafd"
 CLASSES = ("angry", "contemptuous", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")

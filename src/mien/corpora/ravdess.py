@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mien.corpora.access import Access
+from mien.corpora.base import Access, Listing, first_by_name, list_files
 from mien.corpora.folds import blocks, people_of
-from mien.corpora.listing import Listing, first_by_name, list_files
 
 CORPUS = "ravdess"
 CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from mien.core.errors import CorpusError
-from mien.corpora.access import Access
+from mien.corpora.base import Access, Listing, list_files, read_lines
 from mien.corpora.folds import official
-from mien.corpora.listing import Listing, list_files, read_lines
+from mien.errors import CorpusError
 
 CORPUS = "voxceleb"
 EXAMPLE = "wav/id10001/1zcIwhmdeo4/00001.wav"

@@ -2,14 +2,29 @@
 
 Logits (N, C), labels (N,), probabilities (N, C); the confidence of a judgement is the probability of its class, the
 largest one. NaN where there is nothing to go by.
+
+What a network gains by staying silent where it is unsure (Geifman & El-Yaniv 2017, Selective classification).
+
+What raters heard and saw in a clip, beside what its actor meant and what a network says.
+
+Of classes with equally many votes, the most of a clip, each is its perceived label with an equal share: what counts is
+the chance of a label that is drawn among them. So no clip is left out.
+
+
+The conditions under which a trained network is asked again: as it was, disturbed, or without a modality.
 """
 
 import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
+
+from mien.config.schema import TrustConfig
 
 LIMITS = (0.05, 20.0)  # of a temperature; where it ends at one of them, the validation people are too few or too easy
 
@@ -93,3 +108,86 @@ def error_by_chance(
 
 def _bins_of(confidence: np.ndarray, bins: int) -> np.ndarray:
     return np.ceil(confidence * bins).clip(1, bins).astype(int) - 1
+
+
+def risk_coverage(confidence: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return coverage (N,), 1 / N to 1, and risk (N,): the share of wrong ones among the clips that it is surest of.
+
+    confidence : (N,).   wrong : (N,) 1 where wrong. Clips of equal confidence come in any order, so each of them counts
+    with the mean of all of them.
+    """
+    rows = pd.DataFrame({"confidence": confidence, "wrong": np.asarray(wrong, dtype=float)})
+    rows["wrong"] = rows.groupby("confidence").wrong.transform("mean")
+    ordered = rows.sort_values("confidence", ascending=False, kind="stable").wrong.to_numpy()
+    n_judged = np.arange(1, len(ordered) + 1)
+    return n_judged / len(ordered), np.cumsum(ordered) / n_judged
+
+
+def area(confidence: np.ndarray, wrong: np.ndarray) -> float:
+    """Return the mean of the risk over all coverages (AURC; Geifman, Uziel & El-Yaniv 2019); NaN without clips."""
+    return float(risk_coverage(confidence, wrong)[1].mean()) if len(confidence) else float("nan")
+
+
+def least_area(wrong: np.ndarray) -> float:
+    """Return the `area` of a network with the same mistakes that is surer of every right clip than of a wrong one."""
+    wrong = np.asarray(wrong, dtype=float)
+    return area(1.0 - wrong, wrong)
+
+
+JUDGED_BY = {  # what a network uses -> how the raters met the clip
+    frozenset({"audio"}): "voice",
+    frozenset({"video"}): "face",
+    frozenset({"video", "audio"}): "multimodal",
+}
+
+
+def raters_of(modalities: Collection[str]) -> str:
+    """Return how raters met what a network of these modalities is given; action units are seen in the face."""
+    seen = {"video" if modality == "units" else modality for modality in modalities}
+    return JUDGED_BY[frozenset(seen)]
+
+
+def perceived(counts: np.ndarray) -> np.ndarray:
+    """Return (N, C) shares of the perceived label: 1 at the class of most votes, divided among equals.
+
+    counts : (N, C) votes, at least one of every clip.
+    """
+    top = counts == counts.max(axis=1, keepdims=True)
+    return top / top.sum(axis=1, keepdims=True)
+
+
+def share_at(shares: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return of (N, C) shares those (N,) at one class of every row."""
+    return shares[np.arange(len(classes)), classes]
+
+
+CLEAN = "clean"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition: what is done to which modality, and how much of it."""
+
+    name: str
+    modality: str = ""  # that is disturbed or taken away
+    kind: Literal["clean", "missing", "noise", "telephone", "blur", "light"] = "clean"
+    amount: float = 0.0  # dB, grey levels, px, or factor of the brightness
+
+    def concerns(self, modalities: Collection[str]) -> bool:
+        """Say whether a network of these modalities can tell: nothing is left of it where its only one is missing."""
+        if self.kind == "missing":
+            return self.modality in modalities and len(modalities) > 1
+        return not self.modality or self.modality in modalities
+
+
+def conditions(config: TrustConfig) -> list[Condition]:
+    """Return all conditions, in the order of a page."""
+    return [
+        Condition(CLEAN),
+        *(Condition(f"without {modality}", modality, "missing") for modality in ("video", "audio")),
+        *(Condition(f"voice, noise at {db:g} dB", "audio", "noise", db) for db in config.noise_db),
+        Condition("voice by telephone", "audio", "telephone"),
+        *(Condition(f"picture, noise of {sd:g}", "video", "noise", sd) for sd in config.picture_noise),
+        *(Condition(f"picture, blur of {px:g} px", "video", "blur", px) for px in config.blur_px),
+        *(Condition(f"picture, light x {factor:g}", "video", "light", factor) for factor in config.light),
+    ]

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from mien.core.config import EvaluateConfig
-from mien.core.errors import TableError
+from mien.config.schema import EvaluateConfig
+from mien.errors import TableError
 from mien.evaluation.metrics import macro_recall
 from mien.evaluation.runs import Run
 from mien.evaluation.statistics import interval_of_mean, interval_of_share

@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from mien.core import tables
-from mien.core.errors import TableError
-from mien.core.fuzzy import NOTHING, Condition
+from mien.config.schema import NOTHING, Condition
+from mien.errors import TableError
 from mien.evaluation.statistics import interval_of_mean, interval_of_share
+from mien.io import tables
 
 Subset = Literal["all", "clear", "affected"]
 SUBSETS: tuple[Subset, ...] = ("all", "clear", "affected")  # test clips

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from sklearn import metrics
 
-from mien.core import tables
-from mien.core.errors import TableError
+from mien.errors import TableError
 from mien.evaluation.runs import Run
+from mien.io import tables
 
 SCORES = [  # columns of the frame that everything else is computed from; a row is a clip, seed and selection
     "variant",

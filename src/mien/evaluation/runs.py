@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from mien.core import tables
-from mien.core.errors import TableError
-from mien.core.files import read_json
-from mien.core.levels import nearest_level
+from mien.config.labels import nearest_level
+from mien.errors import TableError
+from mien.io import tables
+from mien.io.files import read_json
 
 T = TypeVar("T")
 NOT_APPLICABLE = "not applicable"

@@ -12,12 +12,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from mien.core import tables
-from mien.core.config import EvaluateConfig
-from mien.core.errors import TableError
+from mien.config.schema import EvaluateConfig
+from mien.errors import TableError
 from mien.evaluation.runs import Run
 from mien.evaluation.statistics import interval_of_mean, interval_of_share
-from mien.models.time_axes import newest_steps
+from mien.io import tables
+from mien.models.streaming import newest_steps
 
 KEYS = ["variant", "fold", "seed", "clip"]  # one recording that one network followed
 MEASURES = [  # a row per KEYS

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mien.core import tables
-from mien.core.config import EvaluateConfig
-from mien.core.errors import TableError
+from mien.config.schema import EvaluateConfig
+from mien.errors import TableError
 from mien.evaluation.classifiers import Difference
 from mien.evaluation.metrics import macro_recall
 from mien.evaluation.runs import Run
 from mien.evaluation.statistics import interval_of_cell, interval_of_mean
+from mien.io import tables
 
 PUBLIC, PRIVATE = "PublicTest", "PrivateTest"  # CLIPS.split
 USAGES = {"validation": PUBLIC, "test": PRIVATE}  # role of a run -> the official test that it is part of

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from mien.core.config import FacesConfig
-from mien.faces.detector import Box, prominence
+from mien.config.schema import FacesConfig
+from mien.faces.detect import Box, prominence
 from mien.faces.track import SAME_FACE, Watcher, points_of, region_by
 
 MOST_FACES = 6  # that are followed at a time: each costs some milliseconds per frame

@@ -12,10 +12,9 @@ from itertools import takewhile
 import cv2
 import numpy as np
 
-from mien.core.config import FacesConfig
-from mien.core.errors import MediaError
-from mien.faces.detector import Box, Detector
-from mien.faces.landmarks import N_LANDMARKS, locate
+from mien.config.schema import FacesConfig
+from mien.errors import MediaError
+from mien.faces.detect import N_LANDMARKS, Box, Detector, locate
 
 KEPT_BYTES = 256 * 2**20  # pictures of one clip that stay in memory until its region is known
 SAME_FACE = 0.2  # overlap from which a detected face is the one that was followed

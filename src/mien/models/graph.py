@@ -7,12 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
-from mien.models.aggregators import LSTMAggregator
-from mien.models.branch import Branch
-from mien.models.fusion import Network
-from mien.models.heads import FeatureNorm, ResidualPerception, Scoring
+from mien.models.mrpn import (
+    UNITS,
+    Branch,
+    FeatureNorm,
+    LSTMAggregator,
+    Network,
+    ResidualPerception,
+    Scoring,
+    UnitPerceptron,
+)
 from mien.models.resnet import ResNet18
-from mien.models.units import UNITS, UnitPerceptron
 
 GIVEN = {"video": "pictures", "audio": "spectrograms", "units": f"{UNITS} action units"}  # modality -> of a step
 _KINDS: dict[type[nn.Module], tuple[str, Callable[[nn.Module], str]]] = {  # class -> name and size

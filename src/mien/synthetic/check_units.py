@@ -1,16 +1,287 @@
 """Command ``check_units``: the action units and poses of the fit beside what the synthetic people did.
 
 Twice with landmarks that are exact but for a little noise, once with those that dlib found in every synthetic corpus.
+
+Fitted units and poses beside the true ones of embedded people, and how far they agree.
+
+Faces whose landmarks are the true places of the vertices but for a little noise, and what the fit finds in them.
 """
 
 import logging
 import math
 from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from mien.core.config import CandideConfig, load, section
+from mien.candide.fit import FITTED, fit_frames, fit_shapes
+from mien.candide.mesh import ACTIONS, AU_NAMES, LANDMARKS, N_ACTIONS, VERTICES, load_mesh
+from mien.candide.pose import project, rotation_matrix, rotation_vector
+from mien.config.schema import CandideConfig, load, section
+from mien.errors import TableError
+from mien.io import tables
+from mien.io.files import read_json
+from mien.io.randomness import rng_for
+from mien.io.shards import INDEX
+from mien.synthetic.people import CLEAR, EMOTIONS, Person, face_units, person_for
+
+FRONTAL = 90  # degrees of the camera as RaFD counts them: 90 + yaw of the head
+LIDS = "both lid units"  # tightener and closed eyes move the same points almost alike (specification 3.5): their sum
+COLUMNS = [
+    "source",  # random or acted: exact landmarks with noise; dlib: landmarks found in pictures
+    "corpus",  # empty for exact landmarks
+    "angle",  # of the camera, degrees, 90 is frontal
+    "unit",
+    "n_frames",  # whose truth is known
+    "n",  # of these, fitted: what follows is about them
+    "correlation",
+    "correlation_within",  # after the mean of every person is taken off both sides
+    "rmse",
+    "pose_median_deg",  # angle between the true and the fitted head; this and what follows are the same for all units
+    "pose_q95_deg",
+    "pitch_bias_deg",  # mean turn from the true to the fitted head about the camera's x axis (to the right)
+    "yaw_bias_deg",  # y axis (up)
+    "roll_bias_deg",  # z axis (to the viewer)
+]
+
+_TABLED = "fer2013"  # its clips are rows of one table, written person by person
+
+
+@dataclass(frozen=True, eq=False)
+class Recovery:
+    """N frames of one source whose truth is known; NaN where the mesh was not fitted."""
+
+    actor: np.ndarray  # (N,) text
+    truth: np.ndarray  # (N, 8) true units in the order of the thesis
+    units: np.ndarray  # (N, 8) fitted
+    turn_deg: np.ndarray  # (N, 3) rotation vector from the true to the fitted head
+
+    def take(self, chosen: np.ndarray) -> "Recovery":
+        """Return the frames of a mask (N,) bool."""
+        return Recovery(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+def joined(recoveries: list[Recovery]) -> Recovery:
+    """Return the frames of several recoveries as one."""
+    return Recovery(*(np.concatenate([getattr(one, field.name) for one in recoveries]) for field in fields(Recovery)))
+
+
+def recover_twin(corpus: str, candide: Path, data: Path) -> tuple[Recovery, np.ndarray]:
+    """Put the fits of an embedded corpus beside its truth; return them and the camera (N,) of every frame, degrees.
+
+    A fitted frame belongs to the true frame of its clip that is nearest in time, at most half a frame away; a clip
+    with one true frame is a still.
+
+    Raises
+    ------
+    TableError : fits or truth are missing or damaged.
+    """
+    truth = _true_frames(corpus, data / f"{corpus}.truth")
+    still = truth.groupby("clip").time_s.transform("size") == 1
+    truth["time_s"] = truth.time_s.mask(still, 0.0)  # CK+ and MUG: a frame of a sequence is a clip, shown at its own 0
+    steps = truth.groupby("clip").time_s.diff()
+    half = float(steps.median() / 2) if steps.notna().any() else 0.0
+    fits, truth = (table.sort_values(["time_s", "clip"], kind="stable") for table in (_fits(candide / corpus), truth))
+    both = pd.merge_asof(
+        fits, truth, on="time_s", by="clip", direction="nearest", tolerance=half + 1e-6, suffixes=("", "_true")
+    )
+    both = both[both.pose.notna()].sort_values(["clip", "frame"], kind="stable")
+    recovery = Recovery(
+        both.actor.to_numpy(dtype=object),
+        _stacked(both.units_true, 11)[:, ACTIONS],
+        np.where((both.verdict == FITTED).to_numpy()[:, None], _stacked(both.units, 8), np.nan),
+        rotation_between(_stacked(both.pose, 3), _stacked(both.rotation, 3)),
+    )
+    return recovery, np.array([_camera(corpus, clip) for clip in both["clip"]], dtype=int)
+
+
+def has_truth(corpus: str, data: Path) -> bool:
+    """Say whether `corpus` is embedded now; a truth beside recordings of real people is a left-over."""
+    manifest = data / f"{corpus}.json"
+    made = not manifest.is_file() or read_json(manifest).get("source") == "synthetic"
+    return made and (data / f"{corpus}.truth").is_dir()
+
+
+def measure(recovery: Recovery, *, source: str, corpus: str, angle: int) -> list[dict]:
+    """Return a row of COLUMNS for each of the eight units and for both lid units; NaN where a number is undefined."""
+    fitted = recovery.take(np.isfinite(recovery.units).all(axis=1))
+    truth, found = (_with_lids(units) for units in (fitted.truth, fitted.units))
+    truth_within, found_within = (_centred(units, fitted.actor) for units in (truth, found))
+    poses = _pose_errors(fitted.turn_deg)
+    rows = []
+    for k, unit in enumerate((*AU_NAMES, LIDS)):
+        error = found[:, k] - truth[:, k]
+        values = (
+            *(source, corpus, angle, unit, len(recovery.actor), len(error)),
+            correlation(truth[:, k], found[:, k]),
+            correlation(truth_within[:, k], found_within[:, k]),
+            float(np.sqrt(np.mean(error**2))) if len(error) else np.nan,
+            *poses,
+        )
+        rows.append(dict(zip(COLUMNS, values, strict=True)))
+    return rows
+
+
+def correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Return Pearson's correlation; NaN where fewer than three pairs, or one side constant, leave it undefined."""
+    if len(one) < 3 or min(np.ptp(one), np.ptp(other)) < 1e-9:
+        return float("nan")
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+def rotation_between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the rotation vectors (N, 3), degrees, that lead from rotations (N, 3) rad to others; NaN stays NaN."""
+    turn = np.full((len(one), 3), np.nan)
+    known = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
+    matrix = rotation_matrix(other[known]) @ np.swapaxes(rotation_matrix(one[known]), -1, -2)
+    turn[known] = np.rad2deg(rotation_vector(matrix))
+    return turn
+
+
+def _pose_errors(turn_deg: np.ndarray) -> list[float]:
+    """Return median and 95 % quantile of the angles of turns (N, 3), and the mean turn about x, y and z."""
+    if not len(turn_deg):
+        return [np.nan] * 5
+    angle = np.linalg.norm(turn_deg, axis=1)
+    return [*np.quantile(angle, [0.5, 0.95]).tolist(), *turn_deg.mean(axis=0).tolist()]
+
+
+def _true_frames(corpus: str, folder: Path) -> pd.DataFrame:
+    """Return clip, actor, time_s, units (11,) and pose (3,) of every frame of a truth folder."""
+    frames = _read(folder / "frames.parquet", ["clip", "time_s", "units", "pose"])
+    clips = _read(folder / "clips.parquet", ["clip", "actor"])
+    frames = frames.merge(clips, on="clip", how="left")
+    if corpus == _TABLED:  # planted rows show somebody else or nothing
+        frames["clip"] = [f"{row:05d}" for row in range(len(frames))]
+        frames = frames[~frames["clip"].isin(_read(folder / "planted.parquet", ["clip"])["clip"])]
+    return frames
+
+
+def _fits(folder: Path) -> pd.DataFrame:
+    parts = read_json(folder / "manifest.json")["parts"]
+    fits = [tables.read(folder / part / INDEX, tables.FITS) for part in sorted(parts)]
+    return pd.concat(fits or [tables.empty(tables.FITS)], ignore_index=True)
+
+
+def _read(path: Path, columns: list[str]) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path, columns=columns)
+    except FileNotFoundError:
+        raise TableError(f"{path} is missing; make the corpus again (get_corpus)") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TableError(f"{path} is damaged ({error}); delete its folder and make the corpus again") from error
+
+
+def _camera(corpus: str, clip: str) -> int:
+    return int(clip[4:7]) if corpus == "rafd" else FRONTAL  # Rafd045_...
+
+
+def _stacked(rows: pd.Series, width: int) -> np.ndarray:
+    return np.stack(rows.to_list()).astype(np.float64) if len(rows) else np.empty((0, width))
+
+
+def _with_lids(units: np.ndarray) -> np.ndarray:
+    tightener, closed = AU_NAMES.index("lid tightener"), AU_NAMES.index("eyes closed")
+    return np.column_stack([units, units[:, tightener] + units[:, closed]])
+
+
+def _centred(values: np.ndarray, actor: np.ndarray) -> np.ndarray:
+    table = pd.DataFrame(values)
+    return (table - table.groupby(actor.astype(str)).transform("mean")).to_numpy()
+
+
+CAMERAS = (90, 120, 135, 180)  # degrees, 90 + yaw
+NOISE = 0.01  # standard deviation of each coordinate, model units
+
+_N_PEOPLE = 24
+_INTENSITIES = (0.3, 0.6, 0.8, 1.0)  # of every emotion
+_N_FACES = len(EMOTIONS) * len(_INTENSITIES)  # of a person before one camera
+_PX = 100.0  # per model unit: a face about 200 px high
+_ORIGIN = np.array([320.0, 240.0])  # px
+_POSE_SPREAD = (0.04, 0.03, 0.025)  # rad, of a head in front of a camera, as in `performance.portrait`
+
+
+def recover_acted(seed: int, config: CandideConfig) -> tuple[Recovery, np.ndarray]:
+    """Fit people who act all emotions, weakly to fully, before all CAMERAS; return also the camera (N,) of each face.
+
+    As those of the embedded corpora, they move all 11 action units and differ in all 14 shape units, of which the fit
+    knows 8 and 7, and their neutral face, from which the fit has their shape, is not quite still.
+    """
+    return _recover(seed, config, acted=True)
+
+
+def recover_random(seed: int, config: CandideConfig) -> tuple[Recovery, np.ndarray]:
+    """Fit the same people with the eight units of the fit drawn evenly from -1 to 1 and a still neutral face."""
+    return _recover(seed, config, acted=False)
+
+
+def _recover(seed: int, config: CandideConfig, *, acted: bool) -> tuple[Recovery, np.ndarray]:
+    people = [_recover_person(seed, config, f"{number:02d}", acted=acted) for number in range(_N_PEOPLE)]
+    return joined(people), np.tile(np.repeat(CAMERAS, _N_FACES), _N_PEOPLE)
+
+
+def _recover_person(seed: int, config: CandideConfig, actor: str, *, acted: bool) -> Recovery:
+    """Fit one person as in the thesis: a neutral frontal face gives the shape, then every face is fitted alone."""
+    person = person_for(seed, "exact", actor, "")
+    scope = (seed, "exact", actor, "acted" if acted else "random")
+    rng = rng_for(*scope)
+    shapes, _ = fit_shapes(
+        photograph(person, _neutral(person, rng, acted=acted), config, yaw_deg=0.0, rng=rng)[0], config
+    )
+    landmarks, poses, units = [], [], []
+    for camera in CAMERAS:
+        rng = rng_for(*scope, camera)  # a camera more or less changes nothing for the others
+        units.append(_acted(person, rng) if acted else _random(rng))
+        seen, pose = photograph(person, units[-1], config, yaw_deg=float(camera - FRONTAL), rng=rng)
+        landmarks.append(seen)
+        poses.append(pose)
+    n_faces = len(CAMERAS) * _N_FACES
+    frames = fit_frames(
+        np.concatenate(landmarks),
+        found=np.ones(n_faces, bool),
+        recordings=list(np.arange(n_faces)[:, None]),
+        shape=shapes[0],
+        config=config,
+    )
+    turn_deg = rotation_between(np.concatenate(poses), frames.rotation)
+    return Recovery(np.full(n_faces, actor, object), np.concatenate(units)[:, ACTIONS], frames.units, turn_deg)
+
+
+def photograph(
+    person: Person, units: np.ndarray, config: CandideConfig, *, yaw_deg: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return landmarks (N, 68, 2) px of faces with `units` (N, 11), and their poses (N, 3) rad.
+
+    The 33 landmarks that no vertex stands for lie in the middle of the others; the fit does not look at them.
+    """
+    pose = np.array([0.0, np.deg2rad(yaw_deg), 0.0]) + rng.normal(0.0, _POSE_SPREAD, (len(units), 3))
+    vertices = load_mesh().deform(np.array(person.looks.shape), units)[:, list(VERTICES[config.landmarks])]
+    points = project(vertices, rotation_matrix(pose), np.full(len(units), _PX), np.tile(_ORIGIN, (len(units), 1)))
+    points += rng.normal(0.0, NOISE * _PX, points.shape)
+    landmarks = np.repeat(points.mean(axis=1, keepdims=True), 68, axis=1)
+    landmarks[:, list(LANDMARKS)] = points
+    return landmarks, pose
+
+
+def _neutral(person: Person, rng: np.random.Generator, *, acted: bool) -> np.ndarray:
+    if not acted:
+        return np.zeros((1, N_ACTIONS))
+    return face_units(person, emotion="neutral", intensity=0.0, fuzziness=CLEAR, rng=rng)[None]
+
+
+def _acted(person: Person, rng: np.random.Generator) -> np.ndarray:
+    shown = [(emotion, intensity) for emotion in EMOTIONS for intensity in _INTENSITIES]
+    return np.stack([face_units(person, emotion=e, intensity=i, fuzziness=CLEAR, rng=rng) for e, i in shown])
+
+
+def _random(rng: np.random.Generator) -> np.ndarray:
+    units = np.zeros((_N_FACES, N_ACTIONS))
+    units[:, ACTIONS] = rng.uniform(-1.0, 1.0, (_N_FACES, len(ACTIONS)))
+    return units
+
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +301,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Measure all kinds of landmarks, write both files."""
-    from mien.core.files import atomic_file
-    from mien.synthetic.exact_faces import recover_acted, recover_random
-    from mien.synthetic.recovery import COLUMNS, has_truth, measure, recover_twin
+    from mien.io.files import atomic_file
 
     params = load(args.config)
     config = section(CandideConfig, params, "candide")
@@ -122,7 +391,6 @@ def _poses(table: pd.DataFrame, names: dict[tuple, str]) -> str:
 
 def _warning(table: pd.DataFrame) -> list[str]:
     """Say how far dlib's landmarks lead the fitted heads astray."""
-    from mien.synthetic.recovery import FRONTAL
 
     found = table[(table.source == DLIB) & (table.n > 0)].drop_duplicates(SOURCE)
     if found.empty:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.core.media import LFS_POINTER
+from mien.io.media import LFS_POINTER
 
 FILLER = 4044  # bytes; with it the samples start at byte 4096, as in the real files
 

@@ -12,11 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from mien.core.config import SyntheticConfig
-from mien.core.files import atomic_folder
-from mien.core.processes import map_in_processes
-from mien.synthetic.performance import Fuzziness
-from mien.synthetic.scene import Actor, Planted, Scene, Truth
+from mien.config.schema import SyntheticConfig
+from mien.io.files import atomic_folder, map_in_processes
+from mien.synthetic.people import Fuzziness
+from mien.synthetic.performance import Actor, Planted, Scene, Truth
 
 log = logging.getLogger(__name__)
 

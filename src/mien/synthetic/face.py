@@ -3,19 +3,371 @@
 The mesh is rasterised as triangle numbers at a finer scale (painter's order). Texture place and light are affine
 within a triangle, so one gather per pixel gives both. Eyes and mouth are holes of the mesh, with what is behind them
 drawn first.
+
+What the Candide-3 mesh lacks: skull, hair, ears, neck, eyeballs, teeth, and the lines where skin meets them.
+
+The painted skin of a person: a picture over the face at rest, which the mesh drags along when it moves.
+
+Texture coordinates are the (x, y) of the average Candide-3 face, so that painting knows nothing of shape or action.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from mien.candide import mesh as candide
+from mien.candide.mesh import Mesh, load_mesh
 from mien.candide.pose import project, rotation_matrix
-from mien.core.rng import rng_for
-from mien.synthetic import head
-from mien.synthetic.people import Person
-from mien.synthetic.skin import paint_skin, texture_points
+from mien.io.randomness import rng_for
+from mien.synthetic.people import Looks, Person
+
+_SHIFT = 4  # bits after the point of cv2's coordinates
+_TURN = np.linspace(0.0, 2.0 * np.pi, 40, endpoint=False)
+_RING = np.stack([np.cos(_TURN), np.sin(_TURN)])  # (2, 40)
+_JAWLINE = (14, 29, 28, 30, 32, 10, 65, 63, 61, 62, 47)  # silhouette below the temples
+_APERTURES = ((20, 97, 21, 105, 23, 107, 22, 99), (53, 98, 54, 106, 56, 108, 55, 100))  # lid edges
+_UPPER_LIDS = ((20, 97, 21, 105, 23), (53, 98, 54, 106, 56))
+_LOWER_LIDS = ((20, 99, 22, 107, 23), (53, 100, 55, 108, 56))
+_IRIS_CORNERS = ((67, 68, 71, 72), (69, 70, 73, 74))
+_OUTER_LIPS = (31, 79, 33, 7, 66, 80, 64, 86, 8, 85)
+_UPPER_SEAM, _LOWER_SEAM = (31, 88, 81, 87, 82, 89, 64), (31, 88, 83, 40, 84, 89, 64)
+_SKULL = np.array([0.0, 0.37, -0.36])  # centre, model units
+_SKULL_RADII = np.array([0.60, 0.70, 0.60])
+_IRIS_RADIUS = 0.062
+_GAZE_REACH = np.array([0.075, 0.02])  # of the iris at a gaze of 1
+PIVOT = np.array([0.0, -0.75, -0.42])  # about which a head turns: the top of the neck, model units
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Weak perspective into the canvas: rotation (3, 3), px per model unit, origin (2,) px."""
+
+    rotation: np.ndarray
+    scale: float
+    origin: np.ndarray
+
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """Return (n, 2) px of model places (n, 3)."""
+        return self.origin + self.scale * (places @ self.rotation.T)[:, :2] * [1.0, -1.0]
+
+    def ellipsoid(self, centre: np.ndarray, radii: np.ndarray) -> np.ndarray:
+        """Return the outline (40, 2) px of an ellipsoid along the model's axes."""
+        spread = self.rotation[:2] * radii  # (2, 3)
+        ring = np.linalg.cholesky(spread @ spread.T + 1e-9 * np.eye(2)) @ _RING
+        return self.at(centre[None]) + self.scale * ring.T * [1.0, -1.0]
+
+
+def outline(person: Person, view: View, *, places: np.ndarray) -> np.ndarray:
+    """Return the outermost points (n, 2) px of hair, ears and mesh, for those who cut the picture."""
+    return np.concatenate([*_hair(person, view), *_ears(view), places])
+
+
+def paint_background(
+    person: Person, size: tuple[int, int], *, scale: float, origin: np.ndarray, wall: np.ndarray, shirt: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paint a wall and shoulders in a shirt as (H, W, 3) uint8, and say where the neck meets them, (3, 2) px."""
+    height, width = size
+    across, down = np.linspace(-9.0, 9.0, width)[None, :, None], np.linspace(6.0, -10.0, height)[:, None, None]
+    picture = np.clip(wall + across + down, 0, 255).astype(np.uint8)
+    picture = cv2.resize(picture, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
+    chin = -0.2 * person.looks.shape[0] - 0.85
+    broad = 1.45 if person.sex == "male" else 1.2
+    slope = [(0.52, -0.26), (0.80, -0.36), (broad, -0.52), (broad + 0.25, -0.95), (broad + 0.3, -4.0)]
+    half = [(x, chin + y) for x, y in slope]
+    opening = [(-0.40, chin - 0.24), (0.0, chin - 0.46), (0.40, chin - 0.24)]
+    body = origin + scale * np.array([*opening, *half, *((-x, y) for x, y in half[::-1])]) * [1.0, -1.0]
+    _fill(picture, 2 * (body + 0.5) - 0.5, shirt)
+    picture = cv2.GaussianBlur(picture, (0, 0), max(0.02 * scale, 0.3))
+    neck = origin + scale * np.array(opening) * [1.0, -1.0]
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), neck
+
+
+def draw_behind(
+    canvas: np.ndarray, person: Person, *, view: View, points: np.ndarray, neck: np.ndarray, brightness: float
+) -> None:
+    """Draw hair, neck, ears and the rounded jaw that show around the mesh; `neck` (3, 2) px is its lower end."""
+    hair = np.array(person.looks.hair) * (0.4 + 0.6 * brightness)
+    polygons = _hair(person, view)
+    for polygon in polygons[:-1]:
+        _fill(canvas, polygon, 0.6 * hair)
+    skin = np.array(person.looks.skin) * brightness
+    chin = -0.2 * person.looks.shape[0] - 0.85
+    top = view.at(np.array([(0.0, chin + 0.45, -0.42)]))
+    wide = np.array([0.38 * view.scale, 0.0])
+    column = np.concatenate([top - wide, neck, top + wide])
+    _fill(canvas, column, 0.66 * skin)
+    lit = neck.mean(axis=0) + (column - neck.mean(axis=0)) * [0.6, 0.5]
+    _fill(canvas, lit, 0.72 * skin)
+    cap = polygons[-1]
+    _fill(canvas, cap, 0.84 * hair)
+    _fill(canvas, cap.mean(axis=0) + 0.9 * (cap - cap.mean(axis=0)), 0.96 * hair)
+    for ear in _ears(view):
+        _fill(canvas, ear, 0.86 * skin)
+        _fill(canvas, ear.mean(axis=0) + 0.55 * (ear - ear.mean(axis=0)), 0.7 * skin)
+    jaw = cv2.convexHull(points[list(_JAWLINE)].astype(np.float32))[:, 0]
+    _fill(canvas, _round(jaw), 0.74 * skin)
+
+
+def draw_eyes(canvas: np.ndarray, person: Person, *, view: View, points: np.ndarray, gaze: np.ndarray) -> None:
+    """Draw both eyeballs behind the lids."""
+    for aperture, corners, side in zip(_APERTURES, _IRIS_CORNERS, (1.0, -1.0), strict=True):
+        facing = view.rotation[2] @ np.array([0.3 * side, 0.0, 0.95])
+        if facing < 0.1:
+            continue
+        _fill(canvas, points[list(aperture)], (206, 198, 192))
+        lids = points[list(aperture)]
+        shade = np.concatenate([lids[:5], lids[3:0:-1] + np.array([0.0, 0.02 * view.scale])])
+        _fill(canvas, shade, (150, 138, 132))
+        offset = view.scale * (view.rotation[:2, :2] @ (gaze * _GAZE_REACH)) * [1.0, -1.0]
+        centre = points[list(corners)].mean(axis=0) + offset
+        radii = view.scale * _IRIS_RADIUS * np.array([max(facing, 0.3), 1.0])
+        iris = np.array(person.looks.iris)
+        _disc(canvas, centre, radii, 0.5 * iris)
+        _disc(canvas, centre, 0.82 * radii, iris)
+        _disc(canvas, centre, 0.42 * radii, (12, 10, 10))
+        _disc(canvas, centre + radii * [-0.3, -0.35], 0.2 * radii, (235, 235, 235))
+
+
+def draw_mouth(canvas: np.ndarray, view: View, *, points: np.ndarray, rest: np.ndarray, units: np.ndarray) -> None:
+    """Draw the cavity and the teeth behind the lips; `rest` (113, 3) is the person without action units."""
+    _fill(canvas, points[list(_OUTER_LIPS)], (66, 26, 26))
+    seam = rest[[81, 87, 82]].mean(axis=0) - np.array([0.0, 0.0, 0.05])
+    jaw = max(float(units[candide.JAW]), 0.0)
+    tongue = seam - np.array([0.0, 0.07 + 0.22 * jaw, 0.03])
+    _fill(canvas, view.ellipsoid(tongue, np.array([0.11, 0.05, 0.08])), (150, 72, 72))
+    below = -0.035 - 0.25 * jaw  # the lower teeth go down with the jaw
+    for low, high, colour in ((-0.03, 0.085, (218, 210, 196)), (below - 0.06, below, (196, 188, 174))):
+        row = [(x, y, -0.35 * x * x) for y, order in ((high, 1), (low, -1)) for x in (-0.15 * order, 0.0, 0.15 * order)]
+        _fill(canvas, view.at(seam + np.array(row)), colour)
+
+
+def draw_lines(canvas: np.ndarray, person: Person, *, view: View, points: np.ndarray) -> None:
+    """Draw lashes, lid rims and the seams of the lips over the skin."""
+    lash = 0.35 * np.array(person.looks.hair) + [8, 5, 5]
+    rim = np.array(person.looks.skin) * [0.62, 0.48, 0.46]
+    for upper, lower, side in zip(_UPPER_LIDS, _LOWER_LIDS, (1.0, -1.0), strict=True):
+        if view.rotation[2] @ np.array([0.3 * side, 0.0, 0.95]) < 0.15:
+            continue
+        _line(canvas, points[list(lower)], rim, 0.010 * view.scale)
+        _line(canvas, points[list(upper)], lash, 0.024 * view.scale)
+    if view.rotation[2, 2] < 0.15:
+        return
+    seam = np.array(person.looks.lips) * 0.42
+    for line in (_UPPER_SEAM, _LOWER_SEAM):
+        _line(canvas, points[list(line)], seam, 0.012 * view.scale)
+
+
+def _hair(person: Person, view: View) -> list[np.ndarray]:
+    looks = person.looks
+    grown = _SKULL_RADII + looks.volume
+    lift = np.array([0.0, 0.2 * looks.shape[0], 0.0])
+    cap = view.ellipsoid(_SKULL + lift, grown)
+    if looks.length > -0.1:
+        return [cap]
+    wide = 0.60 + 0.8 * looks.volume
+    side = np.array([(wide, 0.4, -0.3), (wide, 0.4, -0.7), (0.95 * wide, looks.length, -0.3)])
+    both = np.concatenate([side, side * [-1.0, 1.0, 1.0]])
+    back = cv2.convexHull(view.at(both).astype(np.float32))[:, 0]
+    return [_round(back), cap]
+
+
+def _ears(view: View) -> list[np.ndarray]:
+    found = []
+    for side in (1.0, -1.0):
+        if side * view.rotation[2, 0] > -0.25:  # the far ear of a turned head is hidden
+            found.append(view.ellipsoid(np.array([0.62 * side, 0.0, -0.40]), np.array([0.05, 0.16, 0.10])))
+    return found
+
+
+def _round(polygon: np.ndarray) -> np.ndarray:
+    """Round a closed convex polygon (n, 2) off by two corner cuttings (Chaikin), a little outwards."""
+    for _ in range(2):
+        following = np.roll(polygon, -1, axis=0)
+        cut = [0.75 * polygon + 0.25 * following, 0.25 * polygon + 0.75 * following]
+        polygon = np.stack(cut, axis=1).reshape(-1, 2)
+    middle = polygon.mean(axis=0)
+    return middle + 1.035 * (polygon - middle)
+
+
+def _fill(canvas: np.ndarray, polygon: np.ndarray, colour: np.ndarray) -> None:
+    cv2.fillPoly(canvas, [_fixed(polygon)], _rgb(colour), cv2.LINE_8, _SHIFT)
+
+
+def _line(canvas: np.ndarray, line: np.ndarray, colour: np.ndarray, width: float) -> None:
+    cv2.polylines(canvas, [_fixed(line)], False, _rgb(colour), max(1, round(width)), cv2.LINE_AA, _SHIFT)
+
+
+def _disc(canvas: np.ndarray, centre: np.ndarray, radii: np.ndarray, colour: np.ndarray) -> None:
+    cv2.fillPoly(canvas, [_fixed(centre + _RING.T * radii)], _rgb(colour), cv2.LINE_8, _SHIFT)
+
+
+def _fixed(places: np.ndarray) -> np.ndarray:
+    return np.round(places * 2**_SHIFT).astype(np.int32)
+
+
+def _rgb(colour: np.ndarray) -> tuple[float, float, float]:
+    return tuple(float(np.clip(channel, 0, 255)) for channel in colour)
+
+
+DENSITY = 160.0  # px of the texture per model unit
+_LEFT, _TOP, _WIDTH, _HEIGHT = -0.75, 1.25, 1.5, 2.3  # model units
+
+# Outlines by vertex number, subject's left side last so that both halves close.
+BROWS = ((17, 16, 15, 18), (50, 49, 48, 51))
+UPPER_LIP = (31, 79, 33, 7, 66, 80, 64, 89, 82, 87, 81, 88)
+LOWER_LIP = (31, 88, 83, 40, 84, 89, 64, 86, 8, 85)
+
+
+def texture_points(mesh: Mesh) -> np.ndarray:
+    """Return (113, 2) the place of every vertex in the texture, px."""
+    return (np.stack([mesh.vertices[:, 0] - _LEFT, _TOP - mesh.vertices[:, 1]], axis=1) * DENSITY).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def paint_skin(looks: Looks) -> np.ndarray:
+    """Paint the face of `looks` as (368, 240, 3) uint8 RGB; not to be written to, as it is kept."""
+    rng = np.random.default_rng(looks.texture)
+    canvas = _Canvas(looks.skin)
+    _paint_complexion(canvas, looks, rng)
+    _paint_nose(canvas)
+    _paint_eye_region(canvas, looks)
+    _paint_brows(canvas, looks, rng)
+    _paint_lips(canvas, looks)
+    _paint_hair(canvas, looks, rng)
+    picture = np.clip(canvas.rgb, 0, 255).astype(np.uint8)
+    picture.setflags(write=False)
+    return picture
+
+
+class _Canvas:
+    """A float picture that is painted on in model units with soft shapes."""
+
+    def __init__(self, colour: tuple[float, float, float]) -> None:
+        self.mesh = load_mesh()
+        self.points = texture_points(self.mesh)
+        self.size = (round(_HEIGHT * DENSITY), round(_WIDTH * DENSITY))
+        self.rgb = np.broadcast_to(np.array(colour, np.float32), (*self.size, 3)).copy()
+        rows, columns = np.mgrid[: self.size[0], : self.size[1]].astype(np.float32)
+        self.x, self.y = columns / DENSITY + _LEFT, _TOP - rows / DENSITY
+
+    def blob(self, centre: tuple[float, float], radii: tuple[float, float]) -> np.ndarray:
+        """Return a Gaussian of height 1 on both sides of the face."""
+        x, y = (np.abs(self.x) - centre[0]) / radii[0], (self.y - centre[1]) / radii[1]
+        return np.exp(-0.5 * (x * x + y * y))
+
+    def polygon(self, outlines: list[np.ndarray], softness: float) -> np.ndarray:
+        """Return a mask of closed outlines (n, 2) px, blurred by `softness` model units."""
+        mask = np.zeros(self.size, np.float32)
+        for outline in outlines:
+            cv2.fillPoly(mask, [np.round(outline * 16).astype(np.int32)], 1.0, cv2.LINE_8, 4)
+        return cv2.GaussianBlur(mask, (0, 0), softness * DENSITY)
+
+    def strokes(self, lines: list[np.ndarray], width: float, softness: float) -> np.ndarray:
+        """Return a mask of open lines (n, 2) px, `width` and `softness` in model units."""
+        mask = np.zeros(self.size, np.float32)
+        thickness = max(1, round(width * DENSITY))
+        fixed = [np.round(line * 16).astype(np.int32) for line in lines]
+        cv2.polylines(mask, fixed, False, 1.0, thickness, cv2.LINE_8, 4)
+        return cv2.GaussianBlur(mask, (0, 0), softness * DENSITY)
+
+    def at(self, *places: tuple[float, float]) -> np.ndarray:
+        """Return (n, 2) px of places in model units."""
+        return np.array([((x - _LEFT) * DENSITY, (_TOP - y) * DENSITY) for x, y in places])
+
+    def both(self, *places: tuple[float, float]) -> list[np.ndarray]:
+        """Return the line through `places` and its mirror image."""
+        return [self.at(*places), self.at(*((-x, y) for x, y in places))]
+
+    def blend(self, mask: np.ndarray, colour: np.ndarray) -> None:
+        """Put `colour` over the picture where `mask` (0..1) is set."""
+        self.rgb += mask[..., None] * (np.asarray(colour, np.float32) - self.rgb)
+
+    def darken(self, mask: np.ndarray, amount: tuple[float, float, float]) -> None:
+        """Take away the share `amount` of each colour where `mask` is 1."""
+        self.rgb *= 1.0 - mask[..., None] * np.array(amount, np.float32)
+
+
+def _paint_complexion(canvas: _Canvas, looks: Looks, rng: np.random.Generator) -> None:
+    red = looks.blush * (canvas.blob((0.36, -0.2), (0.14, 0.13)) + 0.6 * canvas.blob((0.0, -0.2), (0.09, 0.07)))
+    canvas.darken(red, (0.0, 0.10, 0.09))
+    canvas.darken(canvas.blob((0.66, -0.35), (0.10, 0.6)), (0.25, 0.28, 0.28))  # the cheek turns away
+    canvas.darken(-canvas.blob((0.0, 0.55), (0.28, 0.16)), (0.06, 0.05, 0.04))  # forehead catches light
+    canvas.darken(canvas.blob((0.0, -0.66), (0.14, 0.035)), (0.13, 0.15, 0.15))  # under the lower lip
+    canvas.darken(-canvas.blob((0.0, -0.76), (0.12, 0.06)), (0.06, 0.05, 0.05))  # chin
+    if looks.beard:
+        around = canvas.blob((0.25, -0.72), (0.28, 0.2)) + canvas.blob((0.0, -0.34), (0.17, 0.045))
+        canvas.darken(np.minimum(around, 1.0) * looks.beard, (0.55, 0.52, 0.46))
+    for grain, share in ((0.008, 0.6), (0.05, 1.0)):
+        noise = cv2.GaussianBlur(rng.normal(size=canvas.size).astype(np.float32), (0, 0), grain * DENSITY)
+        canvas.rgb += (looks.noise * share / noise.std() * noise)[..., None]
+
+
+def _paint_nose(canvas: _Canvas) -> None:
+    sides = canvas.strokes(canvas.both((0.1, 0.2), (0.085, 0.05), (0.1, -0.1)), 0.05, 0.03)
+    canvas.darken(sides, (0.14, 0.16, 0.17))
+    wings = canvas.strokes(canvas.both((0.125, -0.15), (0.165, -0.2), (0.165, -0.25), (0.12, -0.275)), 0.018, 0.012)
+    canvas.darken(wings, (0.45, 0.5, 0.5))
+    canvas.darken(canvas.blob((0.0, -0.285), (0.1, 0.02)), (0.3, 0.34, 0.34))
+    canvas.darken(np.minimum(1.6 * canvas.blob((0.068, -0.262), (0.026, 0.013)), 1.0), (0.75, 0.8, 0.8))
+    canvas.darken(-canvas.strokes([canvas.at((0.0, 0.2), (0.0, -0.2))], 0.04, 0.03), (0.16, 0.15, 0.14))
+    canvas.darken(canvas.strokes(canvas.both((0.028, -0.3), (0.03, -0.38)), 0.014, 0.012), (0.1, 0.12, 0.12))
+    folds = canvas.strokes(canvas.both((0.18, -0.22), (0.26, -0.32), (0.31, -0.44)), 0.016, 0.018)
+    canvas.darken(folds, (0.16, 0.18, 0.18))
+
+
+def _paint_eye_region(canvas: _Canvas, looks: Looks) -> None:
+    canvas.darken(canvas.blob((0.28, 0.2), (0.15, 0.07)), (0.16, 0.2, 0.18))  # socket
+    canvas.darken(canvas.blob((0.12, 0.17), (0.05, 0.07)), (0.14, 0.16, 0.14))
+    bags = canvas.strokes(canvas.both((0.15, 0.09), (0.28, 0.05), (0.42, 0.08)), 0.02, 0.014)
+    canvas.darken(bags, (0.13, 0.15, 0.14))
+    fold = [canvas.points[[23, 103, 19, 95, 20]], canvas.points[[56, 104, 52, 96, 53]]]
+    canvas.darken(
+        canvas.strokes([line - np.float32([0, 0.008 * DENSITY]) for line in fold], 0.012, 0.006), (0.4, 0.45, 0.42)
+    )
+
+
+def _paint_brows(canvas: _Canvas, looks: Looks, rng: np.random.Generator) -> None:
+    lines = []
+    for inner, top, outer, bottom in BROWS:
+        middle = 0.15 * canvas.points[top] + 0.85 * canvas.points[bottom]
+        lines.append(_smooth(np.stack([canvas.points[inner] - [0, 0.022 * DENSITY], middle, canvas.points[outer]])))
+    mask = canvas.strokes(lines, 2.0 * looks.brow, 0.014)
+    hairs = cv2.GaussianBlur(rng.normal(size=canvas.size).astype(np.float32), (0, 0), 1.0)
+    canvas.blend(np.clip(mask * (0.9 + 0.1 * hairs / hairs.std()), 0, 0.9), 0.72 * np.array(looks.hair))
+
+
+def _paint_lips(canvas: _Canvas, looks: Looks) -> None:
+    colour = np.array(looks.lips)
+    upper, lower = canvas.points[list(UPPER_LIP)], canvas.points[list(LOWER_LIP)]
+    canvas.blend(np.clip(canvas.polygon([lower], 0.009), 0, 0.95), colour)
+    canvas.blend(np.clip(canvas.polygon([upper], 0.009), 0, 0.95), 0.82 * colour)
+    canvas.darken(-canvas.blob((0.0, -0.5), (0.07, 0.016)), (0.18, 0.18, 0.18))  # shine
+    corners = canvas.strokes(canvas.both((0.235, -0.461), (0.262, -0.462)), 0.02, 0.012)
+    canvas.darken(corners, (0.45, 0.5, 0.5))
+
+
+def _paint_hair(canvas: _Canvas, looks: Looks, rng: np.random.Generator) -> None:
+    waves = cv2.GaussianBlur(rng.normal(size=(1, canvas.size[1])).astype(np.float32), (0, 0), 0.05 * DENSITY)
+    edge = looks.hairline - looks.temples * canvas.x**2 + 0.015 * waves / waves.std()
+    sideburns = np.clip((np.abs(canvas.x) - 0.52) / 0.06, 0, 1) * np.clip((canvas.y - 0.02) / 0.15, 0, 1)
+    mask = np.clip((canvas.y - edge) / 0.05 + 0.5, 0, 1) + sideburns
+    strands = cv2.GaussianBlur(rng.normal(size=canvas.size).astype(np.float32), (0, 0), 0.6, sigmaY=0.1 * DENSITY)
+    colour = np.array(looks.hair, np.float32) + (12.0 / strands.std() * strands)[..., None]
+    mask = cv2.GaussianBlur(np.minimum(mask, 1.0).astype(np.float32), (0, 0), 0.012 * DENSITY)
+    canvas.rgb += mask[..., None] * (colour - canvas.rgb)
+    shadow = canvas.blob((0.0, 0.0), (9.0, 9.0)) * np.exp(-(((canvas.y - edge + 0.05) / 0.05) ** 2)) * (1.0 - mask)
+    canvas.darken(shadow, (0.12, 0.13, 0.13))
+
+
+def _smooth(line: np.ndarray) -> np.ndarray:
+    """Return the parabola through three points (3, 2), as (9, 2)."""
+    t = np.linspace(0.0, 1.0, 9)[:, None]
+    a, b, c = line
+    middle = 2.0 * b - 0.5 * (a + c)
+    return (1 - t) ** 2 * a + 2 * t * (1 - t) * middle + t**2 * c
+
 
 _EYE_FACES = range(156, 184)  # the eyeball; drawn as sclera and iris instead
 _FINE = 125.0  # px per model unit below which the picture is drawn larger and averaged
@@ -71,7 +423,7 @@ def draw_setting(person: Person, size: tuple[int, int], *, scale: float, rng: np
     scale = scale * rng.uniform(0.95, 1.05)
     jitter = np.clip(rng.normal(0.0, [0.012 * width, 0.010 * height]), -0.03 * height, 0.03 * height)
     origin = np.array([width / 2, 0.50 * height + 0.10 * scale]) + jitter
-    background, neck = head.paint_background(
+    background, neck = paint_background(
         person, size, scale=scale, origin=origin, wall=wall + rng.normal(0.0, 2.0), shirt=shirt
     )
     grain = rng.standard_normal((height + GRAIN_PX, width + GRAIN_PX, 3), dtype=np.float32) * rng.uniform(1.5, 4.0)
@@ -99,11 +451,11 @@ class FaceRenderer:
         view = self._view(pose, shift)
         return vertices @ view.rotation.T, project(vertices, view.rotation, view.scale, view.origin)
 
-    def _view(self, pose: np.ndarray, shift: np.ndarray) -> head.View:
+    def _view(self, pose: np.ndarray, shift: np.ndarray) -> View:
         """Return the camera for a head that turns about the top of its neck."""
         rotation = rotation_matrix(pose)
-        moved = (head.PIVOT - rotation @ head.PIVOT)[:2] * [1.0, -1.0]
-        return head.View(rotation, self.setting.scale, self.setting.origin + shift + self.setting.scale * moved)
+        moved = (PIVOT - rotation @ PIVOT)[:2] * [1.0, -1.0]
+        return View(rotation, self.setting.scale, self.setting.origin + shift + self.setting.scale * moved)
 
     def render(
         self, units: np.ndarray, pose: np.ndarray, *, gaze: np.ndarray, shift: np.ndarray, grain: tuple[int, int]
@@ -125,7 +477,7 @@ class FaceRenderer:
         turned, places = self.place(units, pose, shift)
         view = self._view(pose, shift)
         frame = self.setting.background.copy()
-        window = _window(head.outline(self.person, view, places=places), self.setting.neck, self.setting.size)
+        window = _window(outline(self.person, view, places=places), self.setting.neck, self.setting.size)
         if window is not None:
             self._draw_head(frame, window, view, turned, places, units, gaze)
         height, width = self.setting.size
@@ -138,15 +490,15 @@ class FaceRenderer:
         size = (patch.shape[1] * self.fine, patch.shape[0] * self.fine)
         canvas = cv2.resize(patch, size, interpolation=cv2.INTER_NEAREST)
         finely = self.fine * (view.origin - [left, top] + 0.5) - 0.5
-        view = head.View(view.rotation, view.scale * self.fine, finely)
+        view = View(view.rotation, view.scale * self.fine, finely)
         points = self.fine * (places - [left, top] + 0.5) - 0.5
         brightness = self._light(turned)
         base = self.fine * (self.setting.neck - [left, top] + 0.5) - 0.5
-        head.draw_behind(canvas, self.person, view=view, points=points, neck=base, brightness=float(brightness.mean()))
-        head.draw_eyes(canvas, self.person, view=view, points=points, gaze=gaze)
-        head.draw_mouth(canvas, view, points=points, rest=self.rest, units=units)
+        draw_behind(canvas, self.person, view=view, points=points, neck=base, brightness=float(brightness.mean()))
+        draw_eyes(canvas, self.person, view=view, points=points, gaze=gaze)
+        draw_mouth(canvas, view, points=points, rest=self.rest, units=units)
         self._draw_skin(canvas, turned, points, brightness, units)
-        head.draw_lines(canvas, self.person, view=view, points=points)
+        draw_lines(canvas, self.person, view=view, points=points)
         frame[top:bottom, left:right] = cv2.resize(canvas, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
 
     def _light(self, turned: np.ndarray) -> np.ndarray:

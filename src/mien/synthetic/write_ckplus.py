@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mien.candide.correspondence import LANDMARKS, VERTICES
-from mien.core.errors import ConfigError
-from mien.synthetic.scene import Actor, Planted, Scene, Truth, cast
+from mien.candide.mesh import LANDMARKS, VERTICES
+from mien.errors import ConfigError
+from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
 
 # code -> (emotion, action units that the FACS file lists)
 EMOTIONS = {

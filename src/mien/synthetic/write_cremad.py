@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import resample_poly
 
-from mien.core.errors import ConfigError
-from mien.core.media import write_sound, write_video
+from mien.errors import ConfigError
+from mien.io.media import write_sound, write_video
 from mien.synthetic.containers import copy_video
-from mien.synthetic.scene import Actor, Planted, Scene, Truth, cast
+from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
 
 EMOTIONS = {"NEU": "neutral", "HAP": "happy", "SAD": "sad", "ANG": "angry", "FEA": "fearful", "DIS": "disgust"}
 SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")

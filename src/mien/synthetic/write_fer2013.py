@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.synthetic.scene import Actor, Planted, Scene, Truth, cast
+from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
 
 SIZES = {  # emotion -> pictures of the real training set (28 709), in the order of the codes 0 to 6
     "angry": 3995,

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mien.core.errors import ConfigError
-from mien.synthetic.scene import Actor, Planted, Scene, Truth
+from mien.errors import ConfigError
+from mien.synthetic.performance import Actor, Planted, Scene, Truth
 
 EMOTIONS = {
     "AN": "angry",

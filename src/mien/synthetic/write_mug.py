@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mien.core.errors import ConfigError
-from mien.synthetic.scene import Actor, Planted, Scene, Truth, cast
+from mien.errors import ConfigError
+from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
 
 EMOTIONS = {
     "anger": "angry",

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.core.errors import ConfigError
-from mien.core.files import sha256
-from mien.core.media import read_sound, write_video
+from mien.errors import ConfigError
+from mien.io.files import sha256
+from mien.io.media import read_sound, write_video
 from mien.synthetic.containers import copy_video, write_filled_wav, write_pointer
-from mien.synthetic.scene import Actor, Planted, Scene, Truth, cast
+from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")  # codes 01 to 08
 RATE_HZ = 48000

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.core.errors import ConfigError
-from mien.core.media import write_sound
-from mien.synthetic.performance import EMOTIONS, SENTENCES
-from mien.synthetic.scene import Actor, Planted, Scene, Truth, cast
+from mien.errors import ConfigError
+from mien.io.media import write_sound
+from mien.synthetic.people import EMOTIONS
+from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
+from mien.synthetic.voice import SENTENCES
 
 RATE_HZ = 16000
 FIRST = 10001  # of id10001

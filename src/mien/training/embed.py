@@ -2,10 +2,92 @@
 
 Writes one table EMBEDDINGS: of every network the training and the test clips that have all of its modalities, looked
 at as in evaluation. A network that could not be trained has no rows.
+
+What a trained network's scoring component sees of a clip: f_v or f_a of one modality, g_va of both (thesis 5.1).
 """
 
 import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pandas as pd
+import torch
+
+from mien.config.schema import EmbeddingsConfig, SoundConfig
+from mien.errors import ModelError
+from mien.io import tables
+from mien.models import checkpoint
+from mien.models.mrpn import Network
+from mien.training import engine
+from mien.training.clips import Batch, Recordings, Sampling, complete, evaluation_batches, split
+from mien.training.train import network_inputs
+
+ROLES = ("training", "test")
+BATCH = 32  # clips
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, and the symbol of what it judges by."""
+
+    model: Network
+    settings: checkpoint.Settings
+    feature: str
+
+
+def load_networks(paths: Iterable[Path], config: EmbeddingsConfig) -> list[Trained]:
+    """Load the networks of the variants in `config`, in the order of its rows.
+
+    Raises
+    ------
+    ModelError : a file cannot be read, or is of another corpus or variant, or of another fold than the first one.
+    """
+    symbols = {variant: tables.FEATURES[key] for key, variant in config.rows.items()}
+    networks: list[Trained] = []
+    for path in paths:
+        model, settings = checkpoint.load(path, device=engine.device().type)
+        if settings.corpus != config.corpus or settings.variant not in symbols:
+            raise ModelError(
+                f"{path}: is {settings.variant} of {settings.corpus}; embeddings asks for {', '.join(symbols)} of"
+                f" {config.corpus}"
+            )
+        if networks and networks[0].settings.fold != settings.fold:
+            raise ModelError(f"{path}: is of fold {settings.fold}, the others of {networks[0].settings.fold}; name one")
+        networks.append(Trained(model, settings, symbols[settings.variant]))
+    return sorted(networks, key=lambda one: list(symbols).index(one.settings.variant))
+
+
+def feature_rows(network: Trained, recordings: Recordings) -> pd.DataFrame:
+    """Return rows of EMBEDDINGS: the clips of the network's fold that have all of its modalities.
+
+    recordings : of these modalities, and maybe others.
+    """
+    settings = network.settings
+    view = replace(recordings, media={name: recordings.media[name] for name in settings.modalities})
+    roles = split(view, settings.fold)
+    clips = pd.concat([complete(view, roles[role]).assign(role=role) for role in ROLES], ignore_index=True)
+    sampling = Sampling.of(
+        settings.augmentation, frames=settings.frames, share=1.0, sound=SoundConfig(**settings.sound)
+    )
+    vectors = judged_by(network.model, evaluation_batches(view, clips, sampling, size=BATCH))
+    rows = clips.assign(variant=settings.variant, feature=network.feature, values=list(vectors.numpy()))
+    return rows[tables.EMBEDDINGS.columns.names]
+
+
+@torch.no_grad()
+def judged_by(model: Network, batches: Iterable[Batch]) -> torch.Tensor:
+    """Return the input (N, D) of the scoring component of a network in evaluation mode, for all clips of `batches`."""
+    seen: list[torch.Tensor] = []
+    hook = model.score.register_forward_pre_hook(lambda _, given: seen.append(given[0].float().cpu()))
+    try:
+        for batch in batches:
+            on = batch.to(engine.device())
+            model(network_inputs(on), on.present)
+    finally:
+        hook.remove()
+    return torch.cat(seen)
+
 
 log = logging.getLogger(__name__)
 
@@ -21,22 +103,22 @@ def run(args) -> None:
     """Read the corpus once, show it to every network, write the table."""
     import pandas as pd
 
-    from mien.core import config, tables
+    from mien.config import schema
+    from mien.io import tables
     from mien.models.checkpoint import is_bare
-    from mien.training import recordings
-    from mien.training.embeddings import feature_rows, load_networks
-    from mien.training.machine import prepare
+    from mien.training import clips
+    from mien.training.engine import prepare
 
     prepare(args.jobs)
-    params = config.load(args.config)
-    embeddings = config.section(config.EmbeddingsConfig, params, "embeddings")
+    params = schema.load(args.config)
+    embeddings = schema.section(schema.EmbeddingsConfig, params, "embeddings")
     sections = {
-        "faces": config.section(config.FacesConfig, params, "faces"),
-        "sound": config.section(config.SoundConfig, params, "sound"),
+        "faces": schema.section(schema.FacesConfig, params, "faces"),
+        "sound": schema.section(schema.SoundConfig, params, "sound"),
     }
     networks = load_networks([path for path in args.models if not is_bare(path)], embeddings)
     modalities = sorted({name for one in networks for name in one.settings.modalities})
-    data = recordings.read(args.data, embeddings.corpus, modalities, **sections) if modalities else None
+    data = clips.read(args.data, embeddings.corpus, modalities, **sections) if modalities else None
     rows = [tables.empty(tables.EMBEDDINGS), *(feature_rows(network, data) for network in networks)]
     tables.write(args.out, pd.concat(rows, ignore_index=True), tables.EMBEDDINGS)
     log.info("%s: %s", args.out, ", ".join(f"{len(part)} clips of {part.variant.iloc[0]}" for part in rows[1:]) or "-")

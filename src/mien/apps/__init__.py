@@ -1,0 +1,1 @@
+"""Trained networks on recordings of your own: predict, watch, serve."""

@@ -1,0 +1,193 @@
+"""The action units and the head pose of every frame of a clip (thesis 4.1): the Candide-3 mesh fitted to its track."""
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.candide.fit import FITTED, Frames, fit_frames, fit_shapes
+from mien.candide.mesh import AU_CODES, AU_NAMES, SHAPES
+from mien.candide.pose import rotation_matrix
+from mien.config.schema import CandideConfig, FacesConfig
+from mien.errors import MediaError
+from mien.faces.extract import open_pictures
+from mien.faces.track import Track, follow
+from mien.io import media
+from mien.io.files import atomic_file
+
+FEWEST_FRAMES = 10  # with a face, from which a clip says enough about the shape of its person
+MOST_FRAMES = 100  # of a clip that are fitted to find that shape
+POSE = ("yaw_deg", "pitch_deg", "roll_deg")
+COLUMNS = ("time_s", "verdict", *(name.replace(" ", "_") for name in AU_NAMES), *POSE, "residual")
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """The face of a person at rest: (7,) shape unit coefficients and where they come from, in words."""
+
+    source: str
+    coefficients: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """What was fitted to the T frames of a clip; pose_deg (T, 3) yaw, pitch and roll, NaN where not fitted."""
+
+    shape: Shape
+    time_s: np.ndarray  # (T,)
+    frames: Frames
+    pose_deg: np.ndarray
+
+    @property
+    def n_fitted(self) -> int:
+        """Return the number of frames with units."""
+        return int((self.frames.verdict == FITTED).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Fitting:
+    """How the mesh is fitted: section `candide`, and the person's shape where a neutral picture tells it."""
+
+    config: CandideConfig
+    neutral: Shape | None = None
+
+
+def fit_units(track: Track, fitting: Fitting) -> Units | None:
+    """Fit the mesh to every frame of a clip; None if no frame has a face.
+
+    The shape of the person is that of `fitting`, else `median_shape`.
+    """
+    if not track.found.any():
+        return None
+    shape = fitting.neutral or median_shape(track.landmarks[track.found], fitting.config)
+    every = [np.arange(len(track.found))]
+    frames = fit_frames(
+        track.landmarks, found=track.found, recordings=every, shape=shape.coefficients, config=fitting.config
+    )
+    return Units(shape, track.time_s, frames, head_pose(frames.rotation))
+
+
+class RunningUnits:
+    """The action units of a face as they come, with the person's `median_shape` as far as it is known by then."""
+
+    def __init__(self, config: CandideConfig) -> None:
+        self.config = config
+        self.newest: np.ndarray | None = None  # (8,)
+        self._shape = np.zeros(len(SHAPES))
+        self._landmarks: list[np.ndarray] = []  # of the first frames
+        self._next = FEWEST_FRAMES  # number of frames at which the shape is fitted anew
+
+    def fit(self, landmarks: np.ndarray) -> None:
+        """Fit the units to (68, 2) px."""
+        if len(self._landmarks) < MOST_FRAMES:
+            self._landmarks.append(landmarks)
+            if len(self._landmarks) == self._next:
+                self._shape = median_shape(np.stack(self._landmarks), self.config).coefficients
+                self._next = min(2 * self._next, MOST_FRAMES)
+        frames = fit_frames(
+            landmarks[None], found=np.ones(1, bool), recordings=[np.arange(1)], shape=self._shape, config=self.config
+        )
+        self.newest = frames.units[0] if frames.verdict[0] == FITTED else None
+
+
+def neutral_shape(picture: Path, *, faces: FacesConfig, config: CandideConfig) -> Shape:
+    """Fit the shape of a person to a picture of the neutral face, seen from the front.
+
+    Raises
+    ------
+    MediaError : no picture, no face in it, or a face that the mesh does not fit.
+    """
+    if picture.suffix.lower() not in media.IMAGE_SUFFIXES:
+        kinds = ", ".join(sorted(media.IMAGE_SUFFIXES))
+        raise MediaError(f"{picture}: --neutral should be a picture ({kinds}) of the person's neutral face")
+    if not picture.is_file():
+        raise MediaError(f"{picture}: --neutral should be a picture, and there is no such file")
+    track = follow(open_pictures(picture, faces.rate_fps), faces)
+    if not track.found.all():
+        raise MediaError(f"{picture}: there is no face in it; give --neutral a frontal picture of the neutral face")
+    shapes, verdicts = fit_shapes(track.landmarks, config)
+    if verdicts[0] != FITTED:
+        raise MediaError(f"{picture}: the mesh cannot be fitted to its face ({verdicts[0]}); give --neutral another")
+    return Shape(picture.name, shapes[0])
+
+
+def median_shape(landmarks: np.ndarray, config: CandideConfig) -> Shape:
+    """Return the middle of the shapes fitted to (T, 68, 2) px of one person; the mean face for fewer than ten.
+
+    Coefficient by coefficient the median, so that the moments of an expression do not count. At most `MOST_FRAMES`,
+    evenly spaced, are fitted.
+    """
+    if len(landmarks) >= FEWEST_FRAMES:
+        chosen = np.unique(np.linspace(0, len(landmarks) - 1, min(len(landmarks), MOST_FRAMES)).round().astype(int))
+        shapes, verdicts = fit_shapes(landmarks[chosen], config)
+        if (verdicts == FITTED).sum() >= FEWEST_FRAMES:
+            return Shape("median of the clip", np.median(shapes[verdicts == FITTED], axis=0))
+    return Shape("mean face", np.zeros(len(SHAPES)))
+
+
+def head_pose(rotation: np.ndarray) -> np.ndarray:
+    """Turn rotation vectors (..., 3) rad of the mesh into (..., 3) yaw, pitch and roll in degrees; NaN stays NaN.
+
+    The head is turned by R = R_y(yaw) R_x(-pitch) R_z(-roll); +x is the subject's left, +y up, +z to the viewer. So
+    yaw (-180 to 180) and pitch (-90 to 90) say where the nose points, positive to the subject's left and up, and roll
+    (-180 to 180) turns the head about its own nose, positive when it tilts to the subject's left shoulder.
+    """
+    known = np.isfinite(rotation).all(axis=-1)
+    matrix = rotation_matrix(np.where(known[..., None], rotation, 0.0))
+    nose = matrix[..., :, 2]
+    yaw = np.arctan2(nose[..., 0], nose[..., 2])
+    pitch = np.arcsin(np.clip(nose[..., 1], -1.0, 1.0))
+    roll = np.arctan2(-matrix[..., 1, 0], matrix[..., 1, 1])
+    return np.where(known[..., None], np.rad2deg(np.stack([yaw, pitch, roll], axis=-1)), np.nan)
+
+
+def write_units(path: Path, units: Units) -> None:
+    """Write a row per frame, the columns `COLUMNS`; cells are empty where the mesh was not fitted."""
+    with atomic_file(path) as scratch, scratch.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(COLUMNS)
+        for frame in frames_of(units):
+            pose = [frame[name] for name in POSE]
+            values = [*(frame["units"] or [None] * len(AU_NAMES)), *pose, frame["residual"]]
+            rows.writerow([frame["time_s"], frame["verdict"], *("" if value is None else value for value in values)])
+
+
+def summary_of(units: Units | None) -> dict[str, Any] | None:
+    """Return what stands under "units" in the JSON of a clip; None without a face."""
+    if units is None:
+        return None
+    coefficients = [_rounded(value, 4) for value in units.shape.coefficients]
+    return {
+        "names": list(AU_NAMES),
+        "codes": list(AU_CODES),
+        "shape": {"source": units.shape.source, "coefficients": coefficients},
+        "frames": frames_of(units),
+    }
+
+
+def frames_of(units: Units) -> list[dict[str, Any]]:
+    """Return a mapping per frame: time_s, verdict, units (8 numbers, None where not fitted), pose and residual."""
+    frames = units.frames
+    rows = zip(units.time_s, frames.verdict, frames.units, units.pose_deg, frames.residual, strict=True)
+    return [
+        {
+            "time_s": _rounded(time_s, 3),
+            "verdict": str(verdict),
+            "units": [_rounded(value, 4) for value in of_frame] if verdict == FITTED else None,
+            **{name: _rounded(value, 2) for name, value in zip(POSE, pose, strict=True)},
+            "residual": _rounded(residual, 5),
+        }
+        for time_s, verdict, of_frame, pose, residual in rows
+    ]
+
+
+def remark_of(units: Units | None) -> str:
+    """Say in a few words how far the units go."""
+    return "no units without a face" if units is None else f"units of {units.n_fitted} of {len(units.time_s)} frames"
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    return None if math.isnan(value) else round(float(value), digits)

@@ -1,0 +1,226 @@
+"""Command ``fit_candide``: the Candide-3 mesh on every tracked frame of a corpus.
+
+Writes below --out, per part: index.parquet (FITS, in the order of the face shard), people.parquet (PEOPLE), and once
+manifest.json: digests of the parts, verdicts, where the faces of the people come from, iterations and residuals.
+"""
+
+import dataclasses
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mien.candide.mesh import mesh_digest
+from mien.config import schema
+from mien.errors import TableError
+from mien.io import provenance, shards, tables
+from mien.io import shards as io_shards
+from mien.io.files import atomic_folder, digest, read_json, write_json
+
+log = logging.getLogger(__name__)
+
+USED = ["clip", "actor", "label_name", "view", "sequence", "item", "defect"]  # columns of CLIPS that a fit depends on
+NEUTRAL = "neutral"
+FRONTAL = "090"  # how the view of a frontal camera begins; corpora with one camera leave it empty
+BLANK = "blank"  # defect of a picture of one colour
+PEOPLE = "people.parquet"  # beside the index of a part
+SOURCES = ("neutral", "first", "mean face")
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What a process needs to fit a part; `rows` holds the columns `USED` of its clips."""
+
+    shard: Path
+    rows: list[dict[str, Any]]
+    config: schema.CandideConfig
+
+
+def add_arguments(parser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("--corpus", required=True, help="name of the corpus")
+    parser.add_argument("--manifest", type=Path, required=True, help="manifest.json of extract_faces")
+    parser.add_argument("--clips", type=Path, required=True, help="table CLIPS")
+    parser.add_argument("--faces", type=Path, required=True, help="folder of the face shards")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the fits and manifest.json")
+
+
+def run(args) -> None:
+    """Fit all parts of the corpus and sum them up."""
+    candide = schema.section(schema.CandideConfig, schema.load(args.config), "candide")
+    digests = _face_parts(args.manifest, args.corpus)
+    clips = tables.read(args.clips, tables.CLIPS)
+    code = provenance.code_digest("candide.extract:run")
+    mesh = mesh_digest()
+    tasks = {}
+    for part, shard in digests.items():
+        work = Work(args.faces / part, clips.loc[clips.part == part, USED].to_dict("records"), candide)
+        tasks[part] = io_shards.Task(digest([code, mesh, shard, work.rows, dataclasses.asdict(candide)]), work)
+    reports = io_shards.build_parts(args.out, tasks, build_part, jobs=args.jobs)
+    summary = _summarise(args.out, args.corpus, reports)
+    write_json(args.out / "manifest.json", summary)
+    _announce(summary)
+
+
+def build_part(folder: Path, work: Work) -> dict[str, Any]:
+    """Fit the faces of the people of one face shard, then its frames; write both and report where faces came from.
+
+    Raises
+    ------
+    TableError : the shard is damaged, or holds clips that CLIPS does not list.
+    """
+    shard = shards.read_faces(work.shard)  # pixels stay where they are: they are mapped, never read
+    frames = _with_clips(shard, work)
+    landmarks = np.asarray(shard.landmarks, dtype=np.float64)
+    people, fits = [], []
+    for actor, rows in frames.groupby("actor", sort=True):
+        own = landmarks[rows.row]
+        person = person_of(own, rows, work.config)
+        people.append({"actor": actor, **person})
+        fits.append(_fit(own, rows, person["shape"], work.config))
+    table = pd.concat(fits).sort_values("row") if fits else tables.empty(tables.FITS)
+    with atomic_folder(folder) as scratch:
+        tables.write(scratch / io_shards.INDEX, table[tables.FITS.columns.names], tables.FITS)
+        found = pd.DataFrame(people) if people else tables.empty(tables.PEOPLE)
+        tables.write(scratch / PEOPLE, found, tables.PEOPLE)
+    return {"n_frames": len(table), "sources": {person["actor"]: person["source"] for person in people}}
+
+
+def person_of(landmarks: np.ndarray, frames: pd.DataFrame, config: schema.CandideConfig) -> dict[str, Any]:
+    """Return what PEOPLE says of one person: stage 1 of the fit.
+
+    The face is the median, unit by unit, over the first frame with a face of every neutral frontal clip; without one
+    that can be fitted, over the first frames of the sequences, which begin with a neutral face in CK+ and MUG; without
+    these, it is the mean face. Pictures without a name show many people, so theirs is the mean face too.
+
+    Parameters
+    ----------
+    landmarks : (T, 68, 2) px, NaN where no face was found.
+    frames : T rows with actor, clip, found, label_name, view, sequence and item, those of a clip in time order.
+    """
+    from mien.candide.fit import FITTED, fit_shapes
+    from mien.candide.mesh import SHAPES
+
+    frontal = (frames["view"] == "") | frames["view"].str.startswith(FRONTAL)
+    named = (frames.actor != "") & frames.found
+    candidates = {
+        "neutral": named & frontal & (frames.label_name == NEUTRAL),
+        "first": named & frontal & (frames["sequence"] != "") & (frames["item"] == 0),
+    }
+    for source, chosen in candidates.items():
+        places = np.flatnonzero(chosen & ~frames["clip"].where(chosen).duplicated())
+        shapes, verdicts = fit_shapes(landmarks[places], config)
+        fitted = verdicts == FITTED
+        if fitted.any():
+            clips = sorted(frames["clip"].iloc[places[fitted]])
+            return {"shape": np.median(shapes[fitted], axis=0), "source": source, "clips": clips}
+    return {"shape": np.zeros(len(SHAPES)), "source": "mean face", "clips": []}
+
+
+def recordings_of(frames: pd.DataFrame) -> list[np.ndarray]:
+    """Return the places, in time order, of the frames of every recording: a clip, or the stills of one sequence."""
+    still = frames["sequence"] != ""
+    keyed = pd.DataFrame(
+        {
+            "still": still,
+            "recording": frames["sequence"].where(still, frames["clip"]),
+            "item": frames["item"].where(still, 0),
+            "frame": frames["frame"],
+            "place": np.arange(len(frames)),
+        }
+    ).sort_values(["still", "recording", "item", "frame", "place"])
+    return [rows.place.to_numpy() for _, rows in keyed.groupby(["still", "recording"], sort=True)]
+
+
+def _face_parts(manifest: Path, corpus: str) -> dict[str, str]:
+    facts = read_json(manifest)
+    if not isinstance(facts, dict) or not isinstance(facts.get("parts"), dict):
+        raise TableError(f"{manifest}: not a manifest of extract_faces: it lists no parts; run that stage again")
+    if facts.get("corpus") != corpus:
+        raise TableError(
+            f"{manifest}: describes {facts.get('corpus')}, not {corpus}; pass the manifest.json that extract_faces"
+            f" wrote for {corpus}, or run it again"
+        )
+    return facts["parts"]
+
+
+def _with_clips(shard: shards.FaceShard, work: Work) -> pd.DataFrame:
+    """Return the shard's index with the place of every row and what CLIPS says of its clip."""
+    if shard.landmarks.shape[1:] != (68, 2):
+        path = work.shard / "landmarks.npy"
+        raise TableError(f"{path}: expected landmarks (N, 68, 2), found {shard.landmarks.shape}; extract faces again")
+    clips = pd.DataFrame(work.rows, columns=USED)
+    if unknown := sorted(set(shard.index["clip"]) - set(clips["clip"])):
+        raise TableError(
+            f"{work.shard / io_shards.INDEX}: CLIPS has no clip {unknown[0]!r} in this part ({len(unknown)} unknown in"
+            " all); the faces are those of another state of the corpus: run extract_faces again"
+        )
+    frames = shard.index.assign(row=np.arange(len(shard.index))).merge(clips, on="clip", how="left", validate="m:1")
+    # In a picture that was cropped beforehand nobody looked for a face: one of a single colour has none.
+    return frames.assign(found=frames.found & ~frames.defect.str.split(";").map(lambda codes: BLANK in codes))
+
+
+def _fit(landmarks: np.ndarray, rows: pd.DataFrame, shape: np.ndarray, config: schema.CandideConfig) -> pd.DataFrame:
+    """Return the rows of FITS of one person, with the column `row`."""
+    from mien.candide.fit import fit_frames
+
+    fitted = fit_frames(
+        landmarks, found=rows.found.to_numpy(bool), recordings=recordings_of(rows), shape=shape, config=config
+    )
+    return pd.DataFrame(
+        {
+            "row": rows.row.to_numpy(),
+            **{name: rows[name].to_numpy() for name in ("clip", "frame", "time_s")},
+            "verdict": fitted.verdict.astype(str),
+            "scale": fitted.scale,
+            **{name: list(getattr(fitted, name)) for name in ("rotation", "origin", "units")},
+            "residual": fitted.residual,
+            "iterations": fitted.iterations,
+        }
+    )
+
+
+def _summarise(out: Path, corpus: str, reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    from mien.candide.fit import FITTED
+
+    fits = [tables.read(out / part / io_shards.INDEX, tables.FITS) for part in reports] or [tables.empty(tables.FITS)]
+    frames = pd.concat([table[["verdict", "residual", "iterations"]] for table in fits], ignore_index=True)
+    fitted = frames[frames.verdict == FITTED]
+    sources = [(actor, source) for report in reports.values() for actor, source in report["sources"].items()]
+    people = {kind: sum(source == kind for _, source in sources) for kind in SOURCES}
+    summary = {
+        "corpus": corpus,
+        "parts": {part: report["digest"] for part, report in reports.items()},
+        "n_frames": len(frames),
+        "verdicts": {verdict: int(n) for verdict, n in frames.verdict.value_counts().sort_index().items()},
+        "people": people,
+        "persons_without_neutral": sorted({actor for actor, source in sources if actor and source != "neutral"}),
+        "mean_iterations": _rounded(fitted.iterations.mean()),
+        "residual_median": _rounded(fitted.residual.median()),
+        "residual_q95": _rounded(fitted.residual.quantile(0.95)),
+    }
+    if sources and not people["neutral"]:
+        summary["warning"] = (
+            f"{corpus} has no neutral frontal face of anybody: units are measured from the mean face"
+            f" ({people['mean face']} people or parts) or from the first frames of sequences ({people['first']})"
+        )
+    return summary
+
+
+def _rounded(value: float) -> float | None:
+    return round(float(value), 6) if np.isfinite(value) else None
+
+
+def _announce(summary: dict[str, Any]) -> None:
+    told = (", ".join(f"{name} {n}" for name, n in summary[key].items()) or "none" for key in ("verdicts", "people"))
+    log.info(
+        "%s: %d frames (%s); people (%s); %s iterations on average, residual %s in the median, %s at 95 %%",
+        *(summary["corpus"], summary["n_frames"], *told, summary["mean_iterations"]),
+        *(summary["residual_median"], summary["residual_q95"]),
+    )
+    if summary["persons_without_neutral"]:
+        log.warning("no neutral frontal face of: %s", ", ".join(summary["persons_without_neutral"]))
+    if "warning" in summary:
+        log.warning("%s", summary["warning"])

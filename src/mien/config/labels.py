@@ -1,0 +1,59 @@
+"""The names that sections of params.yaml are made of, and how a section refuses wrong values.
+
+How strongly an emotion is acted: the levels of a corpus, as numbers, and the level that is nearest to a number.
+
+A colour for every emotion, the same in figures, films and on the page; #rrggbb.
+"""
+
+import numpy as np
+
+from mien.errors import ConfigError
+
+LEVELS = {  # corpus -> its words for the intensity of a clip, in ascending order: 0, 1, ...
+    "ravdess": ("normal", "strong"),
+    "cremad": ("LO", "MD", "HI"),
+}
+
+
+def nearest_level(value: np.ndarray, n_levels: int) -> np.ndarray:
+    """Return for every number (N,) the nearest of 0..n_levels - 1, int64 (N,); the lower one of two."""
+    return np.ceil(np.asarray(value, dtype=np.float64) - 0.5).clip(0, n_levels - 1).astype(np.int64)
+
+
+# Paul Tol's bright and muted schemes: told apart with every common colour blindness, on dark pictures and on white.
+PALETTE = {
+    "neutral": "#9aa0a6",
+    "calm": "#66ccee",
+    "happy": "#ccbb44",
+    "sad": "#4477aa",
+    "angry": "#ee6677",
+    "fearful": "#aa3377",
+    "disgust": "#228833",
+    "surprised": "#ee8833",
+}
+_SAME = {"fear": "fearful", "surprise": "surprised", "anger": "angry", "happiness": "happy", "sadness": "sad"}
+OTHER = "#777777"
+
+
+def colour_of(emotion: str) -> str:
+    """Return the colour of an emotion under any corpus's name for it; grey for what is none."""
+    return PALETTE.get(_SAME.get(emotion, emotion), OTHER)
+
+
+CORPORA = ("ravdess", "cremad", "fer2013", "ckplus", "rafd", "mug", "jaffe", "voxceleb")
+ACTED = ("ravdess", "cremad")  # films of emotions, with sentences and intensities
+FACED = ("ckplus", "rafd", "mug", "jaffe")  # people with a neutral face each
+CLASSICAL = ("ssvm", "svm_poly", "eigenfaces", "fisherfaces")  # classifiers without epochs
+MODALITIES = ("video", "audio", "units")  # of variants; units: the action units of the Candide-3 fit
+NETWORKS = ("dnn_au", "dnn_fp", "cnn1", "cnn2", "cnn3")
+
+
+def require(ok: bool, where: str, need: str, got: object) -> None:
+    """Refuse the values `got` of the section `where` unless they are `ok`.
+
+    Raises
+    ------
+    ConfigError : they are not; `need` says what is wanted.
+    """
+    if not ok:
+        raise ConfigError(f"params.yaml: {where}: need {need}; got {got}")

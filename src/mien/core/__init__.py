@@ -1,1 +1,0 @@
-"""The floor every stage stands on: configuration, errors, tables, shards, media, randomness."""

@@ -1,0 +1,148 @@
+"""The 68 landmarks of a face by an ensemble of regression trees (Kazemi & Sullivan 2014), as shipped with dlib.
+
+The predictor was trained on iBUG 300-W, whose terms exclude commercial use.
+
+Find faces in a picture with dlib's histogram-of-gradients detector (Dalal & Triggs 2005; King 2009).
+"""
+
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import dlib
+import numpy as np
+
+from mien.errors import ModelError
+
+SEARCH_SCORE = 0.0  # dlib's own threshold
+FOLLOW_SCORE = -0.3  # lower where a face was a frame ago
+FOLLOW_FACE_PX = 100  # side of the face in the small picture that is searched around it; the detector's window is 80
+FOLLOW_CONTEXT = 1.8  # side of that picture in faces
+SMALL_PX = (
+    480  # a picture whose shorter side is below is enlarged once: faces below 80 px are invisible to the detector
+)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A square around a face, px of the source picture; x, y is its left top corner."""
+
+    x: float
+    y: float
+    side: float
+    score: float  # distance to the decision boundary; higher is surer
+
+    def overlap(self, other: "Box") -> float:
+        """Return the intersection over union of the two squares."""
+        width = min(self.x + self.side, other.x + other.side) - max(self.x, other.x)
+        height = min(self.y + self.side, other.y + other.side) - max(self.y, other.y)
+        shared = max(width, 0.0) * max(height, 0.0)
+        return shared / (self.side**2 + other.side**2 - shared)
+
+
+class Detector:
+    """The frontal detector; it finds faces of 80 px and more, turned by up to about 40 degrees."""
+
+    def __init__(self) -> None:
+        self._dlib = _frontal()
+
+    def search(self, grey: np.ndarray, detect_px: int, *, thorough: bool) -> list[Box]:
+        """Return the faces of a picture (H, W) uint8, most prominent first.
+
+        The picture is searched downscaled to `detect_px` rows; if that shows nothing and `thorough`, at full
+        resolution; if that shows nothing either and the picture is small, at double size.
+        """
+        height = grey.shape[0]
+        scales = [min(1.0, detect_px / height)]
+        if thorough:
+            scales += [1.0] * (scales[0] < 1.0) + [2.0] * (min(grey.shape) < SMALL_PX)
+        for scale in scales:
+            if boxes := self._run(_resized(grey, scale), SEARCH_SCORE, scale, (0.0, 0.0)):
+                return sorted(boxes, key=prominence, reverse=True)
+        return []
+
+    def near(self, grey: np.ndarray, box: Box) -> Box | None:
+        """Return the face around the place where `box` was in the previous frame, if it is still there."""
+        scale = FOLLOW_FACE_PX / box.side
+        side = round(FOLLOW_FACE_PX * FOLLOW_CONTEXT)
+        origin = (box.x + box.side / 2 - side / scale / 2, box.y + box.side / 2 - side / scale / 2)
+        boxes = self._run(cut_square(grey, origin, scale, side), FOLLOW_SCORE, scale, origin)
+        return max(boxes, key=lambda found: found.overlap(box), default=None)
+
+    def _run(self, picture: np.ndarray, threshold: float, scale: float, origin: tuple[float, float]) -> list[Box]:
+        found, scores, _ = self._dlib.run(picture, 0, threshold)
+        return [
+            Box(
+                origin[0] + face.left() / scale,
+                origin[1] + face.top() / scale,
+                (face.width() + face.height()) / 2 / scale,
+                float(score),
+            )
+            for face, score in zip(found, scores, strict=True)
+        ]
+
+
+def prominence(box: Box) -> float:
+    """Weigh size and certainty: the person filmed is large and clear, bystanders small, mistakes uncertain."""
+    return box.side * max(box.score, 0.0)
+
+
+def cut_square(grey: np.ndarray, origin: tuple[float, float], scale: float, side: int) -> np.ndarray:
+    """Return (side, side) pixels at `scale`, `origin` (x, y) px of the source at the left top; edges are continued."""
+    transform = np.array([[scale, 0.0, -scale * origin[0]], [0.0, scale, -scale * origin[1]]])
+    return cv2.warpAffine(grey, transform, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+@cache
+def _frontal() -> dlib.fhog_object_detector:
+    """Return the detector of this process: unpacking it takes longer than a clip."""
+    return dlib.get_frontal_face_detector()
+
+
+def _resized(grey: np.ndarray, scale: float) -> np.ndarray:
+    if scale == 1.0:
+        return grey
+    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
+    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR)
+
+
+N_LANDMARKS = 68
+PACKAGE = "face_recognition_models"
+FILE = "models/shape_predictor_68_face_landmarks.dat"
+FACE_PX = 240  # dlib rounds landmarks to whole pixels: at this size the rounding is 0.2 % of the face
+CONTEXT = 1.8  # side of the picture shown to the predictor, in faces
+
+
+def locate(grey: np.ndarray, box: Box) -> np.ndarray:
+    """Return the landmarks (68, 2) float32, px of the source picture (x right, y down), of the face in `box`."""
+    scale = FACE_PX / box.side
+    side = round(FACE_PX * CONTEXT)
+    margin = (side - FACE_PX) / 2
+    origin = (box.x - margin / scale, box.y - margin / scale)
+    corner, far = round(margin), round(margin) + FACE_PX - 1
+    shape = _predictor()(cut_square(grey, origin, scale, side), dlib.rectangle(corner, corner, far, far))
+    points = np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64)
+    return (points / scale + origin).astype(np.float32)
+
+
+def predictor_file() -> Path:
+    """Return the path of the trained predictor, found without importing the package that ships it.
+
+    Raises
+    ------
+    ModelError : the package or its file is not installed.
+    """
+    spec = importlib.util.find_spec(PACKAGE)
+    folders = list(spec.submodule_search_locations or []) if spec is not None else []
+    for folder in folders:
+        if (Path(folder) / FILE).is_file():
+            return Path(folder) / FILE
+    where = folders[0] if folders else "this Python environment"
+    raise ModelError(f"{FILE} is not in {where}; install it with: pip install {PACKAGE}==0.3.0")
+
+
+@cache
+def _predictor() -> dlib.shape_predictor:
+    return dlib.shape_predictor(str(predictor_file()))

@@ -1,0 +1,299 @@
+"""Command ``extract_faces``: face regions and landmarks of a corpus.
+
+Writes below --out, per part: frames.npy (N, S, S, 3) uint8, landmarks.npy (N, 68, 2) px, index.parquet (FRAMES), where
+there are films also along.npy (N, S, S, 3) uint8, and once manifest.json: digests of the parts, counts, clips without a
+face, and files with a problem. In frames.npy all frames of a clip show one region; in along.npy each shows what was
+known by then (section faces: region_s), as `mien watch` has it.
+
+The pictures of a clip, whatever holds them: a video, a still, or a row of a table of pixels.
+"""
+
+import contextlib
+import csv
+import dataclasses
+import logging
+import math
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mien.config import schema
+from mien.errors import CorpusError, MediaError, MienError
+from mien.io import media, provenance, shards, tables
+from mien.io.files import digest, write_json
+from mien.io.shards import FaceShard, write_faces
+
+Timed = tuple[float, np.ndarray]  # time in s, picture (H, W, 3) uint8 RGB
+CUT_SHORT = 0.9  # a medium that ends before this share of the length it declares is damaged
+CUT_SHORT_S = 1.0  # if it lacks at least this: tracks of a good file differ by a few frames
+
+
+class Footage:
+    """The frames of a video at `rate_fps`; iterable again and again.
+
+    A stream that breaks off after its first frame ends there. After an iteration `end_s` is the length that was read,
+    and `problem` says why it is not the whole (empty if nothing is wrong).
+    """
+
+    def __init__(self, path: Path, rate_fps: float) -> None:
+        self.path = path
+        self.rate_fps = rate_fps
+        self.problem = ""
+        self.end_s = 0.0
+
+    def __iter__(self) -> Iterator[Timed]:
+        n_read = 0
+        try:
+            for timed in media.read_frames(self.path, self.rate_fps):
+                n_read += 1
+                yield timed
+        except MediaError as error:
+            if n_read == 0:
+                raise
+            self.problem = str(error)
+        self.end_s = n_read / self.rate_fps
+
+
+class Still:
+    """One picture, shown at time 0."""
+
+    problem = ""
+
+    def __init__(self, picture: np.ndarray) -> None:
+        self.picture = picture
+
+    def __iter__(self) -> Iterator[Timed]:
+        yield 0.0, self.picture
+
+
+def shortfall(path: Path, end_s: float) -> str:
+    """Say so if a video or sound that was read up to `end_s` declares to be longer; else return an empty text.
+
+    Half a file often decodes without an error: the decoder takes its end for the end of the film.
+    """
+    declared_s = media.probe(path).duration_s
+    if not end_s < min(CUT_SHORT * declared_s, declared_s - CUT_SHORT_S):  # NaN where nothing is declared
+        return ""
+    return f"{path}: ends after {end_s:.1f} s of {declared_s:.1f} s; fetch the file again"
+
+
+def lacking(path: Path, end_s: float) -> str:
+    """Say so if a film whose pictures were read up to `end_s` declares more than one frame more; else an empty text.
+
+    What lacks less than `shortfall` reports: the rest is good, and is used.
+    """
+    declared = media.probe(path)
+    if not declared.pictures_s - end_s > 1.5 / declared.rate_fps:  # NaN where nothing is declared
+        return ""
+    return f"{path}: its pictures end after {end_s:.2f} s of {declared.pictures_s:.2f} s; frames at its end are missing"
+
+
+def open_pictures(path: Path, rate_fps: float) -> Footage | Still:
+    """Return the pictures of a video or of a still, told apart by the suffix."""
+    if path.suffix.lower() in media.IMAGE_SUFFIXES:
+        return Still(media.read_image(path))
+    return Footage(path, rate_fps)
+
+
+def read_pixel_rows(path: Path, items: Iterable[int]) -> dict[int, np.ndarray]:
+    """Return the pictures (S, S, 3) uint8 in the named rows (0 is the first after the header) of a CSV of pixels.
+
+    The format of FER2013: a column `pixels` with the grey values of a square picture, separated by spaces; other
+    columns in any order, header names with or without leading spaces. Rows that are no picture are left out.
+
+    Raises
+    ------
+    CorpusError : the file is missing or has no column `pixels`.
+    """
+    wanted = set(items)
+    pictures = {}
+    csv.field_size_limit(2**24)
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.reader(file)
+            header = [name.strip() for name in next(rows, [])]
+            if "pixels" not in header:
+                raise CorpusError(f"{path}: has no column 'pixels' but {header[:8]}; is it the FER2013 table?")
+            column = header.index("pixels")
+            for item, row in enumerate(rows):
+                if item in wanted and (picture := _square(row[column] if column < len(row) else "")) is not None:
+                    pictures[item] = picture
+    except FileNotFoundError:
+        raise CorpusError(f"{path}: no such file; run get_corpus and index_corpus again") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise CorpusError(f"{path}: not a CSV table ({error})") from error
+    return pictures
+
+
+def _square(text: str) -> np.ndarray | None:
+    try:
+        values = np.array(text.split(), dtype=np.uint8)
+    except (ValueError, OverflowError):
+        return None
+    side = math.isqrt(values.size)
+    if side == 0 or side * side != values.size:
+        return None
+    return np.repeat(values.reshape(side, side, 1), 3, axis=2)
+
+
+log = logging.getLogger(__name__)
+
+USED = ["clip", "video", "item", "cropped", "sha256"]  # columns of CLIPS that a shard depends on
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What a process needs to build a part; `rows` holds the columns `USED` of its clips."""
+
+    root: Path
+    rows: list[dict[str, Any]]
+    config: schema.FacesConfig
+
+
+def add_arguments(parser) -> None:
+    """Declare the arguments of the command."""
+    shards.add_arguments(parser)
+
+
+def run(args) -> None:
+    """Track the faces of all clips that have a picture."""
+    faces = schema.section(schema.FacesConfig, schema.load(args.config), "faces")
+    clips = tables.read(args.clips, tables.CLIPS)
+    clips = clips[clips.has_video & (clips.video != "")]
+    root, _ = shards.source_root(args.manifest, args.corpus)
+    code = provenance.code_digest("faces.extract:run")
+    tasks = {}
+    for part, rows in clips.groupby("part", sort=True):
+        work = Work(root, rows[USED].to_dict("records"), faces)
+        key = digest([code, str(root), work.rows, dataclasses.asdict(faces)])
+        tasks[str(part)] = shards.Task(key, work)
+    reports = shards.build_parts(args.out, tasks, build_part, jobs=args.jobs)
+    summary = {
+        "corpus": args.corpus,
+        "parts": {part: report["digest"] for part, report in reports.items()},
+        "n_clips": sum(report["n_clips"] for report in reports.values()),
+        "n_frames": sum(report["n_frames"] for report in reports.values()),
+        "n_found": sum(report["n_found"] for report in reports.values()),
+        "clips_without_face": [clip for report in reports.values() for clip in report["clips_without_face"]],
+        "problems": [problem for report in reports.values() for problem in report["problems"]],
+    }
+    write_json(args.out / "manifest.json", summary)
+    log.info(
+        "%s: %d clips, %d frames, a face in %d; %d clips without a face, %d with a problem",
+        *(args.corpus, summary["n_clips"], summary["n_frames"], summary["n_found"]),
+        *(len(summary["clips_without_face"]), len(summary["problems"])),
+    )
+
+
+def build_part(folder: Path, work: Work) -> dict[str, Any]:
+    """Write the shard of one part and return its counts and problems.
+
+    Regions go to the disk clip by clip: an actor of RAVDESS at 224 px is 0.8 GB.
+    """
+    import cv2
+
+    from mien.faces.track import follow
+
+    cv2.setNumThreads(0)  # the processes share the cores already
+    indices, landmarks, problems = [], [np.empty((0, 68, 2), np.float32)], []
+    names = ["frames", *(["along"] if any(_is_film(row) for row in work.rows) else [])]
+    with _raw_files(folder, names) as files:
+        for row, pictures in _open_clips(work, problems):
+            try:
+                track = follow(pictures, work.config, cropped=row["cropped"], along=_is_film(row))
+            except MienError as error:
+                problems.append(shards.problem_of(work.root, row["clip"], row["video"], error))
+                continue
+            if damage := _damage(pictures):
+                problems.append(shards.problem_of(work.root, row["clip"], row["video"], damage))
+            for name, file in files.items():
+                squares = track.along if name == "along" and _is_film(row) else track.frames
+                file.write(squares.tobytes())
+            landmarks.append(track.landmarks)
+            indices.append(_index(row["clip"], track))
+        index = pd.concat(indices, ignore_index=True) if indices else tables.empty(tables.FRAMES)
+        pixels = {name: _mapped(file, len(index), work.config.size_px) for name, file in files.items()}
+        write_faces(folder, FaceShard(landmarks=np.concatenate(landmarks), index=index, **pixels))
+    per_clip = index.groupby("clip", sort=False).found.any()
+    return {
+        "n_clips": len(per_clip),
+        "n_frames": len(index),
+        "n_found": int(index.found.sum()),
+        "clips_without_face": sorted(per_clip.index[~per_clip.astype(bool)]),
+        "problems": problems,
+    }
+
+
+def _is_film(row: dict[str, Any]) -> bool:
+    """Tell whether a clip has frames of which one comes after the other, in regions that a face had to be found for."""
+    return not row["cropped"] and Path(row["video"]).suffix.lower() not in media.IMAGE_SUFFIXES | {".csv"}
+
+
+@contextlib.contextmanager
+def _raw_files(folder: Path, names: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield files for pixels beside `folder`, by name; they are gone afterwards."""
+    with contextlib.ExitStack() as stack:
+        options = {"prefix": f".{folder.name}.", "suffix": ".partial", "dir": folder.parent}
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(**options)))
+        yield {name: stack.enter_context((scratch / f"{name}.raw").open("wb")) for name in names}
+
+
+def _mapped(file: Any, n_frames: int, size_px: int) -> np.ndarray:
+    """Return what was written to a raw file, (N, S, S, 3) uint8."""
+    file.flush()
+    shape = (n_frames, size_px, size_px, 3)
+    return np.memmap(file.name, np.uint8, "r", shape=shape) if n_frames else np.empty(shape, np.uint8)
+
+
+def _open_clips(work: Work, problems: list[dict[str, str]]):
+    """Yield (row, pictures) of every clip that can be opened; the others go to `problems`."""
+
+    tables_of_pixels: dict[str, dict[int, np.ndarray]] = {}
+    for row in work.rows:
+        name = row["video"]
+        try:
+            if not name.lower().endswith(".csv"):
+                yield row, open_pictures(work.root / name, work.config.rate_fps)
+                continue
+            if name not in tables_of_pixels:
+                items = [other["item"] for other in work.rows if other["video"] == name]
+                tables_of_pixels[name] = read_pixel_rows(work.root / name, items)
+        except MienError as error:
+            problems.append(shards.problem_of(work.root, row["clip"], row["video"], error))
+            continue
+        picture = tables_of_pixels[name].get(row["item"])
+        if picture is None:
+            reason = f"row {row['item']} is missing or not a square picture"
+            problems.append(shards.problem_of(work.root, row["clip"], name, reason))
+        else:
+            yield row, Still(picture)
+
+
+def _damage(pictures) -> str:
+    """Return what is missing at the end of a film whose good frames are kept; empty if nothing is."""
+
+    if not isinstance(pictures, Footage):
+        return ""
+    path, end_s = pictures.path, pictures.end_s
+    return pictures.problem or shortfall(path, end_s) or lacking(path, end_s)
+
+
+def _index(clip: str, track) -> pd.DataFrame:
+    n_frames = len(track.time_s)
+    left, top, side = track.region
+    return pd.DataFrame(
+        {
+            "clip": [clip] * n_frames,
+            "frame": np.arange(n_frames),
+            "time_s": track.time_s,
+            "x": np.full(n_frames, left),
+            "y": np.full(n_frames, top),
+            "side": np.full(n_frames, side),
+            "score": track.score,
+            "found": track.found,
+        }
+    )

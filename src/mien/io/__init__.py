@@ -1,0 +1,1 @@
+"""What every stage stands on: tables, shards, media, files, randomness, provenance."""

@@ -1,0 +1,234 @@
+"""What a result depends on: a digest of the code that a command reaches, and the revision of the repository."""
+
+import ast
+import fcntl
+import hashlib
+import itertools
+import logging
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TextIO
+
+PACKAGE = Path(__file__).resolve().parents[1]
+# The schema checks values and computes none: what a command computes from them is in the values that it is given.
+NOT_FOLLOWED = ("config.schema", "config.runs")
+
+
+@dataclass(frozen=True)
+class _Module:
+    """A parsed module: its top-level definitions by name, and what its imports mean, local name -> dotted target."""
+
+    name: str
+    definitions: Mapping[str, ast.stmt]
+    imports: Mapping[str, str]
+    statements: tuple[str, ...]  # dumps of what is executed on import and defines nothing
+
+
+def code_digest(*entries: str) -> str:
+    """Return a digest of the definitions of ours that `entries` reach, at any depth.
+
+    A definition is a function, class or constant at the top level of a module. Comments, docstrings, formatting, import
+    lines and the module a definition stands in do not count, so code may be moved between files.
+
+    Parameters
+    ----------
+    *entries : str
+        ``"training.train:run"``, a definition, or ``"corpora.ravdess"``, all definitions of a module.
+
+    Raises
+    ------
+    ModuleNotFoundError, AttributeError
+        An entry does not exist.
+    """
+    return hashlib.sha256("\n".join(sorted(_dumps(entries))).encode()).hexdigest()[:12]
+
+
+def reached(*entries: str) -> set[tuple[str, str]]:
+    """Return (module, name) of the definitions of ours that `entries` reach, at any depth, themselves included."""
+    seen: set[tuple[str, str]] = set()
+    queue = [pair for entry in entries for pair in _pairs(entry)]
+    while queue:
+        pair = queue.pop()
+        if pair not in seen:
+            seen.add(pair)
+            queue += _definition(*pair)[1]
+    return seen
+
+
+def _dumps(entries: tuple[str, ...]) -> set[str]:
+    pairs = reached(*entries)
+    statements = {text for name in {module for module, _ in pairs} for text in _module(name).statements}
+    return {_definition(*pair)[0] for pair in pairs} | statements
+
+
+def _pairs(entry: str) -> list[tuple[str, str]]:
+    name, _, attribute = entry.partition(":")
+    module = _module(name)
+    if module is None:
+        raise ModuleNotFoundError(f"mien.{name}")
+    if not attribute:
+        return [(name, one) for one in module.definitions]
+    if attribute not in module.definitions:
+        raise AttributeError(f"mien.{name} has no {attribute} at its top level")
+    return [(name, attribute)]
+
+
+@cache
+def _module(name: str) -> _Module | None:
+    path = PACKAGE.joinpath(*name.split("."))
+    file = next((one for one in (path.with_suffix(".py"), path / "__init__.py") if one.is_file()), None)
+    if file is None:
+        return None
+    definitions: dict[str, ast.stmt] = {}
+    statements = []
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in tree.body:
+        if bound := list(_bound(node)):
+            definitions |= dict.fromkeys(bound, node)
+        elif not isinstance(node, ast.Import | ast.ImportFrom) and not _is_text(node):
+            statements.append(ast.dump(node))
+    return _Module(name, definitions, _imports(tree.body), tuple(statements))
+
+
+def _bound(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.Assign | ast.AnnAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        yield from (one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name))
+
+
+def _imports(nodes: list[ast.stmt]) -> dict[str, str]:
+    """Return local name -> "package.module" or "package.module:name" of the imports of ours among `nodes`."""
+    found = {}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.module and f"{node.module}.".startswith("mien."):
+            package = node.module.removeprefix("mien").removeprefix(".")
+            for alias in node.names:
+                inner = f"{package}.{alias.name}".removeprefix(".")
+                found[alias.asname or alias.name] = inner if _module(inner) else f"{package}:{alias.name}"
+    return found
+
+
+@cache
+def _definition(module: str, name: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return a text that stands for a definition, and (module, name) of what it refers to."""
+    home = _module(module)
+    node = home.definitions[name]
+    own = {local: f"{module}:{local}" for local in home.definitions}
+    names = own | dict(home.imports) | _imports([one for one in ast.walk(node) if isinstance(one, ast.stmt)])
+    canonical = _Canonical(names)
+    text = ast.dump(canonical.visit(ast.parse(ast.unparse(node))))
+    return text, sorted(canonical.references)
+
+
+class _Canonical(ast.NodeTransformer):
+    """Takes docstrings and imports of ours away, and notes what is referred to, by the bare name of its definition."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.names = names
+        self.references: set[tuple[str, str]] = set()
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt | None:
+        return None if f"{node.module or ''}.".startswith("mien.") else node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt | None:
+        return None if _is_text(node) else self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self._named(node, self.names.get(node.id, ""))
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        home = self.names.get(node.value.id, "") if isinstance(node.value, ast.Name) else ""
+        if home and ":" not in home:
+            return self._named(node, f"{home}:{node.attr}")
+        return self.generic_visit(node)
+
+    def _named(self, node: ast.expr, target: str) -> ast.expr:
+        module, _, name = target.partition(":")
+        while name and (home := _module(module)) and name not in home.definitions and name in home.imports:
+            module, _, name = home.imports[name].partition(":")  # as imported there
+        if not name or module in NOT_FOLLOWED or not (home := _module(module)) or name not in home.definitions:
+            return node
+        self.references.add((module, name))
+        return ast.Name(name, ast.Load())
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def git_revision(folder: Path = Path()) -> str:
+    """Return the commit of `folder`, with +changes where tracked files differ from it, or unknown outside git."""
+    try:
+        run = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return run.stdout.strip()
+
+
+log = logging.getLogger(__name__)
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+_held: list[TextIO] = []  # locks of this process; closing one gives its GPU back
+
+
+def visible_gpus(devices: Path = Path("/dev")) -> list[str]:
+    """Return the GPUs that this process may use, as CUDA names them; the order is that of CUDA.
+
+    Nothing of CUDA is loaded: what a process may see has to be settled before.
+    """
+    told = os.environ.get(VISIBLE)
+    if told is not None:
+        names = (name.strip() for name in told.split(",") if name.strip())
+        return list(itertools.takewhile(lambda name: not name.startswith("-"), names))  # CUDA's rule: -1 ends the list
+    nodes = [path for path in devices.glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name)]
+    return [str(k) for k in range(len(nodes))]
+
+
+def take_gpu(*, poll_s: float = 2.0) -> None:
+    """Let this process see one GPU that no other training holds; wait while all are held.
+
+    To be called before anything asks CUDA. Where there is no choice nothing happens: without a GPU, with one, and in
+    the processes of torchrun, which share out the GPUs of a machine by themselves.
+    """
+    names = visible_gpus()
+    if len(names) < 2 or "LOCAL_RANK" in os.environ:
+        return
+    waiting = False
+    while (name := _take_free(names)) is None:
+        if not waiting:
+            all_of = ", ".join(names)
+            log.info("GPUs %s are held by other trainings; waiting (%s=N takes one all the same)", all_of, VISIBLE)
+        waiting = True
+        time.sleep(poll_s)
+    os.environ[VISIBLE] = name
+    log.info("GPU %s of %d", name, len(names))
+
+
+def _take_free(names: Sequence[str]) -> str | None:
+    """Lock the first of `names` that nobody holds until this process ends, and return it."""
+    folder = Path(tempfile.gettempdir()) / f"mien-gpus-{os.getuid()}"  # one for all checkouts of a person
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for name in names:
+        lock = (folder / f"{re.sub(r'[^A-Za-z0-9-]', '_', name)}.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        _held.append(lock)
+        return name
+    return None

@@ -1,1 +1,0 @@
-"""What a whole run takes, before it is started: trainings, hours, disk."""

@@ -1,1 +1,0 @@
-"""From clips of your own to a timeline and a verdict."""

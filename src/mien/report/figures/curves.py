@@ -1,0 +1,278 @@
+"""Draw learning curves: a panel per variant, a thin line per run, the mean on top.
+
+Learning curves of a study of fine-tuning: accuracy and loss, in training and in validation, a line per row.
+
+Command plot_curves: training and validation losses of the variants of a corpus.
+
+Command plot_transfer: learning curves of a study of fine-tuning, four panels (thesis, figures 4.14 and 4.15).
+"""
+
+import logging
+import textwrap
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter, ScalarFormatter
+
+from mien.errors import TableError
+from mien.evaluation.runs import Run
+from mien.io.tables import TRAIN_ACCURACY
+from mien.report.figures.confusion import draw_absent
+from mien.report.style import GREY
+from mien.report.tables.summary import mean_curves
+
+TRAINING, VALIDATION = "#1f6fb4", "#c8521c"
+
+
+def draw_curves(ax: Axes, curves: pd.DataFrame, *, title: str) -> None:
+    """Draw the losses of one variant; `curves` has columns fold, seed, epoch, train_loss, validation_loss.
+
+    The mean ends with the last epoch that every run reached: later it would be a mean over other runs.
+    """
+    for _, one in curves.groupby(["fold", "seed"]):
+        ax.plot(one.epoch, one.train_loss, color=TRAINING, alpha=0.25, linewidth=0.7)
+        ax.plot(one.epoch, one.validation_loss, color=VALIDATION, alpha=0.25, linewidth=0.7)
+    mean = mean_curves(curves)
+    mean = mean[mean.n_runs == mean.n_runs.max()]
+    ax.plot(mean.epoch, mean.train_loss, color=TRAINING, linewidth=1.8, label="training")
+    ax.plot(mean.epoch, mean.validation_loss, color=VALIDATION, linewidth=1.8, label="validation")
+    n_runs = len(curves[["fold", "seed"]].drop_duplicates())
+    ax.set_title(title, loc="left")
+    ax.set_xlabel(f"epoch (n = {n_runs} runs)")
+    ax.set_ylabel("mean loss")
+    ax.set_xlim(left=0)
+    ax.set_ylim(bottom=0)
+    ax.grid(color=GREY, alpha=0.15, linewidth=0.6)
+
+
+NAMES = {"4.14": "impact of the learning rate", "4.15": "impact of what is trained"}  # figure -> title
+LOSSES = ("train_loss", "validation_loss")
+PANELS = {  # column of history.csv -> title, in the places of the thesis
+    TRAIN_ACCURACY: "training accuracy",
+    "train_loss": "training loss",
+    "validation_accuracy": "validation accuracy",
+    "validation_loss": "validation loss",
+}
+CURVES = ["row", "seed", "learning_rate", "trained", "epoch", *PANELS, "chosen"]
+TRAINED = {"all": "whole network", "dense": "dense layers only"}  # pretrain.trained -> words of the legend
+_DECADE = 10.0  # a loss that spans more has a logarithmic axis
+_MARKS = "osD^vPX"
+_COLOURS = ("#c8521c", "#1f6fb4", "#2e8b57", "#8a4fa3", "#7a6a00")
+_RING = {"marker": "o", "markersize": 9.0, "markerfacecolor": "none", "markeredgewidth": 1.1, "clip_on": False}
+_WIDTH = 118  # characters of a line above the legend
+
+
+def study_curves(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return CURVES, a row per epoch of every trained run, runs in their order.
+
+    learning_rate and trained are those of the row in params.yaml. chosen : the epoch of lowest validation loss, whose
+    weights are kept.
+
+    Raises
+    ------
+    TableError : the runs have different classes, or one was not made by `pretrain`.
+    """
+    frames = [pd.DataFrame(columns=CURVES)]
+    for run in runs:
+        if run.classes != runs[0].classes:
+            raise TableError(f"{run.folder}/run.json: other classes than {runs[0].folder}; name rows of one corpus")
+        if not run.trained:
+            continue
+        row, history = _row_of(run), run.history()
+        if missing := [column for column in ("epoch", *PANELS) if column not in history]:
+            raise TableError(f"{run.folder}/history.csv lacks {', '.join(missing)}; train it again with `pretrain`")
+        frames.append(
+            history.assign(
+                row=run.variant,
+                seed=run.seed,
+                learning_rate=row["learning_rate"],
+                trained=row["trained"],
+                chosen=history.epoch == run.record["best_epoch"]["honest"],
+            )[CURVES]
+        )
+    return pd.concat(frames[1:] or frames, ignore_index=True)
+
+
+def draw_study(figure: Figure, curves: pd.DataFrame, runs: Sequence[Run], *, figure_name: str) -> None:
+    """Draw four panels of `study_curves`, in the places of the thesis, and below them what the lines mean.
+
+    runs : those of the curves and those that were not trained, whose reasons are printed.
+    figure_name : 4.14 (a colour from dark to light with falling rate) or 4.15.
+    """
+    axes = dict(zip(PANELS, figure.subplots(2, 2).ravel(), strict=True))
+    absent = {run.variant: run.reason for run in runs if not run.trained}
+    if curves.empty:
+        for ax, title in zip(axes.values(), PANELS.values(), strict=True):
+            draw_absent(ax, title=title, reason=textwrap.fill(" ".join(dict.fromkeys(absent.values())), 40))
+        return
+    names = list(dict.fromkeys(curves["row"]))
+    looks = _looks(names, figure_name)
+    for column, ax in axes.items():
+        draw_panel(ax, curves, column, looks=looks)
+        ax.set_title(PANELS[column], loc="left")
+        _guessing(ax, column, n_classes=len(runs[0].classes))
+    for column in (TRAIN_ACCURACY, "validation_accuracy"):
+        axes[column].set_ylim(0.0, max(curves[[TRAIN_ACCURACY, "validation_accuracy"]].to_numpy().max() * 1.06, 0.3))
+    for column in ("validation_accuracy", "validation_loss"):
+        axes[column].set_xlabel("epoch")
+    handles = [Line2D([], [], **looks[name], label=_label(curves[curves["row"] == name].iloc[0])) for name in names]
+    handles += [
+        Line2D([], [], **_RING, color=GREY, linestyle="none", label="epoch whose weights are kept"),
+        Line2D([], [], color=GREY, linestyle="--", linewidth=1.0, label="guessing without looking"),
+    ]
+    notes = [textwrap.fill(f"{name} was not trained: {reason}", _WIDTH) for name, reason in absent.items()]
+    figure.legend(
+        handles=handles,
+        title="\n".join(notes),
+        title_fontsize=7,
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        handlelength=2.6,
+    )
+
+
+def draw_panel(ax: Axes, curves: pd.DataFrame, column: str, *, looks: dict[str, dict]) -> None:
+    """Draw one column of `study_curves`, a line per row and seed, with a ring at the chosen epoch in validation.
+
+    looks : row -> properties of its lines. A loss has a logarithmic axis where it spans more than a decade.
+    """
+    for (name, _), one in curves.groupby(["row", "seed"], sort=False):
+        ax.plot(one.epoch, one[column], **looks[name], markevery=max(1, len(one) // 10))
+        if column.startswith("validation"):
+            chosen = one[one.chosen]
+            ax.plot(chosen.epoch, chosen[column], **_RING, color=looks[name]["color"], linestyle="none")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    ax.margins(y=0.08)
+    ax.grid(color=GREY, alpha=0.15, linewidth=0.6)
+    if column not in LOSSES:
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        ax.set_ylabel("share of pictures")
+        return
+    ax.set_ylabel("mean cross-entropy, nat")
+    values = curves[column].to_numpy(float)
+    if values.min() > 0 and values.max() > _DECADE * values.min():
+        ax.set_yscale("log")
+        few = values.max() < 1000 * values.min()
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+        ax.yaxis.set_major_formatter(ScalarFormatter())
+        ax.yaxis.get_major_formatter().set_scientific(False)
+        ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _guessing(ax: Axes, column: str, *, n_classes: int) -> None:
+    """Draw what equal scores for all classes give, where that is within reach of the curves."""
+    level = np.log(n_classes) if column in LOSSES else 1.0 / n_classes
+    low, high = ax.get_ylim()
+    ax.axhline(level, color=GREY, linestyle="--", linewidth=1.0, zorder=1)
+    ax.set_ylim(min(low, 0.97 * level), max(high, 1.03 * level))
+
+
+def _looks(names: list[str], figure_name: str) -> dict[str, dict]:
+    """Return the properties of every row's lines; rates are ordered, so their colours are."""
+    if figure_name == "4.14":
+        colours = [tuple(rgba) for rgba in mpl.colormaps["viridis"](np.linspace(0.0, 0.88, len(names))).tolist()]
+    else:
+        colours = [_COLOURS[k % len(_COLOURS)] for k in range(len(names))]
+    return {
+        name: {"color": colour, "marker": _MARKS[k % len(_MARKS)], "markersize": 3.6, "linewidth": 1.4}
+        for k, (name, colour) in enumerate(zip(names, colours, strict=True))
+    }
+
+
+def _label(first: pd.Series) -> str:
+    """Return the rate, what is trained and the row, as the legend says it."""
+    mantissa, exponent = f"{first.learning_rate:e}".split("e")
+    number = f"{float(mantissa):g}"
+    rate = rf"$10^{{{int(exponent)}}}$" if number == "1" else rf"${number}\cdot10^{{{int(exponent)}}}$"
+    return f"{TRAINED[first.trained]} at {rate} ({first['row']})"
+
+
+def _row_of(run: Run) -> dict:
+    row = run.record.get("config", {}).get("pretrain", {})
+    if not {"learning_rate", "trained"} <= row.keys() or row["trained"] not in TRAINED:
+        raise TableError(f"{run.folder}/run.json: not a run of `pretrain`; name rows of the section pretrain")
+    return row
+
+
+log = logging.getLogger(__name__)
+
+
+def add_plot_curves_arguments(parser: ArgumentParser) -> None:
+    """Declare what is read and written."""
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of every run of the corpus")
+    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of the corpus")
+    parser.add_argument("--out-svg", type=Path, required=True)
+
+
+def run_plot_curves(args: Namespace) -> None:
+    """Read the histories, draw a panel per variant."""
+    from mien.evaluation.runs import read_runs
+    from mien.io.files import read_json
+    from mien.report.figures.confusion import draw_absent
+    from mien.report.style import new_figure, save_figure, title_line
+    from mien.report.tables.summary import learning_curves
+
+    info = read_json(args.corpus_info)
+    runs = [run for run in read_runs(args.runs) if run.corpus == info["corpus"]]
+    variants = list(dict.fromkeys(run.variant for run in runs))
+    curves = learning_curves(runs)
+    n_columns = min(3, max(1, len(variants)))
+    n_rows = max(1, -(-len(variants) // n_columns))
+    with new_figure(0.4 + 3.0 * n_columns, 0.6 + 2.3 * n_rows) as figure:
+        axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()  # numbers of epochs differ: own axes
+        for ax, variant in zip(axes, variants, strict=False):
+            mine = curves[curves.variant == variant]
+            if mine.empty:
+                draw_absent(ax, title=variant, reason=next(run.reason for run in runs if run.variant == variant))
+            else:
+                draw_curves(ax, mine, title=variant)
+        for ax in axes[len(variants) :]:
+            ax.set_axis_off()
+        if legend := next((ax for ax in axes if ax.lines), None):
+            legend.legend(frameon=False)
+        title = title_line("Learning curves", info["corpus"], synthetic=info["source"] == "synthetic")
+        figure.suptitle(f"{title}\nthin: one fold and seed, bold: their mean", fontsize=10)
+        save_figure(figure, args.out_svg)
+    log.info("%s: %d variants", args.out_svg, len(variants))
+
+
+def add_plot_transfer_arguments(parser: ArgumentParser) -> None:
+    """Declare what is read and written."""
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of the rows, in their order")
+    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of the corpus that is learnt")
+    parser.add_argument("--figure", choices=("4.14", "4.15"), required=True, help="4.14: rates; 4.15: what is trained")
+    parser.add_argument("--out-svg", type=Path, required=True)
+    parser.add_argument("--out-png", type=Path, required=True)
+    parser.add_argument("--out-csv", type=Path, required=True, help="the numbers drawn, a row per run and epoch")
+
+
+def run_plot_transfer(args: Namespace) -> None:
+    """Read the histories, draw the panels, write the numbers behind them."""
+    from mien.evaluation.runs import read_runs, rows_in_order
+    from mien.io.files import atomic_file, read_json
+    from mien.report.style import new_figure, save_figure, title_line
+
+    info = read_json(args.corpus_info)
+    runs = read_runs(args.runs)
+    order = list(rows_in_order(args.runs, {run.variant: "" for run in runs}))
+    runs.sort(key=lambda run: (order.index(run.variant), run.seed))
+    curves = study_curves(runs)
+    with atomic_file(args.out_csv) as scratch:
+        curves.to_csv(scratch, index=False, float_format="%.6g", lineterminator="\n")
+    title = title_line(
+        f"Figure {args.figure}: {NAMES[args.figure]}", info["corpus"], synthetic=info["source"] == "synthetic"
+    )
+    with new_figure(7.6, 6.2) as figure:
+        draw_study(figure, curves, runs, figure_name=args.figure)
+        figure.suptitle(title, fontsize=10)
+        save_figure(figure, args.out_svg)
+        save_figure(figure, args.out_png)
+    log.info("%s: %d rows, %d of them trained", args.out_svg, len(order), curves["row"].nunique())

@@ -1,0 +1,99 @@
+"""Command plot_fuzziness: what missing and fuzzy information does to the networks (thesis 5.1), figure and table.
+
+Draw accuracy by the share of missing or fuzzy clips: a row per kind and modality, a column per set of test clips.
+"""
+
+import logging
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mien.config.schema import FUZZY_MODALITIES, KINDS, load
+from mien.evaluation.fuzziness import SUBSETS
+from mien.report.style import GREY
+from mien.report.tables.fuzziness import WORDS, Fuzziness
+
+_COLOURS = ("#b5982a", "#7f8790", "#66ccee", "#228833", "#1f6fb4", "#c8521c", "#aa3377")
+_MARKERS = "sdv^oDP"  # told apart when colours are not
+_DODGE = 0.8  # between the networks' points of one share, percent
+_TITLES = {"all": "all test clips", "clear": "those that are clear", "affected": "those that are affected"}
+
+
+def draw_fuzziness(figure: Figure, found: Fuzziness, numbers: pd.DataFrame) -> None:
+    """Draw the accuracies of `numbers` (of `report.fuzziness.rows_of`) on a grid of panels with one legend."""
+    lines = [(kind, modality) for kind in KINDS for modality in FUZZY_MODALITIES]
+    panels = figure.subplots(len(lines), len(SUBSETS), sharex=True, sharey=True, squeeze=False)
+    accuracy = numbers[numbers.quantity == "accuracy"]
+    clear = found.judgements.rows[found.judgements.rows.kind == ""].drop_duplicates(["seed", "clip"])
+    chance = 100 * clear.label.value_counts(normalize=True).max()
+    for (kind, modality), row in zip(lines, panels, strict=True):
+        of_line = accuracy[(accuracy.share == 0) | ((accuracy.kind == WORDS[kind]) & (accuracy.modality == modality))]
+        for subset, ax in zip(SUBSETS, row, strict=True):
+            draw_line(ax, of_line[of_line.clips == subset], found.config.rows, chance=chance)
+        row[0].set_ylabel(f"{modality} {WORDS[kind]}\naccuracy, %")
+    for subset, ax in zip(SUBSETS, panels[0], strict=True):
+        ax.set_title(_TITLES[subset], loc="left")
+    for ax in panels[-1]:
+        ax.set_xlabel("share of the clips, %")
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    n_people, n_seeds = clear.actor.nunique(), clear.seed.nunique()
+    counts = f"n = {len(clear)} test clips of {n_people} people in {n_seeds} repetition{'' if n_seeds == 1 else 's'}"
+    over = "repetitions" if found.judgements.unit == "seed" else "test people"
+    title = f"bars: {100 * found.judgements.confidence:g}% over {over}; dotted: commonest emotion; {counts}"
+    figure.legend(handles, labels, loc="outside lower center", ncol=len(labels), frameon=False, title=title)
+
+
+def draw_line(ax: Axes, rows: pd.DataFrame, networks: tuple[str, ...], *, chance: float) -> None:
+    """Draw accuracy by share of every network with its interval; `rows` of one kind, modality and set of clips."""
+    for number, name in enumerate(networks):
+        part = rows[rows.network == name].sort_values("share")
+        low = (part.value - part.low).fillna(0).clip(lower=0)
+        high = (part.high - part.value).fillna(0).clip(lower=0)
+        ax.errorbar(
+            part.share + _DODGE * (number - (len(networks) - 1) / 2),
+            part.value,
+            yerr=[low, high],
+            color=_COLOURS[number % len(_COLOURS)],
+            marker=_MARKERS[number % len(_MARKERS)],
+            markersize=3.5,
+            linewidth=1.3,
+            elinewidth=0.6,
+            label=name,
+        )
+    ax.axhline(chance, color=GREY, linewidth=0.9, linestyle=":")
+    ax.set_ylim(0, 100)
+    ax.grid(color=GREY, alpha=0.15, linewidth=0.6)
+
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what is read and written."""
+    parser.add_argument(
+        "--predictions", type=Path, nargs="+", required=True, help="predictions.parquet of every repetition"
+    )
+    parser.add_argument("--out-figures", type=Path, required=True, help="folder for fuzziness.svg and fuzziness.png")
+    parser.add_argument("--out-csv", type=Path, required=True, help="every number")
+    parser.add_argument("--out-md", type=Path, required=True, help="the page")
+
+
+def run(args: Namespace) -> None:
+    """Read the repetitions, write the table, draw the figure."""
+    from mien.report.page import write_table
+    from mien.report.style import new_figure, save_figure, title_line
+    from mien.report.tables.fuzziness import WORDS, read_fuzziness, render, rows_of
+
+    found = read_fuzziness(args.predictions, load(args.config))
+    numbers = rows_of(found)
+    write_table(numbers, render(found), csv=args.out_csv, md=args.out_md)
+    with new_figure(8.4, 9.6) as figure:
+        draw_fuzziness(figure, found, numbers)
+        title = title_line("Missing and fuzzy information", f"twin of {found.config.corpus}", synthetic=True)
+        figure.suptitle(title, fontsize=10)
+        for kind in ("svg", "png"):
+            save_figure(figure, args.out_figures / f"fuzziness.{kind}")
+    log.info("residual perception protects: %s", {WORDS[kind]: found.verdict(kind) for kind in WORDS})

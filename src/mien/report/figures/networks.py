@@ -1,0 +1,136 @@
+"""Command draw_networks: N0, N1 and N2, and N2 over three modalities, from their modules (thesis, figures 5.4, 5.5).
+
+Drawn are the networks of the thesis: 64 channels in the first stage, LSTM, eight emotions.
+
+Draw networks as boxes and lines, as their modules say: a lane per modality, and one in which they meet below.
+"""
+
+import logging
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyBboxPatch
+
+from mien.models.graph import Box
+from mien.report.style import GREY
+
+LANES = ("#ee8833", "#4477aa", "#228833")  # of modalities, in their order; Paul Tol's scheme as in core.palette
+MEETING = "#aa3377"
+WIDTH, HEIGHT = 0.80, 0.56  # of a box; columns and lanes are 1 apart
+LOSS = "loss: sum of the\ncross-entropies\nof all heads\n(eq. 28)"
+
+
+def draw_network(ax: Axes, boxes: list[Box], *, title: str) -> None:
+    """Draw the boxes of `models.graph` on an empty Axes.
+
+    A box stands one column right of the last one that it gets something from. What only training uses is dashed: the
+    heads of single modalities and the loss.
+    """
+    lanes = list(dict.fromkeys(box.lane for box in boxes if box.lane))
+    colours = dict(zip(lanes, LANES, strict=False)) | {"": MEETING}
+    row = {lane: len(lanes) - number for number, lane in enumerate(lanes)} | {"": 0}
+    column = columns_of(boxes)
+    last = max(column.values())
+    place = {box.name: (column[box.name], row[box.lane]) for box in boxes}
+    in_training = _in_training(boxes)
+    for box in boxes:
+        style = "--" if box.name in in_training else "-"
+        for before in box.inputs:
+            _line(ax, place[before], place[box.name], style)
+        if is_output(box, boxes):
+            _symbol(ax, place[box.name], box)
+            _line(ax, place[box.name], (last + 1.1, place[box.name][1]), "--", start=0.3)
+        else:
+            _box(ax, place[box.name], f"{box.title}\n{box.size}".strip(), colours[box.lane], style)
+    _box(ax, (last + 1.2, len(lanes) / 2), LOSS, GREY, "--", width=1.0, height=len(lanes) + HEIGHT)
+    ax.set(xlim=(-0.45, last + 1.75), ylim=(-0.4, len(lanes) + 0.4), aspect="equal", anchor="W")
+    ax.set_axis_off()
+    ax.set_title(title, loc="left")
+
+
+def columns_of(boxes: list[Box]) -> dict[str, int]:
+    """Return name -> the largest number of boxes on a way to it."""
+    column: dict[str, int] = {}
+    for box in boxes:
+        column[box.name] = 1 + max((column[before] for before in box.inputs), default=-1)
+    return column
+
+
+def is_output(box: Box, boxes: list[Box]) -> bool:
+    """Say whether nothing in the network comes after a box."""
+    return not any(box.name in other.inputs for other in boxes)
+
+
+def _in_training(boxes: list[Box]) -> set[str]:
+    """Return the names of what leads to no answer of all modalities together."""
+    needed = {box.name for box in boxes if is_output(box, boxes) and not box.lane}
+    for box in reversed(boxes):
+        if box.name in needed:
+            needed |= set(box.inputs)
+    joint = any(not box.lane for box in boxes)
+    return {box.name for box in boxes} - needed if joint else set()
+
+
+def _box(
+    ax: Axes, at: tuple[float, float], text: str, colour: str, style: str, *, width: float = WIDTH, height=HEIGHT
+) -> None:
+    corner = (at[0] - width / 2, at[1] - height / 2)
+    look = {"boxstyle": "round,pad=0,rounding_size=0.08", "linestyle": style, "edgecolor": colour, "zorder": 3}
+    ax.add_patch(FancyBboxPatch(corner, width, height, facecolor=f"{colour}26", **look))
+    ax.text(*at, text, ha="center", va="center", fontsize=6.5, zorder=4)
+
+
+def _symbol(ax: Axes, at: tuple[float, float], box: Box) -> None:
+    name = box.lane or "fused"
+    ax.text(*at, rf"$s_{{\mathrm{{{name}}}}}$", ha="center", va="center", fontsize=10)
+    if not box.lane:
+        ax.text(at[0], at[1] - 0.3, "the answer", ha="center", va="center", fontsize=6.5, color=GREY)
+
+
+def _line(
+    ax: Axes, one: tuple[float, float], other: tuple[float, float], style: str, *, start: float = WIDTH / 2
+) -> None:
+    """Draw an arrow from the right of one place to the left of another, with a step just before the latter's column."""
+    bend, head = other[0] - 0.5, other[0] - WIDTH / 2
+    ax.plot([one[0] + start, bend, bend], [one[1], one[1], other[1]], style, color=GREY, linewidth=0.9)
+    arrow = {"arrowstyle": "-|>", "linestyle": style, "color": GREY, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 6}
+    ax.annotate("", (head, other[1]), (bend, other[1]), arrowprops=arrow)
+
+
+log = logging.getLogger(__name__)
+
+SIZES = {"aggregator": "lstm", "side_head": "dense", "classes": 8, "width": 64, "dropout": 0.5}
+FUSIONS = {"N0": "n0", "N1": "n1", "N2 (MRPN)": "mrpn"}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what is written."""
+    parser.add_argument("--out", type=Path, required=True, help="folder for 5.4 and 5.5, each as .svg and .png")
+
+
+def run(args: Namespace) -> None:
+    """Build the networks without numbers, trace them, draw them."""
+    import torch
+
+    from mien.models.graph import boxes_of
+    from mien.models.mrpn import build, n_parameters
+    from mien.report.style import new_figure, save_figure
+
+    panels = {
+        "5.4": [(name, ("video", "audio"), fusion) for name, fusion in FUSIONS.items()],
+        "5.5": [("MRPN of M = 3 modalities, as of any number", ("video", "audio", "units"), "mrpn")],
+    }
+    for figure_name, shown in panels.items():
+        n_rows = sum(len(modalities) + 1 for _, modalities, _ in shown)
+        with new_figure(9.6, 0.6 + 0.84 * n_rows) as figure:
+            axes = figure.subplots(len(shown), squeeze=False)[:, 0]
+            for ax, (name, modalities, fusion) in zip(axes, shown, strict=True):
+                with torch.device("meta"):  # shapes without numbers
+                    model = build(modalities, fusion=fusion, **SIZES)
+                count = f"{n_parameters(model):,}".replace(",", " ")
+                draw_network(ax, boxes_of(model), title=f"{name}: {count} weights")
+            figure.suptitle(f"Figure {figure_name}. Dashed: in training only", fontsize=10)
+            for suffix in ("svg", "png"):
+                save_figure(figure, args.out / f"{figure_name}.{suffix}")
+        log.info("%s: %d networks", args.out / f"{figure_name}.svg", len(shown))

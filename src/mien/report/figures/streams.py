@@ -1,0 +1,279 @@
+"""Command plot_streams: running networks frame by frame (thesis, figures 4.16, 4.17), and how soon they are right.
+
+Draw how often a running network is right, over the seconds that it has seen and heard.
+
+Strips of frames, each framed in the colour of the label given to it (thesis, figures 4.16 and 4.17).
+"""
+
+import logging
+import math
+from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch, Rectangle
+
+from mien.config.labels import colour_of
+from mien.config.schema import load
+from mien.evaluation.streams import Trace, standing
+from mien.io.shards import read_faces
+from mien.models.streaming import newest_steps
+from mien.report.style import GREY, line_style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mien.report.tables.streams import Streams
+
+
+def draw_anytime(ax: Axes, curves: pd.DataFrame, *, chance: float, level: str) -> None:
+    """Draw a step line with its band per network; `curves` of `report.streams.anytime_rows`, `chance` 0..1.
+
+    A judgement stands until the next one, so lines are steps. A line begins where the first recording is judged.
+    """
+    for number, (network, part) in enumerate(curves.groupby("network", sort=False)):
+        part = part[part.judged > 0]
+        style = line_style(number)
+        ax.fill_between(part.at_s, 100 * part.low, 100 * part.high, step="post", alpha=0.13, color=style["color"], lw=0)
+        ax.step(part.at_s, 100 * part.accuracy, where="post", linewidth=1.9, label=network, **style)
+    last_s = curves.at_s.max()
+    over = curves.groupby("at_s").ended.min()
+    ended = over[over > 0].index
+    if len(ended) and ended[0] < last_s:
+        ax.axvspan(ended[0], last_s, color=GREY, alpha=0.07, lw=0)
+        ax.text(ended[0], 101, " the first clips have ended", color=GREY, fontsize=7, va="bottom")
+    if not math.isnan(chance):
+        ax.axhline(100 * chance, color=GREY, linewidth=0.9, linestyle=":")
+        ax.text(last_s, 100 * chance + 1, "commonest emotion", color=GREY, fontsize=7, ha="right", va="bottom")
+    ax.set_xlim(0, last_s)
+    ax.set_ylim(0, 100)
+    ax.set_xlabel("seconds of the clip seen and heard")
+    ax.set_ylabel(f"clips judged right, % (n = {curves.n_clips.max()} clips, {curves.n_people.max()} actors)")
+    ax.grid(color=GREY, alpha=0.15, linewidth=0.6)
+    ax.legend(
+        title=f"bands: {level} over actors",
+        title_fontsize=7,
+        frameon=False,
+        ncol=2,
+        loc="lower center",
+        bbox_to_anchor=(0.5, -0.36),
+    )
+
+
+MOST_COLUMNS = 12  # pictures of a strip
+EDGE, GAP = 0.07, 0.08  # width of a frame's edge and of the gap between two, shares of a column
+RIBBON, ROW = 0.08, 1.42  # heights in columns: of the ribbon below the pictures, and from strip to strip
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """One recording: pictures by the number of the column, of which column k is what is seen at time k * step_s."""
+
+    clip: str
+    emotion: str
+    person: str
+    pictures: dict[int, np.ndarray]  # column -> (S, S, 3) uint8; only where a frame was judged since the column before
+
+
+def choose_flipping(traces: list[Trace], classes: tuple[str, ...]) -> list[Trace]:
+    """Return for every emotion the first recording by name in which the label changes, of the first fold and seed.
+
+    Emotions in whose recordings the label never changes are left out.
+    """
+    first: dict[int, Trace] = {}
+    for trace in sorted(traces, key=lambda trace: (trace.fold, trace.seed, trace.clip)):
+        if trace.n_changes:
+            first.setdefault(trace.label, trace)
+    return [first[label] for label in range(len(classes)) if label in first]
+
+
+def step_between(traces: list[Trace], *, rate_fps: int) -> float:
+    """Return the seconds between two columns: so many looks that the longest recording fits into `MOST_COLUMNS`."""
+    last = max(round(float(trace.time_s[-1]) * rate_fps) for trace in traces)  # number of its last look
+    return math.ceil((last + 1) / MOST_COLUMNS) / rate_fps
+
+
+def read_strips(
+    traces: list[Trace], clips: pd.DataFrame, faces: Path, *, classes: tuple[str, ...], step_s: float
+) -> list[Strip]:
+    """Read what the networks saw at every column from the face shards; `clips` is table CLIPS.
+
+    Raises
+    ------
+    TableError : a shard is missing.
+    """
+    part_of = dict(zip(clips["clip"], clips.part, strict=True))
+    strips = []
+    for trace in traces:
+        shard = read_faces(Path(faces) / part_of[trace.clip])
+        rows = np.flatnonzero((shard.index["clip"] == trace.clip) & shard.index.found)
+        newest = newest_steps(shard.index.time_s.to_numpy()[rows], trace.time_s)  # (T,) frame of every judgement
+        pictures = {
+            column: np.array(shard.seen_along[rows[newest[step]]])
+            for column, step in columns_of(trace, step_s=step_s).items()
+            if newest[step] >= 0
+        }
+        strips.append(Strip(trace.clip, classes[trace.label], trace.person, pictures))
+    return strips
+
+
+def columns_of(trace: Trace, *, step_s: float) -> dict[int, int]:
+    """Return column -> number of the judgement that stands at its time, if it is newer than the column before."""
+    times = step_s * np.arange(int(trace.time_s[-1] / step_s + 1 + 1e-6))
+    steps = standing(trace, times)
+    before = np.concatenate([[-1], steps[:-1]])
+    return {column: int(step) for column, (step, old) in enumerate(zip(steps, before, strict=True)) if step > old}
+
+
+def draw_strips(
+    ax: Axes, strips: list[Strip], traces: list[Trace | None], *, classes: tuple[str, ...], step_s: float
+) -> None:
+    """Draw a row per recording, the pictures framed by what a network says of them; None: it did not judge this one.
+
+    Where a column stands for several judgements, a ribbon below the pictures shows all of them.
+    """
+    n_columns = 1 + max(column for strip in strips for column in strip.pictures)
+    for row, (strip, trace) in enumerate(zip(strips, traces, strict=True)):
+        top = row * ROW
+        ax.add_patch(Rectangle((-0.28, top), 0.14, 1.0, color=colour_of(strip.emotion), lw=0))
+        if trace is None:
+            ax.text(0, top + 0.5, "not judged", va="center", color=GREY)
+            continue
+        shown = columns_of(trace, step_s=step_s)
+        for column, step in shown.items():
+            right = bool(trace.said[step] == trace.label)
+            _draw_frame(ax, strip.pictures.get(column), classes[trace.said[step]], corner=(column, top), right=right)
+        if len(trace.said) > len(shown):
+            _draw_ribbon(ax, trace, classes, top=top + 1.0, step_s=step_s)
+        changes = f"{trace.n_changes} change{'' if trace.n_changes == 1 else 's'}"
+        share = f"{(trace.said == trace.label).mean():.0%} right"
+        ax.text(n_columns + 0.05, top + 0.5, f"{changes}\n{share}", va="center", fontsize=7.5)
+    ax.set_xlim(-0.3, n_columns + 1.0)
+    ax.set_ylim((len(strips) - 1) * ROW + 1.32, -0.05)
+    ax.set_aspect("equal")
+    ax.set_yticks([row * ROW + 0.5 for row in range(len(strips))], [f"{one.emotion}\n{one.clip}" for one in strips])
+    digits = 1 if math.isclose(10 * step_s, round(10 * step_s)) else 2
+    ax.set_xticks(
+        np.arange(n_columns) + (1 - GAP) / 2, [f"{column * step_s:.{digits}f} s" for column in range(n_columns)]
+    )
+    ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False, labelsize=7.5)
+    ax.spines[:].set_visible(False)
+    handles = [Patch(color=colour_of(name), label=name) for name in classes]
+    ax.legend(
+        handles=handles,
+        ncol=len(classes),
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
+        frameon=False,
+        fontsize=7.5,
+        handlelength=1.2,
+        columnspacing=1.2,
+    )
+
+
+def _draw_frame(ax: Axes, picture: np.ndarray | None, said: str, *, corner: tuple[float, float], right: bool) -> None:
+    x, y = corner
+    side = 1 - GAP
+    ax.add_patch(Rectangle((x, y), side, side, color=colour_of(said), lw=0))
+    if picture is not None:
+        inside = (x + EDGE, x + side - EDGE, y + side - EDGE, y + EDGE)
+        ax.imshow(picture, extent=inside, interpolation="bilinear", zorder=2)  # above the patch
+    weight = "bold" if right else "normal"
+    ax.text(x + side / 2, y + side + RIBBON + 0.06, said, ha="center", va="top", fontsize=6.5, fontweight=weight)
+
+
+def _draw_ribbon(ax: Axes, trace: Trace, classes: tuple[str, ...], *, top: float, step_s: float) -> None:
+    ends = np.append(trace.time_s[1:], trace.time_s[-1] + step_s / 2) / step_s
+    for start, end, said in zip(trace.time_s / step_s, ends, trace.said, strict=True):
+        ax.add_patch(Rectangle((start, top - GAP / 2), end - start, RIBBON, color=colour_of(classes[said]), lw=0))
+
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what is read and written."""
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of every row, fold and seed")
+    parser.add_argument("--clips", type=Path, required=True, help="table CLIPS of the corpus")
+    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of the corpus")
+    parser.add_argument("--faces", type=Path, required=True, help="folder of the corpus's face shards")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder; 4.16, 4.17, anytime as .svg and .png, and anytime.csv"
+    )
+
+
+def run(args: Namespace) -> None:
+    """Read the streams, draw two figures of strips and one of curves."""
+    from mien.report.tables.streams import read_streams, with_and_without_memory
+
+    streams = read_streams(args.runs, args.clips, args.corpus_info, load(args.config))
+    pairs = [pair for pair in with_and_without_memory(streams.rows) if streams.rows[pair[0]].modalities == ("video",)]
+    _strips(args, streams, pairs[0] if pairs else None)
+    _curves(args.out, streams)
+    log.info("%s: 3 figures", args.out)
+
+
+def _strips(args: Namespace, streams: "Streams", pair: tuple[str, str] | None) -> None:
+    """Draw the same recordings with the frame classifier's labels (4.16) and with those of the network beside it."""
+    from mien.io import tables
+    from mien.report.figures.confusion import draw_absent
+    from mien.report.style import new_figure, title_line
+
+    memory, alone = pair or ("", "")
+    chosen = choose_flipping(streams.of(alone), streams.classes)
+    names = {"4.16": alone, "4.17": memory}
+    texts = {
+        "4.16": f"the first test clip of every emotion in which {alone}, which knows one frame, changes its label",
+        "4.17": f"{memory}, which carries a memory along, on the clips chosen for the changes of {alone}",
+    }
+    if chosen:
+        step_s = step_between(chosen, rate_fps=streams.streaming.rate_fps)
+        clips = tables.read(args.clips, tables.CLIPS)
+        strips = read_strips(chosen, clips, args.faces, classes=streams.classes, step_s=step_s)
+    for number, row in names.items():
+        title = title_line(f"Figure {number}", streams.corpus, synthetic=streams.synthetic)
+        with new_figure(9.0, 0.75 + 0.72 * ROW * max(len(chosen), 1)) as figure:
+            figure.set_layout_engine("compressed")  # the pictures are square: their shape is fixed
+            ax = figure.subplots()
+            if chosen:
+                found = {trace.recording: trace for trace in streams.of(row)}
+                said = [found.get(trace.recording) for trace in chosen]
+                draw_strips(ax, strips, said, classes=streams.classes, step_s=step_s)
+                title += "\n" + texts[number]
+            else:
+                draw_absent(ax, title="", reason=streams.reasons.get(alone, "no label of single frames changes"))
+            figure.suptitle(title, fontsize=10)
+            _save(figure, args.out / number)
+
+
+def _curves(out: Path, streams: "Streams") -> None:
+    from mien.io.files import atomic_file
+    from mien.report.figures.confusion import draw_absent
+    from mien.report.style import new_figure, title_line
+    from mien.report.tables.streams import anytime_rows, times_of
+
+    curves = anytime_rows(streams, times_of(streams))
+    title = title_line("Accuracy while a clip runs", streams.corpus, synthetic=streams.synthetic)
+    with new_figure(6.2, 4.2) as figure:
+        ax = figure.subplots()
+        if curves.empty:
+            draw_absent(ax, title="", reason="; ".join(streams.reasons.values()))
+        else:
+            level = f"{100 * streams.evaluate.confidence:g}%"
+            draw_anytime(ax, curves, chance=streams.chance, level=level)
+        figure.suptitle(title, fontsize=10)
+        _save(figure, out / "anytime")
+    with atomic_file(out / "anytime.csv") as scratch:
+        curves.round(9).to_csv(scratch, index=False, float_format="%.4f", lineterminator="\n")
+
+
+def _save(figure: "Figure", path: Path) -> None:
+    """Write a figure as SVG and PNG; the dot of 4.16 begins no suffix."""
+    from mien.report.style import save_figure
+
+    for kind in ("svg", "png"):
+        save_figure(figure, path.with_name(f"{path.name}.{kind}"))

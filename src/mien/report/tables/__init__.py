@@ -1,0 +1,1 @@
+"""A module per table: its numbers and its page."""

@@ -1,0 +1,129 @@
+"""Headline metrics and plot data of all runs.
+
+Command summarise: headline metrics and plot data of all runs, in the form that DVC compares and draws.
+
+Writes --out, {corpus: {variant: {metric: value}}}, and below --plots the folders confusion/ (a CSV per corpus and
+variant: actual, predicted; a row per test clip and seed), curves/ (a CSV per corpus and variant: losses averaged over
+folds and seeds) and the file learning_curves.csv (every epoch of every run).
+"""
+
+import logging
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+import pandas as pd
+
+from mien.evaluation.metrics import by_fold, reported
+from mien.evaluation.runs import Run
+
+LOSSES = ["train_loss", "validation_loss", "validation_accuracy"]
+CURVES = ["corpus", "variant", "fold", "seed", "epoch", *LOSSES]
+
+
+def headline(scores: pd.DataFrame, runs: list[Run]) -> dict[str, dict[str, float]]:
+    """Return variant -> metrics of one corpus: means over folds, fractions of 1.
+
+    A variant that could not be trained is absent, and so is a selection that the protocol does not have. The macro
+    recall belongs to the honest epochs, where there are any.
+    """
+    folds = by_fold(scores)
+    result: dict[str, dict[str, float]] = {}
+    for (variant, selection), part in folds.groupby(["variant", "selection"]):  # honest comes first
+        metrics = result.setdefault(variant, {})
+        metrics[f"accuracy_{selection}"] = round(float(part.accuracy.mean()), 4)
+        metrics.setdefault("macro_recall", round(float(part.macro_recall.mean()), 4))
+        metrics["n_folds"] = part.fold.nunique()
+        metrics["n_clips"] = int(part.n_clips.sum())
+    for variant, metrics in result.items():
+        metrics["n_parameters"] = max(run.record["n_parameters"] for run in runs if run.variant == variant)
+    return result
+
+
+def headline_of_intensity(said: pd.DataFrame, runs: list[Run]) -> dict[str, dict[str, float]]:
+    """Return variant -> metrics of one corpus's networks of intensity: mean absolute errors, means over folds.
+
+    said : SAID of these runs.   constant : the error of the training people's mean level, said of every clip.
+    """
+    fused = said[said["head"] == "fused"]
+    fused = fused.assign(error=(fused.said - fused.label).abs(), constant=(fused.constant - fused.label).abs())
+    result: dict[str, dict[str, float]] = {}
+    for (variant, selection), part in fused.groupby(["variant", "selection"]):
+        folds = part.groupby("fold")[["error", "constant"]].mean().mean()
+        metrics = result.setdefault(variant, {"constant": round(float(folds.constant), 4)})
+        metrics[f"error_{selection}"] = round(float(folds.error), 4)
+        metrics["n_clips"] = int(part["clip"].nunique())
+        metrics["n_parameters"] = max(run.record["n_parameters"] for run in runs if run.variant == variant)
+    return result
+
+
+def learning_curves(runs: list[Run]) -> pd.DataFrame:
+    """Return CURVES, a row per epoch of every run that has epochs."""
+    frames = [
+        run.history().assign(corpus=run.corpus, variant=run.variant, fold=run.fold, seed=run.seed)
+        for run in runs
+        if run.trained and run.record["epochs"]  # an empty history would make columns of numbers columns of objects
+    ]
+    return pd.concat(frames, ignore_index=True)[CURVES] if frames else pd.DataFrame(columns=CURVES)
+
+
+def mean_curves(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per epoch of one corpus and variant: mean over the runs that still trained, and their number."""
+    grouped = curves.groupby("epoch")
+    return grouped[LOSSES].mean().assign(n_runs=grouped.size()).reset_index()
+
+
+def write_plots(folder: Path, runs: list[Run], scores: dict[str, pd.DataFrame]) -> None:
+    """Write learning_curves.csv, curves/<corpus>_<variant>.csv and confusion/<corpus>_<variant>.csv."""
+    (folder / "curves").mkdir()
+    (folder / "confusion").mkdir()
+    curves = learning_curves(runs)
+    _write(curves, folder / "learning_curves.csv")
+    for (corpus, variant), part in curves.groupby(["corpus", "variant"]):
+        _write(mean_curves(part), folder / "curves" / f"{corpus}_{variant}.csv")
+    for corpus, frame in scores.items():
+        own = (run.classes for run in runs if run.corpus == corpus and run.target == "label")
+        classes = dict(enumerate(next(own, ())))
+        chosen = frame[(frame.selection == reported(frame)) & ~frame.apart.astype(bool)]
+        for variant, part in chosen.groupby("variant"):
+            pairs = pd.DataFrame({"actual": part.label.map(classes), "predicted": part.predicted.map(classes)})
+            _write(pairs, folder / "confusion" / f"{corpus}_{variant}.csv")
+
+
+def _write(rows: pd.DataFrame, path: Path) -> None:
+    rows.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what is read and written."""
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of every run")
+    parser.add_argument("--clips", type=Path, nargs="+", required=True, help="table CLIPS of every corpus in the runs")
+    parser.add_argument("--out", type=Path, required=True, help="metrics.json")
+    parser.add_argument("--plots", type=Path, help="folder for the plot data; it is replaced")
+
+
+def run(args: Namespace) -> None:
+    """Read the runs, average them, write metrics and plot data."""
+    from mien.evaluation.intensity import said
+    from mien.evaluation.metrics import score, twins
+    from mien.evaluation.runs import read_runs
+    from mien.io.files import atomic_folder, write_json
+
+    runs = read_runs(args.runs)
+    apart = twins(args.clips)
+    by_corpus = {corpus: [r for r in runs if r.corpus == corpus] for corpus in sorted({r.corpus for r in runs})}
+    scores = {corpus: score([r for r in own if r.target == "label"], apart) for corpus, own in by_corpus.items()}
+    numbers = {corpus: said([r for r in own if r.target == "intensity"]) for corpus, own in by_corpus.items()}
+    write_json(
+        args.out,
+        {
+            corpus: headline(scores[corpus], own) | headline_of_intensity(numbers[corpus], own)
+            for corpus, own in by_corpus.items()
+        },
+    )
+    if args.plots:
+        with atomic_folder(args.plots) as scratch:
+            write_plots(scratch, runs, scores)
+    log.info("%s: %d runs of %s", args.out, len(runs), ", ".join(scores))

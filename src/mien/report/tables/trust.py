@@ -1,0 +1,676 @@
+"""How far trained networks can be trusted: what they say of their test clips, undisturbed and disturbed, read whole.
+
+The table of build_trust: its columns, and how it is read again by what draws it.
+
+Every number of the page "trust", a row each, before it is laid out and drawn.
+
+How to read the parts of the page "trust".
+
+Lay the numbers of "trust" out as Markdown; fixed decimals, fixed order, no dates.
+
+Command build_trust: how far the networks of a corpus can be trusted, and what disturbs them, as CSV and Markdown.
+"""
+
+import logging
+import math
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mien.config.labels import LEVELS
+from mien.config.schema import EvaluateConfig, TrustConfig, load, section
+from mien.errors import TableError
+from mien.evaluation import calibration
+from mien.evaluation.calibration import (
+    CLEAN,
+    at_limit,
+    brier_scores,
+    calibration_error,
+    conditions,
+    cross_entropies,
+    error_by_chance,
+    fit_temperature,
+    perceived,
+    probabilities,
+    raters_of,
+    reliability,
+    share_at,
+)
+from mien.evaluation.metrics import by_actor
+from mien.evaluation.runs import Run, read_runs, select_runs
+from mien.evaluation.statistics import interval_of_mean, interval_of_share
+from mien.evaluation.streams import Estimate
+from mien.io import tables
+from mien.io.files import read_json
+from mien.io.randomness import rng_for
+from mien.report.page import CHOICE, SYNTHETIC, grid, limits, percent
+
+
+@dataclass(frozen=True)
+class Trust:
+    """The rows of section ``trust`` on one corpus.
+
+    judged : ASSESSMENTS of all rows, with the columns network, predicted, hit (0 or 1) and temperature: that of the
+        clip's network, NaN without validation people.
+    temperatures : network, fold, fold_name, seed, temperature, n_clips: what was fitted to the validation people.
+    clips : CLIPS, by clip.   votes : VOTES; no rows where the corpus has no raters.
+    """
+
+    corpus: str
+    runs: list[Run]
+    judged: pd.DataFrame
+    temperatures: pd.DataFrame
+    clips: pd.DataFrame
+    votes: pd.DataFrame
+    trust: TrustConfig
+    evaluate: EvaluateConfig
+    seed: int
+    scale: str
+    synthetic: bool
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Return the rows, in the order of params.yaml."""
+        return self.trust.rows
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Return network -> why it, or some of its folds, could not be trained."""
+        texts: dict[str, set[str]] = {}
+        for run in self.runs:
+            if not run.trained:
+                texts.setdefault(run.variant, set()).add(run.reason or "not applicable")
+        return {name: "; ".join(sorted(texts[name])) for name in self.networks if name in texts}
+
+    def modalities(self, network: str) -> tuple[str, ...]:
+        """Return what a network uses."""
+        return modalities_of(next(run for run in self.runs if run.variant == network))
+
+    def of(self, network: str, condition: str = CLEAN) -> pd.DataFrame:
+        """Return the rows of `judged` of a network under a condition."""
+        return self.judged[(self.judged.network == network) & (self.judged.condition == condition)]
+
+    def rng(self, *scope: str) -> np.random.Generator:
+        """Return the generator of one simulation."""
+        return rng_for(self.seed, "evaluation", "trust", self.corpus, *scope)
+
+    def share(self, rows: pd.DataFrame, values: np.ndarray) -> Estimate:
+        """Return the mean over folds of values (N,), 0..1, with its interval over actors.
+
+        rows : N of `judged`.
+        """
+        return self._estimate(rows, values, interval_of_share)
+
+    def mean(self, rows: pd.DataFrame, values: np.ndarray) -> Estimate:
+        """Return the mean over folds of any values (N,), such as differences; else as `share`."""
+        return self._estimate(rows, values, interval_of_mean)
+
+    def _estimate(self, rows: pd.DataFrame, values: np.ndarray, interval: Callable) -> Estimate:
+        if rows.empty:
+            return Estimate(math.nan, math.nan, math.nan, 0, 0)
+        people = by_actor(rows.assign(hit=values, apart=False))
+        found, weights = people.accuracy.to_numpy(), people.weight.to_numpy()
+        low, high = interval(found, weights, confidence=self.evaluate.confidence)
+        return Estimate(float(np.average(found, weights=weights)), low, high, rows["clip"].nunique(), len(people))
+
+
+def read_trust(
+    corpus: str, runs: list[Path], *, assessed: Path, clips: Path, votes: Path, info: Path, params: Mapping[str, Any]
+) -> Trust:
+    """Read everything that the page of a corpus rests on.
+
+    runs : run.json of every row, fold and seed.   assessed : folder of assess.
+
+    Raises
+    ------
+    TableError : a row lacks a run or a judgement that another one has.
+    """
+    trust = section(TrustConfig, params, "trust")
+    chosen = select_runs(read_runs(runs), corpus, trust.rows)
+    temperatures = pd.DataFrame([_temperature_of(run) for run in chosen if run.trained], columns=_TEMPERATURES)
+    rows = [_read_judged(Path(assessed), name, chosen, trust) for name in trust.rows]
+    judged = pd.concat(rows, ignore_index=True)
+    keys = ["network", "fold", "seed"]
+    return Trust(
+        corpus=corpus,
+        runs=chosen,
+        judged=judged.merge(temperatures[[*keys, "temperature"]], on=keys, how="left"),
+        temperatures=temperatures,
+        clips=tables.read(clips, tables.CLIPS).set_index("clip"),
+        votes=tables.read(votes, tables.VOTES),
+        trust=trust,
+        evaluate=section(EvaluateConfig, params, "evaluate"),
+        seed=section(int, params, "seed"),
+        scale=params["scale"],
+        synthetic=read_json(info)["source"] == "synthetic",
+    )
+
+
+def modalities_of(run: Run) -> tuple[str, ...]:
+    """Return the modalities that the network of a run uses."""
+    return tuple(run.record["config"]["variant"]["modalities"])
+
+
+_TEMPERATURES = ["network", "fold", "fold_name", "seed", "temperature", "n_clips"]
+
+
+def _temperature_of(run: Run) -> tuple:
+    """Fit the temperature of a network to the people who validated it: its test people must not decide."""
+    rows = run.predictions()
+    rows = rows[(rows.selection == "honest") & (rows.role == "validation") & (rows["head"] == "fused")]
+    logits = np.stack(rows.logits) if len(rows) else np.empty((0, len(run.classes)))
+    found = fit_temperature(logits, rows.label.to_numpy())
+    return run.variant, run.fold, run.fold_name, run.seed, found, len(rows)
+
+
+def _read_judged(folder: Path, network: str, runs: list[Run], trust: TrustConfig) -> pd.DataFrame:
+    path = folder / f"{network}.parquet"
+    rows = tables.read(path, tables.ASSESSMENTS)
+    mine = [run for run in runs if run.variant == network]
+    wanted = {(run.fold, run.seed) for run in mine if run.trained}
+    names = [one.name for one in conditions(trust) if one.kind != "missing" and one.concerns(modalities_of(mine[0]))]
+    for name in names if wanted else ():
+        found = rows[rows.condition == name]
+        if set(zip(found.fold, found.seed, strict=True)) != wanted:
+            raise TableError(
+                f"{path}: {name}: not the folds and seeds of {network} that were trained; run assess again"
+            )
+    predicted = np.stack(rows.logits).argmax(axis=1) if len(rows) else np.empty(0, dtype=np.int64)
+    return rows.assign(network=network, predicted=predicted, hit=(predicted == rows.label).astype(float))
+
+
+COLUMNS = [  # of the CSV; shares, accuracies and calibration errors in percent, their differences in points
+    "network",
+    "part",  # of the page
+    "item",  # what of it: before or after the temperature, a group of people or clips, a condition, a label
+    "at",  # bin of the reliability diagram, from 0; percent of the clips that are judged
+    "quantity",
+    "value",
+    "low",
+    "high",
+    "n_clips",
+    "n_people",
+]
+STATES = ("before", "after")  # the temperature
+GROUPS = ("sex", "statement", "intensity")
+_NUMBERS = ("at", "value", "low", "high", "n_clips", "n_people")
+
+
+def read_numbers(path: Path) -> pd.DataFrame:
+    """Read COLUMNS from the CSV of build_trust.
+
+    Raises
+    ------
+    TableError : the file is missing or has other columns.
+    """
+    texts = dict.fromkeys(("network", "part", "item", "quantity"), str)
+    try:
+        rows = pd.read_csv(path, dtype=texts, keep_default_na=False, na_values={name: [""] for name in _NUMBERS})
+    except (OSError, ValueError) as error:
+        raise TableError(f"{path} cannot be read ({error}); run build_trust again") from error
+    if list(rows.columns) != COLUMNS:
+        raise TableError(f"{path}: its columns are {list(rows.columns)}, not {COLUMNS}; run build_trust again")
+    return rows
+
+
+def items_of(numbers: pd.DataFrame, part: str) -> list[str]:
+    """Return the items of a part, in their order."""
+    return list(dict.fromkeys(numbers["item"][numbers.part == part]))
+
+
+COVERAGES = range(5, 101, 5)  # percent
+_UNKNOWN = Estimate(math.nan, math.nan, math.nan, 0, 0)
+
+
+def numbers(trust: Trust) -> pd.DataFrame:
+    """Return COLUMNS of everything that the page of a corpus states and its figures show."""
+    rows = []
+    for network in trust.networks:
+        parts = [*_calibration(trust, network), *_coverage(trust, network), *_temperatures(trust, network)]
+        parts += [*_groups(trust, network), *_conditions(trust, network), *_labels(trust, network)]
+        rows += [{"network": network} | row for row in parts]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _row(part: str, item: str, quantity: str, found: Estimate, *, factor: float = 100.0, at: float = math.nan) -> dict:
+    values = {"value": factor * found.value, "low": factor * found.low, "high": factor * found.high}
+    counts = {"n_clips": found.n_clips, "n_people": found.n_people}
+    return {"part": part, "item": item, "at": at, "quantity": quantity} | values | counts
+
+
+def _exact(value: float, rows: pd.DataFrame, *, high: float = math.nan) -> Estimate:
+    """Return a number without an interval, or with an upper limit only."""
+    return Estimate(value, math.nan, high, rows["clip"].nunique(), rows.actor.nunique())
+
+
+def _calibration(trust: Trust, network: str) -> list[dict]:
+    rows = trust.of(network)
+    found = [_row("calibration", "", "accuracy", trust.share(rows, rows.hit.to_numpy()))]
+    for state in STATES:
+        if rows.empty or (state == "after" and rows.temperature.isna().any()):
+            quantities = ("confidence", "ece", "ece_by_chance", "nll", "brier")
+            found += [_row("calibration", state, quantity, _UNKNOWN) for quantity in quantities]
+            continue
+        scaled = _scaled(rows, state)
+        found += [_row("calibration", state, *one) for one in _sureness(trust, rows, scaled, network, state)]
+        for name, values in (
+            ("nll", cross_entropies(scaled, rows.label.to_numpy())),
+            ("brier", brier_scores(probabilities(scaled), rows.label.to_numpy())),
+        ):
+            mean = trust.mean(rows, values)
+            found.append(_row("calibration", state, name, mean, factor=1.0))
+        found += _bins(trust, rows, scaled, state)
+    return found
+
+
+def _scaled(rows: pd.DataFrame, state: str) -> np.ndarray:
+    """Return logits (N, C) divided by the temperature of their network, or as they are."""
+    logits = np.stack(rows.logits).astype(np.float64)
+    return logits / rows.temperature.to_numpy()[:, None] if state == "after" else logits
+
+
+def _sureness(
+    trust: Trust, rows: pd.DataFrame, scaled: np.ndarray, network: str, state: str
+) -> list[tuple[str, Estimate]]:
+    """Return mean confidence, calibration error, and the error that chance alone makes."""
+    confidence = pd.Series(probabilities(scaled).max(axis=1), index=rows.index)
+    parts = [(confidence[part.index].to_numpy(), part.hit.to_numpy()) for _, part in rows.groupby("seed")]
+    rng, evaluate, bins = trust.rng(network, "calibration", state, "chance"), trust.evaluate, trust.trust.bins
+    chances = [
+        error_by_chance(sure, bins=bins, resamples=evaluate.resamples, level=evaluate.confidence, rng=rng)
+        for sure, _ in parts  # repetitions judge the same clips: more of them leave less to chance only on average
+    ]
+    mean = trust.share(rows, confidence.to_numpy())
+    error = float(np.mean([calibration_error(sure, hit, bins=bins) for sure, hit in parts]))
+    chance, limit = (float(value) for value in np.mean(chances, axis=0))
+    return [
+        ("confidence", mean),
+        ("ece", _exact(error, rows)),
+        ("ece_by_chance", _exact(chance, rows, high=limit)),
+    ]
+
+
+def _bins(trust: Trust, rows: pd.DataFrame, scaled: np.ndarray, state: str) -> list[dict]:
+    table = reliability(probabilities(scaled).max(axis=1), rows.hit.to_numpy(), bins=trust.trust.bins)
+    return [
+        _row("reliability", state, quantity, _exact(getattr(one, quantity), rows), at=one.bin)
+        for one in table.itertuples()
+        for quantity in ("confidence", "accuracy", "share")
+    ]
+
+
+def _coverage(trust: Trust, network: str) -> list[dict]:
+    """Return accuracy by the share of clips that are judged, the surest ones; temperatures order the folds' clips."""
+    rows = trust.of(network)
+    if rows.empty:
+        return []
+    fitted = not any(math.isnan(value) or at_limit(value) for value in rows.temperature.unique())
+    confidence = probabilities(_scaled(rows, "after" if fitted else "before")).max(axis=1)
+    wrong = 1.0 - rows.hit.to_numpy()
+    _, risk = calibration.risk_coverage(confidence, wrong)
+    areas = {
+        "aurc": calibration.area(confidence, wrong),
+        "aurc_least": calibration.least_area(wrong),
+        "aurc_random": float(wrong.mean()),
+    }
+    found = [_row("coverage", "", name, _exact(value, rows)) for name, value in areas.items()]
+    for coverage in COVERAGES:
+        last = math.ceil(len(risk) * coverage / 100) - 1
+        found.append(_row("coverage", "", "accuracy", _exact(1.0 - risk[last], rows), at=coverage))
+    return found
+
+
+def _temperatures(trust: Trust, network: str) -> list[dict]:
+    fitted = trust.temperatures[trust.temperatures.network == network]
+    return [
+        _row(
+            "temperature",
+            f"{one.fold_name}, seed {one.seed}",
+            "temperature",
+            Estimate(one.temperature, math.nan, math.nan, one.n_clips, 0),
+            factor=1.0,
+        )
+        for one in fitted.itertuples()
+    ]
+
+
+def _groups(trust: Trust, network: str) -> list[dict]:
+    rows = trust.of(network)
+    rows = rows.join(trust.clips[list(GROUPS)], on="clip")
+    found = []
+    for group in GROUPS:
+        chosen = graded(rows) if group == "intensity" else rows
+        words = LEVELS.get(trust.corpus, ()) if group == "intensity" else ()
+        known = chosen[chosen[group] != ""].groupby(group)
+        for item, part in sorted(known, key=lambda one: (words.index(one[0]) if one[0] in words else -1, one[0])):
+            mean = trust.share(part, part.hit.to_numpy())
+            found.append(_row(group, item, "accuracy", mean))
+    return found
+
+
+def graded(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows whose emotion is acted in more than one intensity with their statement.
+
+    A neutral clip has no strong counterpart; to count it as normal would compare emotions, not intensities.
+    """
+    n_levels = rows.groupby(["label", "statement"]).intensity.transform("nunique")
+    return rows[n_levels > 1]
+
+
+def _conditions(trust: Trust, network: str) -> list[dict]:
+    keys = ["fold", "seed", "clip"]
+    clean = trust.of(network).set_index(keys).hit
+    found = []
+    for condition in conditions(trust.trust):
+        if not condition.concerns(trust.modalities(network)):
+            continue
+        rows = trust.of(network, condition.name)
+        mean = trust.share(rows, rows.hit.to_numpy())
+        found.append(_row("condition", condition.name, "accuracy", mean))
+        confidence = probabilities(np.stack(rows.logits)).max(axis=1) if len(rows) else rows.hit.to_numpy()
+        surplus = trust.mean(rows, confidence - rows.hit.to_numpy())
+        found.append(_row("condition", condition.name, "surplus", surplus))
+        if condition.name != CLEAN:
+            before = clean.reindex(pd.MultiIndex.from_frame(rows[keys])).to_numpy()
+            gap = trust.mean(rows, rows.hit.to_numpy() - before)
+            found.append(_row("condition", condition.name, "difference", gap))
+    return found
+
+
+def _labels(trust: Trust, network: str) -> list[dict]:
+    """Return how often a network names the intended and the perceived label, and how often people name the former."""
+    votes = trust.votes[trust.votes.modality == raters_of(trust.modalities(network))].set_index("clip")
+    rows = trust.of(network)
+    rows = rows[rows["clip"].isin(votes.index)]
+    if rows.empty:
+        return []
+    counts = np.stack(votes.counts.loc[rows["clip"]])  # (N, C)
+    shares, label, said = perceived(counts), rows.label.to_numpy(), rows.predicted.to_numpy()
+    intended, as_perceived, majority = rows.hit.to_numpy(), share_at(shares, said), share_at(shares, label)
+    found = {
+        "intended": trust.share(rows, intended),
+        "perceived": trust.share(rows, as_perceived),
+        "people_majority": trust.share(rows, majority),
+        "people_votes": trust.share(rows, share_at(counts / counts.sum(axis=1, keepdims=True), label)),
+        "perceived_less_intended": trust.mean(rows, as_perceived - intended),
+        "intended_less_people": trust.mean(rows, intended - majority),
+        "tied": _exact(float((shares.max(axis=1) < 1).mean()), rows),
+    }
+    return [_row("label", "", name, estimate) for name, estimate in found.items()]
+
+
+SURE = (
+    "Confidence is the probability that a network gives to the emotion it names; a mean above the accuracy is a "
+    "network that is too sure. ECE, the expected calibration error, is the mean distance between confidence and "
+    "accuracy in {bins} bins of equal width (Guo et al. 2017, On calibration of modern neural networks): 0 would be a "
+    "network that is right as often as it says. Of so few clips no ECE is 0; 'by chance' is the mean of a perfectly "
+    "calibrated network with the same confidences, and in brackets what it stays below {level} of the time. NLL (mean "
+    "-log of the probability of the true emotion) and the Brier score (squared distance from the truth, 0 to 2) are "
+    "better when smaller and also pay for being right. 'After' divides the logits by one temperature per network, the "
+    "one that makes the NLL of the fold's validation people smallest; it changes no label. These few people have "
+    "chosen the epoch too, by the same NLL: a network tends to be better on them than on others, and the temperature "
+    "to be too low. ECE pools the clips of all folds."
+)
+TEMPERATURES = (
+    "The temperatures, fold by fold: above 1 a network was too sure on its validation people, below 1 not sure enough."
+)
+SILENT = (
+    "A network that may stay silent judges only the clips that it is surest of (Geifman & El-Yaniv 2017, Selective "
+    "classification for deep neural networks). The percentages are the accuracy on the share of the clips that is then "
+    "judged; at 100% these are all. AURC is the mean share of mistakes over all such shares, smaller is better: "
+    "'least' is what a network with as many mistakes reaches that knows each of them, 'by chance' one whose confidence "
+    "means nothing. The clips of all folds are pooled, after the temperatures."
+)
+GROUPED = {
+    "sex": "By the sex of the actor.",
+    "statement": "By what is said.",
+    "intensity": (
+        "By how strongly it is acted, on the emotions and statements that are acted in more than one intensity: "
+        "a neutral face has no strong counterpart."
+    ),
+}
+DISTURBED = (
+    "The same networks, not trained again, judge the same clips disturbed. Noise of a voice is white, at a ratio of "
+    "the voice's mean power to that of the noise; a telephone passes 300 to 3400 Hz on, at 8 kHz. Noise and blur of "
+    "pictures are standard deviations, in grey levels of 255 and in pixels of the stored region; light is a factor of "
+    "all grey levels. Without a modality, a joint network is told that it is absent, and clips of which then nothing "
+    "is left do not count. First the accuracy; then its difference to the same clips undisturbed; then by how much "
+    "the mean confidence, without temperature, lies above the accuracy: a network that notices that it is worse gets "
+    "less sure and stays near 0."
+)
+MEANT = (
+    "The intended label is what the actor was told to act; the perceived one has most votes of the raters who met the "
+    "clip as the network does: heard it, saw it, or both. Where several labels have the most votes ('tied', percent of "
+    "the clips), each counts with its share. 'People' is how often the raters' label, and a single vote, is the "
+    "intended one in the same clips: about what there is to be understood. A network above that has learnt from what "
+    "actors do where people do not hear or see it."
+)
+
+
+SHOWN = (100, 75, 50, 25)  # coverages of the page, percent
+EVERYWHERE = -1.0  # stands for no bin and no coverage
+
+
+def render(trust: Trust, numbers: pd.DataFrame) -> str:
+    """Return the page of a corpus; `numbers` of `trust_numbers.numbers`."""
+    blocks = [
+        *_introduction(trust),
+        "## Is a network as sure as it is right?",
+        *_calibration_trust_pages(trust, numbers),
+        "## What silence would gain",
+        *_coverage_trust_pages(trust, numbers),
+        "## Who and what is judged right",
+        *_groups_trust_pages(trust, numbers),
+        "## What disturbs a network",
+        *_conditions_trust_pages(trust, numbers),
+        *_labels_trust_pages(trust, numbers),
+        *_notes(trust, numbers),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _introduction(trust: Trust) -> list[str]:
+    clips = trust.judged[trust.judged.condition == CLEAN].drop_duplicates("clip")
+    folds, seeds = ({getattr(run, name) for run in trust.runs} for name in ("fold", "seed"))
+    commonest = 100 * clips.label.value_counts(normalize=True).max() if len(clips) else math.nan
+    counts = (
+        f"Corpus {trust.corpus}, scale {trust.scale}: folds {len(folds)}, seeds {len(seeds)}, test actors "
+        f"{clips.actor.nunique()}, test clips {len(clips)}, of which a network of one modality judges those that have "
+        "it. Shares in percent, differences in points, means over folds; a - stands for nothing to report. Always "
+        f"naming the commonest emotion would be right in {percent(commonest)}."
+    )
+    intervals = (
+        f"In brackets are {_level(trust)} intervals over whole test actors. They hold the trained networks fixed: what "
+        "other actors in the training or other seeds would change is not in them. " + CHOICE.split(";")[0] + "."
+    )
+    notice = [f"**{SYNTHETIC}**"] if trust.synthetic else []
+    return [f"# Trust: how far the networks of {trust.corpus} can be relied on", *notice, counts, intervals]
+
+
+def _calibration_trust_pages(trust: Trust, numbers: pd.DataFrame) -> list[str]:
+    cell = _cells(numbers, "calibration")
+    table, losses = [], []
+    for network in trust.networks:
+        line = {"network": _marked(trust, network), "accuracy": cell(network, "", "accuracy", _with_interval)}
+        line["confidence"] = cell(network, "before", "confidence", _with_interval)
+        for state in STATES:
+            line[f"ECE {state}"] = cell(network, state, "ece", _value)
+            line[f"by chance, {state}"] = cell(network, state, "ece_by_chance", _by_chance)
+        table.append(line)
+        losses.append({"network": _marked(trust, network)})
+        for name, title in (("nll", "NLL"), ("brier", "Brier score")):
+            losses[-1] |= {f"{title}, {state}": cell(network, state, name, _three) for state in STATES}
+    text = SURE.format(bins=trust.trust.bins, level=_level(trust))
+    return [text, grid(table), grid(losses), TEMPERATURES, _temperatures_trust_pages(trust, numbers)]
+
+
+def _temperatures_trust_pages(trust: Trust, numbers: pd.DataFrame) -> str:
+    cell = _cells(numbers, "temperature")
+    items = items_of(numbers, "temperature")
+    table = [
+        {"network": _marked(trust, network)} | {item: cell(network, item, "temperature", _two) for item in items}
+        for network in trust.networks
+    ]
+    return grid(table)
+
+
+def _coverage_trust_pages(trust: Trust, numbers: pd.DataFrame) -> list[str]:
+    cell = _cells(numbers, "coverage")
+    table = []
+    for network in trust.networks:
+        areas = {"AURC": "aurc", "least": "aurc_least", "by chance": "aurc_random"}
+        line = {"network": _marked(trust, network)}
+        line |= {name: cell(network, "", key, _value) for name, key in areas.items()}
+        table.append(line | {f"{at}%": cell(network, "", "accuracy", _value, at=at) for at in SHOWN})
+    return [SILENT, grid(table)]
+
+
+def _groups_trust_pages(trust: Trust, numbers: pd.DataFrame) -> list[str]:
+    blocks = []
+    for group in GROUPS:
+        if items := items_of(numbers, group):
+            cell = _cells(numbers, group)
+            table = [
+                {"network": _marked(trust, network)}
+                | {item: cell(network, item, "accuracy", _with_interval) for item in items}
+                for network in trust.networks
+            ]
+            sizes = numbers[numbers.part == group].groupby("item").n_clips.max()
+            counts = ", ".join(f"{item} {sizes[item]}" for item in items)
+            blocks += [f"{GROUPED[group]} Clips: {counts}.", grid(table)]
+    return blocks or ["The corpus says nothing of its actors and statements."]
+
+
+def _conditions_trust_pages(trust: Trust, numbers: pd.DataFrame) -> list[str]:
+    cell = _cells(numbers, "condition")
+    tables = []
+    titles = {"accuracy": "accuracy", "difference": "difference", "surplus": "confidence less accuracy"}
+    for quantity, title in titles.items():
+        show = _with_interval if quantity == "accuracy" else _signed
+        stated = set(numbers["item"][(numbers.part == "condition") & (numbers.quantity == quantity)])
+        items = [one.name for one in conditions(trust.trust) if one.name in stated]
+        table = [
+            {title: item} | {_marked(trust, network): cell(network, item, quantity, show) for network in trust.networks}
+            for item in items
+        ]
+        tables.append(grid(table))
+    return [DISTURBED, *tables]
+
+
+def _labels_trust_pages(trust: Trust, numbers: pd.DataFrame) -> list[str]:
+    if not (numbers.part == "label").any():
+        return []
+    cell = _cells(numbers, "label")
+    shown = {
+        "intended": ("intended", _with_interval),
+        "perceived": ("perceived", _with_interval),
+        "people: majority": ("people_majority", _with_interval),
+        "people: one vote": ("people_votes", _with_interval),
+        "perceived less intended": ("perceived_less_intended", _signed),
+        "intended less people's majority": ("intended_less_people", _signed),
+        "tied": ("tied", _value),
+    }
+    table = [
+        {"network": _marked(trust, network), "raters": raters_of(trust.modalities(network))}
+        | {name: cell(network, "", quantity, show) for name, (quantity, show) in shown.items()}
+        for network in trust.networks
+    ]
+    text = MEANT + (" The votes on computed people are drawn, not given." if trust.synthetic else "")
+    return ["## The label that was meant and the one that people perceive", text, grid(table)]
+
+
+def _notes(trust: Trust, numbers: pd.DataFrame) -> list[str]:
+    notes = [f"- \\* {name}: not applicable: {reason}." for name, reason in trust.reasons.items()]
+    fitted = numbers[numbers.part == "temperature"]
+    if (n_limits := sum(map(at_limit, fitted.value))) > 0:
+        notes.append(f"- {n_limits} of {len(fitted)} temperatures lie at the limit of the search: too few mistakes.")
+    if fitted.value.isna().any():
+        notes.append("- Nobody validates under the protocol of the thesis, so no temperature can be fitted.")
+    return ["## Notes", "\n".join(notes)] if notes else []
+
+
+def _cells(numbers: pd.DataFrame, part: str) -> Callable[..., str]:
+    """Return call(network, item, quantity, show, at=): the text of one number of a part, - where there is none."""
+    rows = numbers[numbers.part == part].fillna({"at": EVERYWHERE})
+    found = {(row.network, row.item, row.quantity, row.at): row for row in rows.itertuples()}
+
+    def text(network: str, item: str, quantity: str, show: Callable[[tuple], str], *, at: float = EVERYWHERE) -> str:
+        row = found.get((network, item, quantity, at))
+        return "-" if row is None or math.isnan(row.value) else show(row)
+
+    return text
+
+
+def _value(row: tuple) -> str:
+    return percent(row.value)
+
+
+def _two(row: tuple) -> str:
+    return f"{row.value:.2f}"
+
+
+def _three(row: tuple) -> str:
+    return f"{row.value:.3f}"
+
+
+def _by_chance(row: tuple) -> str:
+    return f"{percent(row.value)} (<{percent(row.high)})"
+
+
+def _with_interval(row: tuple) -> str:
+    return _with(row, signed=False)
+
+
+def _signed(row: tuple) -> str:
+    return _with(row, signed=True)
+
+
+def _with(row: tuple, *, signed: bool) -> str:
+    text = percent(row.value, signed=signed)
+    return text if math.isnan(row.low) else f"{text} ({limits(row.low, row.high, signed=signed)})"
+
+
+def _marked(trust: Trust, network: str) -> str:
+    return f"{network} \\*" if network in trust.reasons else network
+
+
+def _level(trust: Trust) -> str:
+    return f"{100 * trust.evaluate.confidence:g}%"
+
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what is read and written."""
+    parser.add_argument("--corpus", required=True, help="name of the corpus")
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of every row, fold and seed")
+    parser.add_argument("--assessed", type=Path, required=True, help="folder of assess: a table ASSESSMENTS per row")
+    parser.add_argument("--clips", type=Path, required=True, help="table CLIPS of the corpus")
+    parser.add_argument("--votes", type=Path, required=True, help="table VOTES of the corpus")
+    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of the corpus")
+    parser.add_argument("--out-csv", type=Path, required=True)
+    parser.add_argument("--out-md", type=Path, required=True)
+
+
+def run(args: Namespace) -> None:
+    """Read what the networks said, measure, write both files."""
+    from mien.report.page import write_table
+
+    trust = read_trust(
+        args.corpus,
+        args.runs,
+        assessed=args.assessed,
+        clips=args.clips,
+        votes=args.votes,
+        info=args.corpus_info,
+        params=load(args.config),
+    )
+    found = numbers(trust)
+    write_table(found, render(trust, found), csv=args.out_csv, md=args.out_md)
+    log.info("trust, %s: %d numbers of %d networks", args.corpus, len(found), len(trust.networks))

@@ -1,0 +1,285 @@
+"""Command `assess`: trained variants judge their test clips again, disturbed and without a modality.
+
+Writes <variant>.parquet below the output folder: table ASSESSMENTS of all folds and seeds. What a network says of clean
+clips must be what its training has put down; anything else is an error.
+
+Trained networks judge their test clips again, under conditions that they were not trained for.
+
+Sounds are disturbed as waves, before the spectrogram, and pictures as stored regions. Every clip has its own draws
+under every condition, so that all networks hear and see the same. Action units are those of the undisturbed pictures.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from mien.audio import corrupt as disturb_sound
+from mien.audio.spectrogram import spectrogram
+from mien.augment import corrupt as disturb_pictures
+from mien.config.schema import SoundConfig, TrainConfig, TrustConfig
+from mien.errors import ModelError
+from mien.evaluation.calibration import CLEAN, Condition, conditions
+from mien.evaluation.runs import Run
+from mien.io import tables
+from mien.io.randomness import rng_for
+from mien.io.shards import FULL_SCALE
+from mien.models import checkpoint
+from mien.models.mrpn import Network
+from mien.training import engine
+from mien.training.clips import Recordings, Sampling, Voice, Wave, assemble, split
+from mien.training.train import EVALUATED, network_inputs
+
+log = logging.getLogger(__name__)
+
+TOLERANCES = {"cpu": 1e-5, "cuda": 1e-3, "bfloat16": 5e-2}  # of a logit, absolute and relative: rounding
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """What all networks of a command share.
+
+    recordings : of all modalities that a network uses.   waves : clip -> its sound.
+    """
+
+    recordings: Recordings
+    waves: Mapping[str, Wave]
+    trust: TrustConfig
+    train: TrainConfig
+    sound: SoundConfig
+    seed: int
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A trained network and how it looks at a clip."""
+
+    run: Run
+    model: Network
+    modalities: tuple[str, ...]
+    sampling: Sampling
+
+
+class Recalling(nn.Module):
+    """A branch that says the same about the same input without looking again: most conditions change one modality."""
+
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        self.branch, self.dim = branch, branch.dim
+        self.asked: Tensor | None = None
+        self.said: Tensor | None = None
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        return self._recall(self.branch, sequence)
+
+    def states(self, sequence: Tensor) -> Tensor:
+        """Return what the branch says after every step."""
+        return self._recall(self.branch.states, sequence)
+
+    def _recall(self, look: Callable[[Tensor], Tensor], sequence: Tensor) -> Tensor:
+        if self.asked is not sequence:
+            self.asked, self.said = sequence, look(sequence)
+        return self.said
+
+
+def assess_fold(job: Assessment, runs: list[Run]) -> pd.DataFrame:
+    """Return ASSESSMENTS, with a first column variant, of the trained `runs` of one fold: all variants and seeds.
+
+    Raises
+    ------
+    ModelError : a model file is missing, or what it says of undisturbed clips is not in its predictions.parquet.
+    """
+    judges = [_judge_of(job, run) for run in runs if run.trained]
+    voices = {one: _disturbed_voices(job, one, runs[0].fold) for one in conditions(job.trust)}
+    rows = []
+    for modalities, sampling in sorted({(judge.modalities, judge.sampling) for judge in judges}, key=repr):
+        alike = [judge for judge in judges if (judge.modalities, judge.sampling) == (modalities, sampling)]
+        rows += _judged(job, alike, voices)
+    found = pd.DataFrame(rows, columns=["variant", *tables.ASSESSMENTS.columns.names])
+    for judge in judges:
+        check_clean(judge.run, found[(found.variant == judge.run.variant) & (found.condition == CLEAN)])
+    return found.sort_values(["seed", "clip"], kind="stable")  # of a clip, the conditions keep their order
+
+
+def check_clean(run: Run, rows: pd.DataFrame) -> None:
+    """Hold what a network says of undisturbed clips against its evaluation.
+
+    run, rows : of one variant and fold; of `rows` those of the run's seed count.
+
+    Raises
+    ------
+    ModelError : other clips, or logits that differ by more than rounding.
+    """
+    rows = rows[rows.seed == run.seed].set_index("clip").logits
+    said = run.predictions()
+    selection = "honest" if (said.selection == "honest").any() else "optimistic"  # whose weights the model file holds
+    said = said[(said.selection == selection) & (said.role == "test") & (said["head"] == "fused")]
+    said = said.set_index("clip").logits
+    if set(said.index) != set(rows.index):
+        odd = sorted(set(said.index) ^ set(rows.index))[0]
+        raise ModelError(f"{run.folder}: {odd} is judged here or in the evaluation only; train the fold again")
+    one, other = np.stack(rows.loc[said.index]), np.stack(said)
+    kind = engine.device().type
+    rounding = TOLERANCES[
+        "bfloat16" if kind == "cuda" and run.record["config"]["train"]["precision"] != "float32" else kind
+    ]
+    if not np.allclose(one, other, rtol=rounding, atol=rounding):
+        raise ModelError(
+            f"{run.folder}: the logits of undisturbed clips are up to {np.abs(one - other).max():.2g} from those of"
+            " predictions.parquet; assess on the kind of machine that trained, or train the fold again"
+        )
+
+
+def _judge_of(job: Assessment, run: Run) -> Judge:
+    model, settings = checkpoint.load(Path(run.folder) / "model.safetensors", device=engine.device().type)
+    sampling = Sampling.of(settings.augmentation, frames=settings.frames, share=1.0, sound=job.sound)
+    for name, branch in model.branches.items():
+        model.branches[name] = Recalling(branch)
+    return Judge(run, model, settings.modalities, sampling)
+
+
+def _judged(job: Assessment, judges: list[Judge], voices: Mapping[Condition, Mapping[str, Voice]]) -> list[tuple]:
+    """Return what `judges`, who look at clips alike, say of the test clips of their fold: rows of `assess_fold`.
+
+    voices : of `_disturbed_voices`.
+    """
+    fold, modalities, sampling = judges[0].run.fold, judges[0].modalities, judges[0].sampling
+    view = replace(job.recordings, media={name: job.recordings.media[name] for name in modalities})
+    clips = split(view, fold)["test"]
+    size, rows = EVALUATED * job.train.batch, []  # as in the evaluation of a training
+    for start in range(0, len(clips), size):
+        part = clips.iloc[start : start + size]
+        names = list(zip(part["clip"], part.actor, part.label, strict=True))
+        for condition, inputs, present in _looks(job, view, part, sampling, voices):
+            left = torch.stack(list(present.values())).any(dim=0).tolist()  # of a clip, anything
+            for judge in judges:
+                said = (judge.run.variant, condition.name, fold, judge.run.seed)
+                logits = _logits(job, judge, inputs, present)
+                rows += [(*said, *clip, values) for clip, values, ok in zip(names, logits, left, strict=True) if ok]
+    return rows
+
+
+def _looks(
+    job: Assessment,
+    view: Recordings,
+    clips: pd.DataFrame,
+    sampling: Sampling,
+    voices: Mapping[Condition, Mapping[str, Voice]],
+) -> Iterator[tuple[Condition, dict[str, Tensor], dict[str, Tensor]]]:
+    """Yield a condition and what networks are then given of a batch of clips: their inputs, and what is present."""
+    batch = assemble(view, clips, sampling, rng=None)
+    clean = batch.to(engine.device())
+    inputs = network_inputs(clean)
+    for condition, heard in voices.items():
+        name = condition.modality
+        if not condition.concerns(view.media):
+            continue
+        if condition.kind == "missing":
+            yield condition, inputs, clean.present | {name: torch.zeros_like(clean.present[name])}
+            continue
+        changed = {}
+        if name == "audio":
+            other = assemble(replace(view, media=view.media | {name: heard}), clips, sampling, rng=None)
+            changed = {name: other.inputs[name]}
+        elif name == "video":
+            pairs = zip(clips["clip"], batch.inputs[name], strict=True)
+            changed = {name: torch.stack([_disturbed_frames(job, condition, clip, one) for clip, one in pairs])}
+        disturbed = replace(batch, inputs=changed).to(engine.device())
+        yield condition, inputs | network_inputs(disturbed), clean.present
+
+
+@torch.no_grad()
+def _logits(job: Assessment, judge: Judge, inputs: dict[str, Tensor], present: dict[str, Tensor]) -> np.ndarray:
+    """Return what a network says of a batch, (B, C) float32."""
+    device = engine.device().type
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda" and job.train.precision == "bfloat16"):
+        return judge.model(inputs, present)["fused"].float().cpu().numpy()
+
+
+def _disturbed_voices(job: Assessment, condition: Condition, fold: int) -> dict[str, Voice]:
+    """Return clip -> voice of the test clips of a fold, if it is voices that the condition disturbs."""
+    if condition.modality != "audio" or condition.kind == "missing":
+        return {}
+    clips = split(job.recordings, fold)["test"]["clip"]
+    return {clip: _disturbed_voice(job, condition, clip) for clip in clips if clip in job.waves}
+
+
+def _disturbed_voice(job: Assessment, condition: Condition, clip: str) -> Voice:
+    wave = job.waves[clip]
+    level = wave.samples.astype(np.float32) / FULL_SCALE
+    if condition.kind == "noise":
+        rng = _rng(job, condition, clip)
+        level = disturb_sound.add_white_noise(level, snr_db=condition.amount, rng=rng)
+    else:
+        level = disturb_sound.through_telephone(level, job.sound.rate_hz)
+    return Voice(spectrogram(torch.from_numpy(level), job.sound), wave.duration_s)
+
+
+def _disturbed_frames(job: Assessment, condition: Condition, clip: str, frames: Tensor) -> Tensor:
+    pixels = frames.numpy()  # (T, S, S, 3)
+    if condition.kind == "noise":
+        rng = _rng(job, condition, clip)
+        pixels = disturb_pictures.add_noise(pixels, deviation=condition.amount, rng=rng)
+    elif condition.kind == "blur":
+        pixels = disturb_pictures.blur(pixels, sigma_px=condition.amount)
+    else:
+        pixels = disturb_pictures.darken(pixels, factor=condition.amount)
+    return torch.from_numpy(pixels)
+
+
+def _rng(job: Assessment, condition: Condition, clip: str) -> np.random.Generator:
+    return rng_for(job.seed, "trust", job.recordings.corpus, condition.name, clip)
+
+
+def add_arguments(parser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("--corpus", required=True, help="name of the corpus")
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of every row, fold and seed")
+    parser.add_argument("--data", type=Path, default=Path("results"), help="folder with corpora/, faces/ and sound/")
+    parser.add_argument("--out", type=Path, required=True, help="results/trust/CORPUS")
+
+
+def run(args) -> None:
+    """Read the corpus once, and fold by fold let all networks judge its test clips.
+
+    Raises
+    ------
+    TableError : a row of section trust has no runs, or lacks a fold that another one has.
+    """
+    import pandas as pd
+
+    from mien.config import schema
+    from mien.evaluation.runs import read_runs, select_runs
+    from mien.io import tables
+    from mien.training import clips
+    from mien.training.engine import prepare
+
+    prepare(args.jobs)
+    params = schema.load(args.config)
+    trust = schema.section(schema.TrustConfig, params, "trust")
+    sound = schema.section(schema.SoundConfig, params, "sound")
+    faces = schema.section(schema.FacesConfig, params, "faces")
+    runs = select_runs(read_runs(args.runs), args.corpus, trust.rows)
+    used = {name for run in runs for name in run.record["config"]["variant"]["modalities"]}
+    sources = {"faces": faces, "sound": sound}
+    data = clips.read(args.data, args.corpus, sorted(used), **sources)
+    heard = clips.read(args.data, args.corpus, ["audio"] if "audio" in used else [], **sources, running=True)
+    job = Assessment(
+        recordings=data,
+        waves=heard.media.get("audio", {}),
+        trust=trust,
+        train=schema.section(schema.TrainConfig, params, "train"),
+        sound=sound,
+        seed=schema.section(int, params, "seed"),
+    )
+    folds = sorted({run.fold for run in runs})
+    found = pd.concat([assess_fold(job, [run for run in runs if run.fold == fold]) for fold in folds])
+    for variant in trust.rows:
+        rows = found[found.variant == variant].drop(columns="variant")
+        tables.write(args.out / f"{variant}.parquet", rows, tables.ASSESSMENTS)
+    log.info("%s: %d judgements of %d networks", args.corpus, len(found), sum(run.trained for run in runs))
