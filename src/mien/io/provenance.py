@@ -122,10 +122,13 @@ def _definition(module: str, name: str) -> tuple[str, list[tuple[str, str]]]:
     """Return a text that stands for a definition, and (module, name) of what it refers to."""
     home = _module(module)
     node = home.definitions[name]
+    first = next(one for one, other in home.definitions.items() if other is node)
+    if first != name:  # of several targets of an assignment, whose tree is canonical once only
+        return "", [(module, first)]
     own = {local: f"{module}:{local}" for local in home.definitions}
-    names = own | dict(home.imports) | _imports([one for one in ast.walk(node) if isinstance(one, ast.stmt)])
+    names = own | dict(home.imports) | _imports([one for one in ast.walk(node) if isinstance(one, ast.ImportFrom)])
     canonical = _Canonical(names)
-    text = ast.dump(canonical.visit(ast.parse(ast.unparse(node))))
+    text = ast.dump(canonical.visit(node))
     return text, sorted(canonical.references)
 
 
