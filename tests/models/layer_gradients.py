@@ -12,10 +12,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from mien.models.cnn import CNN1, CNN2, CNN3
 from mien.models.layout import to_device
-from mien.models.resnet import ResNet18
-from mien.models.resnet3d import ResNet3D18
+from mien.models.resnet import ResNet3D18, ResNet18
+from mien.models.small import CNN1, CNN2, CNN3
 from mien.models.vgg import VGG16
 
 WIDTHS = range(1, 17)
@@ -67,7 +66,7 @@ def check(layer: nn.Module) -> None:
     for name, candidate in {"contiguous": plain, layout: layer}.items():
         print(f"{layer}, {name} weights", flush=True)
         for _ in range(REPEATS):
-            for given in (inputs, inputs.to(memory_format=last)) if name == "channels-last" else (inputs,):
+            for given in (inputs, inputs.to(memory_format=last)) if candidate is layer else (inputs,):
                 for what, gradient in gradients(candidate, given).items():
                     error = ((gradient - true[what]).abs().max() / true[what].abs().max()).item()
                     if not error < TOLERANCE:

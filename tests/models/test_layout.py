@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from mien.models.layout import to_device
-from mien.models.resnet import ResNet18
-from mien.models.resnet3d import ResNet3D18
+from mien.models.resnet import ResNet3D18, ResNet18
 from mien.models.vgg import VGG16
 from models import layer_gradients
 
