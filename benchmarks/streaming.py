@@ -24,7 +24,6 @@ os.environ["MKL_NUM_THREADS"] = "1"
 import cv2
 import numpy as np
 import torch
-import yaml
 
 from mien.apps.annotate import Painter
 from mien.apps.models import Models, together
@@ -159,7 +158,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     file = Path(__file__).resolve().parents[1] / "params.yaml"
-    params = schema.resolve(yaml.safe_load(file.read_text(encoding="utf-8")) | {"scale": args.scale})
+    params = schema.load(file, *([file.parent / "config/thesis.yaml"] if args.scale == "thesis" else []))
     watch = schema.section(schema.WatchConfig, params, "watch")
     candide = schema.section(schema.CandideConfig, params, "candide") if args.units else None
     models = random_models(params)

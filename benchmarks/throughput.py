@@ -17,13 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import yaml
 from torch.nn import functional
 
 from mien.augment.aug_a import augment
 from mien.augment.slicing import SEGMENTS
-from mien.config.schema import Params, resolve
-from mien.config.schema import build as typed
+from mien.config.schema import Params, load, section
 from mien.io.files import atomic_file
 from mien.models.cost import multiply_adds
 from mien.models.layout import to_device
@@ -184,8 +182,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     prepare(args.threads)
-    raw = yaml.safe_load(args.config.read_text(encoding="utf-8"))
-    params = typed(Params, resolve({**raw, "scale": "thesis"}), "")
+    params = section(Params, load(args.config, args.config.parent / "config" / "thesis.yaml"))
     precisions = PRECISIONS if device().type == "cuda" else PRECISIONS[:1]
 
     print(f"{device_name()}, torch {torch.__version__}")

@@ -6,14 +6,13 @@ import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 from mien.audio.spectrogram import segment_shape
-from mien.config.schema import Params, resolve
-from mien.config.schema import build as typed
+from mien.config.schema import Params, load, resolve, section
 from mien.errors import ConfigError, TableError
 from mien.models.checkpoint import ResNetClassifier, classifier
 from mien.models.cost import costs, multiply_adds
@@ -38,13 +37,16 @@ from mien.report.plan import (
 from mien.report.tables import complexity
 
 
+def files_of(repository, scale: str) -> list[Path]:
+    return [repository / "params.yaml", *([repository / "config/thesis.yaml"] if scale == "thesis" else [])]
+
+
 @pytest.fixture(scope="module")
 def params(repository):
     """Return a function scale -> Params of the repository."""
-    raw = yaml.safe_load((repository / "params.yaml").read_text())
 
     def at(scale: str, **changed) -> Params:
-        return typed(Params, resolve({**raw, "scale": scale, **changed}), "")
+        return section(Params, resolve({**load(*files_of(repository, scale)), **changed}))
 
     return at
 
@@ -59,7 +61,7 @@ def run_of(found, name, *, stage="variants", corpus="ravdess"):
 )
 def test_formulas_hold_to_the_networks_as_they_are_built(params, repository, scale, names):
     """But for the hundredth, or two at mini scale, that heads and fusion have."""
-    raw = resolve({**yaml.safe_load((repository / "params.yaml").read_text()), "scale": scale})
+    raw = load(*files_of(repository, scale))
     chosen = {name: raw["variants"][name] for name in names}
     counted = complexity.count_ours({**raw, "variants": chosen, "streams": {}}, classes=8)
     found = planned(params(scale))
@@ -116,7 +118,7 @@ def test_work_is_that_of_the_passes(params):
 
 
 def test_real_corpora_have_their_own_size(params, repository):
-    raw = yaml.safe_load((repository / "params.yaml").read_text())["corpora"]
+    raw = load(*files_of(repository, "thesis"))["corpora"]
     raw["voxceleb"]["source"] = "voxceleb"
     at = params("thesis", corpora=raw)
     assert size_of("voxceleb", at).clips == 153_516
@@ -216,7 +218,7 @@ def test_the_command_writes_a_page_and_its_numbers(repository, params, tmp_path,
     assert "20 TFLOP/s in training, assumed" in capsys.readouterr().out
     with pytest.raises(ConfigError, match="or neither"):
         command(repository, "--out-md", str(tmp_path / "plan.md"))
-    resolved = json.dumps(resolve(yaml.safe_load((repository / "params.yaml").read_text())))
+    resolved = json.dumps(load(repository / "params.yaml"))
     with pytest.raises(ConfigError, match="resolved already"):
         command(repository, "--config", resolved, "--scale", "thesis")
 

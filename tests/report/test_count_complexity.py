@@ -4,7 +4,6 @@ import json
 
 import pandas as pd
 import pytest
-import yaml
 
 from mien.config import schema
 from mien.errors import ConfigError, TableError
@@ -16,8 +15,7 @@ SECTIONS = ("scale", "train", "faces", "sound", "variants", "streams", "streamin
 @pytest.fixture
 def params(repository) -> dict:
     """Return the sections at the scale of the thesis: some rows of each kind, and one with a 3D trunk."""
-    raw = yaml.safe_load((repository / "params.yaml").read_text()) | {"scale": "thesis"}
-    resolved = schema.resolve(raw)
+    resolved = schema.load(repository / "params.yaml", repository / "config" / "thesis.yaml")
     kept = {name: resolved[name] for name in SECTIONS}
     rows = {name: kept["variants"][name] for name in ("VM", "N2")}
     rows["VM3D"] = rows["VM"] | {"trunk": {"video": "resnet3d18"}}

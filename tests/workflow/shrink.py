@@ -5,21 +5,31 @@ from pathlib import Path
 
 import yaml
 
+from mien.config.schema import merge
+
+SMALL = """
+corpora:
+  ravdess: {actors: 6}
+  cremad: {actors: 6}
+  fer2013: {actors: 4}
+  ckplus: {actors: 6}
+  rafd: {actors: 4}
+  mug: {actors: 4}
+  jaffe: {actors: 4}
+  voxceleb: {actors: 6}
+folds: {ravdess: 2, cremad: 2, ckplus: 2, rafd: 2, mug: 2, jaffe: 2}
+cross: {splits: 3}
+classify: {seeds: 1, epochs_vector: 20, epochs_image: 1}
+pretrain: {P1: {epochs: 1}, P2: {epochs: 1}, Faces: {epochs: 1}, FER_random: {epochs: 1}}
+streaming: {epochs: 1}
+train: {epochs: 2, width: 4, frames: 3}
+fuzziness: {actors: 4, tested: 2, shares: [0.0, 0.6], epochs: 1, rows: [AM, VM, N2]}
+"""
+
 
 def shrink(raw: dict) -> dict:
     """Keep every stage, variant and table; cut people, folds and epochs."""
-    small = yaml.safe_load(yaml.safe_dump(raw))
-    for corpus, row in small["corpora"].items():
-        row["actors"] = 6 if corpus in ("ravdess", "cremad", "voxceleb", "ckplus") else 4
-    small["folds"] |= {corpus: 2 for corpus in small["folds"] if corpus not in ("fer2013", "voxceleb")}
-    small["cross"] |= {"splits": 3}
-    small["classify"] |= {"seeds": 1, "epochs_vector": 20, "epochs_image": 1}
-    for row in small["pretrain"].values():
-        row["epochs"] = 1
-    small["streaming"] |= {"epochs": 1}
-    small["train"] |= {"epochs": 2, "width": 4, "frames": 3}
-    small["fuzziness"] |= {"actors": 4, "tested": 2, "shares": [0.0, 0.6], "epochs": 1, "rows": ["AM", "VM", "N2"]}
-    return small
+    return merge(raw, yaml.safe_load(SMALL))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ A colour for every emotion, the same in figures, films and on the page; #rrggbb.
 
 import numpy as np
 
-from mien.errors import ConfigError
-
 LEVELS = {  # corpus -> its words for the intensity of a clip, in ascending order: 0, 1, ...
     "ravdess": ("normal", "strong"),
     "cremad": ("LO", "MD", "HI"),
@@ -45,15 +43,5 @@ ACTED = ("ravdess", "cremad")  # films of emotions, with sentences and intensiti
 FACED = ("ckplus", "rafd", "mug", "jaffe")  # people with a neutral face each
 CLASSICAL = ("ssvm", "svm_poly", "eigenfaces", "fisherfaces")  # classifiers without epochs
 MODALITIES = ("video", "audio", "units")  # of variants; units: the action units of the Candide-3 fit
+LARGEST = {"ravdess": 24, "cremad": 91, "ckplus": 123, "rafd": 67, "mug": 86, "jaffe": 10, "voxceleb": 1251}  # actors
 NETWORKS = ("dnn_au", "dnn_fp", "cnn1", "cnn2", "cnn3")
-
-
-def require(ok: bool, where: str, need: str, got: object) -> None:
-    """Refuse the values `got` of the section `where` unless they are `ok`.
-
-    Raises
-    ------
-    ConfigError : they are not; `need` says what is wanted.
-    """
-    if not ok:
-        raise ConfigError(f"params.yaml: {where}: need {need}; got {got}")

@@ -51,7 +51,6 @@ from mien.config.schema import (
     conditions,
     hint,
     load,
-    resolve,
 )
 from mien.errors import ConfigError, TableError
 
@@ -751,11 +750,9 @@ def _params(source: str, scale: str | None) -> Params:
     """
     params = load(source)
     if scale is not None and scale != params["scale"]:
-        import yaml
-
         if str(source).lstrip().startswith("{"):
             raise ConfigError(
                 f"plan: --scale {scale} needs --config params.yaml; these parameters are resolved already"
             )
-        params = resolve({**yaml.safe_load(Path(source).read_text(encoding="utf-8")), "scale": scale})
+        params = load(source, Path(source).parent / "config" / f"{scale}.yaml")
     return build(Params, params, "")

@@ -1,0 +1,292 @@
+"""What has to hold between the sections of params.yaml; each section by itself is checked where it is declared."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mien.config.labels import LARGEST
+from mien.config.runs import needed_folds, parts_of
+from mien.config.values import hint
+from mien.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mien.config.schema import Params
+
+RESERVED = {  # numbers and names of tables and figures that other sections make
+    *("4.1", "4.2", "4.3", "5.4", "5.5", "complexity", "fuzziness", "intensity", "streams", "units"),
+}
+
+
+def check(params: "Params") -> None:
+    """Refuse sections that do not go together.
+
+    Raises
+    ------
+    ConfigError : says which key, what was found, and what to write instead.
+    """
+    _check_corpora(params)
+    for name in params.variants:
+        _check_variant(params, name)
+    _check_tables(params)
+    _check_studies(params)
+    _check_pretrain(params)
+    _check_transfer(params)
+    for corpus, variant in needed_folds(params):
+        _unseen_people(params, f"variants.{variant}", corpus, params.variants[variant].init)
+    _check_streams(params)
+
+
+def check_files(params: "Params") -> None:
+    """Refuse corpora and published divisions whose files are not there, or have other folds than ``folds`` says.
+
+    Not a part of `check`: trained networks can be used where their corpora are not.
+
+    Raises
+    ------
+    ConfigError : says which key, and what was found.
+    """
+    for name, corpus in params.corpora.items():
+        if corpus.source not in ("synthetic", "download") and not Path(corpus.source).expanduser().exists():
+            raise _wrong(f"corpora.{name}.source", f"{corpus.source} is not there; or write synthetic or download")
+    for name, file in params.splits.items():
+        try:
+            with Path(file).open(newline="", encoding="utf-8") as rows:
+                n_folds = len({row["fold"] for row in csv.DictReader(rows)})
+        except (OSError, UnicodeDecodeError, KeyError) as error:
+            raise _wrong(f"splits.{name}", f"{file} cannot be read as a table with a column fold ({error})") from None
+        if n_folds != params.folds[name]:
+            raise _wrong(f"folds.{name}", f"should be {n_folds}, the folds of {file}; got {params.folds[name]}")
+
+
+def _wrong(where: str, what: str) -> ConfigError:
+    return ConfigError(f"params.yaml: {where} {what}" if what.startswith("should") else f"params.yaml: {where}: {what}")
+
+
+def _check_corpora(params: "Params") -> None:
+    for name, corpus in params.corpora.items():
+        n_folds, largest = params.folds.get(name), LARGEST.get(name)
+        synthetic = corpus.source == "synthetic"
+        if n_folds is None:
+            raise ConfigError(f"params.yaml: folds.{name} is missing")
+        if synthetic and largest and corpus.actors > largest:
+            raise _wrong(f"corpora.{name}.actors", f"should be at most {largest}, got {corpus.actors}")
+        if name in ("fer2013", "voxceleb") and n_folds != 1:
+            raise _wrong(f"folds.{name}", f"should be 1, its official division; got {n_folds}")
+        if synthetic and name not in ("fer2013", "voxceleb") and not 2 <= n_folds <= corpus.actors:
+            raise _wrong(f"folds.{name}", f"should be 2 to {corpus.actors}, the number of its actors; got {n_folds}")
+    for corpus in params.splits:
+        _known_corpus(params, f"splits.{corpus}", corpus)
+    for corpus in (*params.cross.train, params.cross.test):
+        _known_corpus(params, "cross", corpus)
+    if params.classify.seeds > params.cross.splits:
+        raise _wrong("classify.seeds", f"should be at most cross.splits ({params.cross.splits})")
+
+
+def _check_variant(params: "Params", name: str) -> None:
+    """Refuse a variant whose starts, frozen branches or histories are none."""
+    variant, where = params.variants[name], f"variants.{name}"
+    for modality, init in variant.init.items():
+        _check_branch(params, f"{where}.init.{modality}", init, modality)
+        if variant.trunk.get(modality, "resnet18") != "resnet18" and init in params.pretrain:
+            trunk = variant.trunk[modality]
+            raise _wrong(
+                f"{where}.init.{modality}",
+                f"{init} looks at single pictures, and the trunk {trunk} at whole clips; leave {modality} out of init",
+            )
+    for modality, other in variant.frozen.items():
+        _known_variant(params, f"{where}.frozen.{modality}", other)
+        if params.variants[other].modalities != (modality,) or params.variants[other].frozen:
+            raise _wrong(f"{where}.frozen.{modality}", f"{other} is not a {modality} network")
+    for head, other in variant.blend.items():
+        _known_variant(params, f"{where}.blend.{head}", other)
+        row = params.variants[other]
+        wanted = variant.modalities if head == "fused" else (head,)
+        if set(row.modalities) != set(wanted) or row.frozen or row.blend or row.target != variant.target:
+            raise _wrong(
+                f"{where}.blend.{head}",
+                f"{other} is no network of {' and '.join(wanted)} alone that learns {variant.target} with neither"
+                " frozen branches nor a blend",
+            )
+
+
+def _check_tables(params: "Params") -> None:
+    figures: dict[str, str] = {}
+    for name, table in params.tables.items():
+        for number in {name, table.confusion} & RESERVED:
+            raise _wrong(f"tables.{name}", f"{number} is another table or figure")
+        if table.confusion:
+            other = figures.setdefault(table.confusion, name)
+            if other != name or table.confusion in params.tables:
+                owner = f"figure of table {other}" if other != name else "table"
+                raise _wrong(f"tables.{name}.confusion", f"{table.confusion} is the {owner} as well")
+        _known_corpus(params, f"tables.{name}.corpus", table.corpus)
+        _enough_folds(params, f"tables.{name}.folds", table.corpus, table.folds)
+        for variant in (*table.rows, *table.single):
+            _learns(params, f"tables.{name}", variant, "label")
+        for what, pairs in table.pairs.items():
+            for row in (*pairs, *pairs.values()):
+                if row not in table.rows:
+                    near = hint(row, table.rows)
+                    raise _wrong(f"tables.{name}.pairs.{what}", f"{row!r} is no row of the table; {near}")
+
+
+def _check_studies(params: "Params") -> None:
+    """Refuse studies of rows that there are not, or that are of another kind."""
+    for corpus, n_folds in params.overview.folds.items():
+        _known_corpus(params, f"overview.folds.{corpus}", corpus)
+        _enough_folds(params, f"overview.folds.{corpus}", corpus, n_folds)
+    for name in params.overview.rows:
+        _learns(params, "overview.rows", name, "label")
+    _known_corpus(params, "intensity.corpus", params.intensity.corpus)
+    _enough_folds(params, "intensity.folds", params.intensity.corpus, params.intensity.folds)
+    for name in params.intensity.rows:
+        _learns(params, "intensity.rows", name, "intensity")
+    _known_corpus(params, "embeddings.corpus", params.embeddings.corpus)
+    _enough_folds(params, "embeddings.folds", params.embeddings.corpus, max(params.embeddings.folds) + 1)
+    for feature, name in params.embeddings.rows.items():
+        _learns(params, f"embeddings.rows.{feature}", name, "label")
+    for name in params.fuzziness.rows:
+        _learns(params, "fuzziness.rows", name, "label")
+        if "units" in params.variants[name].modalities:
+            raise _wrong("fuzziness.rows", f"{name} looks at action units; they are not fitted there")
+        if missing := [part for part in parts_of(params, name) if part not in params.fuzziness.rows]:
+            raise _wrong("fuzziness.rows", f"{name} needs {missing[0]} beside it")
+    trained = needed_folds(params)
+    for corpus in params.trust.corpora:
+        for name in params.trust.rows:
+            _learns(params, "trust.rows", name, "label")
+            if (corpus, name) not in trained:
+                raise _wrong("trust", f"no table asks for {name} on {corpus}; add it to one, or take it out")
+
+
+def _check_pretrain(params: "Params") -> None:
+    """Refuse rows of pretrain without a corpus, with an unusable start, or in the folder of a variant."""
+    shared = {corpus for corpus, _ in needed_folds(params)} | {params.streaming.corpus}  # folders of variants
+    for name, row in params.pretrain.items():
+        where = f"pretrain.{name}"
+        if row.corpus not in params.corpora:
+            raise _wrong(f"{where}.corpus", f"{row.corpus} is not under corpora; {hint(row.corpus, params.corpora)}")
+        if (name in params.variants or name in params.streams) and row.name in shared:
+            part = "variants" if name in params.variants else "streams"
+            raise ConfigError(
+                f"params.yaml: {where} and {part}.{name} would write results/training/{row.name}/{name}; rename one of"
+                " them"
+            )
+        _check_start(params, f"{where}.init", name)
+
+
+def _check_start(params: "Params", where: str, name: str) -> None:
+    """Refuse an init that is nothing, leads back to its row, or leads to another kind of network."""
+    row = params.pretrain[name]
+    if row.init in ("random", "none") or _is_path(row.init):
+        return
+    if row.init not in params.pretrain:
+        near = hint(row.init, [*params.pretrain, "random", "none"])
+        raise _wrong(where, f"{row.init} is neither a row of pretrain nor a path, which has / or .; {near}")
+    chain = [name, row.init]
+    while (following := params.pretrain[chain[-1]].init) in params.pretrain and chain[-1] not in chain[:-1]:
+        chain.append(following)
+    if chain[-1] in chain[:-1]:
+        raise _wrong(where, f"{' -> '.join(chain)} has no first row; write random or a file in one")
+    kinds = {key: (one.network, one.modality) for key, one in params.pretrain.items()}
+    if kinds[row.init] != kinds[name]:
+        alike = [other for other, kind in kinds.items() if other != name and kind == kinds[name]]
+        found = f"{row.init} is a {' of '.join(kinds[row.init])}, {name} a {' of '.join(kinds[name])}"
+        raise _wrong(where, f"{found}; {hint(row.init, [*alike, 'random'])}")
+
+
+def _check_transfer(params: "Params") -> None:
+    """Refuse studies of rows that there are not, or that do not learn the emotions of FER2013."""
+    corpus = params.transfer.corpus
+    fitting = [name for name, row in params.pretrain.items() if row.name == corpus]
+    for study, names in vars(params.transfer).items():
+        for name in names:
+            where = f"params.yaml: transfer.{study}: {name}"
+            if name not in params.pretrain:
+                raise ConfigError(f"{where} is no row of pretrain; {hint(name, fitting)}")
+            if name not in fitting:
+                row = params.pretrain[name]
+                learnt = f"learns {row.target} on {row.corpus}, not the emotions of {corpus}"
+                raise ConfigError(f"{where} {learnt}; {hint(name, fitting)}")
+
+
+def _check_branch(params: "Params", where: str, init: str, modality: str) -> None:
+    """Refuse first weights of a branch that are neither a ResNet-18 of its modality nor a file."""
+    fitting = [name for name, row in params.pretrain.items() if (row.network, row.modality) == ("resnet18", modality)]
+    if init in fitting or (init not in params.pretrain and _is_path(init)):
+        return
+    row = params.pretrain.get(init)
+    found = "neither a row of pretrain nor a path, which has / or ." if row is None else ""
+    found = found or f"a {row.network} of {row.modality}, not a resnet18 of {modality}"
+    raise _wrong(where, f"{init} is {found}; {hint(init, fitting)}, or leave {modality} out")
+
+
+def _is_path(text: str) -> bool:
+    """Say whether `text` can be meant as a file; names of rows are identifiers."""
+    return "/" in text or "." in text
+
+
+def _check_streams(params: "Params") -> None:
+    for modality in ("joint", "video", "audio"):
+        _predicts(params, modality, getattr(params.predict, modality))
+        _watches(params, modality, getattr(params.watch, modality))
+    if twice := sorted(params.variants.keys() & params.streams.keys()):
+        raise ConfigError(f"params.yaml: {twice[0]} is a row of variants and of streams; rename one")
+    _known_corpus(params, "streaming.corpus", params.streaming.corpus)
+    for name, stream in params.streams.items():
+        for modality, init in stream.init.items():
+            _check_branch(params, f"streams.{name}.init.{modality}", init, modality)
+        _unseen_people(params, f"streams.{name}", params.streaming.corpus, stream.init)
+
+
+def _unseen_people(params: "Params", where: str, corpus: str, init: Mapping[str, str]) -> None:
+    """Refuse branches that start from a network that was trained on the people of the corpus that is tested on."""
+    for modality, start in init.items():
+        while start in params.pretrain:
+            row = params.pretrain[start]
+            if row.corpus == corpus:
+                found = f"leads to pretrain.{start}, which was trained on {corpus}: it has seen the people that are"
+                raise ConfigError(f"params.yaml: {where}.init.{modality} {found} tested on")
+            start = row.init
+
+
+def _known_corpus(params: "Params", where: str, corpus: str) -> None:
+    if corpus not in params.corpora:
+        raise _wrong(where, f"{corpus} is not under corpora")
+
+
+def _enough_folds(params: "Params", where: str, corpus: str, n_folds: int) -> None:
+    if n_folds > params.folds[corpus]:
+        raise _wrong(where, f"{n_folds} folds, and {corpus} has {params.folds[corpus]}")
+
+
+def _learns(params: "Params", where: str, variant: str, target: str) -> None:
+    _known_variant(params, where, variant)
+    if (learnt := params.variants[variant].target) != target:
+        raise _wrong(where, f"{variant} learns {learnt}, not {target}")
+
+
+def _known_variant(params: "Params", where: str, variant: str) -> None:
+    if variant not in params.variants:
+        raise _wrong(where, f"there is no variant {variant!r}; {hint(variant, params.variants)}")
+
+
+def _predicts(params: "Params", modality: str, variant: str) -> None:
+    where, corpus = f"predict.{modality}", params.predict.corpus
+    _learns(params, where, variant, "label")
+    _has_modalities(where, modality, variant, params.variants[variant].modalities)
+    if (corpus, variant) not in needed_folds(params):
+        raise _wrong(where, f"no table asks for {variant} on {corpus}; add it to one")
+
+
+def _watches(params: "Params", modality: str, stream: str) -> None:
+    if stream not in params.streams:
+        raise _wrong(f"watch.{modality}", f"there is no row {stream!r} of streams; {hint(stream, params.streams)}")
+    _has_modalities(f"watch.{modality}", modality, stream, params.streams[stream].modalities)
+
+
+def _has_modalities(where: str, modality: str, name: str, modalities: tuple[str, ...]) -> None:
+    wanted = {"joint": {"video", "audio"}}.get(modality, {modality})
+    if set(modalities) != wanted:
+        raise _wrong(where, f"{name} uses {', '.join(modalities)}, not {' and '.join(sorted(wanted))}")
