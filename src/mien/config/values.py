@@ -22,6 +22,10 @@ def _read_number(value: Any) -> Any:
     return value
 
 
+def _number(**bounds: float) -> Any:
+    return Annotated[float, Strict(), Field(allow_inf_nan=False, **bounds), BeforeValidator(_read_number)]
+
+
 def _is_file_name(name: str) -> str:
     if name and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise ValueError("names files: use up to 64 letters, digits, _, - and .")
@@ -35,16 +39,16 @@ def _is_identifier(name: str) -> str:
 
 
 Int = Annotated[int, Strict()]  # neither a truth value nor 2.0
-Float = Annotated[float, BeforeValidator(_read_number), Strict(), Field(allow_inf_nan=False)]
 Bool = Annotated[bool, Strict()]
 Count = Annotated[Int, Field(ge=1, le=100_000)]
 Size = Annotated[Int, Field(ge=1, le=4096)]  # pixels, channels, samples, columns
 Batch = Annotated[Int, Field(ge=2, le=100_000)]  # batch normalisation needs two
-Positive = Annotated[Float, Field(gt=0, le=1e6)]
-NonNegative = Annotated[Float, Field(ge=0, le=1e6)]
-Share = Annotated[Float, Field(ge=0, le=1)]
-Dropout = Annotated[Float, Field(ge=0, lt=1)]
-Rate = Annotated[Float, Field(gt=0, le=10)]  # of learning
+Float = _number()
+Positive = _number(gt=0, le=1e6)
+NonNegative = _number(ge=0, le=1e6)
+Share = _number(ge=0, le=1)
+Dropout = _number(ge=0, lt=1)
+Rate = _number(gt=0, le=10)  # of learning
 Text = Annotated[str, Field(min_length=1)]
 FileNameOrNone = Annotated[str, AfterValidator(_is_file_name)]
 FileName = Annotated[FileNameOrNone, Field(min_length=1)]
