@@ -114,12 +114,9 @@ class Evidence:
         return sorted(set(self.cross.angles) & set(table.angle[table.role == "test"]))
 
     @property
-    def caution(self) -> list[str]:
-        """Return what to know before the thesis's numbers where they belong to another pair of corpora."""
-        if self.cross.name == THEIR_NAME:
-            return []
-        text = f"The thesis's numbers belong to another pair of corpora, {THEIRS}, not to {self.corpora}"
-        return [f"{text}: the differences from them are between different tests."]
+    def differs(self) -> bool:
+        """Say whether the thesis's numbers belong to another pair of corpora."""
+        return self.cross.name != THEIR_NAME
 
     def shown(self, name: str, selection: str = "honest") -> list[Judgement]:
         """Return what table 4.1 shows: of a classical model the best split, of a network the runs of all seeds."""
