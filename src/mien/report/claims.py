@@ -815,9 +815,10 @@ def rise(trial: Trial) -> float:
 def _printed_transfer(evidence: TransferEvidence) -> dict[str, Any]:
     """Return the thesis's row and the ImageNet one, with Wilson's intervals and what their difference lies between."""
     rows, ends = [], []
+    confidence = evidence.evaluate.confidence
     for name in (THESIS_ROW, IMAGENET):
         hits = evidence.printed[name] / 100 * PRIVATE_PICTURES
-        ends.append([100 * end for end in interval_of_cell(hits, PRIVATE_PICTURES, confidence=evidence.evaluate.confidence)])
+        ends.append([100 * end for end in interval_of_cell(hits, PRIVATE_PICTURES, confidence=confidence)])
         rows.append({"row of table 4.3": name, "accuracy": f"{evidence.printed[name]:g}", "Wilson": limits(*ends[-1])})
     low, high = ends[0][0] - ends[1][1], ends[0][1] - ends[1][0]
     return {"printed_rows": rows, "printed_limits": limits(low, high, signed=True), "comparable": low > -MARGIN}
@@ -954,9 +955,7 @@ def _as_contrast(one: Gain) -> Contrast:
     return Contrast(one.one, one.other, "clips of both", *values, n_folds=one.n_folds, n_below=len(one.below))
 
 
-def _contrasts(
-    gains: Sequence[Gain], printed: Sequence[Gain | None], *, decides: bool = True
-) -> tuple[Contrast, ...]:
+def _contrasts(gains: Sequence[Gain], printed: Sequence[Gain | None], *, decides: bool = True) -> tuple[Contrast, ...]:
     """Return the contrasts of differences that are known; they are one family of tests."""
     adjusted = holm([one.p for one in gains])
     return tuple(

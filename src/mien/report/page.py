@@ -1,4 +1,4 @@
-"""Pages: templates that hold the words, and numbers as Markdown; fixed decimals, no dates: equal results, equal bytes."""
+"""Pages: templates hold the words, and numbers have fixed decimals; no dates, so equal results give equal bytes."""
 
 import math
 import re
@@ -112,12 +112,3 @@ def write_table(rows: pd.DataFrame, text: str, *, csv: Path, md: Path, decimals:
         rows.round(9).to_csv(scratch, index=False, float_format=f"%.{decimals}f", lineterminator="\n")
     with atomic_file(md) as scratch:
         scratch.write_text(text, encoding="utf-8", newline="\n")
-SYNTHETIC = "Synthetic people: the faces and voices of this corpus are computed, so this is not a result on people."
-CHOICE = (
-    "The epoch is chosen on separate validation actors; "
-    "'optimistic' chooses it on the reported actors, as the thesis did."
-)
-CHOICE_THESIS = (
-    "Protocol thesis: the epoch is chosen on the reported actors, as the thesis did, "
-    "so every number of ours is optimistic."
-)
