@@ -1,22 +1,58 @@
-"""Numbers as Markdown; fixed decimals, fixed order, no dates, so that equal results are equal bytes."""
+"""Pages: templates hold the words, and numbers have fixed decimals; no dates, so equal results give equal bytes."""
 
 import math
+import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pandas as pd
 
 from mien.io.files import atomic_file
 
-SYNTHETIC = "Synthetic people: the faces and voices of this corpus are computed, so this is not a result on people."
-CHOICE = (
-    "The epoch is chosen on separate validation actors; "
-    "'optimistic' chooses it on the reported actors, as the thesis did."
-)
-CHOICE_THESIS = (
-    "Protocol thesis: the epoch is chosen on the reported actors, as the thesis did, "
-    "so every number of ours is optimistic."
-)
+NEW_LINE = ("|", "#", "- ")  # beginnings of lines that do not go on with the paragraph above them
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Return templates/<template>.md.j2 filled in.
+
+    Lines of a paragraph become one line, as templates are wrapped and pages are not; blocks are an empty line apart.
+    """
+    text = _environment().get_template(f"{template}.md.j2").render(values)
+    blocks = []
+    for block in re.split(r"\n\s*\n", text.strip()):
+        lines: list[str] = []
+        for line in filter(None, map(str.strip, block.splitlines())):
+            if lines and not line.startswith(NEW_LINE):
+                lines[-1] += f" {line}"
+            else:
+                lines.append(line)
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "md": grid,
+        "percent": percent,
+        "signed": lambda value: percent(value, signed=True),
+        "g": lambda value: f"{value:g}",
+        "fixed": lambda value, decimals=2: f"{value:.{decimals}f}",
+        "n": lambda count, noun: f"{count} {noun}{'' if count == 1 else 's'}",
+        "listed": join_names,
+    }
+    environment.tests["nan"] = math.isnan
+    return environment
 
 
 def percent(value: float, *, signed: bool = False) -> str:
@@ -34,6 +70,12 @@ def limits(low: float, high: float, *, signed: bool = False) -> str:
     return f"{percent(low, signed=signed)}{' to ' if signed else '–'}{percent(high, signed=signed)}"
 
 
+def with_interval(value: float, low: float, high: float, *, signed: bool = False) -> str:
+    """Return a number with its interval in brackets, where it has one; - for nothing."""
+    text = percent(value, signed=signed)
+    return text if math.isnan(value) or math.isnan(low) else f"{text} ({limits(low, high, signed=signed)})"
+
+
 def share_of(count: int | None, total: int) -> str:
     """Return 3 of 12; - where nothing is known."""
     return "-" if count is None else f"{count} of {total}"
@@ -46,6 +88,17 @@ def p_value(p: float) -> str:
     return "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
+def join_names(names: Any) -> str:
+    """Return names as A, B and C."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def mark(name: str, reasons: Any) -> str:
+    """Return a name with a star where there is a reason why it, or a part of it, was not trained."""
+    return f"{name} \\*" if name in reasons else name
+
+
 def grid(rows: list[dict[str, Any]] | pd.DataFrame) -> str:
     """Return a Markdown table of texts; the first column is left-aligned, the others right."""
     table = pd.DataFrame(rows)
@@ -53,9 +106,9 @@ def grid(rows: list[dict[str, Any]] | pd.DataFrame) -> str:
     return table.to_markdown(index=False, disable_numparse=True, colalign=align)
 
 
-def write_table(rows: pd.DataFrame, text: str, *, csv: Path, md: Path) -> None:
+def write_table(rows: pd.DataFrame, text: str, *, csv: Path, md: Path, decimals: int = 4) -> None:
     """Write the numbers of a page, and the page."""
     with atomic_file(csv) as scratch:
-        rows.round(9).to_csv(scratch, index=False, float_format="%.4f", lineterminator="\n")
+        rows.round(9).to_csv(scratch, index=False, float_format=f"%.{decimals}f", lineterminator="\n")
     with atomic_file(md) as scratch:
         scratch.write_text(text, encoding="utf-8", newline="\n")

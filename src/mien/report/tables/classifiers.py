@@ -1,13 +1,7 @@
-"""Tables 4.1 and 4.2 of the thesis beside ours: every number of them, before it is laid out.
-
-Lay tables 4.1 and 4.2 out as Markdown; fixed decimals, fixed order, no dates.
-
-Command compare_classifiers: tables 4.1 and 4.2 of the thesis beside ours, as CSV and Markdown.
-"""
+"""Tables 4.1 and 4.2 of the thesis, classifiers of one corpus tested on another, beside ours."""
 
 import logging
 import math
-from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +27,7 @@ from mien.evaluation.classifiers import (
     score_on,
 )
 from mien.evaluation.runs import Run, read_runs, rows_in_order
-from mien.report.page import SYNTHETIC, grid, limits, percent
+from mien.report.page import limits, mark, percent, render_page, write_table
 from mien.report.thesis import read_published
 
 HEADLINE = "headline"  # the test pictures
@@ -114,12 +108,9 @@ class Evidence:
         return sorted(set(self.cross.angles) & set(table.angle[table.role == "test"]))
 
     @property
-    def caution(self) -> list[str]:
-        """Return what to know before the thesis's numbers where they belong to another pair of corpora."""
-        if self.cross.name == THEIR_NAME:
-            return []
-        text = f"The thesis's numbers belong to another pair of corpora, {THEIRS}, not to {self.corpora}"
-        return [f"{text}: the differences from them are between different tests."]
+    def differs(self) -> bool:
+        """Say whether the thesis's numbers belong to another pair of corpora."""
+        return self.cross.name != THEIR_NAME
 
     def shown(self, name: str, selection: str = "honest") -> list[Judgement]:
         """Return what table 4.1 shows: of a classical model the best split, of a network the runs of all seeds."""
@@ -275,153 +266,65 @@ def _scored(evidence: Evidence, name: str, rows: np.ndarray) -> dict[str, Any]:
     }
 
 
-SPLIT = (
-    "Models without epochs (SSVM, polynomial SVM, Eigenfaces, Fisherfaces) are fitted on {splits} random divisions of "
-    "the training people; the table shows the division with the best validation accuracy, the earlier of equals, as "
-    "the printed numbers of the thesis seem to be the best of thirty."
-)
-EPOCH = (
-    "Networks are means over {seeds} seed{s}, of which seed n learns on division n; their epoch is the one of lowest "
-    "validation loss. 'optimistic' chooses the epoch on the test pictures."
-)
-
 EDGE = "at the grid's edge"
 
 
 def render_once(cells: pd.DataFrame, evidence: Evidence) -> str:
     """Return the page of table 4.1; `cells` CELLS."""
-    headline = cells[cells.pictures == HEADLINE]
-    blocks = [
-        *_introduction("4.1", evidence),
-        SPLIT.format(splits=evidence.cross.splits),
-        EPOCH.format(seeds=evidence.classify.seeds, s="" if evidence.classify.seeds == 1 else "s"),
-        "## Beside the thesis",
-        *_beside(headline, evidence),
-        "## How much could be judged",
-        *_judged(cells, evidence),
-        "## By camera",
-        "Accuracy where there is a judgement, and in brackets the share of the pictures that have the features; 90 is "
-        f"frontal. The headline counts {_cameras(evidence)}.",
-        grid(_by_group(cells, evidence, "camera ")),
-    ]
-    if cells.pictures.str.startswith("gaze ").any():
-        text = "The same by where the eyes look, cameras of the headline."
-        blocks += ["## By gaze", text, grid(_by_group(cells, evidence, "gaze "))]
-    return "\n\n".join([*blocks, *_notes(evidence)]) + "\n"
+    panel = evidence.panel
+    return render_page(
+        "classifiers",
+        **_head("4.1", evidence),
+        beside=[_beside(row, evidence) for row in cells[cells.pictures == HEADLINE].itertuples()],
+        judged=[_judged(name, mine, evidence) for name, mine in cells.groupby("classifier", sort=False)],
+        n_shaped=(panel.table.shaped.astype(bool).to_numpy() & panel.rows("test")).sum(),
+        unshaped=UNSHAPED,
+        by_camera=_by_group(cells, evidence, "camera "),
+        by_gaze=_by_group(cells, evidence, "gaze "),
+    )
 
 
 def render_repeats(table: pd.DataFrame, evidence: Evidence) -> str:
     """Return the page of table 4.2; `table` REPEATS."""
     rows = []
     for name, parts in table.groupby("classifier", sort=False):
-        row = {"classifier": _marked(name, evidence)}
+        row = {"classifier": mark(name, evidence.panel.reasons)}
         for part in parts.itertuples():
             row[f"thesis {part.part}"] = _with_sd(part.thesis_mean, part.thesis_sd)
             row[part.part] = _with_sd(part.mean, part.sd)
             row[f"difference, {part.part}"] = percent(part.difference, signed=True)
         rows.append(row | {EDGE: percent(parts.edge.iloc[0]), "splits": str(parts.n_splits.iloc[0])})
-    text = (
-        f"Mean ± sample standard deviation over {evidence.cross.splits} random divisions of the training people (the "
-        f"thesis: {evidence.thesis['4.2']['repeats']} repetitions). The test pictures are always the same, so the "
-        "deviation says how much the choice of training people matters, not how much other test people would change "
-        f"it. '{EDGE}': the share of the divisions, in percent, in which the search chose the smallest C (also taken "
-        "on ties) or the largest, so that one beyond might be better. Rows of which the thesis prints no repetitions "
-        "come last."
-    )
-    body = grid(rows) if rows else "No model without epochs is among the classifiers."
-    return "\n\n".join([*_introduction("4.2", evidence), text, "## Over the divisions", body, *_notes(evidence)]) + "\n"
+    return render_page("repeats", **_head("4.2", evidence), edge=EDGE, rows=rows)
 
 
-def _introduction(number: str, evidence: Evidence) -> list[str]:
-    table = evidence.panel.table
-    learnt, tested, aside = (table[table.role == role] for role in ("training", "test", "aside"))
-    chance = percent(100 * evidence.panel.chance)
-    counts = (
-        f"Learnt on {' and '.join(evidence.cross.train)} ({learnt.person.nunique()} people, {len(learnt)} pictures), "
-        f"tested on {evidence.cross.test} ({tested.person.nunique()} people, {len(tested)} pictures of "
-        f"{_cameras(evidence)}; {len(aside)} of other cameras are in no headline; a face, without which nothing "
-        f"is judged, was found in {has_features(aside, 'image').sum()} of them), scale {evidence.scale}. Accuracy "
-        "in percent, differences in points; a - stands for nothing to report. Always naming the commonest of the "
-        f"{tested.label.nunique()} emotions would score {chance}."
-    )
-    notice = [f"**{SYNTHETIC}**"] if evidence.synthetic else []
-    title = evidence.thesis[number]["title"]
-    if evidence.caution:
-        title = title.replace(THEIRS, evidence.corpora)
-    return [f"# Table {number}: {title}", *notice, counts, *evidence.caution]
+def _head(number: str, evidence: Evidence) -> dict[str, Any]:
+    table, title, reasons = evidence.panel.table, evidence.thesis[number]["title"], evidence.panel.reasons
+    pictures = {role: table[table.role == role] for role in ("training", "test", "aside")}
+    return {
+        "evidence": evidence,
+        "title": title.replace(THEIRS, evidence.corpora) if evidence.differs else title,
+        "pictures": pictures,
+        "n_faces": has_features(pictures["aside"], "image").sum(),
+        "reasons": {name: reasons[name] for name in evidence.classifiers if name in reasons},
+    }
 
 
-def _beside(headline: pd.DataFrame, evidence: Evidence) -> list[str]:
-    level = f"{100 * evidence.evaluate.confidence:g}% interval"
-    rows = [
-        {
-            "classifier": _marked(row.classifier, evidence),
-            "thesis train": percent(row.thesis_train),
-            "train": _with_sd(row.train, row.train_sd),
-            "thesis test": percent(row.thesis_test),
-            "test": _with_sd(row.test, row.test_sd),
-            level: limits(row.low, row.high),
-            "difference": percent(row.difference, signed=True),
-            "optimistic": percent(row.optimistic),
-            "run": _behind(row, evidence),
-        }
-        for row in headline.itertuples()
-    ]
-    text = (
-        "Accuracy on the pictures that have the classifier's features. The interval is over whole "
-        "test people, and holds the trained classifiers fixed: how much other seeds or other people in the training "
-        "would change the number is not in it. ± is the sample standard deviation over the networks of a row, each of "
-        "which has its own seed and its own division of the training people, so it mixes the two; it says nothing of "
-        "other test people and can be wider than the interval. Table 4.2 says how much the division changes the models "
-        "without epochs. The difference is ours less the thesis's, test. The thesis does not say how it chose its "
-        "epochs."
-    )
-    return [text, grid(rows)]
+def _beside(row: Any, evidence: Evidence) -> dict[str, str]:
+    return {
+        "classifier": mark(row.classifier, evidence.panel.reasons),
+        "thesis train": percent(row.thesis_train),
+        "train": _with_sd(row.train, row.train_sd),
+        "thesis test": percent(row.thesis_test),
+        "test": _with_sd(row.test, row.test_sd),
+        f"{100 * evidence.evaluate.confidence:g}% interval": limits(row.low, row.high),
+        "difference": percent(row.difference, signed=True),
+        "optimistic": percent(row.optimistic),
+        "run": _behind(row, evidence),
+    }
 
 
-def _judged(cells: pd.DataFrame, evidence: Evidence) -> list[str]:
-    rows = []
-    for name, mine in cells.groupby("classifier", sort=False):
-        mine = mine.set_index("pictures")
-        here, unshaped = mine.loc[HEADLINE], mine.loc[UNSHAPED]
-        accuracy = unshaped.test if unshaped.n_classes == here.n_classes else math.nan  # another task with fewer
-        rows.append(
-            {
-                "classifier": _marked(name, evidence),
-                "test": percent(here.test),
-                "pictures": str(here.n_judged) if here.n_judged else "-",
-                "coverage": percent(here.coverage),
-                "strict": percent(here.strict),
-                "macro recall": percent(here.macro_recall),
-                UNSHAPED: percent(accuracy),
-                "change": percent(accuracy - here.test, signed=True),
-            }
-        )
-    shaped = evidence.panel.table.shaped.astype(bool).to_numpy() & evidence.panel.rows("test")
-    text = (
-        "Coverage: share of the test pictures in which the features were found; strict: a picture without them counts "
-        f"as an error. The neutral shape of a person is fitted to a neutral picture, and {shaped.sum()} of these are "
-        f"test pictures themselves, a mild leak for the action units (AU8). '{UNSHAPED}' leaves these pictures out, "
-        "with the change beside it, and so removes only the match of a picture with itself: the other pictures of the "
-        "person still use the shape. Rows without action units show how much fewer neutral faces change by "
-        "themselves; a - stands where an emotion is left without a picture."
-    )
-    return [text, grid(rows)]
-
-
-def _by_group(cells: pd.DataFrame, evidence: Evidence, prefix: str) -> list[dict[str, str]]:
-    rows = []
-    for name, mine in cells[cells.pictures.str.startswith(prefix)].groupby("classifier", sort=False):
-        shown = {row.pictures.removeprefix(prefix): _covered(row.test, row.coverage) for row in mine.itertuples()}
-        rows.append({"classifier": _marked(name, evidence)} | shown)
-    return rows
-
-
-def _covered(accuracy: float, coverage: float) -> str:
-    return "-" if math.isnan(coverage) else f"{percent(accuracy)} ({coverage:.0f})"
-
-
-def _behind(row, evidence: Evidence) -> str:
+def _behind(row: Any, evidence: Evidence) -> str:
+    """Return which runs a row shows."""
     if not row.n_runs:
         return "-"
     if evidence.classifiers[row.classifier].model in CLASSICAL:
@@ -429,48 +332,63 @@ def _behind(row, evidence: Evidence) -> str:
     return f"{row.n_runs} seed{'' if row.n_runs == 1 else 's'}"
 
 
+def _judged(name: str, cells: pd.DataFrame, evidence: Evidence) -> dict[str, str]:
+    cells = cells.set_index("pictures")
+    here, unshaped = cells.loc[HEADLINE], cells.loc[UNSHAPED]
+    accuracy = unshaped.test if unshaped.n_classes == here.n_classes else math.nan  # another task with fewer
+    return {
+        "classifier": mark(name, evidence.panel.reasons),
+        "test": percent(here.test),
+        "pictures": str(here.n_judged) if here.n_judged else "-",
+        "coverage": percent(here.coverage),
+        "strict": percent(here.strict),
+        "macro recall": percent(here.macro_recall),
+        UNSHAPED: percent(accuracy),
+        "change": percent(accuracy - here.test, signed=True),
+    }
+
+
+def _by_group(cells: pd.DataFrame, evidence: Evidence, prefix: str) -> list[dict[str, str]]:
+    rows = []
+    for name, mine in cells[cells.pictures.str.startswith(prefix)].groupby("classifier", sort=False):
+        row = {"classifier": mark(name, evidence.panel.reasons)}
+        for one in mine.itertuples():
+            covered = "-" if math.isnan(one.coverage) else f"{percent(one.test)} ({one.coverage:.0f})"
+            row[one.pictures.removeprefix(prefix)] = covered
+        rows.append(row)
+    return rows
+
+
 def _with_sd(mean: float, sd: float) -> str:
     return percent(mean) if math.isnan(sd) else f"{percent(mean)} ± {percent(sd)}"
 
 
-def _cameras(evidence: Evidence) -> str:
-    angles = evidence.cameras
-    return f"the camera{'' if len(angles) == 1 else 's'} {', '.join(f'{angle}°' for angle in angles) or '-'}"
+def compare_classifiers(
+    *, runs: list[Path], samples: Path, thesis: Path, out_41: Path, out_42: Path, config: str = "params.yaml"
+) -> None:
+    """Put tables 4.1 and 4.2 of the thesis beside ours.
 
-
-def _marked(name: str, evidence: Evidence) -> str:
-    return f"{name} \\*" if name in evidence.panel.reasons else name
-
-
-def _notes(evidence: Evidence) -> list[str]:
-    reasons = evidence.panel.reasons
-    notes = [f"- \\* {name}: not applicable: {reasons[name]}." for name in evidence.classifiers if name in reasons]
-    return ["## Notes", "\n".join(notes)] if notes else []
+    Parameters
+    ----------
+    runs : list of Path
+        run.json of every classifier and seed.
+    samples : Path
+        Folder with samples.parquet and corpus.json.
+    thesis : Path
+        The thesis's numbers.
+    out_41, out_42 : Path
+        The tables; .csv and .md are added.
+    config : str
+        params.yaml, or its sections as JSON text.
+    """
+    evidence = read_evidence(runs, samples, thesis, load(config))
+    cells, repeats = compare_once(evidence), compare_repeats(evidence)
+    for out, table, text in (
+        (out_41, cells, render_once(cells, evidence)),
+        (out_42, repeats, render_repeats(repeats, evidence)),
+    ):  # the dot of 4.1 begins no suffix
+        write_table(table, text, csv=out.with_name(f"{out.name}.csv"), md=out.with_name(f"{out.name}.md"))
+    log.info("tables 4.1 and 4.2: %d classifiers, %d runs", len(evidence.classifiers), len(runs))
 
 
 log = logging.getLogger(__name__)
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of every classifier and seed")
-    parser.add_argument("--samples", type=Path, required=True, help="folder with samples.parquet and corpus.json")
-    parser.add_argument("--thesis", type=Path, required=True, help="the thesis's numbers")
-    parser.add_argument("--out-41", type=Path, required=True, help="table 4.1; .csv and .md are added")
-    parser.add_argument("--out-42", type=Path, required=True, help="table 4.2; .csv and .md are added")
-
-
-def run(args: Namespace) -> None:
-    """Read the runs, compare, write both tables."""
-    from mien.report.page import write_table
-
-    evidence = read_evidence(args.runs, args.samples, args.thesis, load(args.config))
-    cells, repeats = compare_once(evidence), compare_repeats(evidence)
-    write_table(cells, render_once(cells, evidence), **_files(args.out_41))
-    write_table(repeats, render_repeats(repeats, evidence), **_files(args.out_42))
-    log.info("tables 4.1 and 4.2: %d classifiers, %d runs", len(evidence.classifiers), len(args.runs))
-
-
-def _files(path: Path) -> dict[str, Path]:
-    """Return the two files of a table; the dot of 4.1 begins no suffix."""
-    return {kind: path.with_name(f"{path.name}.{kind}") for kind in ("csv", "md")}

@@ -1,23 +1,17 @@
-"""A table of the thesis beside ours: every number of it, before it is laid out.
-
-Tables 5.1 to 5.3 as pages: ours beside the thesis, fold by fold.
-
-Command build_table: a table of the thesis beside ours, as CSV and Markdown.
-"""
+"""Tables 5.1 to 5.3 of the thesis beside ours, fold by fold."""
 
 import logging
 import math
-from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mien.config.schema import EvaluateConfig, TableConfig, load, section
-from mien.evaluation.metrics import accuracy, by_actor, by_fold, reported, spread_of_seeds
-from mien.evaluation.runs import Run
+from mien.evaluation.metrics import accuracy, by_actor, by_fold, reported, score, spread_of_seeds, twins
+from mien.evaluation.runs import Run, read_runs, rows_in_order, select_runs
 from mien.evaluation.statistics import (
     Gain,
     gain,
@@ -27,9 +21,10 @@ from mien.evaluation.statistics import (
     interval_of_cell,
     interval_of_share,
 )
+from mien.io.files import read_json
 from mien.io.randomness import rng_for
-from mien.report.page import CHOICE, CHOICE_THESIS, SYNTHETIC, grid, limits, p_value, percent, share_of
-from mien.report.thesis import Published
+from mien.report.page import limits, mark, p_value, percent, render_page, share_of, with_interval, write_table
+from mien.report.thesis import Published, published_row, read_published
 
 COLUMNS = [  # of the CSV; accuracies in percent, differences in points
     "variant",
@@ -217,15 +212,23 @@ def joint_and_single(config: TableConfig) -> tuple[list[str], list[str]]:
 def _fold_cell(
     ours: pd.DataFrame, name: str, row: Published | None, fold_names: list[str], selection: str, config: EvaluateConfig
 ) -> dict:
-    here = ours[ours.fold_name == name].set_index("selection")
-    cell = {"fold": name, "thesis": row.at(fold_names).get(name, math.nan) if row else math.nan}
-    cell |= {key: 100 * _at(here, key, "accuracy") for key in ("honest", "optimistic")}
-    n_clips = _count(here, selection, "n_clips")
-    hits = _at(here, selection, "accuracy") * n_clips if n_clips else 0.0
+    here = ours[ours.fold_name == name].set_index("selection").reindex(["honest", "optimistic"])
+    own = here.loc[selection]
+    counts = {key: 0 if math.isnan(own[key]) else int(own[key]) for key in ("n_clips", "n_actors", "n_seeds")}
+    n_clips = counts["n_clips"]
+    hits = own.accuracy * n_clips if n_clips else 0.0
     low, high = interval_of_cell(hits, n_clips, confidence=config.confidence)
-    cell |= {"low": 100 * low, "high": 100 * high, "macro_recall": 100 * _at(here, selection, "macro_recall")}
-    cell["seeds_sd"] = 100 * _at(here, selection, "seeds_sd")
-    return cell | {key: _count(here, selection, key) for key in ("n_clips", "n_actors", "n_seeds")}
+    return {
+        "fold": name,
+        "thesis": row.at(fold_names).get(name, math.nan) if row else math.nan,
+        "honest": 100 * here.accuracy["honest"],
+        "optimistic": 100 * here.accuracy["optimistic"],
+        "low": 100 * low,
+        "high": 100 * high,
+        "macro_recall": 100 * own.macro_recall,
+        "seeds_sd": 100 * own.seeds_sd,
+        **counts,
+    }
 
 
 def _mean_cell(
@@ -236,24 +239,21 @@ def _mean_cell(
     selection: str,
     config: EvaluateConfig,
 ) -> dict:
-    cell = {"fold": MEAN, "thesis": row.mean_at(fold_names) if row else math.nan}
-    for key in ("honest", "optimistic"):
-        cell[key] = 100 * float(ours.accuracy[ours.selection == key].mean())
-    chosen = ours[ours.selection == selection]
-    people = by_actor(scores)
+    own, people = ours[ours.selection == selection], by_actor(scores)
     low, high = interval_of_share(people.accuracy.to_numpy(), people.weight.to_numpy(), confidence=config.confidence)
-    cell |= {"low": 100 * low, "high": 100 * high, "macro_recall": 100 * float(chosen.macro_recall.mean())}
-    cell["seeds_sd"] = 100 * spread_of_seeds(scores)
-    n_seeds = int(chosen.n_seeds.min()) if len(chosen) else 0
-    return cell | {"n_clips": int(chosen.n_clips.sum()), "n_actors": int(chosen.n_actors.sum()), "n_seeds": n_seeds}
-
-
-def _at(here: pd.DataFrame, selection: str, column: str) -> float:
-    return float(here.loc[selection, column]) if selection in here.index else math.nan
-
-
-def _count(here: pd.DataFrame, selection: str, column: str) -> int:
-    return int(here.loc[selection, column]) if selection in here.index else 0
+    return {
+        "fold": MEAN,
+        "thesis": row.mean_at(fold_names) if row else math.nan,
+        "honest": 100 * float(ours.accuracy[ours.selection == "honest"].mean()),
+        "optimistic": 100 * float(ours.accuracy[ours.selection == "optimistic"].mean()),
+        "low": 100 * low,
+        "high": 100 * high,
+        "macro_recall": 100 * float(own.macro_recall.mean()),
+        "seeds_sd": 100 * spread_of_seeds(scores),
+        "n_clips": int(own.n_clips.sum()),
+        "n_actors": int(own.n_actors.sum()),
+        "n_seeds": int(own.n_seeds.min()) if len(own) else 0,
+    }
 
 
 def _reasons(runs: list[Run]) -> dict[str, str]:
@@ -261,289 +261,176 @@ def _reasons(runs: list[Run]) -> dict[str, str]:
     for run in runs:
         if not run.trained:
             reasons.setdefault(run.variant, []).append(run.reason or "not applicable")
-    return {variant: "; ".join(sorted(set(texts))) for variant, texts in reasons.items()}
+    return {variant: "; ".join(sorted(set(texts))) for variant, texts in sorted(reasons.items())}
 
 
-@dataclass(frozen=True)
-class Heading:
-    """What a reader must know before the first number."""
-
-    number: str
-    title: str
-    corpus: str
-    synthetic: bool
-    scale: str
-    confidence: float
-    n_folds: int = 0  # of the corpus's folds, from the first on; 0: all
-
-
-def render(
-    comparison: Comparison,
-    heading: Heading,
-    *,
-    joint: list[str],
-    single: list[str],
-    pairs: Mapping[str, Mapping[str, str]],
-) -> str:
-    """Return the page of one table; `pairs` as in TableConfig."""
-    blocks = [
-        *_introduction(comparison, heading),
-        "## Accuracy by fold",
-        *_by_fold(comparison, heading),
-        "## Means over folds",
-        *_means(comparison, heading),
-        "## Paired tests of the joint networks",
-        *_tests(comparison, pairs_of(joint)),
-        *_controls(comparison, pairs),
-        "## Folds in which one modality beats the joint network",
-        *_inferior(comparison, [*((one, single) for one in joint), *controls_of(pairs, joint, single)]),
-        "## What the thesis says of its own folds",
-        *_headlines(comparison),
-        *_footnotes(comparison),
-    ]
-    return "\n\n".join(blocks) + "\n"
-
-
-def _introduction(comparison: Comparison, heading: Heading) -> list[str]:
+def render(comparison: Comparison, table: TableConfig, *, title: str, number: str, scale: str, synthetic: bool) -> str:
+    """Return the page of one table of params.yaml."""
+    scores, rows = comparison.scores, comparison.variants
     means = comparison.cells[comparison.cells.fold == MEAN]
-    seeds = sorted(set(comparison.scores.seed)) if len(comparison.scores) else []
-    first = "the first " if heading.n_folds else ""
-    counts = (
-        f"Corpus {heading.corpus}, scale {heading.scale}: {first}{len(comparison.fold_names)} folds, "
-        f"{means.n_actors.max()} test actors, up to {means.n_clips.max()} test clips, "
-        f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'}. Accuracy in percent, differences in points; "
-        f"a - stands for nothing to report.{_chance(comparison)}"
-    )
-    choice = CHOICE if comparison.selection == "honest" else CHOICE_THESIS
-    notice = [f"**{SYNTHETIC}**"] if heading.synthetic else []
-    return [f"# Table {heading.number}: {heading.title}", *notice, counts, choice]
-
-
-def _chance(comparison: Comparison) -> str:
-    clips = comparison.scores.drop_duplicates("clip").label
-    if clips.empty:
-        return ""
-    share = percent(100 * clips.value_counts(normalize=True).max())
-    return f" Always naming the commonest of the {comparison.n_classes} emotions would score {share}."
-
-
-def _by_fold(comparison: Comparison, heading: Heading) -> list[str]:
-    cells = comparison.cells
-    rows, thesis = [], []
-    for variant in comparison.variants:
-        mine = cells[cells.variant == variant].set_index("fold")
-        names = [*comparison.fold_names, MEAN]
-        rows.append({"variant": _marked(comparison, variant)} | {n: _interval(mine.loc[n], comparison) for n in names})
-        thesis.append({"variant": variant} | {name: percent(mine.loc[name, "thesis"]) for name in names})
-    level = f"{100 * heading.confidence:g}%"
-    text = (
-        f"Ours, {comparison.selection}, with {level} intervals in brackets: of a fold Wilson's, over its clips; "
-        "of the mean Student's t, over whole actors and on the scale of log odds. Both hold the trained networks fixed."
-    )
-    if comparison.same_folds:
-        return [text, grid(rows), "The thesis's, in the same folds.", grid(thesis)]
-    if any(row is not None for row in comparison.published.values()):
-        text += " The folds differ from the thesis's, so only means are compared."
-    return [text, grid(rows)]
-
-
-def _means(comparison: Comparison, heading: Heading) -> list[str]:
-    rows = []
-    for row in comparison.cells[comparison.cells.fold == MEAN].itertuples():
-        published = comparison.published[row.variant]
-        rows.append(
+    joint, single = joint_and_single(table)
+    held = [*((one, single) for one in joint), *controls_of(table.pairs, joint, single)]
+    clips = scores.drop_duplicates("clip").label
+    apart = scores[scores.apart.astype(bool) & (scores.selection == comparison.selection)]
+    pairs = {
+        name: [(row, others[row]) for row in rows if row in others and others[row] in rows]
+        for name, others in table.pairs.items()
+    }
+    return render_page(
+        "comparison",
+        comparison=comparison,
+        number=number,
+        title=title,
+        corpus=table.corpus,
+        synthetic=synthetic,
+        scale=scale,
+        confidence=comparison.confidence,
+        first=table.folds,
+        n_actors=means.n_actors.max(),
+        n_clips=means.n_clips.max(),
+        n_seeds=scores.seed.nunique(),
+        chance=None if clips.empty else 100 * clips.value_counts(normalize=True).max(),
+        n_theirs=max((len(row.folds) for row in comparison.published.values() if row is not None), default=0),
+        folds=_fold_rows(comparison),
+        printed_folds=_printed_rows(comparison) if comparison.same_folds else [],
+        means=[_mean_row(comparison, row) for row in means.itertuples()],
+        joint_tests=_tests(comparison, pairs_of(joint)),
+        controls={name: _tests(comparison, known) for name, known in pairs.items() if known},
+        inferior=[_inferior_row(comparison, *one) for one in held] if all(others for _, others in held) else [],
+        headlines=[
             {
-                "variant": _marked(comparison, row.variant),
-                "row of the thesis": published.name if published else "-",
-                "thesis": percent(row.thesis),
-                "honest": percent(row.honest),
-                "optimistic": percent(row.optimistic),
-                "difference": percent(row.difference, signed=True),
-                f"{100 * heading.confidence:g}% interval": limits(row.low, row.high),
-                "sd of seeds": percent(row.seeds_sd),
-                "macro recall": percent(row.macro_recall),
-                "clips": str(row.n_clips) if row.n_clips else "-",
+                "variant": variant,
+                "mean of its folds": f"{row.mean:.2f}",
+                "headline": f"{value:.2f}",
+                "gap": percent(value - row.mean, signed=True),
+                "printed in": where,
             }
-        )
-    text = (
-        f"The difference, the interval, the macro recall and the sd belong to ours, {comparison.selection}. 'sd of "
-        "seeds' is the sample standard deviation of the mean over trainings that differ in their seed only; - with one "
-        f"training.{_fewer(comparison)}"
+            for variant, row in comparison.published.items()
+            for where, value in (row.headlines if row else {}).items()
+        ],
+        apart=[
+            (variant, 100 * accuracy(part.label, part.predicted), part["clip"].nunique())
+            for variant, part in apart.groupby("variant")
+        ],
     )
-    return [text, grid(rows)]
 
 
-def _fewer(comparison: Comparison) -> str:
-    """Say that the thesis's means leave folds out where ours are not all of them."""
-    n_theirs = max((len(row.folds) for row in comparison.published.values() if row is not None), default=0)
-    n_ours = len(comparison.fold_names)
-    if not comparison.same_folds or n_ours == n_theirs:
-        return ""
-    return f" The thesis's means are of the same {n_ours} of its {n_theirs} folds."
+def _fold_rows(comparison: Comparison) -> list[dict[str, str]]:
+    rows = []
+    for variant in comparison.variants:
+        cells = comparison.cells[comparison.cells.variant == variant]
+        values = zip(cells.fold, cells[comparison.selection], cells.low, cells.high, strict=True)
+        line = {fold: with_interval(value, low, high) for fold, value, low, high in values}
+        rows.append({"variant": mark(variant, comparison.reasons)} | line)
+    return rows
 
 
-def _controls(comparison: Comparison, pairs: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Return a part of the page for every thing that rows differ in, such as pretraining."""
-    parts = []
-    for title, others in pairs.items():
-        rows = comparison.variants
-        known = [(row, others[row]) for row in rows if row in others and others[row] in rows]
-        parts += [f"## With and without: {title}", *_tests(comparison, known)] if known else []
-    return parts
-
-
-def _tests(comparison: Comparison, pairs: list[tuple[str, str]]) -> list[str]:
-    tests = paired_tests(comparison, pairs)
-    if not tests:
-        return ["There is no pair of joint networks in this table."]
-    rows = [
-        {
-            "pair": f"{test.ours.one} vs {test.ours.other}",
-            "ours: difference": percent(test.ours.difference, signed=True),
-            "interval": limits(test.ours.low, test.ours.high, signed=True),
-            "p": p_value(test.ours.p),
-            "p (Holm)": p_value(test.p),
-            "folds": str(test.ours.n_folds),
-            **_thesis_of(test),
-        }
-        for test in tests
+def _printed_rows(comparison: Comparison) -> list[dict[str, str]]:
+    groups = comparison.cells.groupby("variant", sort=False)
+    return [
+        {"variant": variant} | {fold: percent(value) for fold, value in zip(mine.fold, mine.thesis, strict=True)}
+        for variant, mine in groups
     ]
-    level = f"{100 * comparison.confidence:g}%"
-    text = (
-        f"Mean difference over folds, on the clips that both networks were tested on; its {level} interval over whole "
-        "actors (of the thesis over folds: it prints no more); the two-sided p of the sign-flip test over folds, as it "
-        "is and corrected for the pairs of this list (Holm). Folds share training actors: a guide, no proof."
-    )
-    known = (test.ours for test in tests if test.ours.n_folds >= 2)
-    weakest = max(known, key=lambda ours: ours.p_floor, default=None)
-    if weakest is not None and weakest.p_floor > 0.05:
-        text += (
-            f" With {weakest.n_folds} folds no p can be below {weakest.p_floor:.3f}: so few folds cannot show a "
-            "difference by this test."
-        )
-    return [text, grid(rows)]
 
 
-def _thesis_of(test: PairTest) -> dict[str, str]:
-    """Return the columns of the thesis's own folds."""
-    found = test.thesis or Gain("", "")
+def _mean_row(comparison: Comparison, row: Any) -> dict[str, str]:
+    published = comparison.published[row.variant]
     return {
-        "thesis: difference": percent(found.difference, signed=True),
-        "interval (thesis)": limits(found.low, found.high, signed=True),
-        "p (thesis)": p_value(found.p),
-        "p (Holm, thesis)": p_value(test.thesis_p),
-        "folds (thesis)": str(found.n_folds) if found.n_folds else "-",
+        "variant": mark(row.variant, comparison.reasons),
+        "row of the thesis": published.name if published else "-",
+        "thesis": percent(row.thesis),
+        "honest": percent(row.honest),
+        "optimistic": percent(row.optimistic),
+        "difference": percent(row.difference, signed=True),
+        f"{100 * comparison.confidence:g}% interval": limits(row.low, row.high),
+        "sd of seeds": percent(row.seeds_sd),
+        "macro recall": percent(row.macro_recall),
+        "clips": str(row.n_clips) if row.n_clips else "-",
     }
 
 
-def _inferior(comparison: Comparison, groups: list[tuple[str, list[str]]]) -> list[str]:
-    """Return the part about (joint network, single ones)."""
-    if not (groups and all(single for _, single in groups)):
-        return ["There is no joint network with a single modality beside it in this table."]
-    rows = []
-    for variant, single in groups:
-        found = inferior_folds(comparison, variant, single)
-        rows.append(
-            {
-                "joint network": _marked(comparison, variant),
-                "held against": ", ".join(single),
-                "ours": share_of(None if found.ours is None else len(found.ours), found.n_ours),
-                "folds": "; ".join(found.ours or []) or "-",
-                "thesis": share_of(None if found.thesis is None else len(found.thesis), found.n_thesis),
-                "folds (thesis)": "; ".join(found.thesis or []) or "-",
-            }
-        )
-    return ["The best of those that it is held against, on the clips that all of them were tested on.", grid(rows)]
+def _tests(comparison: Comparison, pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    """Return a row of texts per pair, and the pair of most folds needed for a small p."""
+    tests = paired_tests(comparison, pairs)
+    known = (test.ours for test in tests if test.ours.n_folds >= 2)
+    return {
+        "rows": [_test_row(test) for test in tests],
+        "weakest": max(known, key=lambda ours: ours.p_floor, default=None),
+    }
 
 
-def _headlines(comparison: Comparison) -> list[str]:
-    rows = []
-    for variant, row in comparison.published.items():
-        for where, value in (row.headlines if row else {}).items():
-            rows.append(
-                {
-                    "variant": variant,
-                    "mean of its folds": f"{row.mean:.2f}",
-                    "headline": f"{value:.2f}",
-                    "gap": percent(value - row.mean, signed=True),
-                    "printed in": where,
-                }
-            )
-    if not rows:
-        return ["The thesis prints no headline for these rows."]
-    text = "The headline against the mean of the per-fold table that it sums up. Ours is compared with the mean."
-    return [text, grid(rows)]
+def _test_row(test: PairTest) -> dict[str, str]:
+    ours, theirs = test.ours, test.thesis or Gain("", "")
+    return {
+        "pair": f"{ours.one} vs {ours.other}",
+        "ours: difference": percent(ours.difference, signed=True),
+        "interval": limits(ours.low, ours.high, signed=True),
+        "p": p_value(ours.p),
+        "p (Holm)": p_value(test.p),
+        "folds": str(ours.n_folds),
+        "thesis: difference": percent(theirs.difference, signed=True),
+        "interval (thesis)": limits(theirs.low, theirs.high, signed=True),
+        "p (thesis)": p_value(theirs.p),
+        "p (Holm, thesis)": p_value(test.thesis_p),
+        "folds (thesis)": str(theirs.n_folds) if theirs.n_folds else "-",
+    }
 
 
-def _footnotes(comparison: Comparison) -> list[str]:
-    notes = [f"\\* {variant}: not applicable: {reason}." for variant, reason in sorted(comparison.reasons.items())]
-    if frozen := sorted(comparison.frozen):
-        notes.append(f"{', '.join(frozen)}: frozen branches are of their honest epoch in the optimistic column too.")
-    scores = comparison.scores
-    apart = scores[scores.apart.astype(bool) & (scores.selection == comparison.selection)]
-    alone = [
-        f"{variant} {percent(100 * accuracy(part.label, part.predicted))} (n = {part['clip'].nunique()})"
-        for variant, part in apart.groupby("variant")
-    ]
-    if alone:
-        twins = "Test clips with an identical twin on the training side are left out everywhere above; on them alone: "
-        notes.append(twins + ", ".join(alone) + ".")
-    return ["## Notes", "\n".join(f"- {note}" for note in notes)] if notes else []
+def _inferior_row(comparison: Comparison, variant: str, single: list[str]) -> dict[str, str]:
+    found = inferior_folds(comparison, variant, single)
+    return {
+        "joint network": mark(variant, comparison.reasons),
+        "held against": ", ".join(single),
+        "ours": share_of(None if found.ours is None else len(found.ours), found.n_ours),
+        "folds": "; ".join(found.ours or []) or "-",
+        "thesis": share_of(None if found.thesis is None else len(found.thesis), found.n_thesis),
+        "folds (thesis)": "; ".join(found.thesis or []) or "-",
+    }
 
 
-def _marked(comparison: Comparison, variant: str) -> str:
-    return f"{variant} \\*" if variant in comparison.reasons else variant
+def build_table(
+    *,
+    table: str,
+    runs: list[Path],
+    clips: Path,
+    corpus_info: Path,
+    thesis: Path,
+    out_csv: Path,
+    out_md: Path,
+    config: str = "params.yaml",
+) -> None:
+    """Put a table of the thesis beside ours.
 
-
-def _interval(cell: pd.Series, comparison: Comparison) -> str:
-    value = cell[comparison.selection]
-    return "-" if math.isnan(value) else f"{percent(value)} ({limits(cell.low, cell.high)})"
+    Parameters
+    ----------
+    table : str
+        Number of the table under tables in params.yaml.
+    runs : list of Path
+        run.json of every fold and seed.
+    clips : Path
+        Table CLIPS of the corpus.
+    corpus_info : Path
+        corpus.json of the corpus.
+    thesis : Path
+        The thesis's numbers.
+    out_csv, out_md : Path
+        Numbers and page.
+    config : str
+        params.yaml, or its sections as JSON text.
+    """
+    params = load(config)
+    asked = section(TableConfig, params, "tables", table)
+    asked = replace(asked, rows=rows_in_order(runs, asked.rows))
+    evaluate, tables = section(EvaluateConfig, params, "evaluate"), read_published(thesis)
+    published = {variant: published_row(tables, name, asked.corpus) for variant, name in asked.rows.items()}
+    chosen = select_runs(read_runs(runs), asked.corpus, asked.rows, n_folds=asked.folds)
+    comparison = compare(chosen, score(chosen, twins([clips])), published, evaluate, seed=params["seed"])
+    title = tables.get(table, {}).get("title", asked.corpus)
+    synthetic = read_json(corpus_info)["source"] == "synthetic"
+    text = render(comparison, asked, title=title, number=table, scale=params["scale"], synthetic=synthetic)
+    write_table(comparison.cells, text, csv=out_csv, md=out_md, decimals=2)
+    folds = len(comparison.fold_names)
+    log.info("table %s: %d variants, %d folds, %d runs", table, len(published), folds, len(chosen))
 
 
 log = logging.getLogger(__name__)
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--table", required=True, help="number of the table under tables in params.yaml")
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of every fold and seed")
-    parser.add_argument("--clips", type=Path, required=True, help="table CLIPS of the corpus")
-    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of the corpus")
-    parser.add_argument("--thesis", type=Path, required=True, help="the thesis's numbers")
-    parser.add_argument("--out-csv", type=Path, required=True)
-    parser.add_argument("--out-md", type=Path, required=True)
-
-
-def run(args: Namespace) -> None:
-    """Read the runs, compare, write both files."""
-    from mien.evaluation.metrics import score, twins
-    from mien.evaluation.runs import read_runs, rows_in_order, select_runs
-    from mien.io.files import atomic_file, read_json
-    from mien.report.thesis import published_row, read_published
-
-    params = load(args.config)
-    table = section(TableConfig, params, "tables", args.table)
-    table = replace(table, rows=rows_in_order(args.runs, table.rows))
-    evaluate = section(EvaluateConfig, params, "evaluate")
-    thesis = read_published(args.thesis)
-    published = {variant: published_row(thesis, name, table.corpus) for variant, name in table.rows.items()}
-    runs = select_runs(read_runs(args.runs), table.corpus, table.rows, n_folds=table.folds)
-    comparison = compare(runs, score(runs, twins([args.clips])), published, evaluate, seed=params["seed"])
-    heading = Heading(
-        number=args.table,
-        title=thesis.get(args.table, {}).get("title", f"{table.corpus}"),
-        corpus=table.corpus,
-        synthetic=read_json(args.corpus_info)["source"] == "synthetic",
-        scale=params["scale"],
-        confidence=evaluate.confidence,
-        n_folds=table.folds,
-    )
-    joint, single = joint_and_single(table)
-    text = render(comparison, heading, joint=joint, single=single, pairs=table.pairs)
-    with atomic_file(args.out_csv) as scratch:
-        comparison.cells.round(9).to_csv(scratch, index=False, float_format="%.2f", lineterminator="\n")
-    with atomic_file(args.out_md) as scratch:
-        scratch.write_text(text, encoding="utf-8", newline="\n")
-    log.info(
-        "table %s: %d variants, %d folds, %d runs", args.table, len(published), len(comparison.fold_names), len(runs)
-    )

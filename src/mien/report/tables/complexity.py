@@ -1,16 +1,11 @@
-"""What the networks of the thesis's listings cost, what the claim "up to 15 times" rests on, and what ours cost.
+"""What the networks of the thesis's listings cost (section 4.4, study X19), and what ours and their training cost.
 
 Everything is counted from shapes; nothing is measured here, so equal settings give equal bytes. Seconds and memory are
 measured by benchmarks/complexity.py.
-
-What a training cost: multiply-adds, counted from shapes. Seconds depend on the machine and are not counted.
-
-Command count_complexity: the listings of thesis section 4.4 (study X19), counted again, as CSV and Markdown.
 """
 
 import json
 import logging
-from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -34,9 +29,10 @@ from mien.config.schema import (
 )
 from mien.errors import TableError
 from mien.evaluation.runs import Run
-from mien.models.cost import CLASSES, FRAME, FRAMES, WINDOW, Cost, Listing2D, Listing3D, costs, multiply_adds, total
+from mien.io.files import read_json
+from mien.models.cost import CLASSES, FRAME, FRAMES, WINDOW, Cost, Listing2D, Listing3D, costs, total
 from mien.models.mrpn import CHANNELS, UNITS, build
-from mien.report.page import grid
+from mien.report.page import render_page, write_table
 from mien.report.thesis import read_published
 
 LISTINGS = {  # name -> (network, row of the table "complexity" of the thesis)
@@ -107,27 +103,13 @@ def count_ours(params: Mapping[str, Any], *, classes: int) -> list[Own]:
     train = section(TrainConfig, params, "train")
     streaming = section(StreamingConfig, params, "streaming")
     faces, sound = section(FacesConfig, params, "faces"), section(SoundConfig, params, "sound")
-    steps = {  # modality -> shape of one step
-        "video": (CHANNELS["video"], faces.size_px, faces.size_px),
-        "audio": (CHANNELS["audio"], *segment_shape(sound)),
-        "units": (UNITS,),
-    }
+    steps = steps_of(faces.size_px, sound)
     sizes = {"classes": classes, "width": train.width, "dropout": train.dropout}
     ours = []
     for name, row in section(dict[str, VariantConfig], params, "variants").items():
-        numbers = {"video": train.frames, "audio": SEGMENTS[row.augmentation], "units": train.frames}
-        shapes = {modality: (1, numbers[modality], *steps[modality]) for modality in row.modalities}
-        with torch.device("meta"):
-            model = build(
-                row.modalities,
-                fusion=row.fusion,
-                aggregator=row.aggregator,
-                side_head=row.side_head,
-                trunk=row.trunk,
-                **(sizes if row.target == "label" else sizes | {"classes": 1}),
-            )
-        given = " and ".join(_number_of(numbers[modality], modality) for modality in row.modalities)
-        ours.append(Own(name, f"a clip: {given}", total(costs(model, shapes))))
+        heads = sizes if row.target == "label" else sizes | {"classes": 1}
+        given = " and ".join(_number_of(n, modality) for modality, n in steps_per_clip(row, train.frames).items())
+        ours.append(Own(name, f"a clip: {given}", cost_of_clip(row, steps, heads, frames=train.frames)))
     streams = section(dict[str, StreamConfig], params, "streams")
     return ours + [_running(name, row, streaming, steps, sizes) for name, row in streams.items()]
 
@@ -151,44 +133,38 @@ def frame_of(listings: Mapping[str, Listed], ours: list[Own]) -> pd.DataFrame:
 
 def render(listings: Mapping[str, Listed], ours: list[Own], *, classes: int, scale: str) -> str:
     """Return the page."""
-    flat, deep = listings["LIST-2D"], listings["LIST-3D"]
-    blocks = [
-        "# Table complexity: what a second of film costs a 2D and a 3D network",
-        "Thesis section 4.4 prints the totals of two networks. LIST-2D: ResNet-18 for every picture and an LSTM of two "
-        "layers along them; LIST-3D: 3D-ResNet-18 for all pictures at once; both with ResNet-18 for the sound and a "
-        f"head for {CLASSES} emotions. A second is {FRAMES} pictures of {FRAME[1]} px and a spectrogram of "
-        f"{WINDOW['audio'][2]} x {WINDOW['audio'][3]}. 'Listed' counts as the tool behind the thesis's listings does: "
-        "one member of a batch, and an LSTM once; 'honest' counts every multiplication of convolutions, dense layers "
-        "and LSTM. Nothing here is measured; `python benchmarks/complexity.py` measures seconds and memory.",
-        "## The two listings",
-        grid([row for one in listings.values() for row in _parts(one)]),
-        "## Beside the thesis",
-        grid([row for one in listings.values() for row in _differences(one)]),
-        "## Three ratios",
-        grid(
-            [
-                {"multiply-adds": what, "LIST-3D": _giga(more), "LIST-2D": _giga(less), "ratio": f"{more / less:.2f}"}
-                for what, more, less in _ratios(listings)
-            ]
-        ),
-        '## What "up to 15 times" rests on',
-        _reading(flat, deep),
-        f"## Our networks at scale {scale}",
-        f"Networks of {classes} emotions. A clip is what a row of variants looks at in training and in a window of "
-        "`mien predict`; a second is what a network that runs along is given in it, with the judgements it makes.",
-        grid(
-            [
-                {
-                    "network": one.name,
-                    "given": one.given,
-                    "parameters": _count(one.cost.parameters),
-                    "honest multiply-adds": _count(one.cost.multiply_adds),
-                }
-                for one in ours
-            ]
-        ),
-    ]
-    return "\n\n".join(blocks) + "\n"
+    ratios = _ratios(listings)
+    by_rule, by_all, by_frame = (more / less for _, more, less in ratios)
+    return render_page(
+        "complexity",
+        n_emotions=CLASSES,
+        n_frames=FRAMES,
+        size_px=FRAME[1],
+        spectrogram=WINDOW["audio"][2:4],
+        parts=[row for one in listings.values() for row in _parts(one)],
+        differences=[row for one in listings.values() for row in _differences(one)],
+        ratios=[
+            {"multiply-adds": what, "LIST-3D": _giga(more), "LIST-2D": _giga(less), "ratio": f"{more / less:.2f}"}
+            for what, more, less in ratios
+        ],
+        by_rule=by_rule,
+        by_all=by_all,
+        by_frame=by_frame,
+        flat=listings["LIST-2D"],
+        deep=listings["LIST-3D"],
+        giga=_giga,
+        scale=scale,
+        classes=classes,
+        ours=[
+            {
+                "network": one.name,
+                "given": one.given,
+                "parameters": _count(one.cost.parameters),
+                "honest multiply-adds": _count(one.cost.multiply_adds),
+            }
+            for one in ours
+        ],
+    )
 
 
 class _Watching(torch.nn.Module):
@@ -232,24 +208,6 @@ def _ratios(listings: Mapping[str, Listed]) -> list[tuple[str, int, int]]:
         (f"honest, all {FRAMES} frames", deep.total.multiply_adds, flat.total.multiply_adds),
         ("honest, one new frame of a running film (images only)", deep.new_frame, flat.new_frame),
     ]
-
-
-def _reading(flat: Listed, deep: Listed) -> str:
-    by_rule, by_all, by_frame = (more / less for _, more, less in _ratios({one.name: one for one in (flat, deep)}))
-    return (
-        "The thesis speaks of multiply-adds up to 15 times faster than those of CNN and LSTM (L1054). The words are "
-        "turned round: in its listings it is the 3D network that needs more. "
-        f"The ratio of the printed numbers, {by_rule:.2f}, comes from the rule of counting and not from the "
-        f"networks. LIST-2D is given the {FRAMES} frames as a batch, of which the rule counts one member, and one step "
-        f"of the LSTM; LIST-3D is given them as one input, of which it counts everything. With all {FRAMES} frames "
-        f"counted in both, a second costs the 3D network {by_all:.2f} times as much, and it has "
-        f"{deep.total.parameters / flat.total.parameters:.2f} times the parameters.\n\n"
-        "The 2D network does save much where a film runs and every frame is to be judged: its memory keeps what was "
-        f"seen, so a new frame costs one frame ({_giga(flat.new_frame)}), where the 3D network, as it is, looks at "
-        f"all {FRAMES} frames of its window again ({_giga(deep.new_frame)}): {by_frame:.0f} times as much. Where every "
-        f"k-th frame is judged, it is {by_frame:.0f} / k. So the answer is {by_all:.1f} for a recording that is judged "
-        f"once a second and {by_frame:.0f} for one that is judged at every frame; 15 is neither."
-    )
 
 
 def _parts(one: Listed) -> list[dict[str, str]]:
@@ -327,53 +285,67 @@ def adds_per_clip(run: Run) -> int:
 
 @cache
 def _adds(text: str, n_classes: int) -> int:
-    """Return the multiply-adds of the network that sections of params.yaml, as JSON, describe."""
     config: dict[str, Any] = json.loads(text)
-    variant, train = section(VariantConfig, config, "variant"), config["train"]
-    size_px = config["faces"]["size_px"]
-    shapes = {
-        "video": (train["frames"], CHANNELS["video"], size_px, size_px),
-        "audio": (
-            SEGMENTS[variant.augmentation],
-            CHANNELS["audio"],
-            *segment_shape(section(SoundConfig, config, "sound")),
-        ),
-        "units": (train["frames"], UNITS),
+    steps = steps_of(config["faces"]["size_px"], section(SoundConfig, config, "sound"))
+    train, variant = config["train"], section(VariantConfig, config, "variant")
+    sizes = {"classes": n_classes, "width": train["width"], "dropout": train["dropout"]}
+    return cost_of_clip(variant, steps, sizes, frames=train["frames"]).multiply_adds
+
+
+def steps_of(size_px: int, sound: SoundConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shape of one step of every modality."""
+    return {
+        "video": (CHANNELS["video"], size_px, size_px),
+        "audio": (CHANNELS["audio"], *segment_shape(sound)),
+        "units": (UNITS,),
     }
+
+
+def cost_of_clip(
+    row: VariantConfig, steps: Mapping[str, tuple[int, ...]], sizes: Mapping[str, Any], *, frames: int
+) -> Cost:
+    """Return the cost of one pass forward of a variant with one clip."""
+    shapes = {modality: (1, n, *steps[modality]) for modality, n in steps_per_clip(row, frames).items()}
     with torch.device("meta"):  # shapes without numbers
         model = build(
-            variant.modalities,
-            fusion=variant.fusion,
-            aggregator=variant.aggregator,
-            side_head=variant.side_head,
-            trunk=variant.trunk,
-            classes=n_classes,
-            width=train["width"],
-            dropout=train["dropout"],
+            row.modalities,
+            fusion=row.fusion,
+            aggregator=row.aggregator,
+            side_head=row.side_head,
+            trunk=row.trunk,
+            **sizes,
         )
-    return multiply_adds(model, {modality: (1, *shapes[modality]) for modality in variant.modalities})
+    return total(costs(model, shapes))
+
+
+def steps_per_clip(row: VariantConfig, frames: int) -> dict[str, int]:
+    """Return how many steps of each of its modalities a variant is given of a clip."""
+    numbers = {"video": frames, "audio": SEGMENTS[row.augmentation], "units": frames}
+    return {modality: numbers[modality] for modality in row.modalities}
+
+
+def count_complexity(
+    *, thesis: Path, corpus_info: Path, out_csv: Path, out_md: Path, config: str = "params.yaml"
+) -> None:
+    """Count parameters and multiply-adds of the listings.
+
+    Parameters
+    ----------
+    thesis : Path
+        The thesis's numbers.
+    corpus_info : Path
+        corpus.json of the emotions that ours know.
+    out_csv, out_md : Path
+        Numbers and page.
+    config : str
+        params.yaml, or its sections as JSON text.
+    """
+    params = load(config)
+    classes = len(read_json(corpus_info)["classes"])
+    ours, listings = count_ours(params, classes=classes), count_listings(read_printed(thesis))
+    text = render(listings, ours, classes=classes, scale=section(str, params, "scale"))
+    write_table(frame_of(listings, ours), text, csv=out_csv, md=out_md)
+    log.info("complexity: two listings and %d networks counted", len(ours))
 
 
 log = logging.getLogger(__name__)
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--thesis", type=Path, required=True, help="the thesis's numbers")
-    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of the emotions that ours know")
-    parser.add_argument("--out-csv", type=Path, required=True)
-    parser.add_argument("--out-md", type=Path, required=True)
-
-
-def run(args: Namespace) -> None:
-    """Build the networks without numbers, count, write the table."""
-    from mien.io.files import read_json
-    from mien.report.page import write_table
-
-    params = load(args.config)
-    classes = len(read_json(args.corpus_info)["classes"])
-    printed, ours = read_printed(args.thesis), count_ours(params, classes=classes)
-    listings = count_listings(printed)
-    text = render(listings, ours, classes=classes, scale=section(str, params, "scale"))
-    write_table(frame_of(listings, ours), text, csv=args.out_csv, md=args.out_md)
-    log.info("complexity: two listings and %d networks counted", len(ours))

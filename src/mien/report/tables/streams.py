@@ -1,13 +1,7 @@
-"""What running networks are worth: every number of the table "streams", before it is laid out.
-
-Lay the table "streams" out as Markdown; fixed decimals, fixed order, no dates.
-
-Command compare_streams: what running networks are worth (thesis 4.4, 4.5; X17 and X18), as CSV and Markdown.
-"""
+"""What running networks are worth (thesis 4.4, 4.5; X17 and X18): the table and the page "streams"."""
 
 import logging
 import math
-from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,7 +29,7 @@ from mien.evaluation.streams import (
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
 from mien.report.claims import NOT_SUPPORTED, SUPPORTED, UNDECIDED, Answer, answer
-from mien.report.page import CHOICE, SYNTHETIC, grid, limits, percent
+from mien.report.page import limits, mark, percent, render_page, write_table
 
 FEWER, BETTER, OTHERWISE = "flips", "majority", "last"  # keys of QUANTITIES that answers rest on, see `Pair`
 COLUMNS = [  # of the CSV; shares and accuracies in percent, their differences in points
@@ -131,6 +125,24 @@ class Pair:
         if NOT_SUPPORTED in parts:
             return NOT_SUPPORTED
         return SUPPORTED if parts == {SUPPORTED} else UNDECIDED
+
+    def text(self, key: str) -> str:
+        """Return the difference in a quantity with its interval."""
+        return text_of(next(one for one in QUANTITIES if one.key == key), self.gaps[key], signed=True)
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """Return a row of texts per quantity."""
+        return [
+            {"": one.title}
+            | {name: shown(one, side) for name, side in zip((self.one, self.other), self.sides[one.key], strict=True)}
+            | {
+                "difference": self.text(one.key),
+                "clips": str(self.gaps[one.key].n_clips),
+                "actors": str(self.gaps[one.key].n_people),
+            }
+            for one in QUANTITIES
+        ]
 
 
 def read_streams(paths: list[Path], clips: Path, corpus_info: Path, params: Mapping[str, Any]) -> Streams:
@@ -244,29 +256,6 @@ def _multiples(streams: Streams, step_s: float) -> np.ndarray:
     return step_s * np.arange(1, math.ceil((last_s - EDGE_S) / step_s) + 1)
 
 
-CLAIM = (
-    "Claim (thesis, section 4.4.2, figures 4.16 and 4.17): {one} changes its label less often than {other}, and judges "
-    "more clips right."
-)
-RULE = (
-    "Rule: supported if the whole intervals of both differences say so (label changes per second below zero, clips "
-    "right by majority above); not supported if the whole interval of one says the opposite; else undecided. What else "
-    "stands in the table decides nothing."
-)
-EACH = (
-    "Whether the joint network changes its label less often, and whether it judges more clips right by majority, are "
-    "two questions here: supported if the whole interval of the difference says so, not supported if it says the "
-    "opposite, else undecided."
-)
-SAME_TIMES = (
-    "Two networks are held against each other at the same times of the same clips: those of the one that judges less "
-    "often, from when on both have said something. A difference is the first less the second, the mean over clips (in "
-    "the first row over judgements, in the second over seconds); the seconds of each network alone are medians."
-)
-
-FACTS = ("judgements per clip", "first judgement, s (median)", "clips")
-
-
 def render(
     streams: Streams,
     *,
@@ -277,24 +266,56 @@ def render(
 ) -> str:
     """Return the page.
 
-    networks : row -> its quantities.   memory, joint : pairs of `with_and_without_memory` and `joint_and_single`.
-    curves : of `anytime_rows`.
+    Parameters
+    ----------
+    networks : mapping
+        Row -> its quantities.
+    memory, joint : list of Pair
+        Of `with_and_without_memory` and `joint_and_single`.
+    curves : DataFrame
+        Of `anytime_rows`.
     """
-    blocks = [
-        *_introduction(streams),
-        "## Network by network",
-        *_networks(streams, networks),
-        "## A network with memory against the frame classifier",
-        SAME_TIMES,
-        *([block for pair in memory for block in _claim(streams, pair)] or ["No row of streams has no memory."]),
-        "## Both modalities against one",
-        EACH,
-        *[block for pair in joint for block in _questions(streams, pair)],
-        "## Accuracy while the recording runs",
-        *_anytime(streams, curves),
-        *_notes(streams),
+    rows = [
+        {"": quantity.title}
+        | {mark(row, streams.reasons): text_of(quantity, found[quantity.key]) for row, found in networks.items()}
+        for quantity in QUANTITIES
     ]
-    return "\n\n".join(blocks) + "\n"
+    facts = {row: _facts(streams.of(row)) for row in networks}
+    rows += [{"": name} | {mark(row, streams.reasons): facts[row].get(name, "-") for row in networks} for name in FACTS]
+    return render_page(
+        "streams",
+        streams=streams,
+        n_folds=len({run.fold for run in streams.runs}),
+        n_actors=len({trace.person for trace in streams.traces}),
+        n_clips=len({trace.clip for trace in streams.traces}),
+        n_seeds=len({run.seed for run in streams.runs}),
+        networks=rows,
+        memory=memory,
+        joint=joint,
+        anytime=[_anytime_row(at_s, part) for at_s, part in curves.groupby("at_s")],
+    )
+
+
+FACTS = ("judgements per clip", "first judgement, s (median)", "clips")
+
+
+def _facts(traces: list[Trace]) -> dict[str, str]:
+    if not traces:
+        return {}
+    numbers = (
+        f"{np.mean([len(trace.said) for trace in traces]):.1f}",
+        f"{np.median([trace.time_s[0] for trace in traces]):.2f}",
+        str(len({trace.clip for trace in traces})),
+    )
+    return dict(zip(FACTS, numbers, strict=True))
+
+
+def _anytime_row(at_s: float, part: pd.DataFrame) -> dict[str, str]:
+    row = {"seconds": f"{at_s:.1f}"}
+    for one in part.itertuples():
+        text = f"{percent(100 * one.accuracy)} ({limits(100 * one.low, 100 * one.high)})"
+        row[one.network] = text if one.judged else "-"
+    return row | {"ended": f"{100 * part.ended.min():.0f}"}
 
 
 def shown(quantity: Quantity, value: float, *, signed: bool = False) -> str:
@@ -307,7 +328,7 @@ def shown(quantity: Quantity, value: float, *, signed: bool = False) -> str:
     return "0.00" if text in ("+0.00", "-0.00") else text
 
 
-def with_interval(quantity: Quantity, found: Estimate, *, signed: bool = False) -> str:
+def text_of(quantity: Quantity, found: Estimate, *, signed: bool = False) -> str:
     """Return a number with its interval in brackets; - for nothing."""
     text = shown(quantity, found.value, signed=signed)
     if math.isnan(found.low):
@@ -316,151 +337,32 @@ def with_interval(quantity: Quantity, found: Estimate, *, signed: bool = False) 
     return f"{text} ({low}{' to ' if signed else '–'}{high})"
 
 
-def _introduction(streams: Streams) -> list[str]:
-    people, clips = ({getattr(trace, name) for trace in streams.traces} for name in ("person", "clip"))
-    folds, seeds = ({getattr(run, name) for run in streams.runs} for name in ("fold", "seed"))
-    counts = (
-        f"Corpus {streams.corpus}, scale {streams.scale}: {_number(len(folds), 'fold')}, "
-        f"{_number(len(people), 'test actor')}, {_number(len(clips), 'test clip')}, {_number(len(seeds), 'seed')}. "
-        "Every test clip is followed from its beginning to its end by a network that never saw its actor, and that "
-        "looks at no later picture and hears no later sound: pictures are cut, and sound is standardised, by what is "
-        "known by then, as mien watch does it. Shares in percent, their differences in points; a - stands for nothing "
-        "to report. Always naming the commonest of the "
-        f"{len(streams.classes)} emotions would score {percent(100 * streams.chance)}."
-    )
-    level = f"{100 * streams.evaluate.confidence:g}%"
-    intervals = (
-        f"In brackets are {level} intervals over whole test actors. They hold the trained networks fixed: what other "
-        "actors in the training or other seeds would change is not in them. " + CHOICE.split(";")[0] + "."
-    )
-    notice = [f"**{SYNTHETIC}**"] if streams.synthetic else []
-    return ["# Streams: networks that run along with a recording", *notice, counts, intervals]
+def compare_streams(
+    *, runs: list[Path], clips: Path, corpus_info: Path, out_csv: Path, out_md: Path, config: str = "params.yaml"
+) -> None:
+    """Say how steady and how right running networks are.
 
-
-def _networks(streams: Streams, networks: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
-    rows = [
-        {"": quantity.title}
-        | {_marked(streams, row): with_interval(quantity, found[quantity.key]) for row, found in networks.items()}
-        for quantity in QUANTITIES
-    ]
-    facts = {row: _facts(streams, row) for row in networks}
-    rows += [{"": name} | {_marked(streams, row): facts[row].get(name, "-") for row in networks} for name in FACTS]
-    text = (
-        "Every judgement is held against the clip's emotion, also at its beginning, when a face may still be neutral. "
-        "Changes per second are all changes divided by all the time from the first judgement of a clip to its last; "
-        "they and the constant labels are counted on clips that are judged at least twice. Majority: the label of most "
-        "judgements, of equals the one that had as many first. A label has settled when it changes no more before the "
-        "clip ends; seconds count from the clip's beginning and are medians. The networks judge at different times, so "
-        "the columns are not to be compared before the next parts do it at the same times."
-    )
-    return [text, grid(rows)]
-
-
-def _facts(streams: Streams, row: str) -> dict[str, str]:
-    traces = streams.of(row)
-    if not traces:
-        return {}
-    numbers = (
-        f"{np.mean([len(trace.said) for trace in traces]):.1f}",
-        f"{np.median([trace.time_s[0] for trace in traces]):.2f}",
-        str(len({trace.clip for trace in traces})),
-    )
-    return dict(zip(FACTS, numbers, strict=True))
-
-
-def _claim(streams: Streams, pair: Pair) -> list[str]:
-    otherwise = pair.verdict(OTHERWISE)
-    also = "too" if otherwise == pair.verdict() else "instead"
-    found = (
-        f"Answer: **{pair.verdict()}**{_on(streams)}. {_because(pair)} Were a clip's label the last one instead of "
-        f"the majority's, the answer would be {otherwise} {also}."
-    )
-    title = f"### {pair.one} against {pair.other}"
-    return [title, CLAIM.format(one=pair.one, other=pair.other), RULE, found, _table(pair)]
-
-
-def _questions(streams: Streams, pair: Pair) -> list[str]:
-    answers = pair.answers
-    found = (
-        f"Fewer label changes: **{answers[FEWER]}**; more clips right: **{answers[BETTER]}**{_on(streams)}. "
-        f"{_because(pair)}"
-    )
-    return [f"### {pair.one} against {pair.other}", found, _table(pair)]
-
-
-def _because(pair: Pair) -> str:
-    texts = {q.key: with_interval(q, pair.gaps[q.key], signed=True) for q in QUANTITIES}
-    return f"Label changes per second {texts[FEWER]}; clips right by majority {texts[BETTER]} points."
-
-
-def _on(streams: Streams) -> str:
-    return " (computed people, not a result on people)" if streams.synthetic else ""
-
-
-def _table(pair: Pair) -> str:
-    rows = []
-    for quantity in QUANTITIES:
-        sides, gap = pair.sides[quantity.key], pair.gaps[quantity.key]
-        numbers = {name: shown(quantity, side) for name, side in zip((pair.one, pair.other), sides, strict=True)}
-        difference = {"difference": with_interval(quantity, gap, signed=True)}
-        rows.append({"": quantity.title} | numbers | difference | {"clips": gap.n_clips, "actors": gap.n_people})
-    return grid([{key: str(value) for key, value in row.items()} for row in rows])
-
-
-def _anytime(streams: Streams, curves: pd.DataFrame) -> list[str]:
-    if curves.empty:
-        return ["No network was trained."]
-    rows = []
-    for at_s, part in curves.groupby("at_s"):
-        row = {"seconds": f"{at_s:.1f}"}
-        for one in part.itertuples():
-            text = f"{percent(100 * one.accuracy)} ({limits(100 * one.low, 100 * one.high)})"
-            row[one.network] = text if one.judged else "-"
-        ended = part.ended.min()
-        rows.append(row | {"ended": f"{100 * ended:.0f}"})
-    text = (
-        "The accuracy, in percent, of the judgement that stands so many seconds into the clip. All test clips count at "
-        "all times: one of which a network has said nothing yet is not right, one that has ended keeps its last "
-        "judgement. '-': no clip is judged yet. 'ended': percent of the clips that no network judges any more. The "
-        "last line is the accuracy by the last judgement. Figure anytime shows the same in finer steps."
-    )
-    return [text, grid(rows)]
-
-
-def _notes(streams: Streams) -> list[str]:
-    notes = [f"- \\* {row}: not applicable: {reason}." for row, reason in streams.reasons.items()]
-    return ["## Notes", "\n".join(notes)] if notes else []
-
-
-def _marked(streams: Streams, row: str) -> str:
-    return f"{row} \\*" if row in streams.reasons else row
-
-
-def _number(n: int, name: str) -> str:
-    return f"{n} {name}{'' if n == 1 else 's'}"
-
-
-log = logging.getLogger(__name__)
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of every row, fold and seed")
-    parser.add_argument("--clips", type=Path, required=True, help="table CLIPS of the corpus")
-    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of the corpus")
-    parser.add_argument("--out-csv", type=Path, required=True)
-    parser.add_argument("--out-md", type=Path, required=True)
-
-
-def run(args: Namespace) -> None:
-    """Read the streams, compare, write both files."""
-    from mien.report.page import write_table
-
-    streams = read_streams(args.runs, args.clips, args.corpus_info, load(args.config))
+    Parameters
+    ----------
+    runs : list of Path
+        run.json of every row, fold and seed.
+    clips : Path
+        Table CLIPS of the corpus.
+    corpus_info : Path
+        corpus.json of the corpus.
+    out_csv, out_md : Path
+        Numbers and page.
+    config : str
+        params.yaml, or its sections as JSON text.
+    """
+    streams = read_streams(runs, clips, corpus_info, load(config))
     networks = {row: describe(streams, row) for row in streams.rows}
     memory = [compare(streams, *pair) for pair in with_and_without_memory(streams.rows)]
     joint = [compare(streams, *pair) for pair in joint_and_single(streams)]
     curves = anytime_rows(streams, ticks_of(streams))
     text = render(streams, networks=networks, memory=memory, joint=joint, curves=curves)
-    write_table(numbers(networks, [*memory, *joint], curves), text, csv=args.out_csv, md=args.out_md)
+    write_table(numbers(networks, [*memory, *joint], curves), text, csv=out_csv, md=out_md)
     log.info("streams: %s", "; ".join(f"{pair.one} against {pair.other} {pair.verdict()}" for pair in memory))
+
+
+log = logging.getLogger(__name__)

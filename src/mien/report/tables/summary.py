@@ -1,20 +1,14 @@
-"""Headline metrics and plot data of all runs.
-
-Command summarise: headline metrics and plot data of all runs, in the form that DVC compares and draws.
-
-Writes --out, {corpus: {variant: {metric: value}}}, and below --plots the folders confusion/ (a CSV per corpus and
-variant: actual, predicted; a row per test clip and seed), curves/ (a CSV per corpus and variant: losses averaged over
-folds and seeds) and the file learning_curves.csv (every epoch of every run).
-"""
+"""Headline metrics and plot data of all runs, in the form that DVC compares and draws."""
 
 import logging
-from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import pandas as pd
 
-from mien.evaluation.metrics import by_fold, reported
-from mien.evaluation.runs import Run
+from mien.evaluation.intensity import said
+from mien.evaluation.metrics import by_fold, reported, score, twins
+from mien.evaluation.runs import Run, read_runs
+from mien.io.files import atomic_folder, write_json
 
 LOSSES = ["train_loss", "validation_loss", "validation_accuracy"]
 CURVES = ["corpus", "variant", "fold", "seed", "epoch", *LOSSES]
@@ -39,12 +33,12 @@ def headline(scores: pd.DataFrame, runs: list[Run]) -> dict[str, dict[str, float
     return result
 
 
-def headline_of_intensity(said: pd.DataFrame, runs: list[Run]) -> dict[str, dict[str, float]]:
+def headline_of_intensity(levels: pd.DataFrame, runs: list[Run]) -> dict[str, dict[str, float]]:
     """Return variant -> metrics of one corpus's networks of intensity: mean absolute errors, means over folds.
 
-    said : SAID of these runs.   constant : the error of the training people's mean level, said of every clip.
+    levels : SAID of these runs.   constant : the error of the training people's mean level, said of every clip.
     """
-    fused = said[said["head"] == "fused"]
+    fused = levels[levels["head"] == "fused"]
     fused = fused.assign(error=(fused.said - fused.label).abs(), constant=(fused.constant - fused.label).abs())
     result: dict[str, dict[str, float]] = {}
     for (variant, selection), part in fused.groupby(["variant", "selection"]):
@@ -93,37 +87,37 @@ def _write(rows: pd.DataFrame, path: Path) -> None:
     rows.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
-log = logging.getLogger(__name__)
+def summarise(*, runs: list[Path], clips: list[Path], out: Path, plots: Path | None = None) -> None:
+    """Collect the headline metrics.
 
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of every run")
-    parser.add_argument("--clips", type=Path, nargs="+", required=True, help="table CLIPS of every corpus in the runs")
-    parser.add_argument("--out", type=Path, required=True, help="metrics.json")
-    parser.add_argument("--plots", type=Path, help="folder for the plot data; it is replaced")
-
-
-def run(args: Namespace) -> None:
-    """Read the runs, average them, write metrics and plot data."""
-    from mien.evaluation.intensity import said
-    from mien.evaluation.metrics import score, twins
-    from mien.evaluation.runs import read_runs
-    from mien.io.files import atomic_folder, write_json
-
-    runs = read_runs(args.runs)
-    apart = twins(args.clips)
-    by_corpus = {corpus: [r for r in runs if r.corpus == corpus] for corpus in sorted({r.corpus for r in runs})}
+    Parameters
+    ----------
+    runs : list of Path
+        run.json of every run.
+    clips : list of Path
+        Table CLIPS of every corpus in the runs.
+    out : Path
+        metrics.json: corpus -> variant -> metric -> value.
+    plots : Path
+        Folder for the plot data; it is replaced. It gets confusion/ (a CSV per corpus and variant: actual, predicted; a
+        row per test clip and seed), curves/ (a CSV per corpus and variant: losses averaged over folds and seeds) and
+        learning_curves.csv (every epoch of every run).
+    """
+    read, apart = read_runs(runs), twins(clips)
+    by_corpus = {corpus: [run for run in read if run.corpus == corpus] for corpus in sorted({r.corpus for r in read})}
     scores = {corpus: score([r for r in own if r.target == "label"], apart) for corpus, own in by_corpus.items()}
-    numbers = {corpus: said([r for r in own if r.target == "intensity"]) for corpus, own in by_corpus.items()}
+    levels = {corpus: said([r for r in own if r.target == "intensity"]) for corpus, own in by_corpus.items()}
     write_json(
-        args.out,
+        out,
         {
-            corpus: headline(scores[corpus], own) | headline_of_intensity(numbers[corpus], own)
+            corpus: headline(scores[corpus], own) | headline_of_intensity(levels[corpus], own)
             for corpus, own in by_corpus.items()
         },
     )
-    if args.plots:
-        with atomic_folder(args.plots) as scratch:
-            write_plots(scratch, runs, scores)
-    log.info("%s: %d runs of %s", args.out, len(runs), ", ".join(scores))
+    if plots:
+        with atomic_folder(plots) as scratch:
+            write_plots(scratch, read, scores)
+    log.info("%s: %d runs of %s", out, len(read), ", ".join(scores))
+
+
+log = logging.getLogger(__name__)

@@ -1,13 +1,7 @@
-"""Table 4.3 of the thesis beside ours: every number of it, before it is laid out.
-
-Lay table 4.3 out as Markdown; fixed decimals, fixed order, no dates.
-
-Command compare_transfer: table 4.3 of the thesis beside ours, with what it cost, as CSV and Markdown.
-"""
+"""Table 4.3 of the thesis, networks on FER2013 by what they start from, beside ours, with what they cost."""
 
 import logging
 import math
-from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +14,7 @@ from mien.errors import ConfigError, TableError
 from mien.evaluation.runs import read_runs, rows_in_order
 from mien.evaluation.transfer import PRIVATE, PUBLIC, Trial, read_trial, read_usages, start_adds
 from mien.io.files import read_json
-from mien.report.page import SYNTHETIC, grid, limits, percent
+from mien.report.page import limits, percent, render_page, write_table
 from mien.report.thesis import read_published
 
 SHARE = 0.95  # of the final validation accuracy, whose first epoch is the cost
@@ -164,7 +158,7 @@ def _infos(info: Path, rows: dict[str, PretrainConfig], trials: dict[str, Trial]
     return sorted({info} | {info.parent.parent / rows[name].corpus / info.name for name in trials})
 
 
-def compare_transfer(evidence: TransferEvidence) -> pd.DataFrame:
+def cells_of(evidence: TransferEvidence) -> pd.DataFrame:
     """Return CELLS: the rows of the table, the other rows on FER2013, and what the thesis prints."""
     rows = [_cell(evidence, name, "table") for name in evidence.transfer.table]
     rows += [_cell(evidence, name, "others") for name in evidence.others]
@@ -214,65 +208,32 @@ def _cell(evidence: TransferEvidence, name: str, part: str) -> dict[str, Any]:
 
 PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 UNLEARNT = "†"
-BESIDE = (
-    "Private test: accuracy at the epoch of lowest validation loss, pictures with an identical twin in another usage "
-    "left out; the private test chooses nothing. Interval: Wilson's, {level:g}%. FER2013 names nobody, so every "
-    "picture counts as a unit of its own; pictures of one person resemble each other, so the true interval is wider, "
-    "and other seeds are not in it: every row is one training. Difference: private test less the thesis's number, "
-    "which does not say on which of the two tests it was measured, and counts twins. Public test: it chose the epoch, "
-    "so its accuracy is optimistic. 'optimistic' is the private test at its own best epoch. Macro recall: mean of the "
-    "recalls of the classes, private test."
-)
-TWINS = (
-    "Published results count the pictures that have an identical twin in another usage (mostly training); here they "
-    "are apart, and these columns put them back. n is the number of pictures. Honest epoch."
-)
-COST = (
-    "Epochs to {share:g}%: the first epoch whose validation accuracy reaches {share:g}% of that at the chosen epoch. "
-    "Training until then: multiply-adds of three passes (forward, gradient of the activations, gradient of the "
-    "weights) per picture shown, copies included; where convolutions stay as they are, a pass forward and the two "
-    "gradients of the dense layers, each as many multiply-adds as there are trained weights. Validation and the "
-    "optimiser are not counted. Start: the same count for the network that a row starts from, until the epoch whose "
-    "weights were kept; a - for weights from a file, whose cost is not known. A start is paid once for any number of "
-    "rows. k, M, G, T, P: 10^3 to 10^15. There are no seconds here, because equal seeds give equal files: "
-    "benchmarks/pretrain/*.tsv and logs/pretrain hold those of whole trainings."
-)
-ISSUES = (
-    "69.76 [85] and 69.4 [88] are values of the public board (the private winner had 71.16), 75.2 [86] is of the "
-    "private test, as far as we recall their papers; on which test the thesis measured 70.47 it does not say. The "
-    "rows are therefore not one ranking.",
-    "The numbers in brackets are the thesis's own, as printed: [77] leads to the paper of CK+, not to a network with "
-    "HOG features, and what it cites for batch normalisation, [7] to [9], is shifted by one.",
-    "Names and methods in our words; accuracies as printed.",
-)
 
 
-def render_transfer(cells: pd.DataFrame, evidence: TransferEvidence) -> str:
+def render(cells: pd.DataFrame, evidence: TransferEvidence) -> str:
     """Return the page of table 4.3; `cells` CELLS."""
-    parts = {part: cells[cells.part == part] for part in ("table", "others", "printed")}
-    level = 100 * evidence.evaluate.confidence
-    blocks = [
-        *_introduction(parts["table"], evidence),
-        "## Beside the thesis",
-        BESIDE.format(level=level),
-        grid([_beside(row, evidence) for row in parts["table"].itertuples()]),
-        "## With and without twins",
-        TWINS,
-        grid([_twins(row) for row in parts["table"].itertuples()]),
-        "## Cost",
-        COST.format(share=100 * SHARE),
-        grid([_cost(row) for row in parts["table"].itertuples()]),
-    ]
-    if len(parts["others"]):
-        text = "The other rows on FER2013: learning rates, and what chapter 5 starts from. Columns as above."
-        shown = [[act(row) for row in parts["others"].itertuples()] for act in (_twins, _cost)]
-        beside = [_beside(row, evidence) for row in parts["others"].itertuples()]
-        blocks += ["## Other rows", text, *map(grid, (beside, *shown))]
-    blocks += [
-        "## What the thesis prints",
-        grid([_printed(row, evidence.sources[row.row]) for row in parts["printed"].itertuples()]),
-    ]
-    return "\n\n".join([*blocks, *_notes(cells, evidence)]) + "\n"
+    parts = {part: list(cells[cells.part == part].itertuples()) for part in ("table", "others", "printed")}
+    rows, names = evidence.rows, evidence.names
+    starts = dict.fromkeys(rows[name].init for name in names if rows[name].init in rows)
+    return render_page(
+        "transfer",
+        evidence=evidence,
+        n_classes=len(evidence.trials[evidence.transfer.table[0]].run.classes),
+        first=next((row for row in parts["table"] if not row.reason), None),
+        starts={name: rows[name] for name in starts if name not in names},
+        share=SHARE,
+        unlearnt=UNLEARNT,
+        some_unlearnt=cells.learnt.eq(False).any(),
+        **{
+            part: {
+                "beside": [_beside(row, evidence) for row in parts[part]],
+                "twins": [_twins(row) for row in parts[part]],
+                "cost": [_cost(row) for row in parts[part]],
+            }
+            for part in ("table", "others")
+        },
+        printed=[_printed(row, evidence.sources[row.row]) for row in parts["printed"]],
+    )
 
 
 def amount(value: float) -> str:
@@ -293,27 +254,6 @@ def power(rate: float) -> str:
 def what_starts(row: PretrainConfig) -> str:
     """Return what a row of ``pretrain`` starts from, in words."""
     return {"random": "random", "none": "a file, not named"}.get(row.init, row.init)
-
-
-def _introduction(table: pd.DataFrame, evidence: TransferEvidence) -> list[str]:
-    notice = [f"**{SYNTHETIC}**"] if evidence.synthetic else []
-    trained = table[table.reason == ""]
-    n_classes = len(evidence.trials[evidence.transfer.table[0]].run.classes)
-    text = (
-        f"Learnt on the training pictures of {evidence.transfer.corpus}, {n_classes} emotions, scale {evidence.scale}. "
-    )
-    if len(trained):
-        one = trained.iloc[0]
-        text += (
-            f"Validated on the public test ({one.n_public} pictures), tested on the private test ({one.n_private}). "
-            f"Always naming the commonest emotion of the private test would score {percent(one.chance)}. "
-        )
-    text += "Accuracy in percent, differences in points; a - stands for nothing to report."
-    for name in dict.fromkeys(evidence.rows[row].init for row in evidence.names):
-        if name in evidence.rows and name not in evidence.names:
-            what = {"actor": "who somebody is", "label": "emotions"}[evidence.rows[name].target]
-            text += f" {name}, which rows start from, has learnt {what} on {evidence.rows[name].corpus}."
-    return [f"# Table 4.3: {evidence.title}", *notice, text]
 
 
 def _beside(row, evidence: TransferEvidence) -> dict[str, str]:
@@ -375,36 +315,37 @@ def _marked(row) -> str:
     return row.row if row.learnt else f"{row.row} {UNLEARNT}"
 
 
-def _notes(cells: pd.DataFrame, evidence: TransferEvidence) -> list[str]:
-    notes = [f"\\* {name}: not applicable: {reason}." for name, reason in evidence.reasons.items()]
-    if cells.learnt.eq(False).any():
-        notes.append(
-            f"{UNLEARNT} not shown to have learnt: the interval of its public test reaches down to always naming the "
-            "commonest class. The epochs and the cost of such a row say nothing about speed."
-        )
-    return ["## Notes", "\n".join(f"- {note}" for note in [*notes, *ISSUES])]
+def compare_transfer(
+    *,
+    runs: list[Path],
+    clips: Path,
+    corpus_info: Path,
+    thesis: Path,
+    out_csv: Path,
+    out_md: Path,
+    config: str = "params.yaml",
+) -> None:
+    """Put table 4.3 of the thesis beside ours.
+
+    Parameters
+    ----------
+    runs : list of Path
+        run.json of every row on FER2013 and of its starts.
+    clips : Path
+        clips.parquet of FER2013.
+    corpus_info : Path
+        corpus.json of FER2013.
+    thesis : Path
+        The thesis's numbers.
+    out_csv, out_md : Path
+        Numbers and page.
+    config : str
+        params.yaml, or its sections as JSON text.
+    """
+    evidence = read_transfer(runs, clips, corpus_info, thesis, load(config))
+    cells = cells_of(evidence)
+    write_table(cells, render(cells, evidence), csv=out_csv, md=out_md)
+    log.info("table 4.3: %d rows, %d of them not trained", len(evidence.names), len(evidence.reasons))
 
 
 log = logging.getLogger(__name__)
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument(
-        "--runs", type=Path, nargs="+", required=True, help="run.json of every row on FER2013 and of its starts"
-    )
-    parser.add_argument("--clips", type=Path, required=True, help="clips.parquet of FER2013")
-    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of FER2013")
-    parser.add_argument("--thesis", type=Path, required=True, help="the thesis's numbers")
-    parser.add_argument("--out-csv", type=Path, required=True)
-    parser.add_argument("--out-md", type=Path, required=True)
-
-
-def run(args: Namespace) -> None:
-    """Read the runs, compare, write the table."""
-    from mien.report.page import write_table
-
-    evidence = read_transfer(args.runs, args.clips, args.corpus_info, args.thesis, load(args.config))
-    cells = compare_transfer(evidence)
-    write_table(cells, render_transfer(cells, evidence), csv=args.out_csv, md=args.out_md)
-    log.info("table 4.3: %d rows, %d of them not trained", len(evidence.names), len(evidence.reasons))

@@ -1,19 +1,7 @@
-"""How far trained networks can be trusted: what they say of their test clips, undisturbed and disturbed, read whole.
-
-The table of build_trust: its columns, and how it is read again by what draws it.
-
-Every number of the page "trust", a row each, before it is laid out and drawn.
-
-How to read the parts of the page "trust".
-
-Lay the numbers of "trust" out as Markdown; fixed decimals, fixed order, no dates.
-
-Command build_trust: how far the networks of a corpus can be trusted, and what disturbs them, as CSV and Markdown.
-"""
+"""How far the networks of a corpus can be trusted: what they say of its test clips, undisturbed and disturbed."""
 
 import logging
 import math
-from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +36,7 @@ from mien.evaluation.streams import Estimate
 from mien.io import tables
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
-from mien.report.page import CHOICE, SYNTHETIC, grid, limits, percent
+from mien.report.page import mark, percent, render_page, with_interval, write_table
 
 
 @dataclass(frozen=True)
@@ -227,7 +215,7 @@ COVERAGES = range(5, 101, 5)  # percent
 _UNKNOWN = Estimate(math.nan, math.nan, math.nan, 0, 0)
 
 
-def numbers(trust: Trust) -> pd.DataFrame:
+def measure_trust(trust: Trust) -> pd.DataFrame:
     """Return COLUMNS of everything that the page of a corpus states and its figures show."""
     rows = []
     for network in trust.networks:
@@ -404,210 +392,120 @@ def _labels(trust: Trust, network: str) -> list[dict]:
     return [_row("label", "", name, estimate) for name, estimate in found.items()]
 
 
-SURE = (
-    "Confidence is the probability that a network gives to the emotion it names; a mean above the accuracy is a "
-    "network that is too sure. ECE, the expected calibration error, is the mean distance between confidence and "
-    "accuracy in {bins} bins of equal width (Guo et al. 2017, On calibration of modern neural networks): 0 would be a "
-    "network that is right as often as it says. Of so few clips no ECE is 0; 'by chance' is the mean of a perfectly "
-    "calibrated network with the same confidences, and in brackets what it stays below {level} of the time. NLL (mean "
-    "-log of the probability of the true emotion) and the Brier score (squared distance from the truth, 0 to 2) are "
-    "better when smaller and also pay for being right. 'After' divides the logits by one temperature per network, the "
-    "one that makes the NLL of the fold's validation people smallest; it changes no label. These few people have "
-    "chosen the epoch too, by the same NLL: a network tends to be better on them than on others, and the temperature "
-    "to be too low. ECE pools the clips of all folds."
-)
-TEMPERATURES = (
-    "The temperatures, fold by fold: above 1 a network was too sure on its validation people, below 1 not sure enough."
-)
-SILENT = (
-    "A network that may stay silent judges only the clips that it is surest of (Geifman & El-Yaniv 2017, Selective "
-    "classification for deep neural networks). The percentages are the accuracy on the share of the clips that is then "
-    "judged; at 100% these are all. AURC is the mean share of mistakes over all such shares, smaller is better: "
-    "'least' is what a network with as many mistakes reaches that knows each of them, 'by chance' one whose confidence "
-    "means nothing. The clips of all folds are pooled, after the temperatures."
-)
-GROUPED = {
-    "sex": "By the sex of the actor.",
-    "statement": "By what is said.",
-    "intensity": (
-        "By how strongly it is acted, on the emotions and statements that are acted in more than one intensity: "
-        "a neutral face has no strong counterpart."
-    ),
-}
-DISTURBED = (
-    "The same networks, not trained again, judge the same clips disturbed. Noise of a voice is white, at a ratio of "
-    "the voice's mean power to that of the noise; a telephone passes 300 to 3400 Hz on, at 8 kHz. Noise and blur of "
-    "pictures are standard deviations, in grey levels of 255 and in pixels of the stored region; light is a factor of "
-    "all grey levels. Without a modality, a joint network is told that it is absent, and clips of which then nothing "
-    "is left do not count. First the accuracy; then its difference to the same clips undisturbed; then by how much "
-    "the mean confidence, without temperature, lies above the accuracy: a network that notices that it is worse gets "
-    "less sure and stays near 0."
-)
-MEANT = (
-    "The intended label is what the actor was told to act; the perceived one has most votes of the raters who met the "
-    "clip as the network does: heard it, saw it, or both. Where several labels have the most votes ('tied', percent of "
-    "the clips), each counts with its share. 'People' is how often the raters' label, and a single vote, is the "
-    "intended one in the same clips: about what there is to be understood. A network above that has learnt from what "
-    "actors do where people do not hear or see it."
-)
-
-
 SHOWN = (100, 75, 50, 25)  # coverages of the page, percent
 EVERYWHERE = -1.0  # stands for no bin and no coverage
 
 
 def render(trust: Trust, numbers: pd.DataFrame) -> str:
-    """Return the page of a corpus; `numbers` of `trust_numbers.numbers`."""
-    blocks = [
-        *_introduction(trust),
-        "## Is a network as sure as it is right?",
-        *_calibration_trust_pages(trust, numbers),
-        "## What silence would gain",
-        *_coverage_trust_pages(trust, numbers),
-        "## Who and what is judged right",
-        *_groups_trust_pages(trust, numbers),
-        "## What disturbs a network",
-        *_conditions_trust_pages(trust, numbers),
-        *_labels_trust_pages(trust, numbers),
-        *_notes(trust, numbers),
-    ]
-    return "\n\n".join(blocks) + "\n"
-
-
-def _introduction(trust: Trust) -> list[str]:
+    """Return the page of a corpus; `numbers` as `measure_trust` returns them."""
     clips = trust.judged[trust.judged.condition == CLEAN].drop_duplicates("clip")
-    folds, seeds = ({getattr(run, name) for run in trust.runs} for name in ("fold", "seed"))
-    commonest = 100 * clips.label.value_counts(normalize=True).max() if len(clips) else math.nan
-    counts = (
-        f"Corpus {trust.corpus}, scale {trust.scale}: folds {len(folds)}, seeds {len(seeds)}, test actors "
-        f"{clips.actor.nunique()}, test clips {len(clips)}, of which a network of one modality judges those that have "
-        "it. Shares in percent, differences in points, means over folds; a - stands for nothing to report. Always "
-        f"naming the commonest emotion would be right in {percent(commonest)}."
-    )
-    intervals = (
-        f"In brackets are {_level(trust)} intervals over whole test actors. They hold the trained networks fixed: what "
-        "other actors in the training or other seeds would change is not in them. " + CHOICE.split(";")[0] + "."
-    )
-    notice = [f"**{SYNTHETIC}**"] if trust.synthetic else []
-    return [f"# Trust: how far the networks of {trust.corpus} can be relied on", *notice, counts, intervals]
-
-
-def _calibration_trust_pages(trust: Trust, numbers: pd.DataFrame) -> list[str]:
-    cell = _cells(numbers, "calibration")
-    table, losses = [], []
-    for network in trust.networks:
-        line = {"network": _marked(trust, network), "accuracy": cell(network, "", "accuracy", _with_interval)}
-        line["confidence"] = cell(network, "before", "confidence", _with_interval)
-        for state in STATES:
-            line[f"ECE {state}"] = cell(network, state, "ece", _value)
-            line[f"by chance, {state}"] = cell(network, state, "ece_by_chance", _by_chance)
-        table.append(line)
-        losses.append({"network": _marked(trust, network)})
-        for name, title in (("nll", "NLL"), ("brier", "Brier score")):
-            losses[-1] |= {f"{title}, {state}": cell(network, state, name, _three) for state in STATES}
-    text = SURE.format(bins=trust.trust.bins, level=_level(trust))
-    return [text, grid(table), grid(losses), TEMPERATURES, _temperatures_trust_pages(trust, numbers)]
-
-
-def _temperatures_trust_pages(trust: Trust, numbers: pd.DataFrame) -> str:
-    cell = _cells(numbers, "temperature")
-    items = items_of(numbers, "temperature")
-    table = [
-        {"network": _marked(trust, network)} | {item: cell(network, item, "temperature", _two) for item in items}
-        for network in trust.networks
-    ]
-    return grid(table)
-
-
-def _coverage_trust_pages(trust: Trust, numbers: pd.DataFrame) -> list[str]:
-    cell = _cells(numbers, "coverage")
-    table = []
-    for network in trust.networks:
-        areas = {"AURC": "aurc", "least": "aurc_least", "by chance": "aurc_random"}
-        line = {"network": _marked(trust, network)}
-        line |= {name: cell(network, "", key, _value) for name, key in areas.items()}
-        table.append(line | {f"{at}%": cell(network, "", "accuracy", _value, at=at) for at in SHOWN})
-    return [SILENT, grid(table)]
-
-
-def _groups_trust_pages(trust: Trust, numbers: pd.DataFrame) -> list[str]:
-    blocks = []
-    for group in GROUPS:
-        if items := items_of(numbers, group):
-            cell = _cells(numbers, group)
-            table = [
-                {"network": _marked(trust, network)}
-                | {item: cell(network, item, "accuracy", _with_interval) for item in items}
-                for network in trust.networks
-            ]
-            sizes = numbers[numbers.part == group].groupby("item").n_clips.max()
-            counts = ", ".join(f"{item} {sizes[item]}" for item in items)
-            blocks += [f"{GROUPED[group]} Clips: {counts}.", grid(table)]
-    return blocks or ["The corpus says nothing of its actors and statements."]
-
-
-def _conditions_trust_pages(trust: Trust, numbers: pd.DataFrame) -> list[str]:
-    cell = _cells(numbers, "condition")
-    tables = []
-    titles = {"accuracy": "accuracy", "difference": "difference", "surplus": "confidence less accuracy"}
-    for quantity, title in titles.items():
-        show = _with_interval if quantity == "accuracy" else _signed
-        stated = set(numbers["item"][(numbers.part == "condition") & (numbers.quantity == quantity)])
-        items = [one.name for one in conditions(trust.trust) if one.name in stated]
-        table = [
-            {title: item} | {_marked(trust, network): cell(network, item, quantity, show) for network in trust.networks}
-            for item in items
-        ]
-        tables.append(grid(table))
-    return [DISTURBED, *tables]
-
-
-def _labels_trust_pages(trust: Trust, numbers: pd.DataFrame) -> list[str]:
-    if not (numbers.part == "label").any():
-        return []
-    cell = _cells(numbers, "label")
-    shown = {
-        "intended": ("intended", _with_interval),
-        "perceived": ("perceived", _with_interval),
-        "people: majority": ("people_majority", _with_interval),
-        "people: one vote": ("people_votes", _with_interval),
-        "perceived less intended": ("perceived_less_intended", _signed),
-        "intended less people's majority": ("intended_less_people", _signed),
-        "tied": ("tied", _value),
-    }
-    table = [
-        {"network": _marked(trust, network), "raters": raters_of(trust.modalities(network))}
-        | {name: cell(network, "", quantity, show) for name, (quantity, show) in shown.items()}
-        for network in trust.networks
-    ]
-    text = MEANT + (" The votes on computed people are drawn, not given." if trust.synthetic else "")
-    return ["## The label that was meant and the one that people perceive", text, grid(table)]
-
-
-def _notes(trust: Trust, numbers: pd.DataFrame) -> list[str]:
-    notes = [f"- \\* {name}: not applicable: {reason}." for name, reason in trust.reasons.items()]
     fitted = numbers[numbers.part == "temperature"]
-    if (n_limits := sum(map(at_limit, fitted.value))) > 0:
-        notes.append(f"- {n_limits} of {len(fitted)} temperatures lie at the limit of the search: too few mistakes.")
-    if fitted.value.isna().any():
-        notes.append("- Nobody validates under the protocol of the thesis, so no temperature can be fitted.")
-    return ["## Notes", "\n".join(notes)] if notes else []
+    cell = _cells(numbers)
+    calibration_rows, loss_rows = [], []
+    for network in trust.networks:
+        line = _line(trust, network) | {"accuracy": cell("calibration", network, "", "accuracy")}
+        line["confidence"] = cell("calibration", network, "before", "confidence")
+        losses = _line(trust, network)
+        for state in STATES:
+            line[f"ECE {state}"] = cell("calibration", network, state, "ece")
+            line[f"by chance, {state}"] = cell("calibration", network, state, "ece_by_chance", _by_chance)
+        for name, title in (("nll", "NLL"), ("brier", "Brier score")):
+            losses |= {f"{title}, {state}": cell("calibration", network, state, name, _three) for state in STATES}
+        calibration_rows.append(line)
+        loss_rows.append(losses)
+    folds = items_of(numbers, "temperature")
+    areas = {"AURC": "aurc", "least": "aurc_least", "by chance": "aurc_random"}
+    return render_page(
+        "trust",
+        trust=trust,
+        n_folds=len({run.fold for run in trust.runs}),
+        n_seeds=len({run.seed for run in trust.runs}),
+        n_actors=clips.actor.nunique(),
+        n_clips=len(clips),
+        commonest=100 * clips.label.value_counts(normalize=True).max() if len(clips) else math.nan,
+        calibration=calibration_rows,
+        losses=loss_rows,
+        temperatures=[
+            _line(trust, network) | {item: cell("temperature", network, item, "temperature", _two) for item in folds}
+            for network in trust.networks
+        ],
+        coverage=[
+            _line(trust, network)
+            | {title: cell("coverage", network, "", key) for title, key in areas.items()}
+            | {f"{at}%": cell("coverage", network, "", "accuracy", at=at) for at in SHOWN}
+            for network in trust.networks
+        ],
+        groups={
+            group: {
+                "sizes": numbers[numbers.part == group].groupby("item").n_clips.max()[items],
+                "rows": [
+                    _line(trust, network) | {item: cell(group, network, item, "accuracy") for item in items}
+                    for network in trust.networks
+                ],
+            }
+            for group in GROUPS
+            if (items := items_of(numbers, group))
+        },
+        disturbed=[_disturbed(trust, numbers, *one) for one in DISTURBED],
+        labels=[_label_row(trust, numbers, name) for name in trust.networks if "label" in set(numbers.part)],
+        n_limits=sum(map(at_limit, fitted.value)),
+        n_temperatures=len(fitted),
+        unfitted=fitted.value.isna().any(),
+    )
 
 
-def _cells(numbers: pd.DataFrame, part: str) -> Callable[..., str]:
-    """Return call(network, item, quantity, show, at=): the text of one number of a part, - where there is none."""
-    rows = numbers[numbers.part == part].fillna({"at": EVERYWHERE})
-    found = {(row.network, row.item, row.quantity, row.at): row for row in rows.itertuples()}
+DISTURBED = (  # quantity, title of its table
+    ("accuracy", "accuracy"),
+    ("difference", "difference"),
+    ("surplus", "confidence less accuracy"),
+)
 
-    def text(network: str, item: str, quantity: str, show: Callable[[tuple], str], *, at: float = EVERYWHERE) -> str:
-        row = found.get((network, item, quantity, at))
-        return "-" if row is None or math.isnan(row.value) else show(row)
 
-    return text
+def _disturbed(trust: Trust, numbers: pd.DataFrame, quantity: str, title: str) -> list[dict[str, str]]:
+    cell = _cells(numbers)
+    show = _value if quantity == "accuracy" else _signed
+    stated = set(numbers["item"][(numbers.part == "condition") & (numbers.quantity == quantity)])
+    return [
+        {title: one.name}
+        | {mark(name, trust.reasons): cell("condition", name, one.name, quantity, show) for name in trust.networks}
+        for one in conditions(trust.trust)
+        if one.name in stated
+    ]
+
+
+LABELS = {  # title -> quantity, how it is shown
+    "intended": ("intended", False),
+    "perceived": ("perceived", False),
+    "people: majority": ("people_majority", False),
+    "people: one vote": ("people_votes", False),
+    "perceived less intended": ("perceived_less_intended", True),
+    "intended less people's majority": ("intended_less_people", True),
+    "tied": ("tied", False),
+}
+
+
+def _label_row(trust: Trust, numbers: pd.DataFrame, network: str) -> dict[str, str]:
+    cell = _cells(numbers)
+    return (
+        _line(trust, network)
+        | {"raters": raters_of(trust.modalities(network))}
+        | {
+            title: cell("label", network, "", quantity, _signed if signed else _value)
+            for title, (quantity, signed) in LABELS.items()
+        }
+    )
+
+
+def _line(trust: Trust, network: str) -> dict[str, str]:
+    return {"network": mark(network, trust.reasons)}
 
 
 def _value(row: tuple) -> str:
-    return percent(row.value)
+    return with_interval(row.value, row.low, row.high)
+
+
+def _signed(row: tuple) -> str:
+    return with_interval(row.value, row.low, row.high, signed=True)
 
 
 def _two(row: tuple) -> str:
@@ -622,55 +520,54 @@ def _by_chance(row: tuple) -> str:
     return f"{percent(row.value)} (<{percent(row.high)})"
 
 
-def _with_interval(row: tuple) -> str:
-    return _with(row, signed=False)
+def _cells(numbers: pd.DataFrame) -> Callable[..., str]:
+    """Return call(part, network, item, quantity, show, at=): the text of one number, - where there is none."""
+    rows = numbers.fillna({"at": EVERYWHERE})
+    found = {(row.part, row.network, row.item, row.quantity, row.at): row for row in rows.itertuples()}
+
+    def text(part: str, network: str, item: str, quantity: str, show=_value, *, at: float = EVERYWHERE) -> str:
+        row = found.get((part, network, item, quantity, at))
+        return "-" if row is None or math.isnan(row.value) else show(row)
+
+    return text
 
 
-def _signed(row: tuple) -> str:
-    return _with(row, signed=True)
+def build_trust(
+    *,
+    corpus: str,
+    runs: list[Path],
+    assessed: Path,
+    clips: Path,
+    votes: Path,
+    corpus_info: Path,
+    out_csv: Path,
+    out_md: Path,
+    config: str = "params.yaml",
+) -> None:
+    """Say how far the networks of a corpus can be trusted, and what disturbs them.
 
-
-def _with(row: tuple, *, signed: bool) -> str:
-    text = percent(row.value, signed=signed)
-    return text if math.isnan(row.low) else f"{text} ({limits(row.low, row.high, signed=signed)})"
-
-
-def _marked(trust: Trust, network: str) -> str:
-    return f"{network} \\*" if network in trust.reasons else network
-
-
-def _level(trust: Trust) -> str:
-    return f"{100 * trust.evaluate.confidence:g}%"
+    Parameters
+    ----------
+    corpus : str
+        Name of the corpus.
+    runs : list of Path
+        run.json of every row, fold and seed.
+    assessed : Path
+        Folder of assess: a table ASSESSMENTS per row.
+    clips, votes : Path
+        Tables CLIPS and VOTES of the corpus.
+    corpus_info : Path
+        corpus.json of the corpus.
+    out_csv, out_md : Path
+        Numbers and page.
+    config : str
+        params.yaml, or its sections as JSON text.
+    """
+    params = load(config)
+    trust = read_trust(corpus, runs, assessed=assessed, clips=clips, votes=votes, info=corpus_info, params=params)
+    found = measure_trust(trust)
+    write_table(found, render(trust, found), csv=out_csv, md=out_md)
+    log.info("trust, %s: %d numbers of %d networks", corpus, len(found), len(trust.networks))
 
 
 log = logging.getLogger(__name__)
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--corpus", required=True, help="name of the corpus")
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of every row, fold and seed")
-    parser.add_argument("--assessed", type=Path, required=True, help="folder of assess: a table ASSESSMENTS per row")
-    parser.add_argument("--clips", type=Path, required=True, help="table CLIPS of the corpus")
-    parser.add_argument("--votes", type=Path, required=True, help="table VOTES of the corpus")
-    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of the corpus")
-    parser.add_argument("--out-csv", type=Path, required=True)
-    parser.add_argument("--out-md", type=Path, required=True)
-
-
-def run(args: Namespace) -> None:
-    """Read what the networks said, measure, write both files."""
-    from mien.report.page import write_table
-
-    trust = read_trust(
-        args.corpus,
-        args.runs,
-        assessed=args.assessed,
-        clips=args.clips,
-        votes=args.votes,
-        info=args.corpus_info,
-        params=load(args.config),
-    )
-    found = numbers(trust)
-    write_table(found, render(trust, found), csv=args.out_csv, md=args.out_md)
-    log.info("trust, %s: %d numbers of %d networks", args.corpus, len(found), len(trust.networks))
