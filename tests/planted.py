@@ -13,7 +13,7 @@ from mien.io.shards import FaceShard, SoundShard, write_faces, write_sound
 
 CLASSES = ("neutral", "happy", "sad")
 EVALUATE = {"confidence": 0.95, "resamples": 500}
-ROWS = {"AM": "5.1/AM_T", "VM": "5.1/VM_T", "N0": "5.2/N0_e2e", "N1": "5.2/N1_e2e", "N2": "5.2/N2_e2e"}
+ROWS = ("AM", "VM", "N0", "N1", "N2")
 STRENGTH = {"AM": 1.0, "VM": 1.5, "N0": 2.0, "N1": 2.5, "N2": 3.0}  # of the planted signal, in sd of the logits
 SOUND = {
     "rate_hz": 16000,
@@ -145,7 +145,7 @@ def write_history(path: Path, *, n_epochs: int, seed: int) -> None:
     frame.to_csv(path, index=False, lineterminator="\n")
 
 
-def write_runs(root: Path, *, n_folds: int, variants=tuple(ROWS), seeds=(0,), names=None, **options) -> list[Path]:
+def write_runs(root: Path, *, n_folds: int, variants=ROWS, seeds=(0,), names=None, **options) -> list[Path]:
     """Write a run for every variant, fold and seed; fold k tests actors 2k + 1 and 2k + 2."""
     names = names or [f"A{2 * k + 1},{2 * k + 2}" for k in range(n_folds)]
     return [

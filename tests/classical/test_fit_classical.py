@@ -21,7 +21,7 @@ FILES = ("run.json", "predictions.parquet", "history.csv")
 
 def _row(features, model, standardise=False):
     size_px = 16 if features == "image" else 0
-    return {"features": features, "model": model, "size_px": size_px, "standardise": standardise, "thesis": ""}
+    return {"features": features, "model": model, "size_px": size_px, "standardise": standardise}
 
 
 CLASSIFIERS = {

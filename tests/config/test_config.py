@@ -262,7 +262,7 @@ def test_a_row_names_what_its_network_depends_on(raw):
 def test_what_a_network_is_made_from_is_trained_on_as_many_folds(raw):
     params = schema.section(schema.Params, schema.resolve(raw))
     assert needed_folds(params)["ravdess", "N2_relu"] == params.overview.folds["ravdess"]
-    raw["tables"] = {"5.2": {"corpus": "ravdess", "rows": {"N0_late": ""}}}
+    raw["tables"] = {"5.2": {"corpus": "ravdess", "rows": ["N0_late"]}}
     raw["overview"] = {"folds": {"ravdess": 1}, "rows": {"ravdess": ["AM"]}}
     raw["trust"] |= {"corpora": ["ravdess"], "rows": ["AM"]}
     raw["predict"] |= {"joint": "N0_late"}

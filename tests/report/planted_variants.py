@@ -11,8 +11,8 @@ from mien.evaluation.metrics import SCORES
 from mien.evaluation.runs import Run
 from mien.io import tables
 from mien.io.files import read_json, write_json
-from mien.report.claims import PRINTED, SUMMED, Trained
-from mien.report.thesis import published_row, read_published
+from mien.report.claims import SUMMED, Trained, printed_on, summed_beside
+from mien.report.thesis import read_published
 from planted_scores import scores
 
 TRAIN = {"width": 2, "frames": 2, "dropout": 0.0}
@@ -30,8 +30,8 @@ def trained(resource: Path, right: dict[str, list[list[float]]], *, corpus: str 
         scores=scores(right, **options) if right else pd.DataFrame(columns=SCORES),
         runs={name: [run(name, corpus, fold) for fold in range(len(folds))] for name, folds in right.items()},
         reasons={},
-        printed={name: published_row(thesis, row, corpus) for name, row in PRINTED[corpus].items()},
-        summed={name: float(thesis["5.4"]["rows"][row][corpus]) for name, row in SUMMED.items()},
+        printed=printed_on(thesis, corpus),
+        summed={name: summed_beside(thesis, name, corpus) for name in SUMMED},
         evaluate=EvaluateConfig(**planted.EVALUATE),
         synthetic=True,
         seed=0,

@@ -27,11 +27,11 @@ from mien.report.tables.transfer import read_transfer
 from report import planted_transfer, planted_variants
 
 ROWS = {
-    "CNN": planted.image("cnn1", "CNN-1_50x50x1"),
-    "CNN3": planted.image("cnn3", "CNN-3_150x150x1", 150),
-    "AU_SSVM": planted.vector("AU8", "ssvm", "SSVM/AU"),
+    "CNN": planted.image("cnn1"),
+    "CNN3": planted.image("cnn3", 150),
+    "AU_SSVM": planted.vector("AU8", "ssvm"),
     "AU_SVMpoly_raw": planted.vector("AU8", "svm_poly", standardise=False),
-    "AU_DNN": planted.vector("AU8", "dnn_au", "DNN/AU"),
+    "AU_DNN": planted.vector("AU8", "dnn_au"),
     "AU_DNN_raw": planted.vector("AU8", "dnn_au", standardise=False),
 }
 
@@ -122,9 +122,9 @@ def test_no_gap_on_equal_features_is_not_explained_by_the_classifier(judge):
 
 def test_gaps_without_room_above_chance_are_named(judge):
     rows = {
-        "FP_SSVM": planted.vector("FP68", "ssvm", "SSVM/FP68"),
-        "FP_SVMpoly": planted.vector("FP68", "svm_poly", "SVM_poly/FP68"),
-        "FP_DNN": planted.vector("FP68", "dnn_fp", "DNN/FP68"),
+        "FP_SSVM": planted.vector("FP68", "ssvm"),
+        "FP_SVMpoly": planted.vector("FP68", "svm_poly"),
+        "FP_DNN": planted.vector("FP68", "dnn_fp"),
     }
     right = {"FP_SSVM": _label(3, 3), "FP_SVMpoly": _label(2, 2), "FP_DNN": _label(2, 2)}
     _, text = judge(right, rows=rows)  # the largest gap, 0 points, has room: 50.0 - 20.7 is above 25

@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 import yaml
 
+from mien.config.schema import Params, load, section
 from mien.errors import ConfigError
-from mien.report.thesis import other_systems, published_row, read_published, summed_row
+from mien.report.tables.classifiers import cell_beside
+from mien.report.thesis import (
+    other_systems,
+    printed_beside,
+    published_beside,
+    published_row,
+    read_published,
+    summed_row,
+)
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +97,31 @@ def test_an_unknown_row_names_the_known(thesis):
         published_row(thesis, "5.2/N3", "ravdess")
     with pytest.raises(ConfigError, match="about ravdess"):
         published_row(thesis, "5.2/N2_e2e", "cremad")
+
+
+def test_what_is_printed_stands_beside_a_row_that_params_has(thesis, repository):
+    params = section(Params, load(repository / "params.yaml"))
+    for number, rows in (("5.1", params.variants), ("5.2", params.variants), ("5.3", params.variants)):
+        assert set(thesis[number]["ours"]) <= set(thesis[number]["rows"])
+        assert set(thesis[number]["ours"].values()) <= set(rows)
+    assert set(thesis["5.4"]["ours"]) == set(thesis["5.4"]["rows"])
+    assert set(thesis["5.4"]["ours"].values()) <= set(params.overview.rows)
+    cells = {name: cell_beside(thesis, row) for name, row in params.classifiers.items()}
+    assert sorted(filter(None, cells.values())) == sorted(thesis["4.1"]["ours"])
+    assert (cells["CNN1_75"], cells["AU_DNN"], cells["AU_DNN_raw"]) == ("CNN-1_75x75x1", "DNN/AU", "")
+    for shown in (["FER_3", "FER_dense"], ["FER_6", "FER_dense"]):
+        assert printed_beside(thesis["4.3"], shown[0], shown) == "ours_vggface_transfer"
+    assert printed_beside(thesis["4.3"], "FER_6", ["FER_3"]) == ""
+
+
+def test_a_table_prefers_its_own_row_of_the_thesis(thesis):
+    beside = {name: published_beside(thesis, name, "ravdess", number="5.2") for name in ("AM", "N0", "N2", "N2_relu")}
+    assert {name: row and row.name for name, row in beside.items()} == {
+        "AM": "5.1/AM_T",
+        "N0": "5.2/N0_e2e",
+        "N2": "5.2/N2_e2e",
+        "N2_relu": None,
+    }
+    assert published_beside(thesis, "N0", "ravdess", number="5.1").name == "5.1/JM_T"
+    assert published_beside(thesis, "N0", "cremad", number="5.1").name == "5.3/N0_e2e"
+    assert published_beside(thesis, "AM", "cremad", number="5.3") is None

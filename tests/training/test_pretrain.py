@@ -35,7 +35,6 @@ ROW = {
     "learning_rate": 1.0e-3,
     "epochs": 3,
     "batch": 12,
-    "thesis": "",
 }
 ROWS = {
     "P1": ROW | {"network": "resnet18", "learning_rate": 1.0e-2, "epochs": 4},
@@ -111,7 +110,7 @@ def test_the_four_files_agree(trained):
         record, history, rows = read_json(folder / "run.json"), pd.read_csv(folder / "history.csv"), rows_of(folder)
         assert sorted(contents(folder)) == FILES
         assert (record["corpus"], record["variant"], record["status"]) == (corpus, row, "trained")
-        assert record["config"]["pretrain"] == {key: value for key, value in ROWS[row].items() if key != "thesis"}
+        assert record["config"]["pretrain"] == ROWS[row]
         assert list(history.columns) == [*tables.HISTORY, tables.TRAIN_ACCURACY]
         assert len(history) == ROWS[row]["epochs"]
         assert record["best_epoch"]["honest"] == history.epoch[history.validation_loss.idxmin()]

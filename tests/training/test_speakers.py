@@ -350,7 +350,6 @@ def test_bad_input_is_named(root, tmp_path):
 def test_the_parameters_are_in_the_record(trained):
     config = read_json(trained / "run.json")["config"]
     given = json.loads(params())
-    del given["pretrain"]["Voices"]["thesis"]
     assert config.pop("pretrain") == given["pretrain"]["Voices"]
     assert config == {
         "extractor": {"crops": 2, "precision": "float32"},

@@ -30,7 +30,7 @@ AUGMENT = {
 
 def row_of(features: str, model: str, *, size_px: int = 0, standardise: bool = True) -> dict:
     """Return a row of classifiers."""
-    return {"features": features, "model": model, "size_px": size_px, "standardise": standardise, "thesis": ""}
+    return {"features": features, "model": model, "size_px": size_px, "standardise": standardise}
 
 
 PARAMS = {

@@ -30,7 +30,6 @@ def params(**changes) -> str:
         "learning_rate": 1.0e-3,
         "epochs": 2,
         "batch": 8,
-        "thesis": "",
     }
     extractor = {"vgg_width": 2, "vgg_size_px": 32, "crops": 2, "precision": "float32"}
     return json.dumps(PARAMS | {"extractor": extractor, "pretrain": {"Voices": row | changes}})

@@ -91,8 +91,8 @@ def test_networks_that_look_at_units_wait_for_them(clone):
 def test_new_variants_and_classifiers_are_rows_of_yaml(clone, planned):
     params = yaml.safe_load((clone / "params.yaml").read_text())
     params["variants"]["N1_scoring"] = {**params["variants"]["N1"], "side_head": "scoring"}
-    params["tables"]["5.2"]["rows"]["N1_scoring"] = ""
-    params["classifiers"]["CNN1_64"] = {**params["classifiers"]["CNN1_50"], "size_px": 64, "thesis": ""}
+    params["tables"]["5.2"]["rows"].append("N1_scoring")
+    params["classifiers"]["CNN1_64"] = {**params["classifiers"]["CNN1_50"], "size_px": 64}
     write_params(clone, params)
     assert jobs(plan(clone)) - planned == Counter({"train_ravdess_0_1": 1, "train_classifier": 1})
 

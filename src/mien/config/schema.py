@@ -177,7 +177,6 @@ class ClassifierConfig:
     model: Literal[CLASSICAL + NETWORKS]
     size_px: Int = Field(default=0, ge=0, le=4096)  # side of the picture; 0 for vectors
     standardise: Bool = False  # vectors to zero mean and unit variance over the training samples
-    thesis: str = ""  # cell of table 4.1, or empty
 
     def __post_init__(self) -> None:
         takes = {"dnn_au": ("AU8",), "dnn_fp": ("FP68",), "ssvm": ("AU8", "FP68"), "svm_poly": ("AU8", "FP68")}
@@ -192,7 +191,7 @@ class TableConfig:
     """One row of ``tables``."""
 
     corpus: Literal[CORPORA]
-    rows: dict[str, str]  # variant -> table/row of the thesis, or empty
+    rows: tuple[str, ...] = Field(min_length=1)  # variants
     single: tuple[str, ...] = ()  # the rows of one modality
     pairs: dict[str, dict[str, str]] = field(default_factory=dict)  # what differs -> {row: its baseline}
     confusion: FileNameOrNone = ""  # number of the figure of confusion matrices; empty: none
@@ -285,7 +284,6 @@ class PretrainConfig:
     learning_rate: Rate
     epochs: Count
     batch: Batch
-    thesis: str = ""  # row of table 4.3, or empty
 
     def __post_init__(self) -> None:
         pictures = self.modality == "video"
@@ -401,7 +399,6 @@ class OverviewRow:
     """One row of table 5.4."""
 
     corpora: tuple[Literal[ACTED], ...]
-    thesis: str = ""  # key of the thesis's table 5.4, or empty
     against: str = ""  # its baseline, the variant that it is `like`, or empty
 
 

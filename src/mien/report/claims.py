@@ -46,7 +46,7 @@ from mien.report.tables.classifiers import Evidence, printed_once, read_evidence
 from mien.report.tables.comparison import best_printed, printed_gain
 from mien.report.tables.complexity import TrainingCost, cost_of
 from mien.report.tables.transfer import SHARE, THESIS_ROW, TransferEvidence, amount, power, read_transfer
-from mien.report.thesis import Published, published_row, read_published
+from mien.report.thesis import Published, printed_beside, published_beside, read_published
 
 SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not supported", "undecided"
 Answer = Literal[SUPPORTED, NOT_SUPPORTED, UNDECIDED]
@@ -103,21 +103,7 @@ FOLD_CLAIMS: dict[str, tuple[tuple[Pair, ...], float]] = {  # id -> (pairs, shar
 }
 WHERE_KNOWN = ("H1", "H2")  # claims about the pairs of which we, or the thesis's folds, know both
 MARGINAL = 2.0  # times the training without: from here on a cost is not; the thesis gives no number
-PRINTED = {  # corpus -> variant -> row of a fold table
-    "ravdess": {
-        "AM": "5.1/AM_T",
-        "AM_NT": "5.1/AM_NT",
-        "VM": "5.1/VM_T",
-        "VM_NT": "5.1/VM_NT",
-        "N0_NT": "5.1/JM_NT",
-        "N0_late": "5.2/N0_late",
-        "N0": "5.2/N0_e2e",
-        "N1": "5.2/N1_e2e",
-        "N2": "5.2/N2_e2e",
-    },
-    "cremad": {"N0_late": "5.3/N0_late", "N0": "5.3/N0_e2e", "N1": "5.3/N1_e2e", "N2": "5.3/N2_e2e"},
-}
-SUMMED = {"N0_NT": "N0_e2e_IA", "N0_WO": "N0_e2e_VA_WO", "N0": "N0_e2e_VA_AO"}  # variant -> row of table 5.4
+SUMMED = ("N0_NT", "N0_WO", "N0")  # variants that table 5.4 sums up
 
 MACHINES = ("ssvm", "svm_poly")
 PICTURES = 67 * 3 * 3 * 4  # RaFD: people, cameras, gazes, emotions; the thesis does not print its number of pictures
@@ -355,7 +341,7 @@ def _preferred(evidence: Evidence, names: list[str]) -> str:
 
 def _compare_pair(evidence: Evidence, one: str, other: str) -> list[Contrast]:
     """Return the two contrasts of a pair: on the pictures both could judge, and on all."""
-    printed = [printed_once(evidence.thesis, evidence.classifiers[name].thesis).test for name in (one, other)]
+    printed = [printed_once(evidence.thesis, evidence.classifiers[name]).test for name in (one, other)]
     found = []
     for pictures in (COMMON, ALL):
         sides = evidence.shown(one), evidence.shown(other)
@@ -517,8 +503,8 @@ def _printed_like(evidence: Evidence, name: str) -> float:
     A raw row has no cell of its own: it is held against the cell of the same model and features.
     """
     mine = evidence.classifiers[name]
-    cells = [one.thesis for one in evidence.classifiers.values() if _alike(one, mine) and one.thesis]
-    return printed_once(evidence.thesis, cells[0]).test if cells else math.nan
+    cells = [printed_once(evidence.thesis, one).test for one in evidence.classifiers.values() if _alike(one, mine)]
+    return next((cell for cell in cells if not math.isnan(cell)), math.nan)
 
 
 def _alike(one: Any, other: Any) -> bool:
@@ -542,7 +528,7 @@ def _mean_accuracy(evidence: Evidence, runs: list[Judgement], role: str) -> tupl
 def _accuracy_row(evidence: Evidence, name: str, seeds: set[int]) -> dict[str, str]:
     config, runs = evidence.classifiers[name], _runs_of(evidence, name, seeds)
     test, sd = _mean_accuracy(evidence, runs, "test")
-    printed = printed_once(evidence.thesis, config.thesis)
+    printed = printed_once(evidence.thesis, config)
     return {
         "classifier": name,
         "scaling": "standardised" if config.standardise else "raw",
@@ -753,7 +739,7 @@ def _compare_other_starts(evidence: TransferEvidence, identity: str) -> dict[str
     Of a pair are noted the rows that were not trained, or else its cost and the rows that did not learn.
     """
     rows, printed = evidence.rows, evidence.printed
-    imagenet = next((name for name in evidence.transfer.table if rows[name].thesis == IMAGENET), "")
+    imagenet = next((name for name in evidence.transfer.table if evidence.beside.get(name) == IMAGENET), "")
     frozen = {rows[name].trained: name for name in reversed(evidence.transfer.frozen)}
     pairs = [(identity, imagenet, printed[THESIS_ROW] - printed[IMAGENET])] if imagenet else []
     if {"all", "dense"} <= frozen.keys():
@@ -899,6 +885,17 @@ class Trained:
         return {name: self.reasons.get(name, "not asked for") for name in names}
 
 
+def printed_on(tables: dict[str, Any], corpus: str) -> dict[str, Published]:
+    """Return variant -> its folds in the thesis, where it prints them."""
+    found = {name: published_beside(tables, name, corpus, number="5.2") for name in VARIANTS}
+    return {name: row for name, row in found.items() if row is not None}
+
+
+def summed_beside(tables: dict[str, Any], variant: str, corpus: str) -> float:
+    """Return what table 5.4 prints for a variant on a corpus, percent."""
+    return float(tables["5.4"]["rows"][printed_beside(tables["5.4"], variant)][corpus])
+
+
 def read_chapter5(runs: Iterable[Path], clips: Iterable[Path], thesis: Path, params: dict[str, Any]) -> list[Trained]:
     """Read what was trained on every corpus, in the order of the thesis's tables.
 
@@ -935,8 +932,8 @@ def read_chapter5(runs: Iterable[Path], clips: Iterable[Path], thesis: Path, par
                     scores=score(own, apart),
                     runs={name: list(part) for name, part in itertools.groupby(trained, key=lambda run: run.variant)},
                     reasons={run.variant: run.reason or "not applicable" for run in own if not run.trained},
-                    printed={name: published_row(tables, row, corpus) for name, row in PRINTED[corpus].items()},
-                    summed={name: float(tables["5.4"]["rows"][row][corpus]) for name, row in SUMMED.items()},
+                    printed=printed_on(tables, corpus),
+                    summed={name: summed_beside(tables, name, corpus) for name in SUMMED},
                     evaluate=section(EvaluateConfig, params, "evaluate"),
                     synthetic=infos[corpus]["source"] == "synthetic",
                     seed=params["seed"],

@@ -1,7 +1,7 @@
 """The thesis's printed numbers, as rows that stand beside ours."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,31 @@ def read_published(path: Path) -> dict[str, Any]:
         raise TableError(f"{path} does not hold the thesis's tables ({error}); git restore {path}") from error
 
 
+def printed_beside(table: Mapping[str, Any], row: str, shown: Iterable[str] | None = None) -> str:
+    """Return the row of a table of the thesis that stands beside one of ours, or an empty text.
+
+    Parameters
+    ----------
+    table : one of `read_published`.
+    row : name of ours, in params.yaml.
+    shown : rows of ours that a table shows; where several could stand beside what is printed, the first of these does.
+    """
+    for printed, ours in table.get("ours", {}).items():
+        ours = [ours] if isinstance(ours, str) else ours
+        if row == next((one for one in ours if shown is None or one in shown), ""):
+            return printed
+    return ""
+
+
+def published_beside(tables: dict[str, Any], variant: str, corpus: str, *, number: str) -> Published | None:
+    """Return the thesis's folds of a variant on a corpus: those of its table `number`, or of another; None without."""
+    for name in dict.fromkeys([number, *tables]):
+        table = tables.get(name, {})
+        if "folds" in table and table["corpus"] == corpus and (row := printed_beside(table, variant)):
+            return published_row(tables, f"{name}/{row}", corpus)
+    return None
+
+
 def published_row(tables: dict[str, Any], name: str, corpus: str) -> Published | None:
     """Return the row "table/row" of the thesis, or None for an empty name.
 
@@ -63,11 +88,9 @@ def published_row(tables: dict[str, Any], name: str, corpus: str) -> Published |
     table = tables.get(number, {})
     if "folds" not in table or key not in table["rows"]:
         fold_tables = [f"{n}/{row}" for n, t in tables.items() if "folds" in t for row in t["rows"]]
-        raise ConfigError(
-            f"params.yaml: tables: the thesis has no fold table row {name!r}; known: {', '.join(fold_tables)}"
-        )
+        raise ConfigError(f"thesis tables: there is no fold table row {name!r}; known: {', '.join(fold_tables)}")
     if table["corpus"] != corpus:
-        raise ConfigError(f"params.yaml: tables: {name} is about {table['corpus']}, the table about {corpus}")
+        raise ConfigError(f"thesis tables: {name} is about {table['corpus']}, the table about {corpus}")
     values = table["rows"][key]
     if len(values) != len(table["folds"]):
         raise TableError(f"thesis tables: {name} has {len(values)} values for {len(table['folds'])} folds")
@@ -116,7 +139,7 @@ def summed_row(tables: dict[str, Any], key: str, corpus: str) -> Summed | None:
         return None
     rows = tables["5.4"]["rows"]
     if key not in rows:
-        raise ConfigError(f"params.yaml: overview.rows: table 5.4 has no row {key!r}; known: {', '.join(rows)}")
+        raise ConfigError(f"thesis tables: table 5.4 has no row {key!r}; known: {', '.join(rows)}")
     names = [
         f"{number}/{row}"
         for number, table in tables.items()

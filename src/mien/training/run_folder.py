@@ -251,10 +251,8 @@ class PretrainRun:
         return self.pretrain.name
 
     def config(self) -> dict[str, Any]:
-        """Return what goes into run.json: the row, but for its place in table 4.3, and what else it uses."""
-        row = asdict(self.pretrain)
-        del row["thesis"]
-        return {"pretrain": row, **self.uses}
+        """Return what goes into run.json: the row, and what else it uses."""
+        return {"pretrain": asdict(self.pretrain), **self.uses}
 
     def settings(self, classes: tuple[str, ...], *, seed: int) -> ExtractorSettings:
         """Return the header of the model file of a seed."""

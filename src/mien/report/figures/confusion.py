@@ -5,7 +5,7 @@ Command plot_confusion: confusion matrices of the joint networks of a table (the
 
 import logging
 from argparse import ArgumentParser, Namespace
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -120,13 +120,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Average the folds, draw a panel per joint network, write figure and numbers."""
     from mien.evaluation.metrics import reported, score, twins
-    from mien.evaluation.runs import read_runs, rows_in_order, select_runs
+    from mien.evaluation.runs import read_runs, select_runs
     from mien.io.files import atomic_file, read_json
     from mien.report.style import new_figure, save_figure, title_line
     from mien.report.tables.comparison import joint_and_single
 
     table = section(TableConfig, load(args.config), "tables", args.table)
-    table = replace(table, rows=rows_in_order(args.runs, table.rows))
     joint, single = joint_and_single(table)
     runs = select_runs(read_runs(args.runs), table.corpus, joint or single, n_folds=table.folds)
     scores = score(runs, twins([args.clips]))

@@ -14,7 +14,6 @@ from mien.classical.samples import has_features, read_samples
 from mien.classical.svm import GRIDS
 from mien.config.labels import CLASSICAL
 from mien.config.schema import ClassifierConfig, ClassifyConfig, CrossConfig, EvaluateConfig, load, section
-from mien.errors import ConfigError
 from mien.evaluation.classifiers import (
     Judgement,
     Panel,
@@ -161,29 +160,25 @@ def share_at_edge(runs: Iterable[Run], name: str, model: str) -> float:
     return mean_and_sd(cost in (min(costs), max(costs)) for cost in chosen if costs and cost is not None)[0]
 
 
-def printed_once(tables: dict[str, Any], name: str) -> Printed:
-    """Return the cell of table 4.1 that params.yaml names, such as SSVM/AU or CNN-2_75x75x1.
+def cell_beside(tables: dict[str, Any], row: ClassifierConfig) -> str:
+    """Return the cell of table 4.1 beside a classifier, such as SSVM/AU or CNN-2_75x75x1; empty where there is none."""
+    ours = tables["4.1"]["ours"].items()
+    return next((cell for cell, says in ours if all(getattr(row, key) == value for key, value in says.items())), "")
 
-    Raises
-    ------
-    ConfigError : the table has no such cell.
-    """
-    if not name:
+
+def printed_once(tables: dict[str, Any], row: ClassifierConfig) -> Printed:
+    """Return what table 4.1 prints beside a classifier."""
+    cell, table = cell_beside(tables, row), tables["4.1"]
+    if not cell:
         return Printed()
-    table = tables["4.1"]
-    cells = {
-        f"{row}/{column}": {part: values[part][column] for part in values}
-        for row, values in table["features"].items()
-        for column in values["test"]
-    } | table["images"]
-    if name not in cells:
-        raise ConfigError(f"params.yaml: classifiers: table 4.1 has no cell {name!r}; known: {', '.join(cells)}")
-    return Printed(*(100 * float(cells[name][part]) for part in ("train", "test")))
+    model, _, column = cell.partition("/")
+    parts = table["features"][model] if column else table["images"][cell]
+    return Printed(*(100 * float(parts[part][column] if column else parts[part]) for part in ("train", "test")))
 
 
-def printed_repeats(tables: dict[str, Any], name: str) -> tuple[Printed, Printed] | None:
+def printed_repeats(tables: dict[str, Any], row: ClassifierConfig) -> tuple[Printed, Printed] | None:
     """Return mean and standard deviation over the thesis's repetitions (table 4.2); None where it has none."""
-    row, _, column = name.partition("/")
+    row, _, column = cell_beside(tables, row).partition("/")
     mean, std = tables["4.2"]["mean"], tables["4.2"]["std"]
     if row not in mean or column not in mean[row]["test"]:
         return None
@@ -219,7 +214,7 @@ def compare_repeats(evidence: Evidence) -> pd.DataFrame:
     for name, config in evidence.classifiers.items():
         if config.model not in CLASSICAL:
             continue
-        printed = printed_repeats(evidence.thesis, config.thesis) or (Printed(), Printed())
+        printed = printed_repeats(evidence.thesis, config) or (Printed(), Printed())
         judgements = evidence.panel.of(name)
         for part, role in (("train", "training"), ("test", "test")):
             mean, sd = mean_and_sd(100 * accuracy_in(evidence.panel, one, role) for one in judgements)
@@ -236,7 +231,7 @@ def _headline(evidence: Evidence, name: str) -> dict[str, Any]:
     panel, config = evidence.panel, evidence.classifiers[name]
     shown, optimistic = evidence.shown(name), evidence.shown(name, "optimistic")
     rows = panel.rows("test")
-    printed = printed_once(evidence.thesis, config.thesis)
+    printed = printed_once(evidence.thesis, config)
     cell = {"classifier": name, "pictures": HEADLINE, "thesis_train": printed.train, "thesis_test": printed.test}
     for column, role in (("train", "training"), ("validation", "validation"), ("test", "test")):
         mean, sd = mean_and_sd(100 * accuracy_in(panel, one, role) for one in shown)

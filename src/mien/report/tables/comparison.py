@@ -2,7 +2,7 @@
 
 import logging
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from mien.config.schema import EvaluateConfig, TableConfig, load, section
 from mien.evaluation.metrics import accuracy, by_actor, by_fold, reported, score, spread_of_seeds, twins
-from mien.evaluation.runs import Run, read_runs, rows_in_order, select_runs
+from mien.evaluation.runs import Run, read_runs, select_runs
 from mien.evaluation.statistics import (
     Gain,
     gain,
@@ -24,7 +24,7 @@ from mien.evaluation.statistics import (
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
 from mien.report.page import limits, mark, p_value, percent, render_page, share_of, with_interval, write_table
-from mien.report.thesis import Published, published_row, read_published
+from mien.report.thesis import Published, published_beside, read_published
 
 COLUMNS = [  # of the CSV; accuracies in percent, differences in points
     "variant",
@@ -420,9 +420,8 @@ def build_table(
     """
     params = load(config)
     asked = section(TableConfig, params, "tables", table)
-    asked = replace(asked, rows=rows_in_order(runs, asked.rows))
     evaluate, tables = section(EvaluateConfig, params, "evaluate"), read_published(thesis)
-    published = {variant: published_row(tables, name, asked.corpus) for variant, name in asked.rows.items()}
+    published = {name: published_beside(tables, name, asked.corpus, number=table) for name in asked.rows}
     chosen = select_runs(read_runs(runs), asked.corpus, asked.rows, n_folds=asked.folds)
     comparison = compare(chosen, score(chosen, twins([clips])), published, evaluate, seed=params["seed"])
     title = tables.get(table, {}).get("title", asked.corpus)

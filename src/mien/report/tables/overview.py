@@ -19,7 +19,7 @@ from mien.io.files import read_json
 from mien.io.randomness import rng_for
 from mien.report.page import limits, p_value, percent, render_page, with_interval, write_table
 from mien.report.tables.comparison import MEAN, Comparison, compare
-from mien.report.thesis import Other, Summed, other_systems, read_published, summed_row
+from mien.report.thesis import Other, Summed, other_systems, printed_beside, read_published, summed_row
 
 CELLS = [  # of 5.4.csv, a row per corpus and row of the table; accuracies in percent, differences in points
     "part",  # ours, or others: systems of other authors, as the thesis prints them
@@ -296,7 +296,7 @@ def build_overview(
             overview=overview,
             evaluate=evaluate,
             apart=apart,
-            printed={name: summed_row(tables, row.thesis, corpus) for name, row in overview.rows.items()},
+            printed={name: summed_row(tables, printed_beside(tables["5.4"], name), corpus) for name in overview.rows},
             synthetic=infos[corpus]["source"] == "synthetic",
             seed=params["seed"],
         )

@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 
 from mien.config.schema import EvaluateConfig, PretrainConfig, TransferConfig, load, section
-from mien.errors import ConfigError, TableError
+from mien.errors import TableError
 from mien.evaluation.runs import read_runs, rows_in_order
 from mien.evaluation.transfer import PRIVATE, PUBLIC, Trial, read_trial, read_usages, start_adds
 from mien.io.files import read_json
 from mien.report.page import limits, percent, render_page, write_table
-from mien.report.thesis import read_published
+from mien.report.thesis import printed_beside, read_published
 
 SHARE = 0.95  # of the final validation accuracy, whose first epoch is the cost
 THESIS_ROW = "ours_vggface_transfer"
@@ -64,7 +64,7 @@ class TransferEvidence:
 
     rows : section ``pretrain``.   trials : row -> training; those on FER2013 and their starts.
     names : rows on FER2013 in the order of params.yaml.   printed : row of table 4.3 -> percent.
-    sources : row of table 4.3 -> where it is from.
+    beside : row of ours -> row of table 4.3.   sources : row of table 4.3 -> where it is from.
     """
 
     rows: dict[str, PretrainConfig]
@@ -73,6 +73,7 @@ class TransferEvidence:
     transfer: TransferConfig
     evaluate: EvaluateConfig
     printed: dict[str, float]
+    beside: dict[str, str]
     sources: dict[str, Source]
     title: str
     synthetic: bool
@@ -90,17 +91,8 @@ class TransferEvidence:
         return {name: self.trials[name].run.reason or "-" for name in names if not self.trials[name].run.trained}
 
     def thesis(self, name: str) -> float:
-        """Return the thesis's percent beside a row; NaN where it prints none.
-
-        Raises
-        ------
-        ConfigError : the row names one that table 4.3 does not have.
-        """
-        named = self.rows[name].thesis
-        if named and named not in self.printed:
-            known = ", ".join(self.printed)
-            raise ConfigError(f"params.yaml: pretrain.{name}.thesis: table 4.3 has no row {named!r}; known: {known}")
-        return self.printed[named] if named else math.nan
+        """Return the thesis's percent beside a row; NaN where it prints none."""
+        return self.printed.get(self.beside.get(name, ""), math.nan)
 
     def learnt(self, name: str) -> bool:
         """Say whether a trained row is shown to have learnt; see `evaluation.transfer.Trial.learnt`."""
@@ -146,6 +138,7 @@ def read_transfer(
         transfer=transfer,
         evaluate=section(EvaluateConfig, params, "evaluate"),
         printed={name: float(value) for name, value in table["rows"].items()},
+        beside={name: printed_beside(table, name, transfer.table) for name in names},
         sources={name: Source(**source) for name, source in table["sources"].items()},
         title=table["title"],
         synthetic=any(read_json(path)["source"] == "synthetic" for path in _infos(info, rows, trials)),
@@ -174,7 +167,7 @@ def cells_of(evidence: TransferEvidence) -> pd.DataFrame:
 
 def _cell(evidence: TransferEvidence, name: str, part: str) -> dict[str, Any]:
     trial, thesis = evidence.trials[name], evidence.thesis(name)
-    cell = {"row": name, "part": part, "thesis_row": evidence.rows[name].thesis, "thesis": thesis}
+    cell = {"row": name, "part": part, "thesis_row": evidence.beside.get(name, ""), "thesis": thesis}
     if not trial.run.trained:
         return cell | {"reason": evidence.reasons[name]}
     private, public = trial.tally(PRIVATE), trial.tally(PUBLIC)
