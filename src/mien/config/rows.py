@@ -20,7 +20,7 @@ class _Loader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
             found = f"line {event.start_mark.line + 1}: *{event.anchor} is an alias"
-            raise ConfigError(f"params.yaml: {found}; write the value, or make the row like another")
+            raise ConfigError(f"{self.name}: {found}; write the value, or make the row like another")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict:
@@ -28,7 +28,7 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             line, key = key_node.start_mark.line + 1, (key_node.tag, str(key_node.value))
             if key in lines:
-                raise ConfigError(f"params.yaml: {key[1]} stands in line {lines[key]} and again in line {line}")
+                raise ConfigError(f"{self.name}: {key[1]} stands in line {lines[key]} and again in line {line}")
             lines[key] = line
         return super().construct_mapping(node, deep)
 
@@ -44,7 +44,9 @@ def read_yaml(path: Path) -> Any:
     try:
         if (size := path.stat().st_size) > LARGEST:
             raise ConfigError(f"{path}: has {size} bytes; parameters take {LARGEST} at most")
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        loader = _Loader(path.read_text(encoding="utf-8"))
+        loader.name = str(path)
+        return loader.get_single_data()
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             raise ConfigError(f"{path}: no such file; run from the repository root, or name it with --config") from None

@@ -33,11 +33,14 @@ from mien.config.values import (
     Rate,
     Share,
     Size,
+    Some,
     Text,
     adapter,
     build,
     hint,
     kind_at,
+    number,
+    whole,
 )
 from mien.errors import ConfigError
 
@@ -54,15 +57,15 @@ class CorpusConfig:
     """One row of ``corpora``."""
 
     source: Text  # synthetic, download, or a folder or archive
-    actors: Int = Field(ge=2, le=10_000)  # people in the synthetic corpus
+    actors: whole(ge=2, le=10_000)  # people in the synthetic corpus
 
 
 @dataclass(**SECTION)
 class SyntheticConfig:
     """Section ``synthetic``: what the embedded corpora show."""
 
-    size_px: Int = Field(ge=128, le=4096)  # height of a video frame
-    rate_fps: Int = Field(ge=1, le=240)
+    size_px: whole(ge=128, le=4096)  # height of a video frame
+    rate_fps: whole(ge=1, le=240)
     takes: Literal[1, 2]  # repetitions of every (emotion, intensity, statement)
     missing_video: Share  # of clips with a neutral face
     blended_video: Share  # of clips with a mixed face
@@ -79,9 +82,9 @@ class SyntheticConfig:
 class FacesConfig:
     """Section ``faces``: from frames to square regions and landmarks."""
 
-    rate_fps: Int = Field(ge=1, le=240)  # of the stored frames
+    rate_fps: whole(ge=1, le=240)  # of the stored frames
     size_px: Size  # side of the stored region
-    detect_px: Int = Field(ge=80, le=4096)  # height of the picture in which faces are searched first
+    detect_px: whole(ge=80, le=4096)  # height of the picture in which faces are searched first
     detect_every: Count  # frames between two detections
     margin: Positive  # region relative to the detector's box
     region_s: Positive  # networks that run along see the region around the median of the boxes of so many seconds
@@ -92,7 +95,7 @@ class SoundConfig:
     """Section ``sound``: from any sound to segments of a spectrogram (thesis 4.5)."""
 
     rate_hz: Count
-    silence_dbfs: Float = Field(ge=-200, lt=0)  # peak level below which a clip has no voice
+    silence_dbfs: number(ge=-200, lt=0)  # peak level below which a clip has no voice
     window: Count  # samples
     hop: Count  # samples
     segment: Size  # columns of a segment
@@ -110,7 +113,7 @@ class AugmentConfig:
     """Section ``augment``: AUG-A (thesis 4.2) and random slicing (thesis 5.3.3)."""
 
     mirror: Share  # probability
-    crop: Float = Field(ge=0, lt=1)  # largest share cut away
+    crop: number(ge=0, lt=1)  # largest share cut away
     blur: Share  # probability
     blur_sigma: NonNegative  # largest, px
     contrast: tuple[Positive, Positive]  # factor about mid-grey
@@ -119,7 +122,7 @@ class AugmentConfig:
     translate: NonNegative  # share of the side
     rotate: NonNegative  # degrees
     shear: NonNegative  # degrees
-    slice: Float = Field(gt=0, le=1)  # share of the clip kept by random slicing
+    slice: number(gt=0, le=1)  # share of the clip kept by random slicing
 
     def __post_init__(self) -> None:
         _refuse_unless(self.contrast[0] <= self.contrast[1], "contrast should be in ascending order")
@@ -134,18 +137,18 @@ class CandideConfig:
     ridge: NonNegative  # weight of the squared coefficients beside the squared residuals
     warm_start: Bool  # a frame starts from the one before it
     evaluations: Count  # steps of Levenberg-Marquardt after which a frame counts as not converged
-    tolerance: Float = Field(gt=0, lt=1)  # relative decrease of the cost at which a fit has converged
+    tolerance: number(gt=0, lt=1)  # relative decrease of the cost at which a fit has converged
 
 
 @dataclass(**SECTION)
 class CrossConfig:
     """Section ``cross``: four emotions, learnt on some corpora of faces and tested on another (thesis 4.2)."""
 
-    train: tuple[Literal[FACED], ...] = Field(min_length=1)
+    train: Some[tuple[Literal[FACED], ...]]
     test: Literal[FACED]
-    angles: tuple[Int, ...] = Field(min_length=1)  # cameras that the headline counts, degrees
+    angles: Some[tuple[Int, ...]]  # cameras that the headline counts, degrees
     splits: Count  # random divisions of the training people
-    validation: Float = Field(gt=0, le=0.5)  # share of them that validates
+    validation: number(gt=0, le=0.5)  # share of them that validates
 
     def __post_init__(self) -> None:
         _refuse_unless(len(self.train) == len(set(self.train)), "train should name every corpus once")
@@ -175,7 +178,7 @@ class ClassifierConfig:
 
     features: Literal["AU8", "FP68", "image"]
     model: Literal[CLASSICAL + NETWORKS]
-    size_px: Int = Field(default=0, ge=0, le=4096)  # side of the picture; 0 for vectors
+    size_px: whole(ge=0, le=4096) = 0  # side of the picture; 0 for vectors
     standardise: Bool = False  # vectors to zero mean and unit variance over the training samples
 
     def __post_init__(self) -> None:
@@ -191,19 +194,19 @@ class TableConfig:
     """One row of ``tables``."""
 
     corpus: Literal[CORPORA]
-    rows: tuple[str, ...] = Field(min_length=1)  # variants
+    rows: Some[tuple[str, ...]]  # variants
     single: tuple[str, ...] = ()  # the rows of one modality
     pairs: dict[str, dict[str, str]] = field(default_factory=dict)  # what differs -> {row: its baseline}
     confusion: FileNameOrNone = ""  # number of the figure of confusion matrices; empty: none
-    folds: Int = Field(default=0, ge=0)  # the first so many of the corpus's folds; 0: all
+    folds: whole(ge=0) = 0  # the first so many of the corpus's folds; 0: all
 
 
 @dataclass(**SECTION)
 class EvaluateConfig:
     """Section ``evaluate``."""
 
-    confidence: Float = Field(gt=0, lt=1)
-    resamples: Int = Field(ge=100, le=1_000_000)
+    confidence: number(gt=0, lt=1)
+    resamples: whole(ge=100, le=1_000_000)
 
 
 @dataclass(**SECTION)
@@ -227,7 +230,7 @@ class TrainConfig:
 class VariantConfig:
     """One row of ``variants``: a network that can be trained."""
 
-    modalities: tuple[Literal[MODALITIES], ...] = Field(min_length=1)
+    modalities: Some[tuple[Literal[MODALITIES], ...]]
     fusion: Literal["single", "n0", "n1", "mrpn", "gated", "attention"]
     aggregator: Literal["lstm", "bilstm", "transformer"] = "lstm"
     augmentation: Literal["NT", "VA+WO", "VA+AO"] = "VA+AO"
@@ -264,7 +267,7 @@ class ExtractorConfig:
     """Section ``extractor``: sizes of the networks that are trained ahead (thesis 4.3, 5.3.2)."""
 
     vgg_width: Size  # channels of the first VGG-16 stage; 64 in the thesis
-    vgg_size_px: Int = Field(ge=32, le=4096, multiple_of=32)  # side of its picture
+    vgg_size_px: whole(ge=32, le=4096, multiple_of=32)  # side of its picture
     vgg_dropout: Dropout  # probability, after both of its hidden dense layers
     crops: Count  # random 1 s crops of an utterance per epoch
     precision: Literal["float32", "bfloat16"]
@@ -325,7 +328,7 @@ class StreamingConfig:
     """Section ``streaming``: how networks that run along with a recording are trained and judged (thesis 4.4, 4.5)."""
 
     corpus: Literal[ACTED]
-    rate_fps: Int = Field(ge=1, le=240)  # frames per second that a network looks at
+    rate_fps: whole(ge=1, le=240)  # frames per second that a network looks at
     hop_s: Positive  # between the ends of two segments of the sound, and between two joint judgements
     window_s: Positive  # stretch of a clip in training
     loss: Literal["every", "last"]  # at every step of the stretch, or at its last one
@@ -341,7 +344,7 @@ class StreamingConfig:
 class StreamConfig:
     """One row of ``streams``: a network that runs along with a recording."""
 
-    modalities: tuple[Literal["video", "audio"], ...] = Field(min_length=1)
+    modalities: Some[tuple[Literal["video", "audio"], ...]]
     fusion: Literal["dense", "single", "n0", "n1", "mrpn"]  # dense: one layer on the memory's output (thesis 4.4)
     aggregator: Literal["none", "lstm"]  # none: no memory, every frame on its own
     init: dict[Literal["video", "audio"], str] = field(default_factory=dict)  # as in variants
@@ -373,7 +376,7 @@ class WatchConfig:
 class ServeConfig:
     """Section ``serve``: limits of the local page."""
 
-    port: Int = Field(ge=0, le=65535)
+    port: whole(ge=0, le=65535)
     upload_mib: Count  # largest file
     upload_s: Positive  # longest recording
     waiting: Count  # uploads that may wait while one is judged; more are refused
@@ -422,7 +425,7 @@ class IntensityConfig:
 
     corpus: Literal[ACTED]
     folds: Count  # the first so many of the corpus's folds
-    rows: tuple[str, ...] = Field(min_length=1)  # variants with the target intensity
+    rows: Some[tuple[str, ...]]  # variants with the target intensity
 
 
 @dataclass(**SECTION)
@@ -430,9 +433,9 @@ class EmbeddingsConfig:
     """Section ``embeddings``: figure 5.1, features of networks in two dimensions (t-SNE)."""
 
     corpus: Literal[ACTED]
-    folds: tuple[Annotated[Int, Field(ge=0)], ...] = Field(min_length=1)  # counted from 0; a row of the figure each
-    rows: dict[Literal["video", "audio", "joint"], str] = Field(min_length=1)  # feature -> variant, a column each
-    perplexity: Float = Field(gt=1, le=10_000)
+    folds: Some[tuple[whole(ge=0), ...]]  # counted from 0; a row of the figure each
+    rows: Some[dict[Literal["video", "audio", "joint"], str]]  # feature -> variant, a column each
+    perplexity: number(gt=1, le=10_000)
 
 
 @dataclass(**SECTION)
@@ -440,14 +443,14 @@ class FuzzinessConfig:
     """Section ``fuzziness``: networks for synthetic people whose faces or voices say less and less."""
 
     corpus: Literal[ACTED]  # whose twin it is
-    actors: Int = Field(ge=4, le=10_000)  # people, besides those of the corpus
+    actors: whole(ge=4, le=10_000)  # people, besides those of the corpus
     tested: Count  # of them are tested on, the others are trained on
-    shares: tuple[Share, ...] = Field(min_length=2)  # of clips whose modality is missing, or fuzzy
+    shares: Annotated[tuple[Share, ...], Field(min_length=2)]  # of clips whose modality is missing, or fuzzy
     seeds: Count  # trainings of every network
     epochs: Count  # all of them, without a choice
     size_px: Size  # height of a frame of their films
-    rate_fps: Int = Field(ge=1, le=240)  # of their films
-    rows: tuple[str, ...] = Field(min_length=1)  # variants
+    rate_fps: whole(ge=1, le=240)  # of their films
+    rows: Some[tuple[str, ...]]  # variants
 
     def __post_init__(self) -> None:
         _refuse_unless(self.actors - self.tested >= 2, "actors should be two more than tested at least")
@@ -459,13 +462,13 @@ class FuzzinessConfig:
 class TrustConfig:
     """Section ``trust``: how far trained networks can be trusted, and what disturbs them."""
 
-    corpora: tuple[Literal[ACTED], ...] = Field(min_length=1)
-    rows: tuple[str, ...] = Field(min_length=1)  # variants of the corpora's tables
-    bins: Int = Field(ge=2, le=1000)  # of the reliability diagram
+    corpora: Some[tuple[Literal[ACTED], ...]]
+    rows: Some[tuple[str, ...]]  # variants of the corpora's tables
+    bins: whole(ge=2, le=1000)  # of the reliability diagram
     noise_db: tuple[Float, ...]  # signal-to-noise ratios of the voice
     picture_noise: tuple[Positive, ...]  # standard deviations, grey levels
     blur_px: tuple[Positive, ...]  # standard deviations of a Gaussian, at the size of the stored region
-    light: tuple[Annotated[Float, Field(gt=0, lt=1)], ...]  # factors of the brightness
+    light: tuple[number(gt=0, lt=1), ...]  # factors of the brightness
 
 
 SCALES = ("mini", "thesis")
@@ -477,8 +480,8 @@ class Params:
     """The whole of params.yaml, every row written out."""
 
     scale: Literal[SCALES]
-    seed: Int = Field(ge=0, lt=2**31)
-    repeats: Int = Field(ge=1, le=1000)  # trainings of every variant and fold
+    seed: whole(ge=0, lt=2**31)
+    repeats: whole(ge=1, le=1000)  # trainings of every variant and fold
     corpora: dict[Literal[CORPORA], CorpusConfig]
     folds: dict[Literal[CORPORA], Count]
     splits: dict[Literal[ACTED], Text] = field(default_factory=dict)  # corpus -> file of a published division in folds

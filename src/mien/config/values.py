@@ -6,7 +6,7 @@ import re
 import typing
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError
 
@@ -22,8 +22,14 @@ def _read_number(value: Any) -> Any:
     return value
 
 
-def _number(**bounds: float) -> Any:
+def number(**bounds: float) -> Any:
+    """Return the kind of a finite number within bounds (ge, gt, le, lt); text such as 1e-3 is read as one."""
     return Annotated[float, Strict(), Field(allow_inf_nan=False, **bounds), BeforeValidator(_read_number)]
+
+
+def whole(**bounds: int) -> Any:
+    """Return the kind of a whole number within bounds; neither a truth value nor 2.0 is one."""
+    return Annotated[int, Strict(), Field(**bounds)]
 
 
 def _is_file_name(name: str) -> str:
@@ -38,18 +44,20 @@ def _is_identifier(name: str) -> str:
     return name
 
 
-Int = Annotated[int, Strict()]  # neither a truth value nor 2.0
+Int = whole()
 Bool = Annotated[bool, Strict()]
-Count = Annotated[Int, Field(ge=1, le=100_000)]
-Size = Annotated[Int, Field(ge=1, le=4096)]  # pixels, channels, samples, columns
-Batch = Annotated[Int, Field(ge=2, le=100_000)]  # batch normalisation needs two
-Float = _number()
-Positive = _number(gt=0, le=1e6)
-NonNegative = _number(ge=0, le=1e6)
-Share = _number(ge=0, le=1)
-Dropout = _number(ge=0, lt=1)
-Rate = _number(gt=0, le=10)  # of learning
+Count = whole(ge=1, le=100_000)
+Size = whole(ge=1, le=4096)  # pixels, channels, samples, columns
+Batch = whole(ge=2, le=100_000)  # batch normalisation needs two
+Float = number()
+Positive = number(gt=0, le=1e6)
+NonNegative = number(ge=0, le=1e6)
+Share = number(ge=0, le=1)
+Dropout = number(ge=0, lt=1)
+Rate = number(gt=0, le=10)  # of learning
 Text = Annotated[str, Field(min_length=1)]
+T = TypeVar("T")
+Some = Annotated[T, Field(min_length=1)]  # a list or mapping that is not empty
 FileNameOrNone = Annotated[str, AfterValidator(_is_file_name)]
 FileName = Annotated[FileNameOrNone, Field(min_length=1)]
 Identifier = Annotated[str, AfterValidator(_is_identifier)]
