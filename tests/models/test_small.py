@@ -1,17 +1,12 @@
-"""The three networks of pictures: the counts and feature maps of the thesis's formulas, read layer by layer."""
-
-import json
+"""The classifiers of section 4.2: the counts and feature maps of the thesis's formulas, read layer by layer."""
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from mien.errors import ModelError
-from mien.models import checkpoint
-from mien.models.checkpoint import ClassifierSettings, Scaled, classifier, load_classifier
 from mien.models.mrpn import n_parameters
-from mien.models.small import CNN1, CNN2
+from mien.models.small import classifier
 
 COUNTS = {"cnn1": 551_164, "cnn2": 53_492, "cnn3": 266_020}
 CNN1_COUNTS = (448, 6448, 12896, 25696, 18624, 37056, 4288, 74112, 33536, 295296, 33536, 9228)
@@ -74,51 +69,37 @@ def test_a_pool_before_the_relu_of_cnn3_changes_nothing():
     assert torch.equal(relu(pool(features)), pool(torch.relu(features)))
 
 
-def test_options_that_the_thesis_leaves_open():
-    drops = [module.p for module in CNN1(classes=4, dropout=0.25).modules() if isinstance(module, nn.Dropout)]
-    assert drops == 5 * [0.25]
-    printed, default = CNN2(classes=4, second_relu=True), CNN2(classes=4)
-    assert n_parameters(printed) == n_parameters(default)
-    relus = [sum(isinstance(module, nn.ReLU) for module in model.modules()) for model in (printed, default)]
-    assert relus[0] - relus[1] == 4
-
-
 def test_cnn3_refuses_pictures_that_its_pools_use_up():
     assert maps(classifier("cnn3", size_px=46, seed=0).layers, 46)[-1] == (64, 1, 1)
     with pytest.raises(ModelError, match="46 px or more, got 45"):
         classifier("cnn3", size_px=45, seed=0)
 
 
-SETTINGS = ClassifierSettings(
-    corpus="ckplus_rafd",
-    variant="AU_DNN",
-    fold=0,
-    seed=1,
-    model="dnn_au",
-    features="AU8",
-    size_px=0,
-    classes=("neutral", "smile", "surprise", "anger"),
-)
+@pytest.mark.parametrize(("name", "inputs", "count"), [("dnn_au", 8, 108), ("dnn_fp", 136, 2292)])
+def test_counts_and_shapes(name, inputs, count):
+    model = classifier(name, size_px=0, seed=0)
+    assert n_parameters(model) == count
+    assert model(torch.zeros(3, inputs)).shape == (3, 4)
 
 
-def test_a_model_file_gives_back_the_network_and_its_scaling(tmp_path):
-    model = Scaled(classifier("dnn_au", size_px=0, seed=3), mean=torch.arange(8.0), deviation=torch.full((8,), 2.0))
-    checkpoint.save_state(tmp_path / "model.safetensors", model.state_dict(), SETTINGS)
-    loaded, settings = load_classifier(tmp_path / "model.safetensors")
-    units = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
-    assert settings == SETTINGS
-    assert not loaded.training
-    assert torch.equal(loaded(units), model.network((units - torch.arange(8.0)) / 2.0))
+def test_dnn_fp_drops_four_fifths_in_training_and_nothing_after():
+    model = classifier("dnn_fp", size_px=0, seed=0)
+    seen = []
+    model.layers[3].register_forward_hook(lambda module, inputs, output: seen.append((output == 0) & (inputs[0] > 0)))
+    points = torch.randn(1000, 136, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model(points)
+    positive = model.layers[:3](points) > 0
+    assert seen[0].sum() / positive.sum() == pytest.approx(0.8, abs=0.02)
+    model.eval()(points)
+    assert not seen[1].any()
 
 
-def test_files_that_hold_no_classifier_are_refused(tmp_path):
-    path = tmp_path / "model.safetensors"
-    checkpoint.save_state(path, {}, SETTINGS)
-    with pytest.raises(ModelError, match="holds no weights: AU_DNN was not applicable"):
-        load_classifier(path)
-    checkpoint.save_state(path, classifier("dnn_au", size_px=0, seed=0).state_dict(), SETTINGS)
-    with pytest.raises(ModelError, match="is missing; train it again"):
-        load_classifier(path)
-    save_file({"x": torch.zeros(1)}, path, metadata={checkpoint.HEADER: json.dumps({"corpus": "ravdess"})})
-    with pytest.raises(ModelError, match="of another version"):
-        load_classifier(path)
+def test_a_seed_names_the_first_weights_and_leaves_the_global_stream_alone():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    one, same, other = (classifier("dnn_fp", size_px=0, seed=seed).state_dict() for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not torch.equal(one["layers.0.weight"], other["layers.0.weight"])
