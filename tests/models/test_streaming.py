@@ -107,15 +107,6 @@ def test_memory_goes_on_where_steps_are_given_in_parts(networks):
     assert (forgetful.judge()["fused"] - whole.judge()["fused"]).abs().max() > 1e-4
 
 
-def test_a_network_without_memory_knows_the_newest_step_alone(networks):
-    given = inputs()["video"]
-    long, short = Along(networks["frame"], 2), Along(networks["frame"], 2)
-    long.step("video", given[:, :4])
-    long.step("video", given[:, 4:])
-    short.step("video", given[:, 4:])
-    assert torch.equal(long.judge()["fused"], short.judge()["fused"])
-
-
 def test_what_comes_later_changes_nothing_earlier(networks):
     given, other = inputs(), inputs()
     other["video"][:, 3:] += 5.0
@@ -197,23 +188,18 @@ def test_networks_that_need_the_whole_recording_are_refused(changes, part):
 # Time axes
 
 
-def test_at_the_stored_rate_every_frame_is_a_step():
+def test_the_newest_new_frame_is_looked_at():
     time_s = np.arange(30) / 25
-    frames, at_s = looks(time_s, 1.2, rate_fps=25)
+    frames, at_s = looks(time_s, 1.2, rate_fps=25)  # at the stored rate every frame is a step
     np.testing.assert_array_equal(frames, np.arange(30))
     np.testing.assert_allclose(at_s, time_s)
-
-
-def test_at_half_the_rate_every_other_frame_is_a_step():
     frames, at_s = looks(np.arange(10) / 10, 1.0, rate_fps=5)
     np.testing.assert_array_equal(frames, [0, 2, 4, 6, 8, 9])  # frame 9, at 0.9 s, is the newest one when 1.0 s is over
     np.testing.assert_allclose(at_s, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
-
-
-def test_a_lost_face_is_no_step_and_an_older_one_is_not_looked_at_again():
-    frames, at_s = looks(np.array([0.0, 0.1, 0.5, 0.6, 0.7]), 1.0, rate_fps=5)
+    frames, at_s = looks(np.array([0.0, 0.1, 0.5, 0.6, 0.7]), 1.0, rate_fps=5)  # a lost face is no step
     np.testing.assert_array_equal(frames, [0, 1, 3, 4])
     np.testing.assert_allclose(at_s, [0.0, 0.2, 0.6, 0.8])
+    assert all(len(found) == 0 for found in looks(np.array([]), 1.0, rate_fps=5))
 
 
 @pytest.mark.parametrize("rate_fps", [1, 3, 5, 25])
@@ -245,11 +231,6 @@ def test_looks_are_the_same_while_a_film_runs(rate_fps):
     frames, at_s = looks(time_s, 5.0, rate_fps=rate_fps)
     np.testing.assert_allclose([look[0] for look in given], at_s)
     np.testing.assert_array_equal([look[1] for look in given], frames)
-
-
-def test_no_face_is_no_step():
-    frames, at_s = looks(np.array([]), 1.0, rate_fps=5)
-    assert len(frames) == len(at_s) == 0
 
 
 def test_ticks_go_to_the_end():

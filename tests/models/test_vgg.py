@@ -61,15 +61,6 @@ def test_normalisation_comes_first_and_pads_with_the_mean_colour():
         assert torch.equal(model(blank), torch.zeros(1, 3))
 
 
-@pytest.mark.parametrize(("width", "size_px"), [(2, 32), (2, 64), (4, 70)])
-def test_sizes_follow_width_and_picture(width, size_px):
-    model = VGG16(5, width=width, size_px=size_px)
-    assert model(pictures(2, size_px=size_px)).shape == (2, 5)
-    side = size_px // 32
-    assert model.classifier[0].weight.shape == (64 * width, 8 * width * side * side)
-    assert model.features[0].weight.shape == (width, 3, 3, 3)
-
-
 def test_the_signal_keeps_its_size_and_the_classes_begin_alike():
     torch.manual_seed(0)
     model = VGG16(10, width=16, size_px=64).eval()

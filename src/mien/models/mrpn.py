@@ -54,13 +54,8 @@ class Scoring(nn.Sequential):
     """Dense, ReLU, FeatureNorm, dropout, dense (eq. 25); (B, inputs) -> (B, classes)."""
 
     def __init__(self, inputs: int, hidden: int, classes: int, *, dropout: float) -> None:
-        super().__init__(
-            nn.Linear(inputs, hidden),
-            nn.ReLU(),
-            FeatureNorm(hidden),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, classes),
-        )
+        layers = nn.Linear(inputs, hidden), nn.ReLU(), FeatureNorm(hidden), nn.Dropout(dropout)
+        super().__init__(*layers, nn.Linear(hidden, classes))
 
 
 class ResidualPerception(nn.Module):
@@ -100,9 +95,6 @@ class LSTMAggregator(nn.Module):
 class LastStep(nn.Module):
     """The feature of the newest step, without memory; (B, T, D) -> (B, D)."""
 
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-
     def forward(self, features: Tensor) -> Tensor:
         return features[:, -1]
 
@@ -138,12 +130,9 @@ class Transformer(nn.Module):
         super().__init__()
         self.positions = nn.Parameter(torch.empty(self.STEPS, dim))
         nn.init.trunc_normal_(self.positions, std=0.02)  # as there
-        sizes = {"d_model": dim, "nhead": self.HEADS, "dim_feedforward": 2 * dim, "dropout": self.DROPOUT}
-        layers = [
-            nn.TransformerEncoderLayer(**sizes, activation="gelu", norm_first=True, batch_first=True)
-            for _ in range(self.LAYERS)
-        ]
-        self.layers = nn.Sequential(*layers)
+        layer = partial(nn.TransformerEncoderLayer, dim, self.HEADS, dim_feedforward=2 * dim, dropout=self.DROPOUT)
+        kind = {"activation": "gelu", "norm_first": True, "batch_first": True}
+        self.layers = nn.Sequential(*(layer(**kind) for _ in range(self.LAYERS)))
 
     def forward(self, features: Tensor) -> Tensor:
         if (n_steps := features.shape[1]) > self.STEPS:
@@ -219,20 +208,15 @@ def apply_present(
     return out
 
 
+Encoders = Mapping[str, ModalityEncoder]  # modality -> encoder, in the order of the fused vector
+Head = Callable[[int], nn.Module]  # constructor of a head from its number of inputs; (N, inputs) -> (N, C)
+Norm = Callable[[int], nn.Module]  # constructor of a normalisation from its number of features; (N, D) -> (N, D)
+
+
 class Network(nn.Module):
-    """Encoders and their FeatureNorms: the part that all networks share.
+    """Encoders and their FeatureNorms: the part that all networks share."""
 
-    Parameters
-    ----------
-    encoders
-        Modality -> encoder, in the order of the fused vector.
-    norm
-        Constructor of a normalisation from its number of features; (N, D) -> (N, D).
-    """
-
-    def __init__(
-        self, encoders: Mapping[str, ModalityEncoder], *, norm: Callable[[int], nn.Module] = FeatureNorm
-    ) -> None:
+    def __init__(self, encoders: Encoders, *, norm: Norm = FeatureNorm) -> None:
         super().__init__()
         self.branches = nn.ModuleDict(encoders)
         self.norms = nn.ModuleDict({name: norm(encoder.dim) for name, encoder in encoders.items()})
@@ -303,14 +287,10 @@ class Network(nn.Module):
             )
 
 
-Head = Callable[[int], nn.Module]  # constructor of a head from its number of inputs; (N, inputs) -> (N, C)
-Encoders = Mapping[str, ModalityEncoder]
-
-
 class Single(Network):
     """One encoder and a head: UNI-m; without norm and with one layer the network of thesis section 4.4."""
 
-    def __init__(self, encoders: Encoders, *, head: Head, norm: Callable[[int], nn.Module] = FeatureNorm) -> None:
+    def __init__(self, encoders: Encoders, *, head: Head, norm: Norm = FeatureNorm) -> None:
         super().__init__(encoders, norm=norm)
         (encoder,) = encoders.values()
         self.score = head(encoder.dim)
@@ -333,7 +313,7 @@ class MRPN(Network):
         *,
         head: Head,
         side: Head | None = None,
-        residual: Callable[[int], nn.Module] | None = None,
+        residual: Norm | None = None,
     ) -> None:
         super().__init__(encoders)
         joint = sum(encoder.dim for encoder in encoders.values())
@@ -452,7 +432,7 @@ AGGREGATORS: dict[str, Callable[[int], nn.Module]] = {  # name -> constructor fr
     "lstm": LSTMAggregator,
     "bilstm": BiLSTM,
     "transformer": Transformer,
-    "none": LastStep,
+    "none": lambda dim: LastStep(),
 }
 TRUNKS = {"resnet18": ResNet18, "resnet3d18": ResNet3D18}
 OF_CLIPS = frozenset({"resnet3d18"})  # these look at whole clips, the others at single steps
@@ -515,7 +495,13 @@ def build(
         encoders = {}
         for name in modalities:
             torch.manual_seed(seed_for(seed, "branch", name))
-            encoders[name] = _build_encoder(name, trunk.get(name, "resnet18"), aggregator, width)
+            kind = trunk.get(name, "resnet18")
+            if name == "units":
+                backbone = UnitPerceptron(8 * width, HIDDEN * width)
+            else:
+                backbone = TRUNKS[kind](in_channels=CHANNELS[name], width=width)
+            memory = None if kind in OF_CLIPS else AGGREGATORS[aggregator](backbone.dim)
+            encoders[name] = ModalityEncoder(backbone, memory)
         torch.manual_seed(seed_for(seed, "heads"))
         match fusion:
             case "dense":
@@ -527,14 +513,6 @@ def build(
                 return MRPN(encoders, head=scoring, side=sides[side_head], residual=perception)
         kind = {"single": Single, "n0": MRPN, "gated": Gated, "attention": Attention}[fusion]
         return kind(encoders, head=scoring)
-
-
-def _build_encoder(modality: str, trunk: str, aggregator: str, width: int) -> ModalityEncoder:
-    if modality == "units":
-        network, of_clips = UnitPerceptron(8 * width, HIDDEN * width), False
-    else:
-        network, of_clips = TRUNKS[trunk](in_channels=CHANNELS[modality], width=width), trunk in OF_CLIPS
-    return ModalityEncoder(network, None if of_clips else AGGREGATORS[aggregator](network.dim))
 
 
 def n_parameters(model: nn.Module) -> int:
