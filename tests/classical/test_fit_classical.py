@@ -1,6 +1,5 @@
 """The command: four kinds of classifiers, whole folders, equal bits with any number of jobs."""
 
-import argparse
 import json
 import pickle
 
@@ -8,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.classical import fit
-from mien.classical.fit import Work, fit_split
+from mien.classical.fit import Split, fit_classical, fit_split
 from mien.classical.samples import has_features, read_samples
 from mien.config.schema import ClassifierConfig
 from mien.errors import ConfigError, TableError
@@ -35,9 +33,15 @@ CLASSIFIERS = {
 
 
 def _fit(results, out, name, *, splits=(0, 1), jobs=1, seed=0):
-    args = {"classifier": name, "samples": results / "samples" / "ckplus_rafd", "data": results, "splits": list(splits)}
-    config = json.dumps({"seed": seed, "classifiers": {name: CLASSIFIERS[name]}})
-    fit.run(argparse.Namespace(config=config, jobs=jobs, out=out / name, **args))
+    fit_classical(
+        classifier=name,
+        samples=results / "samples" / "ckplus_rafd",
+        data=results,
+        splits=list(splits),
+        out=out / name,
+        config=json.dumps({"seed": seed, "classifiers": {name: CLASSIFIERS[name]}}),
+        jobs=jobs,
+    )
     return [out / name / f"fold0-seed{split}" for split in splits]
 
 
@@ -103,16 +107,15 @@ def test_a_class_that_nobody_was_fitted_in_is_no_error(results, tmp_path):
 )
 def test_obstacles_are_told_in_words(tmp_path, features, roles, reason):
     n = len(roles)
-    work = Work(
+    work = Split(
         classifier=ClassifierConfig(**_row(features, "ssvm" if features == "AU8" else "eigenfaces")),
         table=pd.DataFrame({"label": np.arange(n) % 4}),
         roles=np.array(roles),
         features=np.zeros((n, 2)),
         usable=np.ones(n, bool),
-        classes=("a", "b", "c", "d"),
         split=0,
         seed=0,
-        record={},
+        record={"classes": ["a", "b", "c", "d"]},
         folder=tmp_path / "run",
     )
     assert fit_split(work)["reason"].startswith(reason)

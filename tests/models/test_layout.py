@@ -98,11 +98,3 @@ def test_a_layout_is_changed_back():
             weight.data = weight.data.to(memory_format=torch.channels_last)
     assert _layouts(network) == {"channels-last"}
     assert _layouts(to_device(network, "cpu")) == {"contiguous"}
-
-
-def test_one_module_knows_layouts(repository):
-    known = {"src/mien/models/layout.py", "benchmarks/layout.py"}
-    files = [path for room in ("src", "benchmarks") for path in (repository / room).rglob("*.py")]
-    words = ("memory_format", "channels_last")
-    found = {path.relative_to(repository).as_posix() for path in files if any(w in path.read_text() for w in words)}
-    assert found <= known, f"use models.layout.to_device in {sorted(found - known)}"

@@ -1,9 +1,10 @@
-"""The trunk is torchvision's ResNet-18 without its classifier."""
+"""The backbones: torchvision's ResNet-18 without its classifier, and its form for clips."""
 
 import pytest
 import torch
 
-from mien.models.resnet import ResNet18
+from mien.models.mrpn import n_parameters
+from mien.models.resnet import BasicBlock, ResNet3D18, ResNet18
 
 
 def test_outputs_equal_torchvision_with_its_weights():
@@ -21,9 +22,62 @@ def test_outputs_equal_torchvision_with_its_weights():
 
 @pytest.mark.parametrize(("channels", "count"), [(3, 11_176_512), (1, 11_170_240)])
 def test_parameter_counts_of_the_thesis(channels, count):
-    assert sum(p.numel() for p in ResNet18(in_channels=channels).parameters()) == count
+    assert n_parameters(ResNet18(in_channels=channels)) == count
 
 
 def test_feature_size_follows_width():
     trunk = ResNet18(in_channels=1, width=4)
     assert trunk(torch.zeros(3, 1, 64, 62)).shape == (3, trunk.dim) == (3, 32)
+
+
+def clips(n_frames: int, *, n=2, size=33, seed=0) -> torch.Tensor:
+    return torch.randn(n, n_frames, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def trunk() -> ResNet3D18:
+    torch.manual_seed(0)
+    return ResNet3D18(in_channels=3, width=2).eval()
+
+
+def test_the_parameters_of_the_thesis():
+    with torch.device("meta"):
+        assert n_parameters(ResNet3D18(in_channels=3)) == 33_203_904
+
+
+@torch.no_grad()
+def test_one_picture_is_seen_as_by_the_2d_network(trunk):
+    """Before and after a single frame there is nothing, so only the middle of every kernel meets it."""
+    flat = ResNet18(in_channels=3, width=2).eval()
+    middles = {
+        name: value[:, :, value.shape[2] // 2] if value.ndim == 5 else value
+        for name, value in trunk.state_dict().items()
+    }
+    flat.load_state_dict(middles)
+    picture = clips(1)
+    torch.testing.assert_close(trunk(picture), flat(picture[:, 0]), rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_block_of_clips_is_that_of_torchvision():
+    from torchvision.models.video import resnet
+
+    ours = BasicBlock(3, 4, stride=2, dimensions=3).eval()
+    shortcut = BasicBlock(3, 4, stride=2, dimensions=3).downsample
+    theirs = resnet.BasicBlock(3, 4, resnet.Conv3DSimple, stride=2, downsample=shortcut).eval()
+    theirs.load_state_dict(dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True)))
+    x = torch.randn(2, 3, 5, 6, 7, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ours(x), theirs(x))
+    assert ours(x).shape == (2, 4, 3, 3, 4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("n_frames", [1, 2, 3, 25])
+def test_clips_of_any_length_give_a_feature(trunk, n_frames):
+    assert trunk(clips(n_frames)).shape == (2, trunk.dim) == (2, 16)
+
+
+@torch.no_grad()
+def test_the_order_of_frames_matters(trunk):
+    clip = clips(5)
+    assert not torch.allclose(trunk(clip), trunk(clip.flip(1)), atol=1e-3)

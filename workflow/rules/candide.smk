@@ -54,7 +54,7 @@ rule select_samples:
     benchmark:
         "benchmarks/select_samples/all.tsv"
     params:
-        code=code("classical.samples:run"),
+        code=code("classical.samples:select_samples"),
         config=sections("cross", "seed"),
         folder=subpath(output.samples, parent=True),
     shell:

@@ -32,7 +32,7 @@ rule fit_classical:
     wildcard_constraints:
         classic="|".join(CLASSIC),
     params:
-        code=code("classical.fit:run"),
+        code=code("classical.fit:fit_classical"),
         config=sections("classifiers.{classic}", "seed"),
     shell:
         """

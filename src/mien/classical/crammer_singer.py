@@ -24,15 +24,12 @@ _SHARE = 0.99  # of the way to the nearest bound that a step may go
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """weights (D, C) and bias (C,): the class of x is the place of the largest of x @ weights + bias.
+    """The class of x is the place of the largest of x @ weights + bias."""
 
-    objective : of the problem above at these weights.   gap : how far at most it is above the minimum, as a share.
-    """
-
-    weights: np.ndarray
-    bias: np.ndarray
-    objective: float
-    gap: float
+    weights: np.ndarray  # (D, C)
+    bias: np.ndarray  # (C,)
+    objective: float  # of the problem above at these weights
+    gap: float  # how far at most that is above the minimum, as a share
     converged: bool
 
 
@@ -45,7 +42,10 @@ def solve(features: np.ndarray, labels: np.ndarray, *, cost: float, n_classes: i
 
     Parameters
     ----------
-    features : (N, D) finite.   labels : (N,) int in 0..n_classes-1; classes may be absent.   cost : C > 0.
+    features, labels
+        (N, D) finite; (N,) int in 0..n_classes-1, classes may be absent.
+    cost
+        C > 0.
     """
     x = np.column_stack([features, np.ones(len(features))])
     axes = None

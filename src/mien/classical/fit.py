@@ -1,17 +1,4 @@
-"""Command fit_classical: a classifier without epochs on random divisions of the training people.
-
-Below --out every split s gets a folder fold0-seed<s> with
-
-predictions.parquet  table PREDICTIONS of training, validation, test and aside, selection "honest"
-history.csv          no row: there are no epochs
-run.json             settings, sizes, chosen hyper-parameters, accuracies
-
-The hyper-parameters are chosen among the training people; the validating ones are judged like the tested ones. No file
-holds a time: the same seed gives the same bytes with any number of jobs. A classifier whose features nobody has is
-recorded as "not applicable", with the reason, and is no error.
-
-One split of a classifier without epochs: fit the training people, judge everybody, write the three files.
-"""
+"""Fit a classifier without epochs on random divisions of the training people (command fit_classical)."""
 
 import logging
 from dataclasses import asdict, dataclass
@@ -21,78 +8,176 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mien.classical.svm import Fitted
-from mien.config.schema import ClassifierConfig
-from mien.io import tables
-from mien.io.files import atomic_folder, write_json
+from mien.classical import samples as classical_samples
+from mien.classical import subspaces, svm
+from mien.config import schema
+from mien.errors import ConfigError
+from mien.io import files, tables
 from mien.io.randomness import seed_for
 
-ROLES = ("training", "validation", "test", "aside")
+log = logging.getLogger(__name__)
+
+ROLES = ("training", "validation", "test", "aside")  # aside: off-angle pictures, not scored
 REQUIRED = ("training", "validation", "test")
 SELECTION = "honest"  # there is no epoch to choose
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Work:
-    """One split: N samples with their roles.
+def fit_classical(
+    *,
+    classifier: str,
+    samples: Path,
+    data: Path = Path("results"),
+    splits: list[int],
+    out: Path,
+    config: str = "params.yaml",
+    jobs: int = 1,
+) -> None:
+    """Fit a support vector machine or a subspace to every split, and judge everybody.
 
-    table : columns clip, person and label of SAMPLES.   roles : (N,) text.   features : (N, D) or (N, S, S).
-    usable : (N,) bool, whether the features of a sample are there.   record : what run.json says of all splits.
+    Writes per split s the folder fold0-seed<s> with predictions.parquet (PREDICTIONS of training, validation, test and
+    aside, selection "honest"), history.csv (no row: there are no epochs) and run.json (settings, sizes, chosen
+    hyper-parameters, accuracies). The hyper-parameters are chosen among the training people. The same seed gives the
+    same bytes with any number of jobs. A classifier whose features nobody has is recorded as "not applicable", with the
+    reason, and is no error.
+
+    Parameters
+    ----------
+    classifier : str
+        Row of classifiers in params.yaml.
+    samples : Path
+        results/samples/PAIR.
+    data : Path
+        Folder with faces/.
+    splits : list[int]
+        Splits to fit, from 0.
+    out : Path
+        results/training/PAIR/CLASSIFIER.
+    config : str
+        params.yaml, or its sections as JSON text.
+    jobs : int
+        Number of processes.
+
+    Raises
+    ------
+    ConfigError
+        The classifier is a network.
+    TableError
+        An earlier stage is missing, or a split does not exist.
     """
+    params = schema.load(config)
+    row = schema.section(schema.ClassifierConfig, params, "classifiers", classifier)
+    seed = schema.section(int, params, "seed")
+    if row.model not in schema.CLASSICAL:
+        raise ConfigError(
+            f"params.yaml: classifiers.{classifier}.model is {row.model}, a network: train it with train_classifier;"
+            f" fit_classical knows {', '.join(schema.CLASSICAL)}"
+        )
+    listed = classical_samples.read_samples(samples)
+    if row.features == "image":
+        features = classical_samples.pictures(listed.table, data, row.size_px)
+    else:
+        features = classical_samples.vectors(listed.table, row.features)
+    record = {
+        "corpus": listed.info["corpus"],
+        "variant": classifier,
+        "fold_name": listed.title,
+        "classes": listed.info["classes"],
+        "data_digest": listed.digest,
+        "config": {"classifier": asdict(row), "seed": seed},
+    }
+    works = [
+        Split(
+            classifier=row,
+            table=listed.table[["clip", "person", "label"]],
+            roles=listed.roles(split).to_numpy(str),
+            features=features,
+            usable=classical_samples.has_features(listed.table, row.features),
+            split=split,
+            seed=seed,
+            record=record,
+            folder=out / f"fold0-seed{split}",
+        )
+        for split in splits
+    ]
+    for done in files.map_in_processes(fit_split, works, n_jobs=min(jobs, len(works))):
+        said = done["metrics"].get(SELECTION) or f"{done['status']}: {done['reason']}"
+        log.info("%s %s split %d: %s %s", done["corpus"], done["variant"], done["seed"], done["chosen"], said)
 
-    classifier: ClassifierConfig
-    table: pd.DataFrame
-    roles: np.ndarray
-    features: np.ndarray
-    usable: np.ndarray
-    classes: tuple[str, ...]
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Split:
+    """N samples with their roles: what a process needs."""
+
+    classifier: schema.ClassifierConfig
+    table: pd.DataFrame  # clip, person and label of SAMPLES
+    roles: np.ndarray  # (N,) text
+    features: np.ndarray  # (N, D) or (N, S, S)
+    usable: np.ndarray  # (N,) bool, whether the features of a sample are there
     split: int
     seed: int
-    record: dict[str, Any]
+    record: dict[str, Any]  # what run.json says of all splits
     folder: Path
 
 
-def fit_split(work: Work) -> dict[str, Any]:
+def fit_split(work: Split) -> dict[str, Any]:
     """Fit, judge and write one split; return its run.json."""
     import sklearn.decomposition
     import sklearn.svm  # noqa: F401  (brings its libraries of threads, which are limited only once they are there)
     from threadpoolctl import threadpool_limits
 
     used = {role: np.flatnonzero((work.roles == role) & work.usable) for role in ROLES}
-    missing = {role: int(((work.roles == role) & ~work.usable).sum()) for role in ROLES}
-    counts = {"n_clips": {role: len(rows) for role, rows in used.items()}, "n_missing": missing}
-    record = work.record | counts | {"fold": 0, "seed": work.split, "epochs": 0}
-    if reason := _obstacle(work, used):
-        record |= _outcome(None, reason, {})
-        _write(work.folder, record, tables.empty(tables.PREDICTIONS))
-        return record
-    with threadpool_limits(1):  # sums of another number of threads have other last bits
-        fitted = _fit(work, used["training"])
-        predictions = pd.concat([_predict(work, fitted, role, rows) for role, rows in used.items() if len(rows)])
-    record |= _outcome(fitted, "", _metrics(predictions))
-    _write(work.folder, record, predictions)
+    reason = _find_obstacle(work, used)
+    record = work.record | {
+        "n_clips": {role: len(rows) for role, rows in used.items()},
+        "n_missing": {role: int(((work.roles == role) & ~work.usable).sum()) for role in ROLES},
+        "fold": 0,
+        "seed": work.split,
+        "epochs": 0,
+        "status": "not applicable" if reason else "trained",
+        "reason": reason,
+    }
+    outcome = {"n_parameters": 0, "best_epoch": {}, "metrics": {}, "chosen": {}, "search": {}}
+    predictions = tables.empty(tables.PREDICTIONS)
+    if not reason:
+        with threadpool_limits(1):  # sums of another number of threads have other last bits
+            fitted = _fit(work, used["training"])
+            predictions = pd.concat([_predict(work, fitted, role, rows) for role, rows in used.items() if len(rows)])
+        correct = predictions.logits.map(np.argmax) == predictions.label
+        shares = correct.groupby(predictions.role).mean()
+        names = {role: "train" if role == "training" else role for role in ROLES if role in shares}  # as networks do
+        outcome = {
+            "n_parameters": fitted.n_parameters,
+            "best_epoch": {SELECTION: 0},
+            "metrics": {SELECTION: {f"{name}_accuracy": float(shares[role]) for role, name in names.items()}},
+            "chosen": fitted.chosen,
+            "search": fitted.search,
+        }
+    record |= outcome
+    with files.atomic_folder(work.folder) as scratch:
+        tables.write(scratch / "predictions.parquet", predictions, tables.PREDICTIONS)
+        pd.DataFrame(columns=list(tables.HISTORY)).to_csv(scratch / "history.csv", index=False, lineterminator="\n")
+        files.write_json(scratch / "run.json", record)
     return record
 
 
-def _obstacle(work: Work, used: dict[str, np.ndarray]) -> str:
+def _find_obstacle(work: Split, used: dict[str, np.ndarray]) -> str:
     """Say why the classifier cannot be fitted to these samples; empty if it can."""
     features = "a face" if work.classifier.features == "image" else work.classifier.features
     for role in REQUIRED:
         if not len(used[role]):
             return f"no {role} sample has {features}"
-    present = set(work.table.label.to_numpy()[used["training"]])
-    if absent := [name for k, name in enumerate(work.classes) if k not in present]:
+    rows, classes = used["training"], work.record["classes"]
+    present = set(work.table.label.to_numpy()[rows])
+    if absent := [name for k, name in enumerate(classes) if k not in present]:
         return f"no training sample of {', '.join(absent)} has {features}"
-    if len(used["training"]) <= (n_classes := len(work.classes)):
-        return f"only {len(used['training'])} training samples have {features}, at least {n_classes + 1} are needed"
-    if not np.ptp(work.features[used["training"]], axis=0).any():
+    if len(rows) <= len(classes):
+        return f"only {len(rows)} training samples have {features}, at least {len(classes) + 1} are needed"
+    if not np.ptp(work.features[rows], axis=0).any():
         return f"all training samples have the same {features.removeprefix('a ')}"
     return ""
 
 
-def _fit(work: Work, rows: np.ndarray) -> Fitted:
-    from mien.classical import subspaces, svm
-
+def _fit(work: Split, rows: np.ndarray) -> svm.Fitted:
     features, labels = work.features[rows], work.table.label.to_numpy()[rows]
     if work.classifier.model == "eigenfaces":
         return subspaces.fit_eigenfaces(features, labels)
@@ -108,7 +193,7 @@ def _fit(work: Work, rows: np.ndarray) -> Fitted:
     )
 
 
-def _predict(work: Work, fitted: Fitted, role: str, rows: np.ndarray) -> pd.DataFrame:
+def _predict(work: Split, fitted: svm.Fitted, role: str, rows: np.ndarray) -> pd.DataFrame:
     """Return rows of PREDICTIONS."""
     chosen = work.table.iloc[rows]
     return pd.DataFrame(
@@ -122,98 +207,3 @@ def _predict(work: Work, fitted: Fitted, role: str, rows: np.ndarray) -> pd.Data
             "logits": list(fitted.logits(work.features[rows]).astype(np.float32)),
         }
     )
-
-
-def _metrics(predictions: pd.DataFrame) -> dict[str, float]:
-    correct = predictions.logits.map(np.argmax) == predictions.label
-    shares = correct.groupby(predictions.role).mean()
-    names = {"training": "train"}  # as networks call it
-    return {f"{names.get(role, role)}_accuracy": float(shares[role]) for role in ROLES if role in shares}
-
-
-def _outcome(fitted: Fitted | None, reason: str, metrics: dict[str, float]) -> dict[str, Any]:
-    """Return what run.json says about the result of a run."""
-    done = fitted is not None
-    return {
-        "status": "trained" if done else "not applicable",
-        "reason": reason,
-        "n_parameters": fitted.n_parameters if done else 0,
-        "best_epoch": {SELECTION: 0} if done else {},
-        "metrics": {SELECTION: metrics} if done else {},
-        "chosen": fitted.chosen if done else {},
-        "search": fitted.search if done else {},
-    }
-
-
-def _write(folder: Path, record: dict[str, Any], predictions: pd.DataFrame) -> None:
-    with atomic_folder(folder) as scratch:
-        tables.write(scratch / "predictions.parquet", predictions, tables.PREDICTIONS)
-        pd.DataFrame(columns=list(tables.HISTORY)).to_csv(scratch / "history.csv", index=False, lineterminator="\n")
-        write_json(scratch / "run.json", record)
-
-
-log = logging.getLogger(__name__)
-
-
-def add_arguments(parser) -> None:
-    """Declare the arguments of the command."""
-    parser.add_argument("--classifier", required=True, help="row of classifiers in params.yaml")
-    parser.add_argument("--samples", type=Path, required=True, help="results/samples/PAIR")
-    parser.add_argument("--data", type=Path, default=Path("results"), help="folder with faces/")
-    parser.add_argument("--splits", type=int, nargs="+", required=True, metavar="S", help="splits to fit, from 0")
-    parser.add_argument("--out", type=Path, required=True, help="results/training/PAIR/CLASSIFIER")
-
-
-def run(args) -> None:
-    """Fit and judge every split.
-
-    Raises
-    ------
-    ConfigError : the classifier is a network.
-    TableError : an earlier stage is missing, or a split does not exist.
-    """
-    from mien.classical import samples as classical_samples
-    from mien.config import schema
-    from mien.errors import ConfigError
-    from mien.io.files import map_in_processes
-
-    params = schema.load(args.config)
-    classifier = schema.section(schema.ClassifierConfig, params, "classifiers", args.classifier)
-    seed = schema.section(int, params, "seed")
-    if classifier.model not in schema.CLASSICAL:
-        known = ", ".join(schema.CLASSICAL)
-        raise ConfigError(
-            f"params.yaml: classifiers.{args.classifier}.model is {classifier.model}, a network: train it with"
-            f" train_classifier; fit_classical knows {known}"
-        )
-    samples = classical_samples.read_samples(args.samples)
-    if classifier.features == "image":
-        features = classical_samples.pictures(samples.table, args.data, classifier.size_px)
-    else:
-        features = classical_samples.vectors(samples.table, classifier.features)
-    record = {
-        "corpus": samples.info["corpus"],
-        "variant": args.classifier,
-        "fold_name": samples.title,
-        "classes": samples.info["classes"],
-        "data_digest": samples.digest,
-        "config": {"classifier": asdict(classifier), "seed": seed},
-    }
-    works = [
-        Work(
-            classifier=classifier,
-            table=samples.table[["clip", "person", "label"]],
-            roles=samples.roles(split).to_numpy(str),
-            features=features,
-            usable=classical_samples.has_features(samples.table, classifier.features),
-            classes=tuple(samples.info["classes"]),
-            split=split,
-            seed=seed,
-            record=record,
-            folder=args.out / f"fold0-seed{split}",
-        )
-        for split in args.splits
-    ]
-    for done in map_in_processes(fit_split, works, n_jobs=min(args.jobs, len(works))):
-        said = done["metrics"].get("honest") or f"{done['status']}: {done['reason']}"
-        log.info("%s %s split %d: %s %s", done["corpus"], done["variant"], done["seed"], done["chosen"], said)

@@ -1,21 +1,7 @@
-"""Command select_samples: the pictures of four emotions, learnt on some corpora and tested on another.
+"""The pictures of four emotions of thesis section 4.2: chosen on some corpora and tested on another.
 
-Writes below --out
-
-samples.parquet  table SAMPLES
-splits.parquet   table FOLDS: random divisions of the training people
-corpus.json      classes, counts per class of the training side, how many faces were found and fitted (coverage),
-                 pictures dropped because they are in both sides (dropped), and a digest
-
-The four emotions of thesis chapter 4.2, and the words that corpora have for them.
-
-FP68: the 68 landmarks of a face as a vector that does not depend on place, size and tilt of the face.
-
-Rows of SAMPLES from what the stages before found in each picture.
-
-What `select_samples` left behind, as classifiers read it: the table, the divisions, vectors and pictures.
-
-Random divisions of the training people: a share of them validates, the others are learnt from.
+`select_samples` writes the table SAMPLES and random divisions of the training people; `read_samples`, `vectors` and
+`pictures` give classifiers what they read of it.
 """
 
 import logging
@@ -28,14 +14,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mien.config import schema
 from mien.errors import ConfigError, CorpusError, TableError
 from mien.io import shards, tables
-from mien.io.files import digest, read_json, sha256
+from mien.io.files import atomic_folder, digest, read_json, sha256, write_json
 from mien.io.randomness import rng_for, seed_for
 
-FACE4 = ("neutral", "smile", "surprise", "anger")
+log = logging.getLogger(__name__)
 
-_WORDS = {
+FACE4 = ("neutral", "smile", "surprise", "anger")
+COLUMNS = {"AU8": ("units", 8), "FP68": ("points", 136)}  # features -> column of SAMPLES, its length
+FITTED, NO_FACE = "fitted", "no face"  # verdicts of FITS
+FRONTAL = 90  # degrees; the camera of corpora that name none
+RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)  # the subject's; in the picture the right eye is on the left
+_NONE = 1e-6  # share of the RMS radius below which the eyes are in one place
+_WORDS = {  # of the corpora -> index into FACE4
     "neutral": 0,
     "happy": 1,  # CK+, RaFD, JAFFE
     "happiness": 1,  # MUG
@@ -46,13 +39,76 @@ _WORDS = {
 }
 
 
+def select_samples(*, corpora: Path, faces: Path, candide: Path, out: Path, config: str = "params.yaml") -> None:
+    """Select the pictures of four emotions and divide the training people.
+
+    Writes samples.parquet (SAMPLES), splits.parquet (FOLDS: random divisions of the training people) and corpus.json:
+    classes, counts per class of the training side, how many faces were found and fitted (coverage), how many training
+    pictures were dropped because they are in both sides (dropped), and a digest of samples, splits and face shards.
+
+    Parameters
+    ----------
+    corpora : Path
+        Folder with <corpus>/clips.parquet and corpus.json.
+    faces : Path
+        Folder with <corpus>/<part>, shards of faces.
+    candide : Path
+        Folder with <corpus>/<part>, tables of fits.
+    out : Path
+        results/samples/PAIR.
+    config : str
+        params.yaml, or its sections as JSON text.
+
+    Raises
+    ------
+    CorpusError
+        A side lacks one of the four emotions.
+    ConfigError
+        The people cannot be divided so that every class is learnt.
+    TableError
+        An earlier stage is missing.
+    """
+    params = schema.load(config)
+    cross = schema.section(schema.CrossConfig, params, "cross")
+    seed = schema.section(int, params, "seed")
+    folders = {"corpora": corpora, "faces": faces, "candide": candide}
+    listed = pd.concat([gather(corpus, **folders) for corpus in cross.train], ignore_index=True)
+    tested = gather(cross.test, **folders)
+    frontal = listed[listed.angle == FRONTAL]  # as in the thesis: learnt from the front, tested from other sides too
+    training = drop_copies(frontal, tested).assign(role="training")
+    tested["role"] = tested.angle.isin(cross.angles).map({True: "test", False: "aside"})
+    cameras = ", ".join(map(str, sorted(tested.angle.unique())))
+    scored = tested[tested.role == "test"]
+    advice = f"cross.angles are {cross.angles}, it has {cameras} degrees"
+    _require_classes(training, "training", cross.train, "add a corpus to cross.train")
+    _require_classes(scored, "test", [cross.test], advice)
+    splits = divide(training, n_splits=cross.splits, share=cross.validation, seed=seed, scope=cross.name)
+    table = pd.concat([training, tested], ignore_index=True)
+    names = [*cross.train, cross.test]
+    sources = {str(read_json(corpora / name / "corpus.json")["source"]) for name in names}
+    parts = [read_json(faces / name / "manifest.json")["parts"] for name in names]
+    content = [table.to_json(orient="values", double_precision=15), splits.to_json(orient="values"), parts]
+    info = {
+        "corpus": cross.name,
+        "source": "synthetic" if "synthetic" in sources else "+".join(sorted(sources)),
+        "classes": list(FACE4),
+        "n_clips": len(table),
+        "n_actors": int(table.person.nunique()),
+        "counts": {name: int((training.label == k).sum()) for k, name in enumerate(FACE4)},
+        "coverage": coverage(table),
+        "digest": digest(content),
+        "dropped": len(frontal) - len(training),
+    }
+    with atomic_folder(out) as scratch:
+        tables.write(scratch / "samples.parquet", table.drop(columns="sha256"), tables.SAMPLES)
+        tables.write(scratch / "splits.parquet", splits, tables.FOLDS)
+        write_json(scratch / "corpus.json", info)
+    log.info("%s: %s; %d splits", cross.name, info["coverage"], cross.splits)
+
+
 def label_of(label_name: str) -> int | None:
     """Return the index into `FACE4` of a corpus's own label, or None for an emotion that is not among the four."""
     return _WORDS.get(label_name)
-
-
-RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)  # the subject's; in the picture the right eye is on the left
-_NONE = 1e-6  # share of the RMS radius below which the eyes are in one place
 
 
 def fp68(landmarks: np.ndarray) -> np.ndarray:
@@ -63,12 +119,14 @@ def fp68(landmarks: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    landmarks : (N, 68, 2) px, x right, y down; NaN where there is no face.
+    landmarks
+        (N, 68, 2) px, x right, y down; NaN where there is no face.
 
     Returns
     -------
-    (N, 136), x and y of every landmark in turn; a row of NaN where a landmark is not finite, where all landmarks are in
-    one place or where the eyes are.
+    np.ndarray
+        (N, 136), x and y of every landmark in turn; a row of NaN where a landmark is not finite, where all landmarks
+        are in one place or where the eyes are.
     """
     points = np.asarray(landmarks, dtype=np.float64)
     if points.ndim != 3 or points.shape[1:] != (68, 2):
@@ -88,12 +146,6 @@ def fp68(landmarks: np.ndarray) -> np.ndarray:
     return np.where(usable[:, None], vectors, np.nan)
 
 
-log = logging.getLogger(__name__)
-
-FITTED, NO_FACE = "fitted", "no face"  # verdicts of FITS
-FRONTAL = 90  # degrees; the camera of corpora that name none
-
-
 def gather(corpus: str, *, corpora: Path, faces: Path, candide: Path) -> pd.DataFrame:
     """Return SAMPLES of a corpus, sorted by clip, with the additional column sha256 and an empty role.
 
@@ -102,12 +154,15 @@ def gather(corpus: str, *, corpora: Path, faces: Path, candide: Path) -> pd.Data
 
     Parameters
     ----------
-    corpora, faces, candide : folders with <corpus>/clips.parquet and with the parts of the two stages.
+    corpora, faces, candide
+        Folders with <corpus>/clips.parquet and with the parts of the two stages.
 
     Raises
     ------
-    CorpusError : no clip shows one of the four emotions, or a view names no camera.
-    TableError : a stage has not run, or its parts do not fit together.
+    CorpusError
+        No clip shows one of the four emotions, or a view names no camera.
+    TableError
+        A stage has not run, or its parts do not fit together.
     """
     clips = tables.read(Path(corpora) / corpus / "clips.parquet", tables.CLIPS)
     labels = clips.label_name.map(label_of)
@@ -166,7 +221,8 @@ def _features(clips: pd.DataFrame, faces: Path, candide: Path) -> pd.DataFrame:
         raise TableError(f"{candide / 'index.parquet'}: other frames than {faces}; run fit_candide again")
     found = shard.index[shard.index.found].reset_index().groupby("clip", sort=False)["index"].first()
     row = clips["clip"].map(found).fillna(-1).astype(np.int64).to_numpy()
-    points = _points(shard.landmarks, row)
+    landmarks = np.full((len(row), 68, 2), np.nan)
+    landmarks[row >= 0] = shard.landmarks[row[row >= 0]]
     fitted = [k >= 0 and fits.verdict[k] == FITTED for k in row]
     shape_givers = {(person.actor, clip) for person in people.itertuples() for clip in person.clips}
     return pd.DataFrame(
@@ -176,16 +232,9 @@ def _features(clips: pd.DataFrame, faces: Path, candide: Path) -> pd.DataFrame:
             "verdict": [fits.verdict[k] if k >= 0 else NO_FACE for k in row],
             "shaped": [key in shape_givers for key in zip(clips.actor, clips["clip"], strict=True)],
             "units": [fits.units[k] if ok else np.empty(0) for k, ok in zip(row, fitted, strict=True)],
-            "points": [values if np.isfinite(values).all() else np.empty(0) for values in points],
+            "points": [values if np.isfinite(values).all() else np.empty(0) for values in fp68(landmarks)],
         }
     )
-
-
-def _points(landmarks: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """Return (N, 136) FP68 of the named rows of `landmarks` (M, 68, 2); NaN where `row` is -1."""
-    chosen = np.full((len(row), 68, 2), np.nan)
-    chosen[row >= 0] = landmarks[row[row >= 0]]
-    return fp68(chosen)
 
 
 def drop_copies(training: pd.DataFrame, tested: pd.DataFrame) -> pd.DataFrame:
@@ -205,20 +254,18 @@ def drop_copies(training: pd.DataFrame, tested: pd.DataFrame) -> pd.DataFrame:
     return training[~crossing & ~twins]
 
 
-def require_classes(rows: pd.DataFrame, side: str, corpora: Sequence[str], advice: str) -> None:
+def _require_classes(rows: pd.DataFrame, side: str, corpora: Sequence[str], advice: str) -> None:
     """Refuse a side without pictures of one of the four emotions.
 
     Raises
     ------
-    CorpusError : says how many pictures of each there are.
+    CorpusError
+        Says how many pictures of each there are.
     """
     counts = [int((rows.label == k).sum()) for k in range(len(FACE4))]
     if min(counts) == 0:
         found = ", ".join(f"{n} {name}" for n, name in zip(counts, FACE4, strict=True))
         raise CorpusError(f"the {side} side ({', '.join(corpora)}) lacks an emotion: found {found}; {advice}")
-
-
-COLUMNS = {"AU8": ("units", 8), "FP68": ("points", 136)}  # features -> column of SAMPLES, its length
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +310,8 @@ def read_samples(folder: Path) -> Samples:
 
     Raises
     ------
-    TableError : a file is missing or damaged, or a clip is listed twice.
+    TableError
+        A file is missing or damaged, or a clip is listed twice.
     """
     folder = Path(folder)
     table = tables.read(folder / "samples.parquet", tables.SAMPLES)
@@ -300,11 +348,13 @@ def pictures(table: pd.DataFrame, results: Path, size_px: int) -> np.ndarray:
 
     Parameters
     ----------
-    results : folder with faces/<corpus>/<part>, the shards that SAMPLES names.
+    results
+        Folder with faces/<corpus>/<part>, the shards that SAMPLES names.
 
     Raises
     ------
-    TableError : a shard is missing or shorter than SAMPLES says.
+    TableError
+        A shard is missing or shorter than SAMPLES says.
     """
     import cv2
 
@@ -333,12 +383,15 @@ def divide(training: pd.DataFrame, *, n_splits: int, share: float, seed: int, sc
 
     Parameters
     ----------
-    training : rows of SAMPLES, columns person and label.
-    scope : name of the stream of random numbers.
+    training
+        Rows of SAMPLES, columns person and label.
+    scope
+        Name of the stream of random numbers.
 
     Raises
     ------
-    ConfigError : there are fewer than two people, or no division leaves every class to learn from.
+    ConfigError
+        There are fewer than two people, or no division leaves every class to learn from.
     """
     training = training.sort_values(["person", "clip"])
     people = training.person.unique()  # sorted
@@ -371,83 +424,8 @@ def _validating(training: pd.DataFrame, n_folds: int, seed: int, scope: tuple) -
             return np.unique(person[held])
     people = training.groupby("label").person.nunique()
     counts = ", ".join(f"{name} of {people.get(k, 0)}" for k, name in enumerate(FACE4))
+    rare = [FACE4[k] for k in people.index[people == people.min()]]
     raise ConfigError(
-        f"cross.validation: split {scope[-1] + 1} would leave no {'/'.join(_rare(people))} to learn from (people:"
+        f"cross.validation: split {scope[-1] + 1} would leave no {'/'.join(rare)} to learn from (people:"
         f" {counts}); lower cross.validation, or add a corpus to cross.train or actors to its corpus"
     )
-
-
-def _rare(people: pd.Series) -> list[str]:
-    return [FACE4[k] for k in people.index[people == people.min()]]
-
-
-def add_arguments(parser) -> None:
-    """Declare what the command reads and writes."""
-    parser.add_argument("--corpora", type=Path, required=True, help="folder with <corpus>/clips.parquet, corpus.json")
-    parser.add_argument("--faces", type=Path, required=True, help="folder with <corpus>/<part>, shards of faces")
-    parser.add_argument("--candide", type=Path, required=True, help="folder with <corpus>/<part>, tables of fits")
-    parser.add_argument("--out", type=Path, required=True, help="results/samples/PAIR")
-
-
-def run(args) -> None:
-    """Select the samples and divide the people.
-
-    Raises
-    ------
-    CorpusError : a side lacks one of the four emotions.
-    ConfigError : the people cannot be divided so that every class is learnt.
-    TableError : an earlier stage is missing.
-    """
-    import pandas as pd
-
-    from mien.config import schema
-    from mien.io import tables
-    from mien.io.files import atomic_folder, write_json
-
-    params = schema.load(args.config)
-    cross = schema.section(schema.CrossConfig, params, "cross")
-    seed = schema.section(int, params, "seed")
-    folders = {"corpora": args.corpora, "faces": args.faces, "candide": args.candide}
-    listed = pd.concat([gather(corpus, **folders) for corpus in cross.train], ignore_index=True)
-    tested = gather(cross.test, **folders)
-    frontal = listed[listed.angle == FRONTAL]  # as in the thesis: learnt from the front, tested from other sides too
-    training = drop_copies(frontal, tested).assign(role="training")
-    tested["role"] = tested.angle.isin(cross.angles).map({True: "test", False: "aside"})
-    require_classes(training, "training", cross.train, "add a corpus to cross.train")
-    cameras = ", ".join(map(str, sorted(tested.angle.unique())))
-    require_classes(
-        tested[tested.role == "test"],
-        "test",
-        [cross.test],
-        f"cross.angles are {cross.angles}, it has {cameras} degrees",
-    )
-    splits = divide(training, n_splits=cross.splits, share=cross.validation, seed=seed, scope=cross.name)
-    table = pd.concat([training, tested], ignore_index=True)
-    info = describe(cross, table, splits, corpora=args.corpora, faces=args.faces)
-    info["dropped"] = len(frontal) - len(training)
-    with atomic_folder(args.out) as scratch:
-        tables.write(scratch / "samples.parquet", table.drop(columns="sha256"), tables.SAMPLES)
-        tables.write(scratch / "splits.parquet", splits, tables.FOLDS)
-        write_json(scratch / "corpus.json", info)
-    log.info("%s: %s; %d splits", cross.name, info["coverage"], cross.splits)
-
-
-def describe(cross, table, splits, *, corpora: Path, faces: Path) -> dict[str, Any]:
-    """Return what corpus.json holds; the digest covers samples, splits and the shards that hold the pictures."""
-    from mien.io.files import digest, read_json
-
-    names = [*cross.train, cross.test]
-    sources = {str(read_json(corpora / name / "corpus.json")["source"]) for name in names}
-    parts = [read_json(faces / name / "manifest.json")["parts"] for name in names]
-    labels = table.label[table.role == "training"]
-    content = [table.to_json(orient="values", double_precision=15), splits.to_json(orient="values"), parts]
-    return {
-        "corpus": cross.name,
-        "source": "synthetic" if "synthetic" in sources else "+".join(sorted(sources)),
-        "classes": list(FACE4),
-        "n_clips": len(table),
-        "n_actors": int(table.person.nunique()),
-        "counts": {name: int((labels == k).sum()) for k, name in enumerate(FACE4)},
-        "coverage": coverage(table),
-        "digest": digest(content),
-    }

@@ -23,7 +23,9 @@ def fit_eigenfaces(pictures: np.ndarray, labels: np.ndarray) -> Fitted:
     pca = _principal(pictures, VARIANCE, whiten=True)
     known = pca.transform(_rows(pictures))
     size = pca.components_.size + pca.mean_.size + known.size
-    return Fitted(lambda new: _nearest(pca.transform(_rows(new)), known, labels), size, _facts(pca))
+    return Fitted(
+        lambda new: _nearest(pca.transform(_rows(new)), known, labels), size, {"components": int(pca.n_components_)}
+    )
 
 
 def fit_fisherfaces(pictures: np.ndarray, labels: np.ndarray) -> Fitted:
@@ -31,7 +33,11 @@ def fit_fisherfaces(pictures: np.ndarray, labels: np.ndarray) -> Fitted:
     pca, lda = _discriminant(pictures, labels)
     known = lda.transform(pca.transform(_rows(pictures)))
     size = known.shape[1] * pca.mean_.size + pca.mean_.size + known.size  # both maps in one
-    return Fitted(lambda new: _nearest(lda.transform(pca.transform(_rows(new))), known, labels), size, _facts(pca))
+    return Fitted(
+        lambda new: _nearest(lda.transform(pca.transform(_rows(new))), known, labels),
+        size,
+        {"components": int(pca.n_components_)},
+    )
 
 
 def subspace_pictures(pictures: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
@@ -39,12 +45,14 @@ def subspace_pictures(pictures: np.ndarray, labels: np.ndarray) -> dict[str, np.
 
     Parameters
     ----------
-    pictures : (N, S, S) uint8.   labels : (N,) int.
+    pictures, labels
+        (N, S, S) uint8; (N,) int.
 
     Returns
     -------
-    "mean": (1, S, S) grey levels, 0 to 255; "eigenfaces": (K, S, S), unit norm, of falling variance; "fisherfaces":
-    (C - 1, S, S), unit norm, of falling discrimination. Eigenfaces and fisherfaces are directions: of either sign.
+    dict
+        "mean": (1, S, S) grey levels, 0 to 255; "eigenfaces": (K, S, S), unit norm, of falling variance; "fisherfaces":
+        (C - 1, S, S), unit norm, of falling discrimination. Eigenfaces and fisherfaces are directions: of either sign.
     """
     side = pictures.shape[1:]
     pca = _principal(pictures, VARIANCE, whiten=False)
@@ -84,7 +92,3 @@ def _nearest(new: np.ndarray, known: np.ndarray, labels: np.ndarray) -> np.ndarr
 
     distance = cdist(new, known)  # (N, M)
     return np.stack([-distance[:, labels == k].min(axis=1) for k in range(N_CLASSES)], axis=1)
-
-
-def _facts(pca) -> dict[str, int]:
-    return {"components": int(pca.n_components_)}

@@ -3,7 +3,7 @@
 ssvm is the linear machine of `crammer_singer`; svm_poly has the kernel (gamma x.y + coef0)^degree, gamma = 1 / (d var),
 and one machine per pair of classes, whose votes are weighed (scikit-learn's SVC).
 
-What every classifier without epochs gives back.
+`Fitted` is what every classifier without epochs gives back.
 """
 
 import itertools
@@ -20,16 +20,12 @@ from mien.classical.crammer_singer import solve
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A classifier that has seen its training samples.
+    """A classifier that has seen its training samples."""
 
-    logits : features (N, ...) -> (N, C), larger where a class is likelier; comparable within a row only.
-    n_parameters : how many numbers it keeps.   chosen : hyper-parameter -> value.   search : how they were chosen.
-    """
-
-    logits: Callable[[np.ndarray], np.ndarray]
-    n_parameters: int
-    chosen: dict[str, Any] = field(default_factory=dict)
-    search: dict[str, Any] = field(default_factory=dict)
+    logits: Callable[[np.ndarray], np.ndarray]  # (N, ...) -> (N, C), larger where a class is likelier, within a row
+    n_parameters: int  # how many numbers it keeps
+    chosen: dict[str, Any] = field(default_factory=dict)  # hyper-parameter -> value
+    search: dict[str, Any] = field(default_factory=dict)  # how they were chosen
 
 
 N_CLASSES = 4
@@ -55,9 +51,14 @@ def fit_svm(
 
     Parameters
     ----------
-    features : (N, D) finite.   labels : (N,) int in 0..3, every class present.   people : (N,) names.
-    model : "ssvm" or "svm_poly".   standardise : scale features by the mean and deviation of what is fitted.
-    seed : of the folds.
+    features, labels, people
+        (N, D) finite; (N,) int in 0..3, every class present; (N,) names.
+    model
+        "ssvm" or "svm_poly".
+    standardise
+        Scale features by the mean and deviation of what is fitted.
+    seed
+        Of the folds.
     """
     grid = GRIDS[model]
     build = partial(_fit, model=model, standardise=standardise)

@@ -8,11 +8,10 @@ come out to the last digit: a convolution counts its weights at every position o
 layer counts its weights once per call, so a trunk that is given 25 frames as a batch counts one of them, and an LSTM
 one step.
 
-The two networks whose sizes the thesis lists in section 4.4, rebuilt: LIST-2D and LIST-3D.
-
-The thesis prints totals only. These networks give both totals of both listings to the last digit, by the listings' own
-rule (`cost`); that fixes the sizes of the inputs too: a second of video of 25 frames of 224 px, and a second of sound
-as 257 frequencies by 250 columns. Neither is trained here: the networks of chapter 5 (`fusion`) have norms besides.
+LIST-2D and LIST-3D are the two networks whose sizes the thesis lists there. It prints totals only. The networks here
+give both totals of both listings to the last digit, by the listings' own rule; that fixes the sizes of the inputs too:
+a second of video of 25 frames of 224 px, and a second of sound as 257 frequencies by 250 columns. Neither is trained
+here: the networks of chapter 5 (`mrpn`) have norms besides.
 """
 
 import copy
@@ -25,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mien.models.mrpn import CHANNELS, UNITS, build
 from mien.models.resnet import ResNet3D18, ResNet18
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -53,8 +53,11 @@ def costs(model: nn.Module, shape: Shape, *, computed: bool = False) -> dict[str
 
     No weight is copied, and the model itself is not run.
 
-    computed : pass numbers through it, instead of shapes alone: of a network of one picture that takes less time than
-        torch's first shape without numbers (a second).
+    Parameters
+    ----------
+    computed
+        Pass numbers through it, instead of shapes alone: of a network of one picture that takes less time than torch's
+        first shape without numbers (a second).
     """
     weights = [*model.parameters(), *model.buffers()]
     shared = {id(weight): weight if computed else _shadow(weight) for weight in weights}  # for deepcopy to take
@@ -81,6 +84,52 @@ def total(found: Mapping[str, Cost], prefix: str = "") -> Cost:
 def multiply_adds(model: nn.Module, shape: Shape, *, computed: bool = False) -> int:
     """Count the multiply-adds of one pass forward, honestly; see `costs`."""
     return total(costs(model, shape, computed=computed)).multiply_adds
+
+
+def input_shapes(steps: Mapping[str, int], *, size_px: int, segment: tuple[int, int]) -> dict[str, tuple[int, ...]]:
+    """Return modality -> shape (1, T, ...) of the input of one clip.
+
+    Parameters
+    ----------
+    steps
+        Modality -> T, for the modalities of the network, in their order.
+    size_px
+        Side of a picture.
+    segment
+        Frequencies and columns of a segment of the spectrogram, see `audio.spectrogram.segment_shape`.
+    """
+    step = {"video": (CHANNELS["video"], size_px, size_px), "audio": (CHANNELS["audio"], *segment), "units": (UNITS,)}
+    return {name: (1, n_steps, *step[name]) for name, n_steps in steps.items()}
+
+
+def row_costs(row: Any, *, classes: int, width: int, shapes: Mapping[str, Sequence[int]]) -> dict[str, Cost]:
+    """Return layer -> cost of the network of a row of variants or streams, which is built without numbers.
+
+    The encoder of a modality is what `total` finds under branches.<modality>.
+
+    Parameters
+    ----------
+    row
+        VariantConfig or StreamConfig.
+    classes
+        Of the emotions; a network that tells the intensity has one output.
+    width
+        Channels of the first stage.
+    shapes
+        Of `input_shapes`.
+    """
+    with torch.device("meta"):
+        model = build(
+            row.modalities,
+            fusion=row.fusion,
+            aggregator=row.aggregator,
+            side_head=getattr(row, "side_head", "dense"),
+            classes=classes if getattr(row, "target", "label") == "label" else 1,
+            width=width,
+            dropout=0.0,
+            trunk=getattr(row, "trunk", None),
+        )
+    return costs(model, shapes)
 
 
 def _shadow(weight: Tensor) -> Tensor:
@@ -120,7 +169,7 @@ CLASSES = 8
 HIDDEN = 256  # of the head
 LAYERS = 2  # of the LSTM; a layer in each encoder would give the same totals, but LIST-3D has none beside its sound
 FRAMES = 25  # a second of video
-FRAME = (3, 224, 224)
+FRAME = (CHANNELS["video"], 224, 224)
 SEGMENT = (1, 257, 250)  # a second of sound
 WINDOW = {"video": (1, FRAMES, *FRAME), "audio": (1, *SEGMENT)}  # shapes of the inputs for one second
 
@@ -156,8 +205,8 @@ class Listing2D(Listing):
 
     def step(self, video: Tensor, memory: Any = None) -> tuple[Tensor, Any]:
         """Give the next T >= 1 frames (B, T, 3, H, W); return the feature (B, 512) and the memory for the next call."""
-        looked = self.trunk(video.flatten(0, 1)).unflatten(0, video.shape[:2])  # (B, T, 512)
-        states, memory = self.lstm(looked, memory)  # (B, T, 512)
+        features = self.trunk(video.flatten(0, 1)).unflatten(0, video.shape[:2])  # (B, T, 512)
+        states, memory = self.lstm(features, memory)
         return states[:, -1], memory
 
 

@@ -1,34 +1,34 @@
-"""ResNet-18 without its classifier (He et al. 2016, arXiv 1512.03385), with a free width and number of input channels.
+"""ResNet-18 for pictures, and 3D-ResNet-18 for clips, without their classifiers; free width and input channels.
 
-The names in the state dict are those of torchvision's resnet18, so weights can be exchanged.
+ResNet18 (He et al. 2016, arXiv 1512.03385) has torchvision's names in its state dict, so weights can be exchanged.
 
-3D-ResNet-18 without its classifier (Hara et al. 2018, arXiv 1711.09577): space and time are convolved together.
-
-It is the network behind the thesis's second listing (section 4.4): the stem keeps the rate of the frames, pool and
-stages halve it. The names in the state dict are those of the authors' resnet-18 with projected shortcuts.
+ResNet3D18 (Hara et al. 2018, arXiv 1711.09577) convolves space and time together. It is the network behind the thesis's
+second listing (section 4.4): the stem keeps the rate of the frames, pool and stages halve it. The names in the state
+dict are those of the authors' resnet-18 with projected shortcuts.
 """
 
 from torch import Tensor, nn
 
-STAGES = 4
-BLOCKS = 2  # per stage
+LAYERS = {2: (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d), 3: (nn.Conv3d, nn.BatchNorm3d, nn.MaxPool3d)}  # by dimensions
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut; (N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
+    """Two convolutions of 3 in every dimension beside a shortcut.
 
-    def __init__(self, inputs: int, outputs: int, *, stride: int) -> None:
+    (N, inputs, *sizes) -> (N, outputs, *sizes / stride, rounded up), sizes being H, W or T, H, W.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int, dimensions: int = 2) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
+        conv, norm, _ = LAYERS[dimensions]
+        self.conv1 = conv(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = norm(outputs)
         self.relu = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
+        self.conv2 = conv(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = norm(outputs)
         self.downsample = None
         if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs)
-            )
+            self.downsample = nn.Sequential(conv(inputs, outputs, 1, stride=stride, bias=False), norm(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
@@ -37,89 +37,54 @@ class BasicBlock(nn.Module):
         return self.relu(x + shortcut)
 
 
-class ResNet18(nn.Module):
-    """Trunk of 18 layers: (N, in_channels, H, W) -> (N, 8 * width).
+class _ResNet(nn.Module):
+    """18 layers of 2 or 3 dimensions; `width` is the channels of the first stage, 64 in the standard network."""
 
-    width : channels of the first stage; 64 is the standard network.
-    """
-
-    def __init__(self, *, in_channels: int, width: int = 64) -> None:
+    def __init__(self, *, in_channels: int, width: int = 64, dimensions: int, stem_stride: int | tuple) -> None:
         super().__init__()
-        self.dim = width * 2 ** (STAGES - 1)
-        self.conv1 = nn.Conv2d(in_channels, width, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        conv, norm, pool = LAYERS[dimensions]
+        self.dim = 8 * width
+        self.conv1 = conv(in_channels, width, 7, stride=stem_stride, padding=3, bias=False)
+        self.bn1 = norm(width)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = _stage(width, width, stride=1)
-        self.layer2 = _stage(width, 2 * width, stride=2)
-        self.layer3 = _stage(2 * width, 4 * width, stride=2)
-        self.layer4 = _stage(4 * width, 8 * width, stride=2)
+        self.maxpool = pool(3, stride=2, padding=1)
+        for stage, (inputs, outputs) in enumerate([(1, 1), (1, 2), (2, 4), (4, 8)], start=1):
+            first = BasicBlock(inputs * width, outputs * width, stride=1 if stage == 1 else 2, dimensions=dimensions)
+            second = BasicBlock(outputs * width, outputs * width, stride=1, dimensions=dimensions)
+            self.add_module(f"layer{stage}", nn.Sequential(first, second))
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):  # He et al. 2015, arXiv 1502.01852
+            if isinstance(module, conv):  # He et al. 2015, arXiv 1502.01852
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # (N, width, H / 4, W / 4)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (N, 8 width, H / 32, W / 32)
-        return x.mean(dim=(2, 3))  # (N, 8 width)
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # (N, width, H / 4, W / 4), of clips T / 2 as well
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (N, 8 width, H / 32, W / 32), of clips T / 16
+        return x.mean(dim=tuple(range(2, x.ndim)))  # (N, 8 width)
 
 
-def _stage(inputs: int, outputs: int, *, stride: int) -> nn.Sequential:
-    first = BasicBlock(inputs, outputs, stride=stride)
-    return nn.Sequential(first, *(BasicBlock(outputs, outputs, stride=1) for _ in range(BLOCKS - 1)))
-
-
-class BasicBlock3d(nn.Module):
-    """Two 3x3x3 convolutions beside a shortcut; (B, inputs, T, H, W) -> (B, outputs, ceil of T, H and W / stride)."""
-
-    def __init__(self, inputs: int, outputs: int, *, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv3d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm3d(outputs)
-        self.relu = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv3d(outputs, outputs, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm3d(outputs)
-        self.downsample = None
-        if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(
-                nn.Conv3d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm3d(outputs)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        shortcut = x if self.downsample is None else self.downsample(x)
-        x = self.relu(self.bn1(self.conv1(x)))
-        x = self.bn2(self.conv2(x))
-        return self.relu(x + shortcut)
-
-
-class ResNet3D18(nn.Module):
-    """Trunk of 18 layers for whole clips of T >= 1 frames: (B, T, in_channels, H, W) -> (B, 8 * width).
-
-    width : channels of the first stage; 64 is the standard network.
-    """
+class ResNet18(_ResNet):
+    """Backbone of pictures: (N, in_channels, H, W) -> (N, 8 * width)."""
 
     def __init__(self, *, in_channels: int, width: int = 64) -> None:
-        super().__init__()
-        self.dim = width * 2 ** (STAGES - 1)
-        self.conv1 = nn.Conv3d(in_channels, width, 7, stride=(1, 2, 2), padding=3, bias=False)
-        self.bn1 = nn.BatchNorm3d(width)
-        self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool3d(3, stride=2, padding=1)
-        self.layer1 = _stage_resnet3d(width, width, stride=1)
-        self.layer2 = _stage_resnet3d(width, 2 * width, stride=2)
-        self.layer3 = _stage_resnet3d(2 * width, 4 * width, stride=2)
-        self.layer4 = _stage_resnet3d(4 * width, 8 * width, stride=2)
-        for module in self.modules():
-            if isinstance(module, nn.Conv3d):  # He et al. 2015, arXiv 1502.01852
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        super().__init__(in_channels=in_channels, width=width, dimensions=2, stem_stride=2)
+
+
+class ResNet3D18(_ResNet):
+    """Backbone of whole clips of T >= 1 frames: (B, T, in_channels, H, W) -> (B, 8 * width)."""
+
+    def __init__(self, *, in_channels: int, width: int = 64) -> None:
+        super().__init__(in_channels=in_channels, width=width, dimensions=3, stem_stride=(1, 2, 2))
 
     def forward(self, clips: Tensor) -> Tensor:
-        x = clips.transpose(1, 2)  # (B, in_channels, T, H, W)
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # (B, width, T / 2, H / 4, W / 4)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (B, 8 width, T / 16, H / 32, W / 32), rounded up
-        return x.mean(dim=(2, 3, 4))  # (B, 8 width)
+        return super().forward(clips.transpose(1, 2))  # channels before time
 
 
-def _stage_resnet3d(inputs: int, outputs: int, *, stride: int) -> nn.Sequential:
-    first = BasicBlock3d(inputs, outputs, stride=stride)
-    return nn.Sequential(first, *(BasicBlock3d(outputs, outputs, stride=1) for _ in range(BLOCKS - 1)))
+class ResNetClassifier(ResNet18):
+    """ResNet-18 with its classifier; (B, in_channels, H, W), normalised -> (B, classes) logits."""
+
+    def __init__(self, classes: int, *, in_channels: int, width: int) -> None:
+        super().__init__(in_channels=in_channels, width=width)
+        self.fc = nn.Linear(self.dim, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(super().forward(x))

@@ -1,6 +1,4 @@
-"""Networks of geometric features: action units and landmarks (thesis section 4.2).
-
-CNN-1, CNN-2 and CNN-3: small networks of grey pictures (thesis section 4.2).
+"""The classifiers of thesis section 4.2: DNN-AU and DNN-FP look at vectors, CNN-1, CNN-2 and CNN-3 at grey pictures.
 
 The printed formulas are damaged. CNN-1 and CNN-2 are read with the help of the two networks of Arriaga, Valdenegro-Toro
 and Ploeger 2017 (arXiv 1710.07557) with which every legible filter, kernel and stride coincides.
@@ -8,6 +6,7 @@ and Ploeger 2017 (arXiv 1710.07557) with which every legible filter, kernel and 
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from mien.errors import ModelError
@@ -34,16 +33,16 @@ CNN3_HIDDEN = 64
 class CNN1(nn.Module):
     """Twelve convolutions with batch norm, six of them strided; (B, 1, H, W) of any size -> (B, classes) logits.
 
-    dropout : after every strided convolution with a ReLU; the thesis prints none, Arriaga et al. have 0.25.
+    The thesis prints no dropout after the strided ones, where Arriaga et al. have 0.25.
     """
 
-    def __init__(self, *, classes: int, dropout: float = 0.0) -> None:
+    def __init__(self, *, classes: int) -> None:
         super().__init__()
         layers, inputs = [], 1
         for outputs, kernel, stride in CNN1_LAYERS:
             parts = [nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2), nn.BatchNorm2d(outputs)]
             if stride > 1:
-                parts += [nn.ReLU(inplace=True), nn.Dropout(dropout)]
+                parts.append(nn.ReLU(inplace=True))
             layers.append(nn.Sequential(*parts))
             inputs = outputs
         last = nn.Sequential(nn.Conv2d(inputs, classes, 3, stride=2, padding=1), nn.BatchNorm2d(classes))
@@ -55,17 +54,12 @@ class CNN1(nn.Module):
 
 
 class CNN2(nn.Module):
-    """Four units of separable convolutions beside a shortcut; (B, 1, H, W) of any size -> (B, classes) logits.
+    """Four units of separable convolutions beside a shortcut; (B, 1, H, W) of any size -> (B, classes) logits."""
 
-    second_relu : also after the second convolution of a unit. So print the thesis's formulas; Arriaga et al. omit it,
-        because the sum with the shortcut follows.
-    """
-
-    def __init__(self, *, classes: int, second_relu: bool = False) -> None:
+    def __init__(self, *, classes: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(*_stem_layer(1), *_stem_layer(CNN2_STEM))
-        sizes = zip((CNN2_STEM, *CNN2_UNITS), CNN2_UNITS, strict=False)
-        self.units = nn.Sequential(*(Unit(*pair, second_relu=second_relu) for pair in sizes))
+        self.units = nn.Sequential(*(Unit(*pair) for pair in zip((CNN2_STEM, *CNN2_UNITS), CNN2_UNITS, strict=False)))
         self.head = nn.Conv2d(CNN2_UNITS[-1], classes, 3, padding=1)
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -74,15 +68,18 @@ class CNN2(nn.Module):
 
 
 class Unit(nn.Module):
-    """Two separable convolutions and a pool beside a shortcut; (B, inputs, H, W) -> (B, outputs, H / 2, W / 2)."""
+    """Two separable convolutions and a pool beside a shortcut; (B, inputs, H, W) -> (B, outputs, H / 2, W / 2).
 
-    def __init__(self, inputs: int, outputs: int, *, second_relu: bool) -> None:
+    The thesis's formulas print a ReLU after the second convolution too; Arriaga et al. omit it, because the sum with
+    the shortcut follows.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.main = nn.Sequential(
             *_separable(inputs, outputs),
             nn.ReLU(inplace=True),
             *_separable(outputs, outputs),
-            *([nn.ReLU(inplace=True)] if second_relu else []),
             nn.MaxPool2d(3, stride=2, padding=1),
         )
         self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=2, bias=False), nn.BatchNorm2d(outputs))
@@ -94,14 +91,13 @@ class Unit(nn.Module):
 class CNN3(nn.Module):
     """Four convolutions with pools and two dense layers; (B, 1, size_px, size_px) -> (B, classes) logits.
 
-    dropout : after the first dense layer.
-
     Raises
     ------
-    ModelError : pictures of `size_px` end before the last pool.
+    ModelError
+        Pictures of `size_px` end before the last pool.
     """
 
-    def __init__(self, *, classes: int, size_px: int, dropout: float = 0.5) -> None:
+    def __init__(self, *, classes: int, size_px: int) -> None:
         super().__init__()
         layers, inputs, side = [], 1, size_px
         for outputs in CNN3_FILTERS:
@@ -115,7 +111,7 @@ class CNN3(nn.Module):
             nn.Flatten(),
             nn.Linear(inputs * side * side, CNN3_HIDDEN),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            nn.Dropout(0.5),
             nn.Linear(CNN3_HIDDEN, classes),
         )
 
@@ -134,32 +130,71 @@ def _separable(inputs: int, outputs: int) -> Sequence[nn.Module]:
     return per_channel, nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
 
 
-UNITS = 8  # numbers of AU8
-POINTS = 136  # numbers of FP68
+class DNN(nn.Module):
+    """Dense layers; vectors (B, D) -> (B, classes) logits."""
 
-
-class DNNAU(nn.Module):
-    """DNN-AU: dense 8, ReLU, dense; (B, 8) action units -> (B, classes) logits."""
-
-    def __init__(self, *, classes: int) -> None:
+    def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(UNITS, 8), nn.ReLU(), nn.Linear(8, classes))
+        self.layers = nn.Sequential(*layers)
 
-    def forward(self, units: Tensor) -> Tensor:
-        return self.layers(units)
+    def forward(self, vectors: Tensor) -> Tensor:
+        return self.layers(vectors)
 
 
-class DNNFP(nn.Module):
-    """DNN-FP: dense 16, batch norm, ReLU, dropout, dense; (B, 136) landmarks -> (B, classes) logits.
+def build_dnn_au(classes: int, size_px: int = 0) -> DNN:
+    """Build DNN-AU, which looks at 8 action units: dense 8, ReLU, dense."""
+    return DNN(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, classes))
 
-    dropout : probability of dropping; the thesis has 80%.
+
+def build_dnn_fp(classes: int, size_px: int = 0) -> DNN:
+    """Build DNN-FP, which looks at 136 numbers of FP68: dense 16, batch norm, ReLU, dropout of 80 %, dense."""
+    return DNN(nn.Linear(136, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.8), nn.Linear(16, classes))
+
+
+CLASSIFIERS = {  # name -> network of (classes, side of the picture in px)
+    "dnn_au": build_dnn_au,
+    "dnn_fp": build_dnn_fp,
+    "cnn1": lambda classes, _: CNN1(classes=classes),
+    "cnn2": lambda classes, _: CNN2(classes=classes),
+    "cnn3": lambda classes, size_px: CNN3(classes=classes, size_px=size_px),
+}
+
+
+def classifier(name: str, *, classes: int = 4, size_px: int, seed: int) -> nn.Module:
+    """Build a network with random weights; its inputs are scaled already, see `Scaled`.
+
+    Weights start as Keras starts them, in which such networks were written: Glorot's uniform distribution, biases 0.
+    torch's own are smaller, and CNN-3, which has no batch norm, then stays at chance twice as long.
+
+    Parameters
+    ----------
+    name
+        Key of `CLASSIFIERS`.
+    size_px
+        Side of the picture, of no meaning to networks of vectors.
+    """
+    with torch.random.fork_rng(devices=[]):  # torch's own first weights come from the global stream
+        model = CLASSIFIERS[name](classes, size_px)
+    generator = torch.Generator().manual_seed(seed)
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(layer.weight, generator=generator)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return model
+
+
+class Scaled(nn.Module):
+    """A network that looks at (x - mean) / deviation; stored inputs (B, ...) -> (B, classes) logits.
+
+    `mean` and `deviation` have one shape, such as () or (D,), that fits the inputs from the right.
     """
 
-    def __init__(self, *, classes: int, dropout: float = 0.8) -> None:
+    def __init__(self, network: nn.Module, *, mean: Tensor, deviation: Tensor) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(POINTS, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, classes)
-        )
+        self.network = network
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
 
-    def forward(self, points: Tensor) -> Tensor:
-        return self.layers(points)
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.network((inputs - self.mean) / self.deviation)

@@ -1,20 +1,16 @@
-"""When a network that runs along with a recording looks at it, and when it judges.
+"""Networks that run along with a recording: memories go on from step to step, a judgement may be had at any time.
 
-Steps are what a network is given: frames, looked at every 1 / rate_fps s, and segments of the sound (`segment_ends` in
-`sound.spectrogram`). Ticks are the instants at which a joint network judges. All times are s from the beginning; what
-happens at a time depends on nothing later.
+A step is what one encoder is given: a frame, looked at every 1 / rate_fps s, or a segment of the sound (`segment_ends`
+in `audio.spectrogram`). Ticks are the instants at which a joint network judges. All times are s from the beginning;
+what happens at a time depends on nothing later.
 
-Networks that run along with a recording: memories are carried from step to step, a judgement may be had any time.
-
-A step is a frame, or a segment of the sound, that one branch is given; `time_axes` says when there is one. `Along`
-follows recordings as they come, `run_along` does the same to recordings that are there as a whole, in one pass and with
-gradients: with the network in evaluation both give the same logits up to rounding.
+`Along` follows recordings as they come, `run_along` does the same to recordings that are there as a whole, in one pass
+and with gradients: with the network in evaluation both give the same logits up to rounding.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -23,67 +19,28 @@ from torch import Tensor
 
 from mien.errors import ModelError
 from mien.models import checkpoint
-from mien.models.mrpn import Attention, Branch, Network, build
+from mien.models.checkpoint import StreamSettings  # noqa: F401 (for callers)
+from mien.models.mrpn import ModalityEncoder, Network
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, kw_only=True)
-class StreamSettings:
-    """What the header of a model file says; `sound` and `faces` are the sections that its inputs were made with."""
+TOLERANCE_S = 1e-6  # by which times may differ that are meant to be equal
 
-    corpus: str
-    variant: str  # row of streams
-    fold: int
-    seed: int
-    modalities: tuple[str, ...]
-    fusion: str
-    aggregator: str
-    classes: tuple[str, ...]  # names in the order of the logits
-    width: int
-    rate_fps: int  # frames per second that are looked at
-    hop_s: float  # between the ends of two segments, and between two joint judgements
-    sound: dict[str, Any]  # SoundConfig
-    faces: dict[str, Any]  # FacesConfig
-
-
-def network_of(settings: StreamSettings, *, seed: int = 0, dropout: float = 0.0) -> Network:
-    """Build the network that `settings` describes, with random weights; dropout matters in training alone.
-
-    Raises
-    ------
-    ModelError : it cannot run along.
-    """
-    network = build(
-        settings.modalities,
-        fusion=settings.fusion,
-        aggregator=settings.aggregator,
-        side_head="dense",
-        classes=len(settings.classes),
-        width=settings.width,
-        dropout=dropout,
-        seed=seed,
-    )
-    _require_steps(network)
-    return network
-
-
-def load(path: Path, *, device: str = "cpu") -> tuple[Network, StreamSettings]:
-    """Rebuild the network of a model file, in evaluation mode.
-
-    Raises
-    ------
-    ModelError : the file is missing, damaged, without weights, not ours, or of a network that does not run along.
-    """
-    return checkpoint.load_as(path, StreamSettings, network_of, device=device)
+load = partial(checkpoint.load, kind="stream")
+network_of = checkpoint.network
 
 
 class Along:
     """Follows n recordings at once with a network in evaluation; what one of them shows does not reach the others.
 
-    features : modality -> (n, D) what its branch says after the newest step; a modality without a step is not in it.
+    Attributes
+    ----------
+    features
+        Modality -> (n, D) what its encoder says after the newest step; a modality without a step is not in it.
     """
 
     def __init__(self, network: Network, n: int = 1) -> None:
-        _require_steps(network)
+        network.require_steps()
         self.network = network
         self.n = n
         self.features: dict[str, Tensor] = {}
@@ -92,9 +49,8 @@ class Along:
     @torch.no_grad()
     def step(self, modality: str, x: Tensor) -> Tensor:
         """Give the next T >= 1 steps of every recording, (n, T, channels, H, W); return their features (n, T, D)."""
-        branch = self.network.branches[modality]
-        steps = branch.look(x.flatten(0, 1)).unflatten(0, x.shape[:2])  # (n, T, D)
-        outputs, self._memory[modality] = branch.aggregator.run(steps, self._memory.get(modality))
+        encoder = self.network.branches[modality]
+        outputs, self._memory[modality] = encoder.aggregator.run(encoder.encode_steps(x), self._memory.get(modality))
         self.features[modality] = outputs[:, -1]
         return outputs
 
@@ -104,14 +60,15 @@ class Along:
 
         Raises
         ------
-        ModelError : no modality had a step.
+        ModelError
+            No modality had a step.
         """
         if not self.features:
             raise ModelError("a running network cannot judge before it has seen or heard anything; give it a step")
         known = next(iter(self.features.values()))
         features, present = {}, {}
-        for name, branch in self.network.branches.items():
-            features[name] = self.features.get(name, known.new_zeros(self.n, branch.dim))
+        for name, encoder in self.network.branches.items():
+            features[name] = self.features.get(name, known.new_zeros(self.n, encoder.dim))
             present[name] = torch.full((self.n,), name in self.features, device=known.device)
         return self.network.judge(features, present)
 
@@ -128,56 +85,40 @@ def run_along(network: Network, inputs: Mapping[str, Tensor], at: Mapping[str, T
 
     Parameters
     ----------
-    inputs : modality -> (B, T, channels, H, W), T of each modality its own.
-    at : modality -> (B, K) int64, the number of the newest step at every tick, ascending; -1: none yet. Steps after
-        the largest number of a recording are padding: no part of the network sees them, batch statistics included.
+    inputs
+        Modality -> (B, T, channels, H, W), T of each modality its own.
+    at
+        Modality -> (B, K) int64, the number of the newest step at every tick, ascending; -1: none yet. Steps after the
+        largest number of a recording are padding: no part of the network sees them, batch statistics included.
 
     Returns
     -------
-    head -> (B, K, C), NaN at ticks that have no step of any modality, which no part of the network sees either.
+    dict
+        Head -> (B, K, C), NaN at ticks that have no step of any modality, which no part of the network sees either.
     """
-    _require_steps(network)
-    features = {name: _follow(branch, inputs[name], at[name]) for name, branch in network.branches.items()}
+    network.require_steps()
+    features = {name: _follow(encoder, inputs[name], at[name]) for name, encoder in network.branches.items()}
     known = torch.stack([at[name] >= 0 for name in network.branches]).any(0)  # (B, K)
     rows = {name: feature[known] for name, feature in features.items()}  # (N, D), N ticks of all recordings
     scores = network.judge(rows, {name: at[name][known] >= 0 for name in network.branches})
-    return {head: _put_back(score, known) for head, score in scores.items()}
-
-
-def _require_steps(network: Network) -> None:
-    """Refuse a network of which a part needs the whole recording."""
-    parts = [name for name, branch in network.branches.items() if not hasattr(getattr(branch, "aggregator", 0), "run")]
-    parts += ["fusion"] if isinstance(network, Attention) else []
-    if parts:
-        raise ModelError(
-            f"this network cannot run along with a recording: {', '.join(parts)} needs all of it before it can judge;"
-            " take aggregator lstm or none, no trunk of whole clips, and fusion dense, single, n0, n1 or mrpn"
-        )
-
-
-def _follow(branch: Branch, sequence: Tensor, at: Tensor) -> Tensor:
-    """Return what a branch says at every tick, (B, K, D); arbitrary where `at` is -1."""
-    n_steps = at.amax(1) + 1  # (B,)
-    longest = int(n_steps.max())
-    if longest == 0:
-        return torch.zeros(*at.shape, branch.dim, device=at.device)
-    given = torch.arange(longest, device=at.device) < n_steps[:, None]  # (B, T)
-    looked = branch.look(sequence[:, :longest][given])  # (steps, D)
-    steps = looked.new_zeros(*given.shape, branch.dim)
-    steps[given] = looked
-    outputs, _ = branch.aggregator.run(steps)  # (B, T, D); what is padded comes after what is not
-    return outputs[torch.arange(len(at), device=at.device)[:, None], at.clamp(min=0)]
-
-
-def _put_back(score: Tensor, known: Tensor) -> Tensor:
-    out = score.new_full((*known.shape, score.shape[1]), torch.nan)
-    out[known] = score
+    out = {head: score.new_full((*known.shape, score.shape[1]), torch.nan) for head, score in scores.items()}
+    for head, score in scores.items():
+        out[head][known] = score
     return out
 
 
-T = TypeVar("T")
-
-TOLERANCE_S = 1e-6  # by which times may differ that are meant to be equal
+def _follow(encoder: ModalityEncoder, sequence: Tensor, at: Tensor) -> Tensor:
+    """Return what an encoder says at every tick, (B, K, D); arbitrary where `at` is -1."""
+    n_steps = at.amax(1) + 1  # (B,)
+    longest = int(n_steps.max())
+    if longest == 0:
+        return torch.zeros(*at.shape, encoder.dim, device=at.device)
+    given = torch.arange(longest, device=at.device) < n_steps[:, None]  # (B, T)
+    encoded = encoder.trunk(sequence[:, :longest][given])  # (steps, D)
+    steps = encoded.new_zeros(*given.shape, encoder.dim)
+    steps[given] = encoded
+    outputs, _ = encoder.aggregator.run(steps)  # (B, T, D); what is padded comes after what is not
+    return outputs[torch.arange(len(at), device=at.device)[:, None], at.clamp(min=0)]
 
 
 def looks(time_s: np.ndarray, duration_s: float, *, rate_fps: float) -> tuple[np.ndarray, np.ndarray]:
@@ -185,12 +126,15 @@ def looks(time_s: np.ndarray, duration_s: float, *, rate_fps: float) -> tuple[np
 
     Parameters
     ----------
-    time_s : (N,) ascending, of the frames that show a face; a look that finds no new one is no step.
-    duration_s : of the recording; what would be looked at after its end is not.
+    time_s
+        (N,) ascending, of the frames that show a face; a look that finds no new one is no step.
+    duration_s
+        Of the recording; what would be looked at after its end is not.
 
     Returns
     -------
-    frames (T,) int64, which of the N; and when they are looked at (T,) in s, up to 1 / rate_fps after the frame.
+    frames, at_s
+        (T,) int64, which of the N; and (T,) when they are looked at in s, up to 1 / rate_fps after the frame.
     """
     look = np.ceil((np.asarray(time_s, dtype=np.float64) - TOLERANCE_S) * rate_fps).astype(np.int64)  # (N,)
     newest = np.flatnonzero(np.append(look[1:] != look[:-1], True)[: len(look)])
@@ -210,17 +154,14 @@ class Newest(Generic[T]):
         """Give what comes at a time; return the look before, (its time in s, its item), if there was none yet."""
         number = math.ceil((time_s - TOLERANCE_S) * self.rate_fps)
         before, self._waiting = self._waiting, (number, item)
-        return self._look(before) if before is not None and before[0] < number else None
+        return (before[0] / self.rate_fps, before[1]) if before is not None and before[0] < number else None
 
     def due(self, time_s: float) -> tuple[float, T] | None:
         """Return the look whose time has come, if there is one: to be asked when all up to `time_s` was given."""
         if self._waiting is None or self._waiting[0] > (time_s + TOLERANCE_S) * self.rate_fps:
             return None
         now, self._waiting = self._waiting, None
-        return self._look(now)
-
-    def _look(self, waiting: tuple[int, T]) -> tuple[float, T]:
-        return waiting[0] / self.rate_fps, waiting[1]
+        return now[0] / self.rate_fps, now[1]
 
 
 def ticks(duration_s: float, *, hop_s: float) -> np.ndarray:

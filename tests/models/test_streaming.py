@@ -2,13 +2,14 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 
 from mien.errors import ModelError
-from mien.models import checkpoint
+from mien.io.randomness import rng_for
 from mien.models.mrpn import build
-from mien.models.streaming import Along, StreamSettings, load, network_of, run_along
+from mien.models.streaming import Along, Newest, looks, newest_steps, run_along, ticks
 
 JOINT = ("video", "audio")
 NETWORKS = {  # name -> (modalities, fusion, aggregator)
@@ -106,15 +107,6 @@ def test_memory_goes_on_where_steps_are_given_in_parts(networks):
     assert (forgetful.judge()["fused"] - whole.judge()["fused"]).abs().max() > 1e-4
 
 
-def test_a_network_without_memory_knows_the_newest_step_alone(networks):
-    given = inputs()["video"]
-    long, short = Along(networks["frame"], 2), Along(networks["frame"], 2)
-    long.step("video", given[:, :4])
-    long.step("video", given[:, 4:])
-    short.step("video", given[:, 4:])
-    assert torch.equal(long.judge()["fused"], short.judge()["fused"])
-
-
 def test_what_comes_later_changes_nothing_earlier(networks):
     given, other = inputs(), inputs()
     other["video"][:, 3:] += 5.0
@@ -175,52 +167,6 @@ def test_padding_enters_nothing_in_training(networks):
         assert value.isfinite().all()
 
 
-SETTINGS = StreamSettings(
-    corpus="ravdess",
-    variant="AV_stream",
-    fold=0,
-    seed=1,
-    modalities=JOINT,
-    fusion="mrpn",
-    aggregator="lstm",
-    classes=("a", "b", "c"),
-    width=2,
-    rate_fps=5,
-    hop_s=0.5,
-    sound={"rate_hz": 16000},
-    faces={"rate_fps": 10},
-)
-
-
-def test_a_model_file_gives_the_network_back(networks, tmp_path):
-    path = tmp_path / "model.safetensors"
-    checkpoint.save(path, networks["mrpn"], SETTINGS)
-    model, settings = load(path)
-    assert settings == SETTINGS
-    assert not model.training
-    with torch.no_grad():
-        for head, score in model(inputs()).items():
-            assert torch.equal(score, networks["mrpn"](inputs())[head])
-    with pytest.raises(ModelError, match="its header is of another version"):
-        checkpoint.load(path)
-    checkpoint.save(path, None, SETTINGS)
-    with pytest.raises(ModelError, match="AV_stream was not applicable to ravdess"):
-        load(path)
-
-
-def test_one_layer_is_all_that_comes_after_the_memory():
-    """Thesis 2.12: image trunk, LSTM, one layer from its output to the classes."""
-    settings = SETTINGS.__dict__ | {
-        "modalities": ("video",),
-        "fusion": "dense",
-        "width": 4,
-        "classes": tuple("abcdefgh"),
-    }
-    model = network_of(StreamSettings(**settings))
-    after = {name: tuple(w.shape) for name, w in model.named_parameters() if not name.startswith("branches.")}
-    assert after == {"score.weight": (8, 32), "score.bias": (8,)}
-
-
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
@@ -237,3 +183,65 @@ def test_networks_that_need_the_whole_recording_are_refused(changes, part):
     for use in (Along, lambda model: run_along(model, inputs(), AT)):
         with pytest.raises(ModelError, match=f"cannot run along with a recording: {part} needs all of it"):
             use(model)
+
+
+# Time axes
+
+
+def test_the_newest_new_frame_is_looked_at():
+    time_s = np.arange(30) / 25
+    frames, at_s = looks(time_s, 1.2, rate_fps=25)  # at the stored rate every frame is a step
+    np.testing.assert_array_equal(frames, np.arange(30))
+    np.testing.assert_allclose(at_s, time_s)
+    frames, at_s = looks(np.arange(10) / 10, 1.0, rate_fps=5)
+    np.testing.assert_array_equal(frames, [0, 2, 4, 6, 8, 9])  # frame 9, at 0.9 s, is the newest one when 1.0 s is over
+    np.testing.assert_allclose(at_s, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    frames, at_s = looks(np.array([0.0, 0.1, 0.5, 0.6, 0.7]), 1.0, rate_fps=5)  # a lost face is no step
+    np.testing.assert_array_equal(frames, [0, 1, 3, 4])
+    np.testing.assert_allclose(at_s, [0.0, 0.2, 0.6, 0.8])
+    assert all(len(found) == 0 for found in looks(np.array([]), 1.0, rate_fps=5))
+
+
+@pytest.mark.parametrize("rate_fps", [1, 3, 5, 25])
+def test_looks_keep_to_the_grid_and_never_see_the_future(rate_fps):
+    time_s = np.sort(rng_for(0, "looks").uniform(0, 4, 60))
+    frames, at_s = looks(time_s, 4.0, rate_fps=rate_fps)
+    assert (np.diff(frames) > 0).all()
+    np.testing.assert_allclose(at_s * rate_fps, np.rint(at_s * rate_fps))
+    delay_s = at_s - time_s[frames]
+    assert (delay_s > -1e-5).all()
+    assert (delay_s < 1 / rate_fps).all()
+    for upto in (1, 20, 59):  # what comes later changes no look that is over
+        early, early_s = looks(time_s[:upto], 4.0, rate_fps=rate_fps)
+        over = early_s < time_s[upto] - 1e-5
+        np.testing.assert_array_equal(early[over], frames[: over.sum()])
+
+
+@pytest.mark.parametrize("rate_fps", [3, 5, 25])
+def test_looks_are_the_same_while_a_film_runs(rate_fps):
+    time_s = np.unique(np.round(rng_for(0, "running", rate_fps).uniform(0, 4, 80), 2))  # some are exactly due
+    newest, given = Newest(rate_fps), []
+    for k, at_s in enumerate(time_s):
+        for look in (newest.put(at_s, k), newest.due(at_s)):
+            if look is not None:
+                assert look[0] < at_s + 1e-5  # not before its time
+                given.append(look)
+    if (look := newest.due(5.0)) is not None:
+        given.append(look)
+    frames, at_s = looks(time_s, 5.0, rate_fps=rate_fps)
+    np.testing.assert_allclose([look[0] for look in given], at_s)
+    np.testing.assert_array_equal([look[1] for look in given], frames)
+
+
+def test_ticks_go_to_the_end():
+    np.testing.assert_allclose(ticks(2.0, hop_s=0.5), [0.5, 1.0, 1.5, 2.0])
+    np.testing.assert_allclose(ticks(1.99, hop_s=0.5), [0.5, 1.0, 1.5])
+    np.testing.assert_allclose(ticks(0.3, hop_s=0.5), [0.3])
+    assert len(ticks(3 * 0.1, hop_s=0.1)) == 3
+
+
+def test_a_tick_sees_steps_by_then():
+    np.testing.assert_array_equal(
+        newest_steps(np.array([0.2, 0.5, 1.0]), np.array([0.1, 0.5, 0.9, 1.5])), [-1, 1, 1, 2]
+    )
+    np.testing.assert_array_equal(newest_steps(np.array([]), np.array([0.5])), [-1])

@@ -4,7 +4,19 @@ import pytest
 import torch
 from torch import nn
 
-from mien.models.cost import WINDOW, Cost, Listing2D, Listing3D, costs, multiply_adds, total
+from mien.config.schema import StreamConfig
+from mien.models.cost import (
+    WINDOW,
+    Cost,
+    Listing2D,
+    Listing3D,
+    costs,
+    input_shapes,
+    multiply_adds,
+    row_costs,
+    total,
+)
+from mien.models.mrpn import build
 from mien.models.resnet import ResNet18
 
 LSTM_WEIGHTS = 2 * 4 * (512 * 512 + 512 * 512)  # two layers of four gates, from the input and from the state
@@ -34,13 +46,6 @@ def test_honest_counts_see_every_frame_and_step(flat, deep):
     assert total(flat, "lstm").multiply_adds == 25 * LSTM_WEIGHTS
     assert total(flat).multiply_adds == image + 25 * LSTM_WEIGHTS + AUDIO + HEAD
     assert total(deep).multiply_adds == 54_550_544_384 + AUDIO + HEAD
-
-
-def test_a_listing_is_the_sum_of_its_parts(flat, deep):
-    for found in (flat, deep):
-        parts = [total(found, part) for part in ("trunk", "lstm", "audio", "head")]
-        assert sum(parts, Cost()) == total(found)
-    assert total(deep, "lstm") == Cost()
 
 
 def test_one_more_member_of_a_batch_is_not_listed():
@@ -75,16 +80,6 @@ def test_counting_leaves_the_model_as_it_is():
     assert not any(layer._forward_hooks for layer in model.modules())
 
 
-@torch.no_grad()
-def test_a_memory_carried_on_gives_what_the_whole_film_gives():
-    torch.manual_seed(0)
-    model = Listing2D().eval()
-    film = torch.randn(1, 3, 3, 32, 32)
-    _, memory = model.step(film[:, :2])
-    newest, _ = model.step(film[:, 2:], memory)
-    torch.testing.assert_close(newest, model.watch(film), rtol=1e-4, atol=1e-5)
-
-
 def test_attention_counts_its_dense_layers_and_the_products_of_its_steps():
     """Self-attention as an encoder uses it: four dense layers per step, and every step against every other one."""
     layer = nn.TransformerEncoderLayer(8, 2, dim_feedforward=16, batch_first=True, norm_first=True)
@@ -93,3 +88,14 @@ def test_attention_counts_its_dense_layers_and_the_products_of_its_steps():
     assert total(found).parameters == sum(weight.numel() for weight in layer.parameters())
     assert total(found).multiply_adds == 3 * (5 * dense + 2 * 5 * 5 * 8)
     assert found["self_attn"].listed == 4 * 8 * 8
+
+
+def test_a_row_is_counted_as_the_network_that_it_describes():
+    shapes = input_shapes({"video": 3, "audio": 2}, size_px=32, segment=(32, 31))
+    assert shapes == {"video": (1, 3, 3, 32, 32), "audio": (1, 2, 1, 32, 31)}
+    row = StreamConfig(modalities=("video", "audio"), fusion="mrpn", aggregator="lstm", init={})
+    sizes = {"classes": 4, "width": 2, "dropout": 0.0}
+    model = build(row.modalities, fusion="mrpn", aggregator="lstm", side_head="dense", **sizes)
+    found = row_costs(row, classes=4, width=2, shapes=shapes)
+    assert found == costs(model, shapes)
+    assert total(found, "branches.video.aggregator").multiply_adds == 3 * 8 * 16**2

@@ -1,6 +1,5 @@
 """Two tiny corpora of faces with shards and fits, as the stages before select_samples leave them."""
 
-import argparse
 import json
 from pathlib import Path
 
@@ -98,5 +97,5 @@ def select(results: Path, **changes) -> Path:
     out = results / "samples" / "ckplus_rafd"
     config = json.dumps({"seed": 0, "cross": CROSS | changes})
     folders = {stage: results / stage for stage in ("corpora", "faces", "candide")}
-    samples.run(argparse.Namespace(config=config, jobs=1, out=out, **folders))
+    samples.select_samples(**folders, out=out, config=config)
     return out

@@ -1,0 +1,340 @@
+"""The networks of chapter 5: the thesis's counts, equalities between them, absent modalities, frozen encoders."""
+
+import math
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from mien.errors import ModelError
+from mien.models.cost import costs, total
+from mien.models.mrpn import (
+    AGGREGATORS,
+    HIDDEN,
+    MRPN,
+    UNITS,
+    BiLSTM,
+    CrossmodalAttention,
+    GatedUnit,
+    ModalityEncoder,
+    Transformer,
+    UnitPerceptron,
+    build,
+    load_trunk,
+    n_parameters,
+)
+
+JOINT, ALL = ("video", "audio"), ("video", "audio", "units")
+FUSIONS = ("n0", "n1", "mrpn", "gated", "attention")
+CLASSES, WIDTH, D = 4, 2, 16
+
+
+def make(fusion, modalities=JOINT, *, width=WIDTH, **changes):
+    arguments = {"aggregator": "lstm", "side_head": "dense", "classes": CLASSES, "dropout": 0.5} | changes
+    return build(modalities, fusion=fusion, width=width, **arguments)
+
+
+def draw(modalities=JOINT, *, n=5, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    shapes = {"video": (3, 3, 32, 32), "audio": (2, 1, 32, 31), "units": (4, UNITS)}
+    return {name: torch.randn(n, *shapes[name], generator=generator) for name in modalities}
+
+
+def trained(model):
+    """Give batch statistics that are not those of a fresh network."""
+    with torch.no_grad():
+        for _ in range(3):
+            model.train()(draw(tuple(model.branches), seed=1))
+    return model.eval()
+
+
+COUNTS = {  # (modalities, fusion, aggregator) -> weights with 8 and 6 classes, thesis-spec 2.9 to 2.11
+    (("video",), "single", "lstm"): (13_412_680, 13_412_166),
+    (("audio",), "single", "lstm"): (13_406_408, 13_405_894),
+    (JOINT, "n0", "lstm"): (26_818_312, 26_817_798),
+    (JOINT, "n1", "lstm"): (26_826_520, 26_823_954),
+    (JOINT, "mrpn", "lstm"): (27_353_880, 27_351_314),
+    (JOINT, "mrpn", "bilstm"): (26_305_304, 26_302_738),
+    (JOINT, "mrpn", "transformer"): (31_628_056, 31_625_490),
+}
+MEMORIES = {"lstm": 2_101_248, "bilstm": 1_576_960, "transformer": 4_238_336}  # D = 512
+
+
+@pytest.mark.parametrize("key", COUNTS, ids=str)
+def test_counts_of_the_thesis(key):
+    modalities, fusion, aggregator = key
+    with torch.device("meta"):  # shapes without numbers
+        for classes, count in zip((8, 6), COUNTS[key], strict=True):
+            model = make(fusion, modalities, width=64, classes=classes, aggregator=aggregator)
+            assert n_parameters(model) == count
+        assert n_parameters(AGGREGATORS[aggregator](512)) == MEMORIES[aggregator]
+        shapes = {name: (1, *rows.shape[1:]) for name, rows in draw(modalities).items()}
+        assert total(costs(model, shapes)).parameters == COUNTS[key][1]  # every weight takes part
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("modalities", [JOINT, ALL])
+def test_counts_by_formula(fusion, modalities):
+    m, d, h, c = len(modalities), D, HIDDEN * WIDTH, CLASSES
+    model = make(fusion, modalities)
+    encoders = sum(n_parameters(encoder) for encoder in model.branches.values())
+    joint = d if fusion == "gated" else m * d
+    scoring = joint * h + h + 2 * h + h * c + c
+    own = 0 if fusion == "gated" else 2 * m * d  # FeatureNorm of the joint vector
+    own += {
+        "n0": 0,
+        "n1": m * (d * c + c),
+        "mrpn": m * (d * c + c) + m * (d * d + d + 2 * d),
+        "gated": m * d * d + (1 if m == 2 else m) * d * m * d,
+        "attention": m * (4 * d * d + 4 * d + 2 * d),  # projections, LayerNorm
+    }[fusion]
+    assert n_parameters(model) == encoders + m * 2 * d + own + scoring
+    if modalities == ALL:
+        assert n_parameters(model.branches["units"]) == UNITS * h + h + h * d + d + 8 * d * d + 8 * d
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("side_head", ["dense", "scoring"])
+def test_every_head_gives_logits(fusion, side_head):
+    model = make(fusion, ALL, side_head=side_head)
+    out = model(draw(ALL))
+    assert set(out) == {"fused"} | (set(ALL) if fusion in ("n1", "mrpn") else set())
+    assert all(score.shape == (5, CLASSES) for score in out.values())
+    for side in getattr(model, "side", {}).values():  # eq. 26 writes Scoring where eqs. 31 and 32 write one layer
+        assert type(side) is (nn.Linear if side_head == "dense" else type(model.score))
+
+
+def test_n0_and_n1_agree_in_the_test_for_equal_weights():
+    n1, n0 = trained(make("n1")), make("n0").eval()
+    n0.load_state_dict({name: w for name, w in n1.state_dict().items() if not name.startswith("side.")})
+    assert torch.equal(n0(draw())["fused"], n1(draw())["fused"])
+
+
+def test_mrpn_without_its_residual_is_n1():
+    n2, n1 = trained(make("mrpn")), make("n1").eval()
+    n1.load_state_dict({name: w for name, w in n2.state_dict().items() if not name.startswith("residual.")})
+    assert not torch.equal(n2(draw())["fused"], n1(draw())["fused"])
+    for residual in n2.residual.values():
+        nn.init.zeros_(residual.norm.weight)
+        nn.init.zeros_(residual.norm.bias)
+    assert all(torch.equal(score, n1(draw())[head]) for head, score in n2(draw()).items())
+
+
+def test_the_residual_may_be_a_relu():
+    """X34: f' = f + FeatureNorm(ReLU(Dense(f))); the same weights as with a sigmoid."""
+    plain, model = trained(make("mrpn")), make("mrpn", residual="relu").eval()
+    model.load_state_dict(plain.state_dict())
+    feature = torch.randn(5, D)
+    part = model.residual["video"]
+    wanted = feature + part.norm(part.dense(feature).clamp(min=0.0))
+    torch.testing.assert_close(part(feature), wanted)
+    assert not torch.allclose(plain.residual["video"](feature), wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("filling", [math.nan, 1e6])
+@pytest.mark.parametrize("modalities", [JOINT, ALL])
+def test_an_absent_modality_has_no_influence(fusion, filling, modalities):
+    model, inputs = trained(make(fusion, modalities)), draw(modalities)
+    present = {name: torch.ones(5, dtype=torch.bool) for name in modalities}
+    present["video"][[1, 3]] = False
+    present[modalities[-1]][3] = len(modalities) == 2  # of three, clip 3 has a voice alone
+    want = model(inputs, present)
+    for name in modalities:
+        inputs[name][~present[name]] = filling
+    assert all(torch.equal(score, want[head]) for head, score in model(inputs, present).items())
+    features = model.encode(inputs, present)
+    assert not features["video"][[1, 3]].any() or fusion == "attention"
+    alone = model({name: rows[:1] for name, rows in inputs.items()})["fused"]  # clips with everything do not notice
+    torch.testing.assert_close(alone, want["fused"][:1], rtol=1e-4, atol=1e-5)
+    inputs["video"] = torch.full_like(inputs["video"], math.nan)
+    nobody = torch.zeros(5, dtype=torch.bool)
+    assert model(inputs, present | {"video": nobody, "audio": ~nobody})["fused"].isfinite().all()
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_an_absent_modality_leaves_gradients_finite(fusion):
+    model, inputs = make(fusion).train(), draw()
+    present = {"video": torch.tensor([True, False, True, False, True]), "audio": torch.ones(5, dtype=torch.bool)}
+    inputs["video"][~present["video"]] = torch.nan
+    model(inputs, present)["fused"].square().sum().backward()
+    assert all(w.grad.isfinite().all() for name, w in model.named_parameters() if not name.startswith("side."))
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_the_order_of_modalities_is_one_of_columns_only(fusion):
+    """The same weights at their new places give the same answer."""
+    turned = ("units", "video", "audio")
+    model, other = trained(make(fusion, ALL)), make(fusion, turned).eval()
+    joint = ("unit.gate",) if fusion == "gated" else ("joint_norm", "score.0.weight")
+
+    def moved(key, value):
+        if not key.startswith(joint) or value.ndim == 0:
+            return value
+        return torch.cat([value.chunk(3, dim=-1)[ALL.index(name)] for name in turned], dim=-1)
+
+    other.load_state_dict({key: moved(key, value) for key, value in model.state_dict().items()})
+    for head, score in model(draw(ALL)).items():
+        torch.testing.assert_close(other(draw(ALL))[head], score, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("frozen", [{"names": JOINT}, {"trunks": JOINT}], ids=str)
+def test_frozen_parts_keep_weights_and_statistics_while_all_else_learns(fusion, frozen):
+    model = make(fusion)
+    model.freeze(*frozen.get("names", ()), trunks=frozen.get("trunks", ()))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    for seed in range(2):
+        model.train()
+        sum(score.square().sum() for score in model(draw(seed=seed)).values()).backward()
+        optimizer.step()
+    unchanged = {name for name, value in model.state_dict().items() if torch.equal(value, before[name])}
+    kept = tuple(f"branches.{name}.{'trunk.' if 'trunks' in frozen else ''}" for name in JOINT)
+    assert unchanged == {name for name in before if name.startswith(kept)}
+    assert any("running_mean" in name for name in unchanged)
+
+
+def test_fusion_takes_any_number_of_modalities_by_any_name():
+    class Backbone(nn.Linear):
+        dim = 6
+
+        def forward(self, x):
+            return super().forward(x.flatten(1))
+
+    encoders = {name: ModalityEncoder(Backbone(4, 6), AGGREGATORS["none"](6)) for name in ("gait", "pulse", "text")}
+    model = MRPN(encoders, head=lambda dim: nn.Linear(dim, 3), side=lambda dim: nn.Linear(dim, 3))
+    out = model({name: torch.randn(7, 2, 1, 2, 2) for name in encoders})
+    assert {name: score.shape for name, score in out.items()} == dict.fromkeys(("fused", *encoders), (7, 3))
+
+
+@pytest.mark.parametrize("aggregator", AGGREGATORS)
+def test_networks_of_one_seed_start_from_the_same_encoders(aggregator):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    single, joint = make("single", ("audio",), aggregator=aggregator), make("mrpn", aggregator=aggregator)
+    assert torch.equal(torch.get_rng_state(), before)  # the global generator is left alone
+    for name, value in single.branches["audio"].state_dict().items():
+        assert torch.equal(value, joint.branches["audio"].state_dict()[name])
+    trunk, other = (model.branches["audio"].trunk.conv1.weight for model in (joint, make("mrpn", seed=1)))
+    assert not torch.equal(trunk, other)
+    assert torch.equal(trunk, make("n0").branches["audio"].trunk.conv1.weight)  # whatever the aggregator
+
+
+def test_first_weights_of_a_trunk_are_loaded_and_checked(tmp_path):
+    path, model = tmp_path / "trunk.safetensors", make("n0")
+    state = make("n0", seed=5).branches["video"].trunk.state_dict()
+    save_file(state | {"fc.weight": torch.zeros(7, 16)}, path)
+    load_trunk(model, "video", path)
+    assert torch.equal(model.branches["video"].trunk.conv1.weight, state["conv1.weight"])
+    message = r"trunk.safetensors.*conv1.weight is \(2, 3, 7, 7\) instead of \(2, 1, 7, 7\)"
+    with pytest.raises(ModelError, match=message):
+        load_trunk(model, "audio", path)
+    with pytest.raises(ModelError, match=r"none.safetensors"):
+        load_trunk(model, "audio", tmp_path / "none.safetensors")
+    clips = make("single", ("video",), trunk={"video": "resnet3d18"})
+    with pytest.raises(ModelError, match=r"trunk.safetensors: .*single pictures.*leave it out of variants\.\*\.init"):
+        load_trunk(clips, "video", path)
+
+
+def test_whole_clips_leave_nothing_to_aggregate():
+    usual, model = make("mrpn").state_dict(), make("mrpn", trunk={"video": "resnet3d18"})
+    video = {name for name in model.state_dict() if name.startswith("branches.video.")}
+    assert all(name.startswith("branches.video.trunk.") for name in video)
+    for name, value in model.state_dict().items():  # the rest starts from the same weights
+        assert name in video or torch.equal(value, usual[name]), name
+
+
+def test_scale_and_offset_of_action_units_do_not_matter():
+    trunk = UnitPerceptron(D, 8).train()
+    units = torch.randn(50, UNITS, generator=torch.Generator().manual_seed(1))
+    scaled = 3.0 * torch.arange(1, UNITS + 1) * units + 7.0
+    torch.testing.assert_close(trunk(units), trunk(scaled), rtol=1e-3, atol=1e-4)
+
+
+# Aggregators
+
+
+def features(n_steps=5, dim=64):
+    return torch.randn(3, n_steps, dim, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", MEMORIES)
+@pytest.mark.parametrize("dim", [16, 64])
+def test_every_weight_takes_part_and_clips_do_not_meet(name, dim):
+    model, sequence = AGGREGATORS[name](dim), features(dim=dim)
+    out = model.eval()(sequence)
+    assert out.shape == (3, dim)
+    torch.testing.assert_close(model(sequence[1:2]), out[1:2], rtol=1e-4, atol=1e-5)
+    model.train()(sequence).square().sum().backward()
+    assert not [key for key, weight in model.named_parameters() if not weight.grad.any()]
+
+
+def test_a_bilstm_is_two_lstm_of_half_the_size():
+    model, sequence = BiLSTM(64).eval(), features()
+    directions = []
+    for suffix, order in (("", sequence), ("_reverse", sequence.flip(1))):
+        one = nn.LSTM(64, 32, batch_first=True)
+        one.load_state_dict({key: model.lstm.state_dict()[f"{key}{suffix}"] for key in one.state_dict()})
+        directions.append(one(order)[0].mean(1))
+    torch.testing.assert_close(model(sequence), torch.cat(directions, dim=1))
+
+
+def test_a_transformer_tells_time_by_its_positions_alone():
+    model, sequence = Transformer(64).eval(), features()
+    assert not torch.allclose(model(sequence), model(sequence.flip(1)), atol=1e-4)
+    nn.init.zeros_(model.positions)
+    torch.testing.assert_close(model(sequence), model(sequence.flip(1)))
+    with pytest.raises(ModelError, match=r"64 steps, and a clip has 65; lower train\.frames"):
+        model(features(n_steps=65))
+
+
+# Gates and attention
+
+
+def test_two_modalities_share_a_gate_as_in_the_paper():
+    unit = GatedUnit(["v", "t"], 6)
+    v, t = torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(0))
+    z = torch.sigmoid(torch.cat([v, t], dim=1) @ unit.gate["v"].weight.T)
+    h_v, h_t = (torch.tanh(x @ unit.hidden[name].weight.T) for name, x in (("v", v), ("t", t)))
+    torch.testing.assert_close(unit({"v": v, "t": t}), z * h_v + (1 - z) * h_t)
+
+
+def test_the_attention_is_the_softmax_of_scaled_products():
+    crossing, (own, others) = (
+        CrossmodalAttention(64),
+        torch.randn(2, 3, 5, 64, generator=torch.Generator().manual_seed(0)),
+    )
+    attention = crossing.attention
+    queries, keys, values = (
+        (x @ weight.T + bias).unflatten(2, (4, 16)).transpose(1, 2)  # (B, heads, T, 16)
+        for x, weight, bias in zip(
+            (own, others, others), attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3), strict=True
+        )
+    )
+    weights = (queries @ keys.transpose(2, 3) / math.sqrt(16)).softmax(-1)
+    found = attention.out_proj((weights @ values).transpose(1, 2).flatten(2))
+    torch.testing.assert_close(crossing(own, others), crossing.norm(own + found).mean(1))
+
+
+@pytest.mark.parametrize(("dim", "heads"), [(512, 8), (64, 4), (16, 1), (24, 1)])
+def test_heads_have_enough_numbers_each(dim, heads):
+    assert CrossmodalAttention(dim).attention.num_heads == heads
+
+
+def test_attention_hears_what_the_other_modality_does_in_between():
+    """The same last state of the voice, but another way to it: late fusion of last states could not tell."""
+    torch.manual_seed(0)
+    model = trained(make("attention"))
+    states = {"video": torch.randn(2, 3, 16), "audio": torch.randn(2, 4, 16)}
+    other = states["audio"].clone()
+    other[:, 0] += 1.0
+    crossing = model.crossings["video"]
+    assert not torch.allclose(crossing(states["video"], states["audio"]), crossing(states["video"], other), atol=1e-3)
+
+
+@pytest.mark.parametrize("changes", [{"aggregator": "bilstm"}, {"trunk": {"video": "resnet3d18"}}], ids=str)
+def test_attention_needs_states_of_every_step(changes):
+    with pytest.raises(ModelError, match=r"fusion attention .* give it aggregator lstm"):
+        make("attention", **changes)
