@@ -145,7 +145,7 @@ rule compare_intensity:
     benchmark:
         "benchmarks/compare_intensity/all.tsv"
     params:
-        code=code("report.tables.intensity:run"),
+        code=code("report.tables.intensity:compare_intensity"),
         config=sections("intensity", "evaluate", "scale"),
     shell:
         """

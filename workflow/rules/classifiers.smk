@@ -101,7 +101,7 @@ rule compare_classifiers:
     benchmark:
         "benchmarks/compare_classifiers/all.tsv"
     params:
-        code=code("report.tables.classifiers:run"),
+        code=code("report.tables.classifiers:compare_classifiers"),
         config=sections("classifiers", "cross", "classify", "evaluate", "seed", "scale"),
     shell:
         """
@@ -145,7 +145,7 @@ rule judge_hypotheses:
     benchmark:
         "benchmarks/judge_hypotheses/all.tsv"
     params:
-        code=code("report.claims:run"),
+        code=code("report.claims:judge_hypotheses"),
         config=sections(
             "classifiers",
             "cross",

@@ -48,7 +48,7 @@ rule build_table:
     benchmark:
         "benchmarks/build_table/{table}.tsv"
     params:
-        code=code("report.tables.comparison:run"),
+        code=code("report.tables.comparison:build_table"),
         config=sections("tables", "evaluate", "seed", "scale"),
     shell:
         """
@@ -79,7 +79,7 @@ rule build_overview:
     benchmark:
         "benchmarks/build_overview/5.4.tsv"
     params:
-        code=code("report.tables.overview:run"),
+        code=code("report.tables.overview:build_overview"),
         config=sections("overview", "evaluate", "seed", "scale"),
     shell:
         """
@@ -192,7 +192,7 @@ rule summarise:
     benchmark:
         "benchmarks/summarise/all.tsv"
     params:
-        code=code("report.tables.summary:run"),
+        code=code("report.tables.summary:summarise"),
     shell:
         """
         python -m mien summarise --runs {input.runs:q} --clips {input.clips:q} \
@@ -215,7 +215,7 @@ rule track:
     benchmark:
         "benchmarks/track/all.tsv"
     params:
-        code=code("report.track:run"),
+        code=code("report.track:track"),
     shell:
         """
         python -m mien track --runs {input.runs:q} --corpus-info {input.info:q} \

@@ -96,7 +96,7 @@ rule compare_streams:
     benchmark:
         "benchmarks/compare_streams/all.tsv"
     params:
-        code=code("report.tables.streams:run"),
+        code=code("report.tables.streams:compare_streams"),
         config=sections("streaming", "streams", "watch", "evaluate", "seed", "scale"),
     shell:
         """
@@ -181,7 +181,7 @@ rule count_complexity:
     benchmark:
         "benchmarks/count_complexity/all.tsv"
     params:
-        code=code("report.tables.complexity:run"),
+        code=code("report.tables.complexity:count_complexity"),
         config=sections(
             "scale", "train", "faces", "sound", "variants", "streams", "streaming"
         ),

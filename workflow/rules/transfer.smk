@@ -38,7 +38,7 @@ rule compare_transfer:
     benchmark:
         "benchmarks/compare_transfer/4.3.tsv"
     params:
-        code=code("report.tables.transfer:run"),
+        code=code("report.tables.transfer:compare_transfer"),
         config=sections("transfer", "pretrain", "evaluate", "seed", "scale"),
     shell:
         """

@@ -74,7 +74,7 @@ rule build_trust:
     wildcard_constraints:
         trusted=one_of(TRUST["corpora"]),
     params:
-        code=code("report.tables.trust:run"),
+        code=code("report.tables.trust:build_trust"),
         config=sections("trust", "evaluate", "seed", "scale"),
     shell:
         """
