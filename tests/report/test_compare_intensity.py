@@ -10,7 +10,6 @@ import planted
 from mien.errors import TableError
 from mien.evaluation.runs import read_run
 from mien.io.files import read_json
-from mien.report.figures import curves
 from mien.report.tables.intensity import compare_intensity
 from mien.report.tables.summary import summarise
 from mien.report.track import fold_entry, read_corpora, read_records
@@ -64,7 +63,7 @@ def test_a_fold_that_could_not_be_trained_is_said(world):
     assert pd.read_csv(out[0]).empty
 
 
-def test_numbers_are_no_classes_to_the_other_commands(world, command):
+def test_numbers_are_no_classes_to_the_other_commands(world):
     root, corpus, runs = world
     other = planted.write_runs(root, n_folds=2, variants=("AM",))
     out = root / "metrics.json"
@@ -75,7 +74,6 @@ def test_numbers_are_no_classes_to_the_other_commands(world, command):
     assert not any(name.startswith("accuracy") for name in metrics["Strength"])
     assert [path.name for path in (root / "plots" / "confusion").iterdir()] == ["ravdess_AM.csv"]
     assert (root / "plots" / "curves" / "ravdess_Strength.csv").is_file()
-    command(curves, "--runs", *runs, "--corpus-info", corpus / "corpus.json", "--out-svg", root / "curves.svg")
     (record, _) = read_records(runs, read_corpora([corpus / "corpus.json"]))
     assert fold_entry(record, "x").texts["confusion-honest.csv"].splitlines()[1:] == ["normal,12,0", "strong,0,12"]
 

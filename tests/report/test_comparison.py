@@ -87,5 +87,4 @@ def test_the_page_of_table_5_1_is_whole(thesis):
     config = {"corpus": "ravdess", "rows": ROWS["5.1"], "single": ["AM", "VM"], "pairs": {"time augmentation": TIME}}
     table = section(TableConfig, {"table": config}, "table")
     text = render(compared(thesis, "5.1"), table, title="t", number="5.1", scale="mini", synthetic=False)
-    assert text.count("A9,10 |") == 2  # with and without time augmentation
     assert "nan" not in text

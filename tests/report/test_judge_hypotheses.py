@@ -233,7 +233,7 @@ def test_equal_accuracy_at_lower_cost_is_supported_and_decided_without_twins(tra
         ("whole", "blind", 40, True),
         ("whole", "blind", 50, False),
     ]
-    text = "\n".join(verdict.detail)
+    text = verdict.section()
     assert "nan" not in text
     whole_less_dense = next(one for one in verdict.contrasts if one.other == "dense")
     assert (whole_less_dense.difference, whole_less_dense.thesis) == (0, 5)
