@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,10 @@ class Store:
 
     @property
     def client(self):
-        return client_of(self.root / "mlflow.db")
+        """Return a client of a copy: connections are kept by the name of a store, and would read the replaced one."""
+        copy = self.root / "copies" / f"{time.time_ns()}.db"
+        copy.parent.mkdir(exist_ok=True)
+        return client_of(shutil.copyfile(self.root / "mlflow.db", copy))
 
     def live(self, corpus: str = "ravdess") -> list:
         experiment = self.client.get_experiment_by_name(corpus)
@@ -158,11 +162,12 @@ def test_a_pass_that_fails_leaves_the_old_store(store, monkeypatch):
 
 
 def test_a_store_with_runs_of_somebody_else_is_kept(store):
-    experiment = store.client.get_experiment_by_name("ravdess").experiment_id
-    own = store.client.create_run(experiment, run_name="a notebook").info.run_id
+    client = client_of(store.root / "mlflow.db")
+    experiment = client.get_experiment_by_name("ravdess").experiment_id
+    own = client.create_run(experiment, run_name="a notebook").info.run_id
     with pytest.raises(TableError, match=r"did not write: a notebook\. .*move it away"):
         store.track()
-    assert store.client.get_run(own).info.lifecycle_stage == "active"
+    assert client.get_run(own).info.lifecycle_stage == "active"
 
 
 def test_a_locked_or_damaged_store_is_named_and_kept(store):

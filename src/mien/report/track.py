@@ -16,6 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported
@@ -31,7 +32,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mien.config.labels import nearest_level
 from mien.errors import TableError
 from mien.io import tables
-from mien.io.files import atomic_file, read_json
+from mien.io.files import read_json
 from mien.io.provenance import git_revision
 
 FILES = ("run.json", "history.csv", "predictions.parquet")
@@ -217,12 +218,13 @@ def write_store(records: list[Record], db: Path, artifacts: Path, *, revision: s
     """
     check_replaceable(db)
     db.parent.mkdir(parents=True, exist_ok=True)
-    for left in db.parent.glob(f".{db.stem}.*.partial{db.suffix}*"):  # of a pass that was killed
-        left.unlink(missing_ok=True)
+    for left in db.parent.glob(f".{db.stem}.*.partial"):  # of a pass that was killed
+        shutil.rmtree(left, ignore_errors=True)
     written: set[str] = set()
     try:
-        with atomic_file(db) as scratch:
-            client = MlflowClient(f"sqlite:///{scratch.resolve()}")
+        with TemporaryDirectory(prefix=f".{db.stem}.", suffix=".partial", dir=db.parent) as folder:
+            scratch = Path(folder).resolve() / db.name
+            client = MlflowClient(f"sqlite:///{scratch}")  # its connections are kept by this name, so that it is new
             for corpus, of_corpus in groupby(records, key=lambda record: record.run["corpus"]):
                 own = list(of_corpus)
                 store = _Experiment(
@@ -234,6 +236,7 @@ def write_store(records: list[Record], db: Path, artifacts: Path, *, revision: s
                     for record in folds:
                         store.write(fold_entry(record, revision), parent)
             check_replaceable(db)
+            scratch.replace(db)
     except (SQLAlchemyError, MlflowException) as error:
         raise TableError(
             f"{db} could not be written ({str(error).strip().splitlines()[0]}); run track again"
