@@ -6,23 +6,20 @@ import pandas as pd
 import pytest
 
 import planted
-from mien.report.tables import summary
-from mien.report.tables.summary import mean_curves
+from mien.report.tables.summary import mean_curves, summarise
 
 
 @pytest.fixture
-def written(tmp_path, command):
+def written(tmp_path):
     """Return (root, metrics) of two corpora; on the second, one variant could not be trained."""
     clips, runs = [], []
     for corpus in ("ravdess", "cremad"):
         clips.append(planted.write_corpus(tmp_path, n_actors=4, corpus=corpus) / "clips.parquet")
         runs += planted.write_runs(tmp_path, n_folds=2, variants=("AM", "N2"), corpus=corpus, seeds=(0, 1))
     runs += planted.write_runs(tmp_path, n_folds=2, variants=("VM",), corpus="cremad", reason="no picture")
-    names = ["--runs", *runs, "--clips", *clips]
-    places = ["--out", tmp_path / "metrics.json", "--plots", tmp_path / "plots"]
     (tmp_path / "plots" / "curves").mkdir(parents=True)
     (tmp_path / "plots" / "curves" / "gone.csv").write_text("of a variant that was removed")
-    command(summary, *names, *places)
+    summarise(runs=runs, clips=clips, out=tmp_path / "metrics.json", plots=tmp_path / "plots")
     return tmp_path, json.loads((tmp_path / "metrics.json").read_text())
 
 

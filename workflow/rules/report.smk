@@ -215,7 +215,7 @@ rule track:
     benchmark:
         "benchmarks/track/all.tsv"
     params:
-        code=code("report.track:run"),
+        code=code("report.track:track"),
     shell:
         """
         python -m mien track --runs {input.runs:q} --corpus-info {input.info:q} \

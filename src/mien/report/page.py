@@ -28,7 +28,10 @@ def render_page(template: str, **values: Any) -> str:
                 lines[-1] += f" {line}"
             else:
                 lines.append(line)
-        blocks.append("\n".join(lines))
+        if lines[0].startswith("- ") and blocks and blocks[-1].startswith("- "):
+            blocks[-1] += "\n" + "\n".join(lines)  # one list, of which macros wrote the parts
+        else:
+            blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + "\n"
 
 
