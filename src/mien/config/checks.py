@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.config.labels import LARGEST
+from mien.config.labels import MAX_ACTORS
 from mien.config.runs import needed_folds, parts_of
 from mien.config.values import hint
 from mien.errors import ConfigError
@@ -65,7 +65,7 @@ def _wrong(where: str, what: str) -> ConfigError:
 
 def _check_corpora(params: "Params") -> None:
     for name, corpus in params.corpora.items():
-        n_folds, largest = params.folds.get(name), LARGEST.get(name)
+        n_folds, largest = params.folds.get(name), MAX_ACTORS.get(name)
         synthetic = corpus.source == "synthetic"
         if n_folds is None:
             raise ConfigError(f"params.yaml: folds.{name} is missing")

@@ -1,9 +1,4 @@
-"""The names that sections of params.yaml are made of, and how a section refuses wrong values.
-
-How strongly an emotion is acted: the levels of a corpus, as numbers, and the level that is nearest to a number.
-
-A colour for every emotion, the same in figures, films and on the page; #rrggbb.
-"""
+"""Names that sections of params.yaml are made of, levels of intensity, and the colours of emotions."""
 
 import numpy as np
 
@@ -18,7 +13,8 @@ def nearest_level(value: np.ndarray, n_levels: int) -> np.ndarray:
     return np.ceil(np.asarray(value, dtype=np.float64) - 0.5).clip(0, n_levels - 1).astype(np.int64)
 
 
-# Paul Tol's bright and muted schemes: told apart with every common colour blindness, on dark pictures and on white.
+# The same colours in figures, films and on the page. Paul Tol's bright and muted schemes: told apart with every common
+# colour blindness, on dark pictures and on white.
 PALETTE = {
     "neutral": "#9aa0a6",
     "calm": "#66ccee",
@@ -43,5 +39,6 @@ ACTED = ("ravdess", "cremad")  # films of emotions, with sentences and intensiti
 FACED = ("ckplus", "rafd", "mug", "jaffe")  # people with a neutral face each
 CLASSICAL = ("ssvm", "svm_poly", "eigenfaces", "fisherfaces")  # classifiers without epochs
 MODALITIES = ("video", "audio", "units")  # of variants; units: the action units of the Candide-3 fit
-LARGEST = {"ravdess": 24, "cremad": 91, "ckplus": 123, "rafd": 67, "mug": 86, "jaffe": 10, "voxceleb": 1251}  # actors
+# People that can be synthesised: as many as the names of the corpus allow.
+MAX_ACTORS = {"ravdess": 24, "cremad": 91, "ckplus": 123, "rafd": 67, "mug": 86, "jaffe": 10, "voxceleb": 1251}
 NETWORKS = ("dnn_au", "dnn_fp", "cnn1", "cnn2", "cnn3")

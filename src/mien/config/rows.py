@@ -10,7 +10,7 @@ from mien.config.values import hint
 from mien.errors import ConfigError
 
 LIKE = ("classifiers", "pretrain", "variants", "streams")  # sections whose rows may be like others
-LARGEST = 2**20  # bytes of a file
+MAX_BYTES = 2**20  # bytes of a file
 
 
 class _Loader(yaml.SafeLoader):
@@ -42,8 +42,8 @@ def read_yaml(path: Path) -> Any:
     """
     path = Path(path)
     try:
-        if (size := path.stat().st_size) > LARGEST:
-            raise ConfigError(f"{path}: has {size} bytes; parameters take {LARGEST} at most")
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise ConfigError(f"{path}: has {size} bytes; parameters take {MAX_BYTES} at most")
         loader = _Loader(path.read_text(encoding="utf-8"))
         loader.name = str(path)
         return loader.get_single_data()
