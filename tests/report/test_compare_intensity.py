@@ -10,7 +10,7 @@ import planted
 from mien.errors import TableError
 from mien.evaluation.runs import read_run
 from mien.io.files import read_json
-from mien.report.figures import curves
+from mien.report.figures.curves import plot_curves
 from mien.report.tables import intensity, summary
 from mien.report.track import fold_entry, read_corpora, read_records
 from report import planted_intensity
@@ -78,7 +78,7 @@ def test_numbers_are_no_classes_to_the_other_commands(world, command):
     assert not any(name.startswith("accuracy") for name in metrics["Strength"])
     assert [path.name for path in (root / "plots" / "confusion").iterdir()] == ["ravdess_AM.csv"]
     assert (root / "plots" / "curves" / "ravdess_Strength.csv").is_file()
-    command(curves, "--runs", *runs, "--corpus-info", corpus / "corpus.json", "--out-svg", root / "curves.svg")
+    plot_curves(runs=runs, corpus_info=corpus / "corpus.json", out_svg=root / "curves.svg")
     (record, _) = read_records(runs, read_corpora([corpus / "corpus.json"]))
     assert fold_entry(record, "x").texts["confusion-honest.csv"].splitlines()[1:] == ["normal,12,0", "strong,0,12"]
 
