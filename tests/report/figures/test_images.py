@@ -42,6 +42,11 @@ SIZE_PX = 32
 
 
 @pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return planted_faces.write_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
 def network():
     model = Scaled(
         classifier("cnn1", size_px=SIZE_PX, seed=0), mean=torch.tensor(100.0), deviation=torch.tensor(50.0)

@@ -585,7 +585,7 @@ def plot_fits(*, samples: Path, results: Path, predictions: Path, out_png: Path,
     samples
         Folder of select_samples.
     results
-        Folder with faces/<corpus> and candide/<corpus>.
+        Folder with faces/CORPUS and candide/CORPUS.
     predictions
         Of a classifier of AU8, run.json beside it.
     out_png

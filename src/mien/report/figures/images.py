@@ -570,7 +570,7 @@ def plot_features(*, model: Path, samples: Path, results: Path, out_svg: Path, o
     samples
         Folder of select_samples.
     results
-        Folder with faces/<corpus>.
+        Folder with faces/CORPUS.
     out_svg, out_png
         The figure.
     out_csv
@@ -594,7 +594,7 @@ def plot_pictures(*, samples: Path, results: Path, out: Path, config: str = "par
     samples
         Folder of select_samples.
     results
-        Folder with faces/<corpus>.
+        Folder with faces/CORPUS.
     out
         Folder; 3.1, 4.6, 4.7, 4.8 as .png, and 3.1.csv.
     config

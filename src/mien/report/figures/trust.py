@@ -155,7 +155,7 @@ def plot_trust(*, table: Path, corpus_info: Path, out: Path) -> None:
     corpus_info
         corpus.json of the corpus.
     out
-        Folder; trust-<corpus>-<what> as .svg and .png.
+        Folder; trust-CORPUS-WHAT as .svg and .png.
     """
     numbers, info = read_numbers(table), read_json(corpus_info)
     chance = 100 * max(info["counts"].values()) / max(sum(info["counts"].values()), 1)
