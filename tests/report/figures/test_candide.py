@@ -14,13 +14,11 @@ from mien.classical.samples import FACE4
 from mien.errors import TableError
 from mien.io import tables
 from mien.report.figures.candide import (
-    GROUPS,
     bars_of,
     choose_scenes,
     draw_candide,
     draw_change,
     draw_scenes,
-    edges,
     facing,
     mean_landmarks,
     neutral_frontal,
@@ -39,11 +37,6 @@ NOSE_TIP = 5
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     return planted.write_world(tmp_path_factory.mktemp("world"))
-
-
-def test_a_landmark_is_in_one_group():
-    members = [landmark for group in GROUPS for landmark in group.landmarks]
-    assert sorted(members) == list(range(68))
 
 
 def test_the_mean_is_of_neutral_frontal_faces_only(world):
@@ -66,15 +59,6 @@ def test_triangles_turn_away_with_the_head():
     assert share[180.0] == 0.0
     assert 0.4 < share[90.0] < 0.6  # the mesh is symmetric
     assert share[90.0] < share[45.0] < 1.0
-
-
-def test_a_positive_yaw_points_the_nose_to_the_right():
-    assert turned(load_mesh().vertices, yaw_deg=45.0)[NOSE_TIP, 0] > 0.05
-
-
-def test_every_side_is_drawn_once():
-    faces = np.array([[0, 1, 2], [2, 1, 3]])
-    assert edges(faces).tolist() == [[0, 1], [0, 2], [1, 2], [1, 3], [2, 3]]
 
 
 def test_a_change_marks_the_vertices_that_move():
@@ -109,12 +93,6 @@ def test_the_numbers_are_the_planted_units_and_answers(world):
         assert row.predicted == ("neutral" if row.truth == "anger" else row.truth)
     assert set(rows.role) == {"training", "test"}
     assert set(rows.angle) == {45, 90}
-
-
-def test_px_of_the_source_become_px_of_the_region():
-    region = {"x": 30.0, "y": 10.0, "side": 48.0, "size_px": 24}
-    corners = np.array([[29.5, 9.5], [77.5, 57.5], [30.5, 10.5]])  # outer corners, centre of the first region px
-    np.testing.assert_allclose(to_region(corners, **region), [[-0.5, -0.5], [23.5, 23.5], [0.0, 0.0]])
 
 
 def test_a_spot_of_the_picture_is_found_where_the_mapping_says():

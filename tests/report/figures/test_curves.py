@@ -8,8 +8,7 @@ import pytest
 from mien.errors import TableError
 from mien.evaluation.runs import read_run
 from mien.io.files import read_json, write_json
-from mien.report.figures.curves import PANELS, draw_panel, draw_study, plot_transfer, study_curves
-from mien.report.style import new_figure
+from mien.report.figures.curves import PANELS, plot_transfer, study_curves
 from report.figures import planted_pictures as planted
 
 REASON = "nobody has the weights"
@@ -37,28 +36,6 @@ def test_the_numbers_drawn_are_those_of_the_histories_in_the_order_of_the_rows(t
         np.testing.assert_allclose(mine[list(PANELS)], history[list(PANELS)], rtol=1e-5)
         assert mine.epoch[mine.chosen].tolist() == [2]
     assert plt.imread(out["out_png"]).std() > 0.03
-
-
-def test_lines_say_where_guessing_lies_and_studies_without_runs_why(paths):
-    runs = [read_run(path) for path in paths]
-    with new_figure(7, 6) as figure:
-        draw_study(figure, study_curves(runs), runs, figure_name="4.15")
-        dashed = [[line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == "--"] for ax in figure.axes]
-        np.testing.assert_allclose(dashed, [[1 / 3], [np.log(3)], [1 / 3], [np.log(3)]])
-    with new_figure(7, 6) as figure:
-        draw_study(figure, study_curves(runs[2:]), runs[2:], figure_name="4.15")
-        assert all(REASON in ax.texts[0].get_text() for ax in figure.axes)
-
-
-def test_a_loss_has_a_logarithmic_axis_only_over_a_decade(paths):
-    curves = study_curves([read_run(path) for path in paths])
-    looks = {name: {"color": "black"} for name in ("fast", "dense")}
-    with new_figure(3, 3) as figure:
-        one, other, flat = figure.subplots(3)
-        draw_panel(one, curves, "train_loss", looks=looks)
-        draw_panel(other, curves[curves["row"] == "dense"], "train_loss", looks=looks)
-        draw_panel(flat, curves, "train_accuracy", looks=looks)
-        assert [ax.get_yscale() for ax in (one, other, flat)] == ["log", "linear", "linear"]
 
 
 def test_runs_that_do_not_belong_here_are_refused(tmp_path):

@@ -91,16 +91,6 @@ def test_pictures_that_changed_since_training_are_refused(tmp_path, gallery):
         fer2013.balanced(run, gallery)
 
 
-def test_a_corpus_that_needs_no_copies_is_illustrated(tmp_path, gallery):
-    found = fer2013.balanced(read_run(planted.write_run(tmp_path, "even", n_copies=0)), gallery)
-    assert not len(found.copies)
-    drawn = fer2013.illustration(found, n=2, seed=0)
-    for label in range(len(planted.CLASSES)):
-        numbers = fer2013.first_copies(drawn, label, n=2)
-        assert len(set(drawn.copies.source[numbers])) == 2
-        assert set(drawn.clips.label.to_numpy()[drawn.copies.source[numbers]]) == {label}
-
-
 def test_losses_are_cross_entropies_and_wrong_labels_come_first(gallery, run):
     found = hardest(run, gallery)
     assert set(found.role) == {"training", "validation"}  # no test chooses what is shown
@@ -136,13 +126,6 @@ def test_the_judge_is_chosen_by_validation_alone(tmp_path):
     runs = [read_run(path) for path in paths]
     assert fer2013.best_run(runs).variant == "row1"
     assert fer2013.best_run(runs[3:]).variant == "none"
-
-
-def test_a_network_that_was_not_trained_leaves_its_reason(tmp_path, gallery, run):
-    absent = read_run(planted.write_run(tmp_path, "none", reason="no weights"))
-    fer2013._draw_4_11(tmp_path, gallery, absent)
-    assert pd.read_csv(tmp_path / "4.11.csv").empty
-    assert (tmp_path / "4.11.png").stat().st_size
 
 
 def test_different_people_show_an_emotion_and_defects_stay_away(world, gallery):

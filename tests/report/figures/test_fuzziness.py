@@ -2,14 +2,12 @@
 
 import json
 
-import matplotlib.pyplot as plt
-import pandas as pd
 import pytest
 
 import planted_fuzziness as planted
 from mien.report.claims import NOT_SUPPORTED, SUPPORTED, UNDECIDED
 from mien.report.figures import fuzziness
-from mien.report.figures.fuzziness import draw_line, plot_fuzziness
+from mien.report.figures.fuzziness import plot_fuzziness
 from mien.report.tables.fuzziness import BOTH, COLUMNS, read_fuzziness, rows_of
 from report import planted_streams
 
@@ -81,12 +79,3 @@ def test_the_command_writes_page_numbers_and_figure(tmp_path, monkeypatch):
     names = {"out_figures": out, "out_csv": out / "fuzziness.csv", "out_md": out / "fuzziness.md"}
     plot_fuzziness(predictions=paths, **names, config=planted.config())
     assert sorted(path.name for path in out.iterdir()) == [f"fuzziness.{kind}" for kind in ("csv", "md", "png", "svg")]
-
-
-def test_a_line_goes_through_the_means_of_its_network():
-    rows = pd.DataFrame({"network": ["N1", "N2"] * 2, "share": [0, 0, 60, 60], "value": [80.0, 90.0, 40.0, 70.0]})
-    figure, ax = plt.subplots()
-    draw_line(ax, rows.assign(low=rows.value - 5, high=float("nan")), ("N1", "N2"), chance=12.5)
-    lines = [container.lines[0].get_ydata() for container in ax.containers]
-    assert [list(line) for line in lines] == [[80, 40], [90, 70]]
-    plt.close(figure)

@@ -17,24 +17,20 @@ from mien.models import checkpoint
 from mien.models.checkpoint import ClassifierSettings, Scaled, classifier
 from mien.report.figures import images
 from mien.report.figures.images import (
-    all_operations,
     axis_numbers,
     choose_clips,
     choose_picture,
     choose_test,
     choose_training,
-    draw_tiles,
     filter_numbers,
     log_spectrogram,
     look,
-    most_lopsided,
     plot_features,
     plot_pictures,
     plot_samples,
     read_clips,
     single_operations,
 )
-from mien.report.style import new_figure
 from report.figures import planted_faces
 
 AUGMENT = section(AugmentConfig, planted_faces.CONFIG, "augment")
@@ -95,33 +91,11 @@ def test_maps_are_those_on_the_way_to_the_answer(tmp_path, world, network):
     assert numbers["mean"][0] == pytest.approx(found.maps[1][0].mean())
 
 
-def test_the_picture_is_a_frontal_one_of_the_test(world):
-    table = planted_faces.samples(world)
-    row = choose_picture(table, "surprise").iloc[0]
-    assert (row.role, row.angle, row.label_name) == ("test", 90, "surprise")
-    left = table[table.angle != 90]
-    assert choose_picture(left, "surprise").iloc[0].angle == 45
-    with pytest.raises(TableError, match=r"cross\.test"):
-        choose_picture(table[table.role == "training"], "surprise")
-
-
 def test_other_networks_are_refused(tmp_path, world):
     other = Scaled(classifier("cnn2", size_px=SIZE_PX, seed=0), mean=torch.zeros(()), deviation=torch.ones(()))
     path = write_model(tmp_path / "m.safetensors", other.state_dict(), name="cnn2")
     with pytest.raises(ModelError, match="cnn2"):
         look(path, choose_picture(planted_faces.samples(world), "surprise"), world)
-
-
-def test_tiles_keep_their_places_and_a_silent_layer_has_a_scale():
-    tiles = np.arange(6).reshape(6, 1, 1) * np.ones((6, 4, 4))
-    with new_figure(2, 2) as figure:
-        ax, silent = figure.subplots(2)
-        draw_tiles(ax, tiles, n_columns=3, signed=False)
-        sheet = np.asarray(ax.images[0].get_array())
-        assert sheet.shape == (9, 14)
-        np.testing.assert_array_equal(sheet[::5, ::5], [[0, 1, 2], [3, 4, 5]])
-        draw_tiles(silent, 0 * tiles, n_columns=3, signed=False)
-        assert silent.images[0].get_clim() == (0.0, 1.0)
 
 
 def test_the_commands_write_figures_and_numbers(tmp_path, world, network, monkeypatch):
@@ -187,21 +161,6 @@ def test_the_mirror_row_shows_both(seed):
     assert {np.array_equal(version, picture) for version in mirrored} == {True, False}
 
 
-def test_versions_depend_on_the_seed_and_the_picture_only():
-    picture = rng_for(0, "picture").integers(30, 200, (20, 20)).astype(np.uint8)
-    first = all_operations(picture, AUGMENT, n_draws=3, seed=0, clip="a")
-    assert first.shape == (3, 20, 20)
-    np.testing.assert_array_equal(first, all_operations(picture, AUGMENT, n_draws=3, seed=0, clip="a"))
-    assert (first != all_operations(picture, AUGMENT, n_draws=3, seed=1, clip="a")).any()
-    assert (first[0] != first[1]).any()
-
-
-def test_the_most_lopsided_picture_is_found():
-    flat = np.full((8, 8), 100, np.uint8)
-    tilted = np.tile(np.arange(8, dtype=np.uint8) * 30, (8, 1))
-    assert most_lopsided({"flat": flat, "tilted": tilted}) is tilted
-
-
 def test_the_variance_of_an_axis_is_that_of_the_principal_components():
     from sklearn.decomposition import PCA
 
@@ -244,14 +203,6 @@ def test_a_clip_per_class_and_person_is_chosen(corpus):
     assert sorted(chosen.actor.unique()) == ["01", "03", "06"]
     assert len(chosen) == 3 * len(planted.CLASSES)
     assert "clip-01-0-2" in set(chosen["clip"])
-
-
-def test_speakers_are_rows_and_their_takes_columns(corpus):
-    clips = tables.read(corpus / "clips.parquet", tables.CLIPS)
-    clips["label"] = clips.actor.astype(int)
-    chosen = choose_clips(clips, 3)
-    assert chosen.groupby("label").size().tolist() == [3] * 6
-    assert chosen.column.str.startswith("take").all()
 
 
 def test_faces_and_sounds_belong_to_their_clip(tmp_path, corpus):

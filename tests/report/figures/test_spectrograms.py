@@ -19,9 +19,7 @@ from mien.report.figures.spectrograms import (
     choose_segments,
     draw_hops,
     draw_segments,
-    hz_of,
     longest_sound,
-    mel_bands,
     mel_of,
     mel_spectrogram,
     plot_spectrograms,
@@ -95,18 +93,6 @@ def test_the_longest_sound_that_is_heard_is_found(tmp_path, world):
     found = longest_sound(clips, tmp_path)
     assert (found.clip, len(found.wave)) == (index["clip"].iloc[1], 10000)
     assert longest_sound(clips, tmp_path / "nowhere") is None
-
-
-def test_mel_bands_cover_every_frequency_once():
-    weights = mel_bands(16000, 1025)
-    assert weights.shape == (BANDS, 1025)
-    between = np.linspace(0, 8000, 1025)
-    inner = (between >= hz_of(mel_of(8000) / (BANDS + 1))) & (between <= hz_of(BANDS * mel_of(8000) / (BANDS + 1)))
-    step = mel_of(8000) / (BANDS + 1)
-    assert (weights.max(axis=1) > 0).all()
-    assert (np.count_nonzero(weights, axis=0)[inner] >= 1).all()
-    np.testing.assert_allclose(np.diff(mel_of(between[weights.argmax(axis=1)]))[40:], step, rtol=0.2)
-    np.testing.assert_allclose(hz_of(mel_of(between)), between, atol=1e-6)
 
 
 @pytest.mark.parametrize("hz", [300.0, 1000.0, 5000.0])

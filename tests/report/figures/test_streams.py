@@ -1,6 +1,5 @@
 """Figures 4.16 and 4.17 and the curves: which clips are shown, what stands under a column, the same bytes twice."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +10,6 @@ from mien.io import tables
 from mien.report.figures.streams import (
     choose_flipping,
     columns_of,
-    draw_anytime,
     plot_streams,
     read_strips,
     step_between,
@@ -90,15 +88,3 @@ def test_frames_are_those_that_were_judged(world):
     assert sorted(strip.pictures) == [0, 1, 2]
     assert strip.pictures[0][..., 0].mean() == pytest.approx(60 * label + 30, abs=6)  # the planted tint
     assert (strip.pictures[0] != strip.pictures[1]).any()
-
-
-def test_curves_begin_with_the_first_judgement():
-    curves = pd.DataFrame({"network": ["V"] * 3 + ["A"] * 3, "at_s": [0.0, 0.5, 1.0] * 2, "accuracy": 0.5, "low": 0.4})
-    curves = curves.assign(high=0.6, judged=[1, 1, 1, 0, 0, 1], ended=[0, 0, 1] * 2, n_clips=7, n_people=3)
-    figure, ax = plt.subplots()
-    draw_anytime(ax, curves, chance=0.2, level="95%")
-    lines = {line.get_label(): line for line in ax.lines}
-    assert lines["V"].get_xdata()[0] == 0
-    assert lines["A"].get_xdata()[0] == 1
-    assert "n = 7 clips" in ax.get_ylabel()
-    plt.close(figure)

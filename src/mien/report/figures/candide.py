@@ -112,13 +112,6 @@ def draw_solid(
     ax.add_collection(PolyCollection(vertices[faces[order]][..., :2], facecolors=colours, edgecolors=ink, lw=0.5))
 
 
-def draw_lines(
-    ax: Axes, points: np.ndarray, sides: np.ndarray, *, colour: str, width: float = 0.5, alpha: float = 1.0
-) -> None:
-    """Draw the sides (E, 2) between points (V, 2) in the units of the axes."""
-    ax.add_collection(LineCollection(points[sides], colors=colour, linewidths=width, alpha=alpha))
-
-
 def draw_change(ax: Axes, rest: np.ndarray, changed: np.ndarray, faces: np.ndarray) -> None:
     """Draw `changed` (V, 3) with the triangles that differ from `rest` filled, and the old place of moved vertices."""
     moved = np.abs(changed - rest).max(axis=1) > STILL  # (V,)
@@ -521,7 +514,7 @@ def _draw_face(ax: Axes, face: FittedFace, colour: str) -> None:
     mesh = load_mesh()
     ax.imshow(face.region, interpolation="bilinear")
     seen = mesh.faces[facing(face.mesh, mesh)]
-    draw_lines(ax, face.mesh, edges(seen), colour="white", width=0.45, alpha=0.85)
+    ax.add_collection(LineCollection(face.mesh[edges(seen)], colors="white", linewidths=0.45, alpha=0.85))
     size = len(face.region)
     ax.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), xticks=[], yticks=[])
     ax.spines[:].set(visible=True, color=colour, linewidth=3.0)

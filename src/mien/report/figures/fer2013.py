@@ -77,6 +77,10 @@ class Gallery:
                 found[place] = cv2.cvtColor(np.ascontiguousarray(frames[row]), cv2.COLOR_RGB2GRAY)
         return np.stack([found[place] for place in range(len(clips))])
 
+    def title(self, name: str) -> str:
+        """Return the headline of a figure of these clips."""
+        return title_line(name, self.corpus, synthetic=self.synthetic)
+
 
 def read_gallery(results: Path, corpus: str) -> Gallery:
     """Read what the earlier stages left of a corpus below `results`.
@@ -147,10 +151,6 @@ class Balanced:
     clips: pd.DataFrame
     copies: Copies
     size_px: int
-
-    def n_copies(self, n_classes: int) -> np.ndarray:
-        """Return (C,) how many copies each class gets."""
-        return np.bincount(self.clips.label.to_numpy()[self.copies.source], minlength=n_classes)
 
 
 def balanced(run: Run, gallery: Gallery) -> Balanced:
@@ -277,7 +277,8 @@ def class_sizes(gallery: Gallery, found: Balanced) -> pd.DataFrame:
         mine = clips[role == name]
         apart = mine.role == APART
         sizes = {"pictures": np.bincount(mine.label[~apart], minlength=n)}
-        sizes["copies"] = found.n_copies(n) if name == "training" else np.zeros(n, int)
+        copied = found.clips.label.to_numpy()[found.copies.source] if name == "training" else []
+        sizes["copies"] = np.bincount(np.asarray(copied, np.int64), minlength=n)
         sizes["apart"] = np.bincount(mine.label[apart], minlength=n)
         rows.append(pd.DataFrame({"role": name, "label": gallery.classes, **sizes}))
     return pd.concat(rows, ignore_index=True)
@@ -457,7 +458,7 @@ def best_run(runs: list[Run]) -> Run:
 
 def _draw_4_9(out: Path, people: Gallery) -> None:
     chosen = choose_people(people, n_people=N_PEOPLE, n_pictures=N_OF_A_PERSON)
-    title = title_line("Figure 4.9: faces whose identity is learnt", people.corpus, synthetic=people.synthetic)
+    title = people.title("Figure 4.9: faces whose identity is learnt")
     height = 0.5 + 0.86 * chosen.actor.nunique()
     with saved_figure(title, 7.6, height, *svg_png(out, "4.9"), square=True) as figure:
         draw_people(figure, people, chosen, n_pictures=N_OF_A_PERSON)
@@ -481,7 +482,7 @@ def _draw_4_11(out: Path, gallery: Gallery, judge: Run) -> None:
     sizes = found.groupby("role").size()
     titles = {role: f"{role}: the highest losses of {sizes[role]} pictures" for role in sizes.index}
     titles["doubtful"] = "further pictures that are blank or stand under two labels"
-    title = title_line("Figure 4.11: pictures of high loss", gallery.corpus, synthetic=gallery.synthetic)
+    title = gallery.title("Figure 4.11: pictures of high loss")
     title += f", judged by {judge.variant}" if blocks else ""
     n_rows = sum(-(-len(rows) // N_COLUMNS) for rows in blocks.values())
     with saved_figure(title, 8.0, 0.9 + 1.55 * max(1, n_rows), *svg_png(out, "4.11")) as figure:
@@ -495,7 +496,7 @@ def _draw_4_12_and_4_13(out: Path, gallery: Gallery, row: Run) -> None:
     found = balanced(row, gallery)
     sizes = class_sizes(gallery, found)
     write_numbers(out / "4.12.csv", sizes, number="%.6g")
-    title = title_line("Figure 4.12: sizes of the classes", gallery.corpus, synthetic=gallery.synthetic)
+    title = gallery.title("Figure 4.12: sizes of the classes")
     with saved_figure(title, 7.0, 5.4, *svg_png(out, "4.12")) as figure:
         draw_sizes(figure, sizes)
     note = f"those that {row.variant} is trained on; pictures + copies of the class"
@@ -504,7 +505,7 @@ def _draw_4_12_and_4_13(out: Path, gallery: Gallery, row: Run) -> None:
         note = f"{row.variant} needs none, these are drawn for the figure"
     numbers = [first_copies(found, label, n=N_PAIRS) for label in range(len(gallery.classes))]
     write_numbers(out / "4.13.csv", factors(found, np.concatenate(numbers)), number="%.6g")
-    title = title_line("Figure 4.13: copies by AUG-B", gallery.corpus, synthetic=gallery.synthetic) + f"\n{note}"
+    title = gallery.title("Figure 4.13: copies by AUG-B") + f"\n{note}"
     height = 0.9 + 0.85 * sum(len(mine) > 0 for mine in numbers)
     with saved_figure(title, 7.8, height, *svg_png(out, "4.13"), square=True) as figure:
         draw_copies(figure, gallery, found, sizes, numbers=numbers)
