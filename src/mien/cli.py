@@ -62,6 +62,7 @@ STAGES = {  # command -> module; called by the rules of the workflow
     "summarise": "mien.report.tables.summary",
     "track": "mien.report.track",
     "prune": "mien.io.prune",
+    "write_docs": "mien.report.docs",
 }
 
 COMMANDS = [*PEOPLE, *STAGES]

@@ -9,7 +9,7 @@ import pytest
 
 from mien.errors import TableError
 from mien.io import tables
-from mien.report.figures import trust as figures_trust
+from mien.report.figures.trust import plot_trust
 from mien.report.tables.trust import build_trust, graded, read_numbers
 from report import planted_streams, planted_trust
 
@@ -178,15 +178,13 @@ def test_judgements_of_other_folds_or_conditions_are_refused(tmp_path):
 
 
 @pytest.fixture
-def draw(command, monkeypatch):
+def draw(monkeypatch):
     """Return call(root) -> name and bytes of the figures of the page below `root`."""
     planted_streams.draw_small(monkeypatch)
 
     def call(root: Path) -> dict[str, bytes]:
         info = root / "results" / "corpora" / CORPUS / "corpus.json"
-        command(
-            figures_trust, "--table", root / "tables" / "trust.csv", "--corpus-info", info, "--out", root / "figures"
-        )
+        plot_trust(table=root / "tables" / "trust.csv", corpus_info=info, out=root / "figures")
         return {path.name: path.read_bytes() for path in (root / "figures").iterdir()}
 
     return call

@@ -95,7 +95,7 @@ rule plot_embeddings:
     benchmark:
         "benchmarks/plot_embeddings/all.tsv"
     params:
-        code=code("report.figures.embeddings:run"),
+        code=code("report.figures.embeddings:plot_embeddings"),
         config=sections("embeddings", "seed"),
     shell:
         """
@@ -119,7 +119,7 @@ rule draw_networks:
     benchmark:
         "benchmarks/draw_networks/all.tsv"
     params:
-        code=code("report.figures.networks:run"),
+        code=code("report.figures.networks:draw_networks"),
     shell:
         """
         python -m mien draw_networks --out results/figures >{log:q} 2>&1

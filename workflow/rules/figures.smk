@@ -33,7 +33,7 @@ rule draw_candide:
     benchmark:
         "benchmarks/draw_candide/all.tsv"
     params:
-        code=code("report.figures.candide:run_draw_candide"),
+        code=code("report.figures.candide:draw_candide"),
         config=sections("candide"),
     shell:
         """
@@ -63,7 +63,7 @@ rule plot_fits:
     benchmark:
         "benchmarks/plot_fits/all.tsv"
     params:
-        code=code("report.figures.candide:run_plot_fits"),
+        code=code("report.figures.candide:plot_fits"),
     shell:
         """
         python -m mien plot_fits --samples results/samples/{CROSS.name} --results results \
@@ -88,7 +88,7 @@ rule plot_pictures:
     benchmark:
         "benchmarks/plot_pictures/all.tsv"
     params:
-        code=code("report.figures.images:run_plot_pictures"),
+        code=code("report.figures.images:plot_pictures"),
         config=sections("augment", "cross", "seed"),
     shell:
         """

@@ -195,7 +195,7 @@ rule plot_fuzziness:
     benchmark:
         "benchmarks/plot_fuzziness/all.tsv"
     params:
-        code=code("report.figures.fuzziness:run"),
+        code=code("report.figures.fuzziness:plot_fuzziness"),
         config=sections("fuzziness", "evaluate", "scale", variants=FUZZY_ROWS),
     shell:
         """

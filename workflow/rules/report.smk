@@ -110,7 +110,7 @@ rule plot_confusion:
     benchmark:
         "benchmarks/plot_confusion/{figure}.tsv"
     params:
-        code=code("report.figures.confusion:run"),
+        code=code("report.figures.confusion:plot_confusion"),
         config=sections("tables", "seed", "scale"),
         table=lambda wildcards: CONFUSED[wildcards.figure],
     shell:
@@ -141,7 +141,7 @@ rule plot_curves:
     wildcard_constraints:
         trained=one_of(ALL_TRAINED),
     params:
-        code=code("report.figures.curves:run_plot_curves"),
+        code=code("report.figures.curves:plot_curves"),
     shell:
         """
         python -m mien plot_curves --runs {input.runs:q} --corpus-info {input.info:q} \
@@ -167,7 +167,7 @@ rule plot_samples:
     benchmark:
         "benchmarks/plot_samples/{corpus}.tsv"
     params:
-        code=code("report.figures.images:run_plot_samples"),
+        code=code("report.figures.images:plot_samples"),
         config=sections("sound"),
     shell:
         """

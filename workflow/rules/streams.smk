@@ -126,7 +126,7 @@ rule plot_streams:
     benchmark:
         "benchmarks/plot_streams/all.tsv"
     params:
-        code=code("report.figures.streams:run"),
+        code=code("report.figures.streams:plot_streams"),
         config=sections("streaming", "streams", "watch", "evaluate", "seed", "scale"),
     shell:
         """
@@ -153,7 +153,7 @@ rule plot_spectrograms:
     benchmark:
         "benchmarks/plot_spectrograms/all.tsv"
     params:
-        code=code("report.figures.spectrograms:run"),
+        code=code("report.figures.spectrograms:plot_spectrograms"),
         config=sections("sound", "seed"),
     shell:
         """

@@ -74,7 +74,7 @@ rule plot_transfer:
     wildcard_constraints:
         study=one_of(CURVE_FIGURES),
     params:
-        code=code("report.figures.curves:run_plot_transfer"),
+        code=code("report.figures.curves:plot_transfer"),
     shell:
         """
         python -m mien plot_transfer --runs {input.runs:q} --corpus-info {input.info:q} --figure {wildcards.study} \
@@ -106,7 +106,7 @@ rule plot_fer2013:
     benchmark:
         "benchmarks/plot_fer2013/all.tsv"
     params:
-        code=code("report.figures.fer2013:run"),
+        code=code("report.figures.fer2013:plot_fer2013"),
         people=GALLERY,
         beside=BESIDE,
     shell:
@@ -136,7 +136,7 @@ rule plot_features:
     benchmark:
         "benchmarks/plot_features/2.12.tsv"
     params:
-        code=code("report.figures.images:run_plot_features"),
+        code=code("report.figures.images:plot_features"),
     shell:
         """
         python -m mien plot_features --model {input.model:q} --samples results/samples/{CROSS.name} --results results \

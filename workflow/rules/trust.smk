@@ -105,7 +105,7 @@ rule plot_trust:
     wildcard_constraints:
         trusted=one_of(TRUST["corpora"]),
     params:
-        code=code("report.figures.trust:run"),
+        code=code("report.figures.trust:plot_trust"),
     shell:
         """
         python -m mien plot_trust --table {input.table:q} --corpus-info {input.info:q} \

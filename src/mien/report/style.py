@@ -1,15 +1,15 @@
-"""The colour of every emotion, the same in all figures of the four emotions.
+"""What every figure shares: a look, the synthetic label, panels, and files whose bytes depend on the content only."""
 
-What every figure shares: a look, the synthetic label, and files whose bytes depend on the content only.
-"""
-
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mien.io.files import atomic_file
@@ -18,6 +18,10 @@ matplotlib.use("Agg")  # draws without a screen; must be chosen before pyplot is
 
 SYNTHETIC = "synthetic people"
 GREY = "#5a5a5a"
+ABSENT = "#f2f2f2"  # of a cell without a picture
+# Paul Tol's vibrant scheme: told apart with every common colour blindness, and on grey pictures. His grey would not
+# be seen there, so the neutral face has the cyan.
+CLASS_COLOURS = {"neutral": "#33bbee", "smile": "#009988", "surprise": "#ee7733", "anger": "#cc3311"}
 _LINES = ("#7f8790", "#1f6fb4", "#c8521c", "#228833", "#aa3377", "#b5982a")  # told apart when colours are not: below
 _STYLES = ((0, (4, 1.5)), "-", (0, (1, 1)), "-", (0, (6, 1.5, 1, 1.5)), "-")
 _LOOK = {
@@ -31,6 +35,8 @@ _LOOK = {
     "svg.fonttype": "path",
     "figure.dpi": 100,
 }
+GAP_PX = 3  # between the pictures of a grid
+_ABSENT_LEVEL = 242  # of 255, as ABSENT
 
 
 @contextmanager
@@ -44,12 +50,38 @@ def new_figure(width: float, height: float) -> Iterator[Figure]:
             plt.close(figure)
 
 
+@contextmanager
+def saved_figure(title: str, width: float, height: float, *paths: Path, square: bool = False) -> Iterator[Figure]:
+    """Yield an empty figure of `width` x `height` inches; at the end put `title` above it and write it to `paths`.
+
+    square : its panels are pictures, whose shape is fixed.
+    """
+    with new_figure(width, height) as figure:
+        if square:
+            figure.set_layout_engine("compressed")
+        yield figure
+        figure.suptitle(title, fontsize=10)
+        for path in paths:
+            save_figure(figure, path)
+
+
+def svg_png(folder: Path, name: str) -> tuple[Path, Path]:
+    """Return the two files of a figure; the dot of 4.16 begins no suffix."""
+    return folder / f"{name}.svg", folder / f"{name}.png"
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Write an SVG or a PNG (160 dpi) by its suffix, without date or software version."""
     kind = Path(path).suffix.lstrip(".")
     metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
     with atomic_file(path) as scratch:
         figure.savefig(scratch, format=kind, metadata=metadata, dpi=160)
+
+
+def write_numbers(path: Path, rows: pd.DataFrame, *, number: str = "%.4f") -> None:
+    """Write the numbers behind a figure as CSV, formatted by `number`."""
+    with atomic_file(path) as scratch:
+        rows.to_csv(scratch, index=False, float_format=number, lineterminator="\n")
 
 
 def line_style(number: int) -> dict[str, Any]:
@@ -62,6 +94,61 @@ def title_line(name: str, corpus: str, *, synthetic: bool) -> str:
     return f"{name}: {corpus}" + (f" ({SYNTHETIC})" if synthetic else "")
 
 
-# Paul Tol's vibrant scheme: told apart with every common colour blindness, and on grey pictures. His grey would not
-# be seen there, so the neutral face has the cyan.
-CLASS_COLOURS = {"neutral": "#33bbee", "smile": "#009988", "surprise": "#ee7733", "anger": "#cc3311"}
+def corpus_title(name: str, info: dict[str, Any]) -> str:
+    """Return the headline of a figure of the corpus with this corpus.json."""
+    return title_line(name, info["corpus"], synthetic=info["source"] == "synthetic")
+
+
+def add_panels(figure: Figure, n: int, *, n_columns: int, **shared: Any) -> np.ndarray:
+    """Return `n` axes (n,) in rows of `n_columns`; what is left over of the last row stays blank."""
+    axes = figure.subplots(max(1, -(-n // n_columns)), n_columns, squeeze=False, **shared).ravel()
+    for ax in axes[n:]:
+        ax.set_axis_off()
+    return axes[:n]
+
+
+def hide_frame(ax: Axes) -> None:
+    """Show what is drawn without ticks and spines."""
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+
+
+def draw_absent(ax: Axes, *, reason: str, title: str = "") -> None:
+    """Say in place of a drawing why there is none."""
+    ax.set_axis_off()
+    ax.set_title(title, loc="left")
+    ax.text(
+        0.5, 0.5, f"not applicable:\n{reason}", ha="center", va="center", wrap=True, color=GREY, transform=ax.transAxes
+    )
+
+
+def draw_picture(ax: Axes, picture: np.ndarray) -> None:
+    """Draw a grey picture (S, S) uint8 without a frame."""
+    ax.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    hide_frame(ax)
+
+
+def draw_grid(
+    ax: Axes, cells: Sequence[Sequence[np.ndarray | None]], *, rows: Sequence[str], columns: Sequence[str]
+) -> None:
+    """Draw grey pictures (S, S) uint8 of one size in rows and columns, as one image; None is one without a face."""
+    size = next(len(cell) for row in cells for cell in row if cell is not None)
+    step = size + GAP_PX
+    sheet = np.full((len(cells) * step - GAP_PX, len(columns) * step - GAP_PX), 255, np.uint8)
+    middles = (size - 1) / 2 + step * np.arange(max(len(rows), len(columns)))
+    for row, line in enumerate(cells):
+        for column, picture in enumerate(line):
+            place = np.s_[row * step : row * step + size, column * step : column * step + size]
+            sheet[place] = _ABSENT_LEVEL if picture is None else picture
+            if picture is None:
+                at, text = (middles[column], middles[row]), "no face\nfound"
+                ax.text(*at, text, ha="center", va="center", color=GREY, fontsize=7)
+    draw_picture(ax, sheet)
+    ax.set_yticks(middles[: len(rows)], rows, fontsize=8)
+    ax.set_xticks(middles[: len(columns)], columns, fontsize=8, fontweight="bold")
+    ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
+
+
+def spread(values: Sequence[Any], n: int) -> list[Any]:
+    """Return up to `n` of the values, at equal distances from the first to the last."""
+    return [values[place] for place in np.linspace(0, len(values) - 1, min(n, len(values))).round().astype(int)]

@@ -1,20 +1,9 @@
-"""Command plot_fits: fitted faces, their action units and what a classifier took them for (thesis, figure 4.5).
-
-The groups of the 68 landmarks (thesis, figure 4.4) and the lines that join them.
-
-Draw the Candide-3 mesh: as a solid of white triangles, as lines over a picture, and what a unit changes.
-
-The figures of the mesh and of the landmarks (thesis, figures 3.8 and 4.1 to 4.4).
-
-Choose fitted faces, put the mesh on the stored region, draw both beside the action units (thesis, figure 4.5).
-
-Command draw_candide: the mesh, its units, and the landmarks (thesis, figures 3.8 and 4.1 to 4.4).
-"""
+"""The Candide-3 mesh, its units, the landmarks, and fitted faces (thesis, figures 3.8 and 4.1 to 4.5)."""
 
 import logging
-from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,15 +24,31 @@ from mien.candide.mesh import (
     N_SHAPES,
     SHAPE_NAMES,
     SHAPES,
+    VERTICES,
     Mesh,
     load_mesh,
 )
 from mien.candide.pose import rotation_matrix
-from mien.classical.samples import FACE4, FRONTAL, vectors
+from mien.classical.samples import FACE4, FRONTAL, read_samples, vectors
+from mien.config.schema import CandideConfig, load, section
 from mien.errors import TableError
 from mien.io import tables
+from mien.io.files import read_json
 from mien.io.shards import read_faces
-from mien.report.style import CLASS_COLOURS, GREY
+from mien.report.style import (
+    ABSENT,
+    CLASS_COLOURS,
+    GREY,
+    hide_frame,
+    new_figure,
+    save_figure,
+    saved_figure,
+    svg_png,
+    title_line,
+    write_numbers,
+)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,13 +112,6 @@ def draw_solid(
     ax.add_collection(PolyCollection(vertices[faces[order]][..., :2], facecolors=colours, edgecolors=ink, lw=0.5))
 
 
-def draw_lines(
-    ax: Axes, points: np.ndarray, sides: np.ndarray, *, colour: str, width: float = 0.5, alpha: float = 1.0
-) -> None:
-    """Draw the sides (E, 2) between points (V, 2) in the units of the axes."""
-    ax.add_collection(LineCollection(points[sides], colors=colour, linewidths=width, alpha=alpha))
-
-
 def draw_change(ax: Axes, rest: np.ndarray, changed: np.ndarray, faces: np.ndarray) -> None:
     """Draw `changed` (V, 3) with the triangles that differ from `rest` filled, and the old place of moved vertices."""
     moved = np.abs(changed - rest).max(axis=1) > STILL  # (V,)
@@ -141,7 +139,6 @@ def _area(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
 
 
-CANDIDE_FIGURES_FRONTAL = 90  # degrees of the camera
 VIEWS = (("front", 0.0), ("three quarters", 45.0), ("side", 90.0))  # name, yaw in degrees
 SHOWN = ("AU10", "AU20", "AU13/15")  # units of the thesis's figure 4.2; the others follow in a second row
 _TINY = 1e-9  # closed eyes have no height
@@ -160,7 +157,7 @@ def neutral_frontal(table: pd.DataFrame) -> pd.DataFrame:
     ------
     TableError : no neutral frontal picture has landmarks.
     """
-    rows = table[(table.label_name == "neutral") & (table.angle == CANDIDE_FIGURES_FRONTAL)]
+    rows = table[(table.label_name == "neutral") & (table.angle == FRONTAL)]
     rows = rows[np.isfinite(vectors(rows, "FP68")).all(axis=1)]
     if rows.empty:
         raise TableError(
@@ -275,11 +272,9 @@ def _number(ax: Axes, points: np.ndarray, group: Group) -> None:
         away[:] = _BESIDE.get(line[0], away)
         away[np.abs(away[:, 0]) > 0.45, 1] = 0.0  # the corners of the eyes and of the mouth
         away *= 9.0 / (np.linalg.norm(away, axis=1, keepdims=True) + _TINY)  # points of the page
+        look = {"textcoords": "offset points", "ha": "center", "va": "center", "fontsize": 7, "color": GREY}
         for number, place, step in zip(numbers, mine, away, strict=True):
-            beside = _STEPS.get(number, step)
-            ax.annotate(
-                str(number), place, beside, textcoords="offset points", ha="center", va="center", fontsize=7, color=GREY
-            )
+            ax.annotate(str(number), place, _STEPS.get(number, step), **look)
 
 
 def _coincident(places: np.ndarray) -> list[tuple[int, int]]:
@@ -338,7 +333,6 @@ def _signed(value: float, *, digits: int = 0) -> str:
 HONEST, FUSED = "honest", "fused"
 TURNED = 45  # degrees of the camera
 NO_ANSWER = "none"  # where the classifier has no row for a picture
-_ABSENT = "#f2f2f2"
 _BARS = 0.7  # width of the bars, of a picture's
 
 
@@ -429,10 +423,8 @@ def read_face(sample: pd.Series, results: Path) -> FittedFace:
     """
     shard = read_faces(results / "faces" / sample.corpus / sample.part)
     folder = results / "candide" / sample.corpus / sample.part
-    fits, people = (
-        tables.read(folder / "index.parquet", tables.FITS),
-        tables.read(folder / "people.parquet", tables.PEOPLE),
-    )
+    fits = tables.read(folder / "index.parquet", tables.FITS)
+    people = tables.read(folder / "people.parquet", tables.PEOPLE)
     actor = sample.person.removeprefix(f"{sample.corpus}/")
     person = people[people.actor == actor]
     if not sample["row"] < len(fits) == len(shard.index) or fits["clip"][sample["row"]] != sample["clip"]:
@@ -440,13 +432,8 @@ def read_face(sample: pd.Series, results: Path) -> FittedFace:
     if len(person) != 1:
         raise TableError(f"{folder / 'people.parquet'}: {actor!r} is there {len(person)} times; run fit_candide again")
     fit, frame = fits.loc[sample["row"]], shard.index.loc[sample["row"]]
-    points = place_mesh(
-        person["shape"].iloc[0],
-        units=fit.units,
-        rotation=fit.rotation,
-        scale=np.float64(fit.scale),
-        origin=fit.origin,
-    )
+    pose = {"rotation": fit.rotation, "scale": np.float64(fit.scale), "origin": fit.origin}
+    points = place_mesh(person["shape"].iloc[0], units=fit.units, **pose)
     region = np.array(shard.frames[sample["row"]])
     mesh = to_region(points, x=frame.x, y=frame.y, side=frame.side, size_px=len(region))
     return FittedFace(region, mesh, np.asarray(fit.units))
@@ -527,103 +514,89 @@ def _draw_face(ax: Axes, face: FittedFace, colour: str) -> None:
     mesh = load_mesh()
     ax.imshow(face.region, interpolation="bilinear")
     seen = mesh.faces[facing(face.mesh, mesh)]
-    draw_lines(ax, face.mesh, edges(seen), colour="white", width=0.45, alpha=0.85)
+    ax.add_collection(LineCollection(face.mesh[edges(seen)], colors="white", linewidths=0.45, alpha=0.85))
     size = len(face.region)
     ax.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), xticks=[], yticks=[])
-    for spine in ax.spines.values():
-        spine.set(visible=True, color=colour, linewidth=3.0)
+    ax.spines[:].set(visible=True, color=colour, linewidth=3.0)
 
 
 def _draw_absent(ax: Axes, emotion: str) -> None:
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
+    hide_frame(ax)
     if emotion:
         ax.set_title(emotion, fontsize=8)
-        ax.set_facecolor(_ABSENT)
+        ax.set_facecolor(ABSENT)
         ax.set_box_aspect(1)
         ax.text(0.5, 0.5, "none of\nthis person", transform=ax.transAxes, ha="center", va="center", color=GREY)
 
 
-LENS = "boxes: the lids of an eye enlarged, dashed at rest; how far they move up in model units"
+def draw_candide(*, samples: Path, out: Path, config: str = "params.yaml") -> None:
+    """Draw the mesh, its units, and the mean landmarks of the neutral frontal pictures.
 
-log = logging.getLogger(__name__)
-
-
-def add_draw_candide_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--samples", type=Path, required=True, help="folder of select_samples")
-    parser.add_argument("--out", type=Path, required=True, help="folder; 3.8, 4.1, 4.2, 4.3, 4.4 as .svg and .png")
-
-
-def run_draw_candide(args: Namespace) -> None:
-    """Draw the mesh and the mean landmarks of the neutral frontal pictures."""
-    from mien.candide.mesh import VERTICES, load_mesh
-    from mien.classical.samples import read_samples
-    from mien.config.schema import CandideConfig, load, section
-    from mien.report.style import new_figure, save_figure, title_line
-
-    candide = section(CandideConfig, load(args.config), "candide")
-    mesh = load_mesh()
-    samples = read_samples(args.samples)
-    averaged = neutral_frontal(samples.table)
+    Parameters
+    ----------
+    samples
+        Folder of select_samples.
+    out
+        Folder; 3.8, 4.1, 4.2, 4.3, 4.4 as .svg and .png.
+    config
+        params.yaml, or its sections as JSON text.
+    """
+    fitted = VERTICES[section(CandideConfig, load(config), "candide").landmarks]
+    mesh, chosen = load_mesh(), read_samples(samples)
+    averaged = neutral_frontal(chosen.table)
     points, n_learnt = mean_landmarks(averaged), (averaged.role == "training").sum()
-    corpus, synthetic = samples.title, samples.info["source"] == "synthetic"
-    numbers = title_line("Figure 4.1: the 68 landmarks", corpus, synthetic=synthetic)
-    groups = title_line("Figure 4.4: groups of landmarks", corpus, synthetic=synthetic)
     mean = f"mean of {len(averaged)} neutral frontal pictures: {n_learnt} training, {len(averaged) - n_learnt} test"
-    drawings = {  # figure -> width and height in inches, title, what draws it
-        "3.8": ((7.2, 4.2), "Figure 3.8: the Candide-3 mesh, 113 vertices, 184 triangles", draw_views, (mesh,)),
-        "4.1": ((7.6, 4.6), f"{numbers}\n{mean}", draw_numbers, (points,)),
-        "4.2": ((8.6, 7.4), f"Figure 4.2: action units of Candide-3\n{LENS}", draw_actions, (mesh,)),
-        "4.3": ((10.6, 5.7), "Figure 4.3: shape units of Candide-3", draw_shapes, (mesh,)),
+    headline = partial(title_line, corpus=chosen.title, synthetic=chosen.info["source"] == "synthetic")
+    lens = "boxes: the lids of an eye enlarged, dashed at rest; how far they move up in model units"
+    drawings = {  # figure -> width and height in inches, title, what draws it from what
+        "3.8": ((7.2, 4.2), "Figure 3.8: the Candide-3 mesh, 113 vertices, 184 triangles", draw_views, mesh),
+        "4.1": ((7.6, 4.6), f"{headline('Figure 4.1: the 68 landmarks')}\n{mean}", draw_numbers, points),
+        "4.2": ((8.6, 7.4), f"Figure 4.2: action units of Candide-3\n{lens}", draw_actions, mesh),
+        "4.3": ((10.6, 5.7), "Figure 4.3: shape units of Candide-3", draw_shapes, mesh),
         "4.4": (
             (6.8, 4.5),
-            f"{groups}\n{mean}",
-            draw_groups,
-            (points, mesh, VERTICES[candide.landmarks]),
+            f"{headline('Figure 4.4: groups of landmarks')}\n{mean}",
+            partial(draw_groups, mesh=mesh, vertices=fitted),
+            points,
         ),
     }
     for name, (size, title, draw, content) in drawings.items():
         with new_figure(*size) as figure:
-            draw(figure, *content)
+            draw(figure, content)
             figure.suptitle(title, fontsize=10)
-            save_figure(figure, args.out / f"{name}.svg")
-            figure.set_layout_engine("none")  # the places are found; they need not be found twice
-            save_figure(figure, args.out / f"{name}.png")
-    log.info("%s: %d figures", args.out, len(drawings))
+            for path in svg_png(out, name):
+                save_figure(figure, path)
+                figure.set_layout_engine("none")  # the places are found; they need not be found twice
+    log.info("%s: %d figures", out, len(drawings))
 
 
-def add_plot_fits_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--samples", type=Path, required=True, help="folder of select_samples")
-    parser.add_argument("--results", type=Path, required=True, help="folder with faces/<corpus> and candide/<corpus>")
-    parser.add_argument("--predictions", type=Path, required=True, help="of a classifier of AU8, run.json beside it")
-    parser.add_argument("--out-png", type=Path, required=True)
-    parser.add_argument("--out-csv", type=Path, required=True, help="the numbers behind the figure")
+def plot_fits(*, samples: Path, results: Path, predictions: Path, out_png: Path, out_csv: Path) -> None:
+    """Draw fitted faces, their action units and what a classifier took them for.
 
-
-def run_plot_fits(args: Namespace) -> None:
-    """Choose people, read their pictures and fits, draw them."""
-    from mien.classical.samples import read_samples
-    from mien.io.files import atomic_file, read_json
-    from mien.report.style import new_figure, save_figure, title_line
-
-    samples = read_samples(args.samples)
-    answers = read_answers(args.predictions)
-    scenes = choose_scenes(samples.table, answers)
-    chosen = [sample for scene in scenes for sample in scene.pictures.values()]
-    faces = {sample["clip"]: read_face(sample, args.results) for sample in chosen}
-    synthetic = samples.info["source"] == "synthetic"
-    title = title_line("Figure 4.5: fitted faces and action units", samples.title, synthetic=synthetic)
-    judge = read_json(args.predictions.with_name("run.json"))
-    title += (
-        f"\nabove a picture: the emotion shown; frame: how {judge['variant']} classifies it, split {judge['seed'] + 1}"
-    )
-    with new_figure(11.2, 1.0 + 1.62 * len(scenes)) as figure:
+    Parameters
+    ----------
+    samples
+        Folder of select_samples.
+    results
+        Folder with faces/CORPUS and candide/CORPUS.
+    predictions
+        Of a classifier of AU8, run.json beside it.
+    out_png
+        The figure.
+    out_csv
+        The numbers behind it.
+    """
+    chosen, answers = read_samples(samples), read_answers(predictions)
+    scenes = choose_scenes(chosen.table, answers)
+    shown = [sample for scene in scenes for sample in scene.pictures.values()]
+    faces = {sample["clip"]: read_face(sample, results) for sample in shown}
+    synthetic = chosen.info["source"] == "synthetic"
+    judge = read_json(predictions.with_name("run.json"))
+    title = title_line("Figure 4.5: fitted faces and action units", chosen.title, synthetic=synthetic)
+    title += "\nabove a picture: the emotion shown; frame: how "
+    title += f"{judge['variant']} classifies it, split {judge['seed'] + 1}"
+    with saved_figure(title, 11.2, 1.0 + 1.62 * len(scenes), out_png) as figure:
         figure.set_layout_engine("constrained", w_pad=0.05, h_pad=0.02, wspace=0.0, hspace=0.0)
         draw_scenes(figure, scenes, faces, answers)
-        figure.suptitle(title, fontsize=10)
-        save_figure(figure, args.out_png)
-    with atomic_file(args.out_csv) as scratch:
-        bars_of(scenes, answers).to_csv(scratch, index=False, float_format="%.4f", lineterminator="\n")
-    log.info("%s: %d people, %d pictures", args.out_png, len(scenes), len(faces))
+    write_numbers(out_csv, bars_of(scenes, answers))
+    log.info("%s: %d people, %d pictures", out_png, len(scenes), len(faces))

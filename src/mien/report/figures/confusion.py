@@ -1,10 +1,6 @@
-"""Confusion matrices of the variants of a table: from scores to panels, and from panels to Axes.
-
-Command plot_confusion: confusion matrices of the joint networks of a table (thesis, figures 5.6 and 5.7).
-"""
+"""Confusion matrices of the joint networks of a table (thesis, figures 5.6 and 5.7)."""
 
 import logging
-from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mien.config.schema import TableConfig, load, section
-from mien.evaluation.metrics import by_fold, mean_recall_matrix, reported
-from mien.evaluation.runs import Run
-from mien.report.style import GREY
+from mien.evaluation.metrics import by_fold, mean_recall_matrix, reported, score, twins
+from mien.evaluation.runs import Run, read_runs, select_runs
+from mien.io.files import read_json
+from mien.report.style import add_panels, draw_absent, saved_figure, title_line, write_numbers
+from mien.report.tables.comparison import joint_and_single
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,12 @@ def recalls(found: list[Panel], classes: list[str]) -> pd.DataFrame:
 
 
 def draw_panels(axes: np.ndarray, found: list[Panel], classes: list[str]) -> None:
-    """Draw a panel on each of `axes`; what is left over stays blank."""
-    for ax, panel in zip(axes, found, strict=False):
+    """Draw a panel on each of `axes`."""
+    for ax, panel in zip(axes, found, strict=True):
         if panel.recall is None:
             draw_absent(ax, title=panel.title, reason=panel.reason)
         else:
             draw_confusion(ax, panel.recall, classes, title=panel.title, n_clips=round(panel.clips.sum()))
-    for ax in axes[len(found) :]:
-        ax.set_axis_off()
 
 
 def draw_confusion(ax: Axes, recall: np.ndarray, classes: list[str], *, title: str, n_clips: int) -> None:
@@ -94,52 +92,47 @@ def draw_confusion(ax: Axes, recall: np.ndarray, classes: list[str], *, title: s
     ax.set_ylabel(f"true emotion (n = {n_clips} clips)")
 
 
-def draw_absent(ax: Axes, *, title: str, reason: str) -> None:
-    """Say in place of a matrix why there is none."""
-    ax.set_axis_off()
-    ax.set_title(title, loc="left")
-    ax.text(
-        0.5, 0.5, f"not applicable:\n{reason}", ha="center", va="center", wrap=True, color=GREY, transform=ax.transAxes
-    )
+def plot_confusion(
+    *,
+    table: str,
+    runs: list[Path],
+    clips: Path,
+    corpus_info: Path,
+    out_svg: Path,
+    out_png: Path,
+    out_csv: Path,
+    config: str = "params.yaml",
+) -> None:
+    """Average the folds and draw the confusion matrix of every joint network of a table.
 
-
-log = logging.getLogger(__name__)
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--table", required=True, help="number of the table under tables in params.yaml")
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of every fold and seed")
-    parser.add_argument("--clips", type=Path, required=True, help="table CLIPS of the corpus")
-    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of the corpus")
-    parser.add_argument("--out-svg", type=Path, required=True)
-    parser.add_argument("--out-png", type=Path, required=True)
-    parser.add_argument("--out-csv", type=Path, required=True, help="the numbers behind the figure")
-
-
-def run(args: Namespace) -> None:
-    """Average the folds, draw a panel per joint network, write figure and numbers."""
-    from mien.evaluation.metrics import reported, score, twins
-    from mien.evaluation.runs import read_runs, select_runs
-    from mien.io.files import atomic_file, read_json
-    from mien.report.style import new_figure, save_figure, title_line
-    from mien.report.tables.comparison import joint_and_single
-
-    table = section(TableConfig, load(args.config), "tables", args.table)
-    joint, single = joint_and_single(table)
-    runs = select_runs(read_runs(args.runs), table.corpus, joint or single, n_folds=table.folds)
-    scores = score(runs, twins([args.clips]))
-    found = panels(scores, runs, joint or single)
-    synthetic = read_json(args.corpus_info)["source"] == "synthetic"
-    title = title_line(f"Figure {table.confusion}", table.corpus, synthetic=synthetic)
-    title += f"\nrecall in percent, mean of {len({run.fold for run in runs})} folds, {reported(scores)} epochs"
+    Parameters
+    ----------
+    table
+        Number of the table under tables in params.yaml.
+    runs
+        run.json of every fold and seed.
+    clips
+        Table CLIPS of the corpus.
+    corpus_info
+        corpus.json of the corpus.
+    out_svg, out_png
+        The figure.
+    out_csv
+        The numbers behind it.
+    config
+        params.yaml, or its sections as JSON text.
+    """
+    settings = section(TableConfig, load(config), "tables", table)
+    joint, single = joint_and_single(settings)
+    chosen = select_runs(read_runs(runs), settings.corpus, joint or single, n_folds=settings.folds)
+    scores = score(chosen, twins([clips]))
+    found, classes = panels(scores, chosen, joint or single), list(chosen[0].classes)
+    synthetic = read_json(corpus_info)["source"] == "synthetic"
+    title = title_line(f"Figure {settings.confusion}", settings.corpus, synthetic=synthetic)
+    title += f"\nrecall in percent, mean of {len({run.fold for run in chosen})} folds, {reported(scores)} epochs"
     n_columns = min(2, len(found))
     n_rows = -(-len(found) // n_columns)
-    with new_figure(0.9 + 3.7 * n_columns, 0.8 + 3.6 * n_rows) as figure:
-        draw_panels(figure.subplots(n_rows, n_columns, squeeze=False).ravel(), found, list(runs[0].classes))
-        figure.suptitle(title, fontsize=10)
-        save_figure(figure, args.out_svg)
-        save_figure(figure, args.out_png)
-    with atomic_file(args.out_csv) as scratch:
-        recalls(found, list(runs[0].classes)).to_csv(scratch, index=False, float_format="%.4f", lineterminator="\n")
-    log.info("figure %s: %d panels, %s", table.confusion, len(found), reported(scores))
+    with saved_figure(title, 0.9 + 3.7 * n_columns, 0.8 + 3.6 * n_rows, out_svg, out_png) as figure:
+        draw_panels(add_panels(figure, len(found), n_columns=n_columns), found, classes)
+    write_numbers(out_csv, recalls(found, classes))
+    log.info("figure %s: %d panels, %s", settings.confusion, len(found), reported(scores))

@@ -1,17 +1,10 @@
-"""Draw learning curves: a panel per variant, a thin line per run, the mean on top.
-
-Learning curves of a study of fine-tuning: accuracy and loss, in training and in validation, a line per row.
-
-Command plot_curves: training and validation losses of the variants of a corpus.
-
-Command plot_transfer: learning curves of a study of fine-tuning, four panels (thesis, figures 4.14 and 4.15).
-"""
+"""Learning curves: a panel per network of a corpus, and the studies of fine-tuning (thesis, figures 4.14, 4.15)."""
 
 import logging
 import textwrap
-from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -22,11 +15,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter, ScalarFormatter
 
 from mien.errors import TableError
-from mien.evaluation.runs import Run
+from mien.evaluation.runs import Run, read_runs, rows_in_order
+from mien.io.files import read_json
 from mien.io.tables import TRAIN_ACCURACY
-from mien.report.figures.confusion import draw_absent
-from mien.report.style import GREY
-from mien.report.tables.summary import mean_curves
+from mien.report.style import GREY, add_panels, corpus_title, draw_absent, saved_figure, write_numbers
+from mien.report.tables.summary import learning_curves, mean_curves
+
+log = logging.getLogger(__name__)
 
 TRAINING, VALIDATION = "#1f6fb4", "#c8521c"
 
@@ -85,7 +80,9 @@ def study_curves(runs: Sequence[Run]) -> pd.DataFrame:
             raise TableError(f"{run.folder}/run.json: other classes than {runs[0].folder}; name rows of one corpus")
         if not run.trained:
             continue
-        row, history = _row_of(run), run.history()
+        row, history = run.record.get("config", {}).get("pretrain", {}), run.history()
+        if not {"learning_rate", "trained"} <= row.keys() or row["trained"] not in TRAINED:
+            raise TableError(f"{run.folder}/run.json: not a run of `pretrain`; name rows of the section pretrain")
         if missing := [column for column in ("epoch", *PANELS) if column not in history]:
             raise TableError(f"{run.folder}/history.csv lacks {', '.join(missing)}; train it again with `pretrain`")
         frames.append(
@@ -195,84 +192,69 @@ def _label(first: pd.Series) -> str:
     return f"{TRAINED[first.trained]} at {rate} ({first['row']})"
 
 
-def _row_of(run: Run) -> dict:
-    row = run.record.get("config", {}).get("pretrain", {})
-    if not {"learning_rate", "trained"} <= row.keys() or row["trained"] not in TRAINED:
-        raise TableError(f"{run.folder}/run.json: not a run of `pretrain`; name rows of the section pretrain")
-    return row
+def plot_curves(*, runs: list[Path], corpus_info: Path, out_svg: Path) -> None:
+    """Draw the losses of training and validation, a panel per variant of a corpus.
 
-
-log = logging.getLogger(__name__)
-
-
-def add_plot_curves_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of every run of the corpus")
-    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of the corpus")
-    parser.add_argument("--out-svg", type=Path, required=True)
-
-
-def run_plot_curves(args: Namespace) -> None:
-    """Read the histories, draw a panel per variant."""
-    from mien.evaluation.runs import read_runs
-    from mien.io.files import read_json
-    from mien.report.figures.confusion import draw_absent
-    from mien.report.style import new_figure, save_figure, title_line
-    from mien.report.tables.summary import learning_curves
-
-    info = read_json(args.corpus_info)
-    runs = [run for run in read_runs(args.runs) if run.corpus == info["corpus"]]
-    variants = list(dict.fromkeys(run.variant for run in runs))
-    curves = learning_curves(runs)
+    Parameters
+    ----------
+    runs
+        run.json of every run of the corpus.
+    corpus_info
+        corpus.json of the corpus.
+    out_svg
+        The figure.
+    """
+    info = read_json(corpus_info)
+    mine = [run for run in read_runs(runs) if run.corpus == info["corpus"]]
+    absent = {run.variant: run.reason for run in reversed(mine)}
+    variants = list(dict.fromkeys(run.variant for run in mine))
+    curves = learning_curves(mine)
     n_columns = min(3, max(1, len(variants)))
-    n_rows = max(1, -(-len(variants) // n_columns))
-    with new_figure(0.4 + 3.0 * n_columns, 0.6 + 2.3 * n_rows) as figure:
-        axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()  # numbers of epochs differ: own axes
-        for ax, variant in zip(axes, variants, strict=False):
-            mine = curves[curves.variant == variant]
-            if mine.empty:
-                draw_absent(ax, title=variant, reason=next(run.reason for run in runs if run.variant == variant))
+    size = (0.4 + 3.0 * n_columns, 0.6 + 2.3 * max(1, -(-len(variants) // n_columns)))
+    title = f"{corpus_title('Learning curves', info)}\nthin: one fold and seed, bold: their mean"
+    with saved_figure(title, *size, out_svg) as figure:
+        axes = add_panels(figure, len(variants), n_columns=n_columns)  # numbers of epochs differ: own axes
+        for ax, variant in zip(axes, variants, strict=True):
+            rows = curves[curves.variant == variant]
+            if rows.empty:
+                draw_absent(ax, title=variant, reason=absent[variant])
             else:
-                draw_curves(ax, mine, title=variant)
-        for ax in axes[len(variants) :]:
-            ax.set_axis_off()
+                draw_curves(ax, rows, title=variant)
         if legend := next((ax for ax in axes if ax.lines), None):
             legend.legend(frameon=False)
-        title = title_line("Learning curves", info["corpus"], synthetic=info["source"] == "synthetic")
-        figure.suptitle(f"{title}\nthin: one fold and seed, bold: their mean", fontsize=10)
-        save_figure(figure, args.out_svg)
-    log.info("%s: %d variants", args.out_svg, len(variants))
+    log.info("%s: %d variants", out_svg, len(variants))
 
 
-def add_plot_transfer_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of the rows, in their order")
-    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of the corpus that is learnt")
-    parser.add_argument("--figure", choices=("4.14", "4.15"), required=True, help="4.14: rates; 4.15: what is trained")
-    parser.add_argument("--out-svg", type=Path, required=True)
-    parser.add_argument("--out-png", type=Path, required=True)
-    parser.add_argument("--out-csv", type=Path, required=True, help="the numbers drawn, a row per run and epoch")
+def plot_transfer(
+    *,
+    runs: list[Path],
+    corpus_info: Path,
+    figure: Literal["4.14", "4.15"],
+    out_svg: Path,
+    out_png: Path,
+    out_csv: Path,
+) -> None:
+    """Draw a study of fine-tuning: accuracy and loss, in training and in validation, a line per row.
 
-
-def run_plot_transfer(args: Namespace) -> None:
-    """Read the histories, draw the panels, write the numbers behind them."""
-    from mien.evaluation.runs import read_runs, rows_in_order
-    from mien.io.files import atomic_file, read_json
-    from mien.report.style import new_figure, save_figure, title_line
-
-    info = read_json(args.corpus_info)
-    runs = read_runs(args.runs)
-    order = list(rows_in_order(args.runs, {run.variant: "" for run in runs}))
-    runs.sort(key=lambda run: (order.index(run.variant), run.seed))
-    curves = study_curves(runs)
-    with atomic_file(args.out_csv) as scratch:
-        curves.to_csv(scratch, index=False, float_format="%.6g", lineterminator="\n")
-    title = title_line(
-        f"Figure {args.figure}: {NAMES[args.figure]}", info["corpus"], synthetic=info["source"] == "synthetic"
-    )
-    with new_figure(7.6, 6.2) as figure:
-        draw_study(figure, curves, runs, figure_name=args.figure)
-        figure.suptitle(title, fontsize=10)
-        save_figure(figure, args.out_svg)
-        save_figure(figure, args.out_png)
-    log.info("%s: %d rows, %d of them trained", args.out_svg, len(order), curves["row"].nunique())
+    Parameters
+    ----------
+    runs
+        run.json of the rows, in their order.
+    corpus_info
+        corpus.json of the corpus that is learnt.
+    figure
+        4.14: learning rates; 4.15: what is trained.
+    out_svg, out_png
+        The figure.
+    out_csv
+        The numbers drawn, a row per run and epoch.
+    """
+    title = corpus_title(f"Figure {figure}: {NAMES[figure]}", read_json(corpus_info))
+    found = read_runs(runs)
+    order = list(rows_in_order(runs, {run.variant: "" for run in found}))
+    found.sort(key=lambda run: (order.index(run.variant), run.seed))
+    curves = study_curves(found)
+    write_numbers(out_csv, curves, number="%.6g")
+    with saved_figure(title, 7.6, 6.2, out_svg, out_png) as drawn:
+        draw_study(drawn, curves, found, figure_name=figure)
+    log.info("%s: %d rows, %d of them trained", out_svg, len(order), curves["row"].nunique())

@@ -1,10 +1,6 @@
-"""Draw figure 5.1: what networks judge clips by, in two dimensions; a row per fold, a column per network.
-
-Command plot_embeddings: what networks judge clips by, in two dimensions (thesis, figure 5.1).
-"""
+"""What networks judge clips by, in two dimensions; a row per fold, a column per network (thesis, figure 5.1)."""
 
 import logging
-from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import pandas as pd
@@ -14,8 +10,13 @@ from matplotlib.lines import Line2D
 
 from mien.config.labels import colour_of
 from mien.config.schema import EmbeddingsConfig, load, section
-from mien.report.figures.confusion import draw_absent
-from mien.report.style import GREY
+from mien.evaluation.embeddings import POINTS, lay_out
+from mien.io import tables
+from mien.io.files import read_json
+from mien.io.randomness import seed_for
+from mien.report.style import GREY, corpus_title, draw_absent, hide_frame, saved_figure, write_numbers
+
+log = logging.getLogger(__name__)
 
 SYMBOLS = {"f_v": "$f_v$", "f_a": "$f_a$", "g_va": "$g_{va}$"}
 FAINT = {"s": 7, "alpha": 0.25, "linewidths": 0, "marker": "o"}
@@ -51,8 +52,7 @@ def draw_panel(ax: Axes, points: pd.DataFrame, classes: list[str], *, title: str
     tested = points.role == "test"
     for part, look in ((points[~tested], FAINT), (points[tested], FULL)):
         ax.scatter(part.x, part.y, c=[colour_of(classes[label]) for label in part.label], **look)
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
+    hide_frame(ax)
     ax.set_title(title, loc="left")
     means = points[tested][["by_emotion", "by_actor"]].mean()
     ax.set_xlabel(
@@ -65,49 +65,44 @@ def _listed(actors: list[str]) -> str:
     return ", ".join(actors) if len(actors) <= 4 else f"{actors[0]} … {actors[-1]}"
 
 
-log = logging.getLogger(__name__)
+def plot_embeddings(
+    *,
+    embeddings: list[Path],
+    corpus_info: Path,
+    out_svg: Path,
+    out_png: Path,
+    out_csv: Path,
+    config: str = "params.yaml",
+) -> None:
+    """Lay the vectors of every network and fold out in two dimensions, and draw a panel of each.
 
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--embeddings", type=Path, nargs="+", required=True, help="table EMBEDDINGS of every fold")
-    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of the corpus")
-    parser.add_argument("--out-svg", type=Path, required=True)
-    parser.add_argument("--out-png", type=Path, required=True)
-    parser.add_argument("--out-csv", type=Path, required=True, help="a row per point")
-
-
-def run(args: Namespace) -> None:
-    """Lay the vectors of every network and fold out, draw a panel of each."""
-    import pandas as pd
-
-    from mien.evaluation.embeddings import POINTS, lay_out
-    from mien.io import tables
-    from mien.io.files import atomic_file, read_json
-    from mien.io.randomness import seed_for
-    from mien.report.style import new_figure, save_figure, title_line
-
-    params = load(args.config)
-    config = section(EmbeddingsConfig, params, "embeddings")
+    Parameters
+    ----------
+    embeddings
+        Table EMBEDDINGS of every fold.
+    corpus_info
+        corpus.json of the corpus.
+    out_svg, out_png
+        The figure.
+    out_csv
+        A row per point.
+    config
+        params.yaml, or its sections as JSON text.
+    """
+    params = load(config)
+    settings = section(EmbeddingsConfig, params, "embeddings")
     seed = seed_for(params["seed"], "embeddings") % 2**32  # numpy's old generators take no more
-    info = read_json(args.corpus_info)
-    columns = [(config.rows[key], symbol) for key, symbol in tables.FEATURES.items() if key in config.rows]
-    folds = []
-    for path in args.embeddings:
-        rows = tables.read(path, tables.EMBEDDINGS)
-        parts = [
-            lay_out(part, perplexity=config.perplexity, seed=seed) for _, part in rows.groupby("variant", sort=False)
-        ]
-        folds.append(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=POINTS))
-    name = "Figure 5.1: what networks judge clips by"
-    title = title_line(name, info["corpus"], synthetic=info["source"] == "synthetic")
-    with new_figure(2.7 * len(columns), 0.9 + 2.8 * len(folds)) as figure:
-        draw_embeddings(figure, folds, columns, info["classes"])
-        figure.suptitle(f"{title}\nt-SNE: distances and axes mean nothing, only who is beside whom", fontsize=10)
-        save_figure(figure, args.out_svg)
-        save_figure(figure, args.out_png)
-    named = {path.stem: points for path, points in zip(args.embeddings, folds, strict=True)}
-    rows = pd.concat(named, names=["fold", None]).reset_index("fold")
-    with atomic_file(args.out_csv) as scratch:
-        rows.to_csv(scratch, index=False, float_format="%.4f", lineterminator="\n")
-    log.info("%s: %d points in %d panels", args.out_svg, len(rows), len(folds) * len(columns))
+    info = read_json(corpus_info)
+    columns = [(settings.rows[key], symbol) for key, symbol in tables.FEATURES.items() if key in settings.rows]
+    folds = {}
+    for path in embeddings:
+        parts = tables.read(path, tables.EMBEDDINGS).groupby("variant", sort=False)
+        points = [lay_out(part, perplexity=settings.perplexity, seed=seed) for _, part in parts]
+        folds[path.stem] = pd.concat(points, ignore_index=True) if points else pd.DataFrame(columns=POINTS)
+    title = corpus_title("Figure 5.1: what networks judge clips by", info)
+    title += "\nt-SNE: distances and axes mean nothing, only who is beside whom"
+    with saved_figure(title, 2.7 * len(columns), 0.9 + 2.8 * len(folds), out_svg, out_png) as figure:
+        draw_embeddings(figure, list(folds.values()), columns, info["classes"])
+    rows = pd.concat(folds, names=["fold", None]).reset_index("fold")
+    write_numbers(out_csv, rows)
+    log.info("%s: %d points in %d panels", out_svg, len(rows), len(folds) * len(columns))

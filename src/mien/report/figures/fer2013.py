@@ -1,20 +1,13 @@
-"""Command plot_fer2013: what is learnt about faces, and the pictures of FER2013 (thesis, figures 4.9 to 4.13).
+"""What is learnt about faces, and the pictures of FER2013: samples, hard ones, class sizes, copies (figures 4.9-4.13).
 
-Pictures of a corpus for the figures 4.9 to 4.13: which there are, which are chosen, and their pixels in grey.
-
-The copies by which AUG-B balances the training pictures: those that a row of ``pretrain`` really sees.
-
-Draw the figures 4.9 to 4.13: what is learnt about faces and emotions, hard pictures, class sizes, copies.
-
-The pictures that a trained network finds hardest: where the labels of FER2013 may be wrong (figure 4.11).
+The copies are those by which AUG-B balances the training pictures that a row of ``pretrain`` really sees. The pictures
+that a trained network finds hardest show where the labels of FER2013 may be wrong.
 """
 
 import logging
-from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -27,18 +20,33 @@ from torch.nn import functional
 
 from mien.augment.aug_b import BALANCING, DIFFER, DRAWS, Copies, balance, change, no_copies
 from mien.errors import TableError
-from mien.evaluation.runs import Run
+from mien.evaluation.runs import Run, read_run
 from mien.io import shards, tables
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
-from mien.report.figures.images import draw_grid
+from mien.report.style import (
+    draw_absent,
+    draw_grid,
+    draw_picture,
+    saved_figure,
+    spread,
+    svg_png,
+    title_line,
+    write_numbers,
+)
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
+log = logging.getLogger(__name__)
 
-    from mien.evaluation.runs import Run
-
+FIGURES = ("4.9", "4.10", "4.11", "4.12", "4.13")
+N_PEOPLE, N_OF_A_PERSON = 6, 8  # figure 4.9
+N_OF_FER2013, N_OF_OTHERS = 4, 2  # rows of figure 4.10
+N_COLUMNS = 8  # of figure 4.11
+N_HARDEST, N_DOUBTFUL = {"training": 16, "validation": 8}, 8
+N_PAIRS = 4  # per class in figure 4.13
+PANELS = {"training": "training", "validation": "public test (validation)", "test": "private test"}
+OWN, COPIED, ASIDE, DOUBT = "#1f6fb4", "#f0a860", "#9aa5b1", "#c8321c"
+_BAND = "#cfe3d2"
+_BLANK = 255  # grey level of a cell where nobody is
 FOLD = 0  # the official division
 APART = "apart"  # role of clips with an identical twin on another side of the division
 ALIASES = {"anger": "angry", "sadness": "sad"}  # words of other corpora for emotions of FER2013
@@ -68,6 +76,10 @@ class Gallery:
             for place, row in mine["row"].items():
                 found[place] = cv2.cvtColor(np.ascontiguousarray(frames[row]), cv2.COLOR_RGB2GRAY)
         return np.stack([found[place] for place in range(len(clips))])
+
+    def title(self, name: str) -> str:
+        """Return the headline of a figure of these clips."""
+        return title_line(name, self.corpus, synthetic=self.synthetic)
 
 
 def read_gallery(results: Path, corpus: str) -> Gallery:
@@ -100,7 +112,7 @@ def choose_people(gallery: Gallery, *, n_people: int, n_pictures: int) -> pd.Dat
     clips = gallery.clips[gallery.clips.actor != ""]
     if clips.empty:
         raise TableError(f"{gallery.corpus}: the corpus names nobody; choose another one for the row of identities")
-    people = _spread(sorted(set(clips.actor)), n_people)
+    people = spread(sorted(set(clips.actor)), n_people)
     return pd.concat([_evenly(clips[clips.actor == name], n_pictures) for name in people])
 
 
@@ -110,7 +122,8 @@ def choose_emotions(gallery: Gallery, emotions: tuple[str, ...], *, n: int) -> p
     Of a person the last clip by name is taken (the apex of a sequence), of the neutral ones the first. Blank pictures
     and those with a twin are left to figure 4.11.
     """
-    clips = gallery.clips[(gallery.clips.label >= 0) & (gallery.clips.defect.map(_is_harmless))]
+    harmless = gallery.clips.defect.map(lambda defect: not {"twin", "blank"} & set(defect.split(";")))
+    clips = gallery.clips[(gallery.clips.label >= 0) & harmless]
     clips = clips.assign(emotion=clips.label_name.replace(ALIASES))
     chosen = []
     for k, emotion in enumerate(emotions):
@@ -121,18 +134,10 @@ def choose_emotions(gallery: Gallery, emotions: tuple[str, ...], *, n: int) -> p
     return pd.concat(chosen)
 
 
-def _is_harmless(defect: str) -> bool:
-    return not {"twin", "blank"} & set(defect.split(";"))
-
-
 def _evenly(rows: pd.DataFrame, n: int, *, offset: float = 0.5) -> pd.DataFrame:
     """Return up to `n` of `rows`, from the middle of equal parts; `offset` 0..1 moves them within these."""
     n = min(n, len(rows))
     return rows.iloc[[int((k + min(offset, 0.999)) * len(rows) / n) for k in range(n)]]
-
-
-def _spread(values: list[str], n: int) -> list[str]:
-    return [values[k] for k in np.linspace(0, len(values) - 1, min(n, len(values))).round().astype(int)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,10 +151,6 @@ class Balanced:
     clips: pd.DataFrame
     copies: Copies
     size_px: int
-
-    def n_copies(self, n_classes: int) -> np.ndarray:
-        """Return (C,) how many copies each class gets."""
-        return np.bincount(self.clips.label.to_numpy()[self.copies.source], minlength=n_classes)
 
 
 def balanced(run: Run, gallery: Gallery) -> Balanced:
@@ -225,13 +226,6 @@ def factors(found: Balanced, numbers: np.ndarray) -> pd.DataFrame:
     )
 
 
-OWN, COPIED, ASIDE, DOUBT = "#1f6fb4", "#f0a860", "#9aa5b1", "#c8321c"
-_BLANK = 255  # grey level of a cell where nobody is
-N_COLUMNS = 8  # of figure 4.11
-PANELS = {"training": "training", "validation": "public test (validation)", "test": "private test"}
-_BAND = "#cfe3d2"
-
-
 def draw_people(figure: Figure, gallery: Gallery, chosen: pd.DataFrame, *, n_pictures: int) -> None:
     """Draw a row per person of `choose_people` (figure 4.9)."""
     names = list(dict.fromkeys(chosen.actor))
@@ -283,7 +277,8 @@ def class_sizes(gallery: Gallery, found: Balanced) -> pd.DataFrame:
         mine = clips[role == name]
         apart = mine.role == APART
         sizes = {"pictures": np.bincount(mine.label[~apart], minlength=n)}
-        sizes["copies"] = found.n_copies(n) if name == "training" else np.zeros(n, int)
+        copied = found.clips.label.to_numpy()[found.copies.source] if name == "training" else []
+        sizes["copies"] = np.bincount(np.asarray(copied, np.int64), minlength=n)
         sizes["apart"] = np.bincount(mine.label[apart], minlength=n)
         rows.append(pd.DataFrame({"role": name, "label": gallery.classes, **sizes}))
     return pd.concat(rows, ignore_index=True)
@@ -314,9 +309,11 @@ def draw_sizes(figure: Figure, sizes: pd.DataFrame) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=7.5)
 
 
-def draw_copies(figure: Figure, gallery: Gallery, found: Balanced, sizes: pd.DataFrame, *, n: int) -> None:
-    """Draw `n` pairs of a picture and its copy per class (figure 4.13)."""
-    numbers = [first_copies(found, label, n=n) for label in range(len(gallery.classes))]
+def draw_copies(
+    figure: Figure, gallery: Gallery, found: Balanced, sizes: pd.DataFrame, *, numbers: list[np.ndarray]
+) -> None:
+    """Draw pairs of a picture and its copy, of the `numbers` of every class (figure 4.13)."""
+    n = N_PAIRS
     training = sizes[sizes.role == "training"].set_index("label")
     rows, pairs = [], []  # of every class with copies: its name, n pairs
     for name, mine in zip(gallery.classes, numbers, strict=True):
@@ -330,17 +327,11 @@ def draw_copies(figure: Figure, gallery: Gallery, found: Balanced, sizes: pd.Dat
 
 
 def _draw_hard(ax: Axes, picture: np.ndarray, row, *, ranked: bool) -> None:
-    ax.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    ax.set(xticks=[], yticks=[])
+    draw_picture(ax, picture)
     ax.set_title(f"{row.label}\n→ {row.predicted}", fontsize=7.5, fontweight="normal", pad=3)
-    below = [
-        f"loss {row.loss:.2f}",
-        *([f"rank {row.rank}, {row.role}"] if ranked else []),
-        *([row.doubt] if row.doubt else []),
-    ]
-    ax.set_xlabel("\n".join(below), fontsize=7, labelpad=2, color=DOUBT if row.doubt else "black")
-    for spine in ax.spines.values():
-        spine.set(visible=bool(row.doubt), color=DOUBT, linewidth=2.5)
+    below = (f"loss {row.loss:.2f}", f"rank {row.rank}, {row.role}" if ranked else "", row.doubt)
+    ax.set_xlabel("\n".join(filter(None, below)), fontsize=7, labelpad=2, color=DOUBT if row.doubt else "black")
+    ax.spines[:].set(visible=bool(row.doubt), color=DOUBT, linewidth=2.5)
 
 
 def _draw_bars(ax: Axes, sizes: pd.DataFrame) -> None:
@@ -350,15 +341,9 @@ def _draw_bars(ax: Axes, sizes: pd.DataFrame) -> None:
         below = below + sizes[column].to_numpy()
     for place, row in enumerate(sizes.itertuples()):
         extra = row.copies + row.apart
-        ax.annotate(
-            f"{row.pictures}" + (f"+{extra}" if extra else ""),
-            (place, below[place]),
-            xytext=(0, 2),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            fontsize=7,
-        )
+        text = f"{row.pictures}" + (f"+{extra}" if extra else "")
+        look = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 7}
+        ax.annotate(text, (place, below[place]), xytext=(0, 2), **look)
     ax.set_ylabel("pictures")
     ax.set_ylim(0, 1.18 * max(1, below.max()))
     ax.tick_params(axis="x", length=0)
@@ -436,138 +421,91 @@ def _doubt(defect: str, label: str, twins: list[str]) -> str:
     return f"also {', '.join(others)}" if others else ""
 
 
-log = logging.getLogger(__name__)
+def plot_fer2013(*, results: Path, runs: list[Path], people: str, out: Path, beside: list[str] | None = None) -> None:
+    """Draw pictures of FER2013 and of other corpora, its hardest ones, the sizes of its classes and their copies.
 
-N_PEOPLE, N_OF_A_PERSON = 6, 8  # figure 4.9
-N_OF_FER2013, N_OF_OTHERS = 4, 2  # rows of figure 4.10
-N_HARDEST, N_DOUBTFUL = {"training": 16, "validation": 8}, 8  # figure 4.11
-N_PAIRS = 4  # per class in figure 4.13
-FIGURES = ("4.9", "4.10", "4.11", "4.12", "4.13")
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--results", type=Path, required=True, help="folder with corpora/ and faces/")
-    parser.add_argument(
-        "--runs",
-        type=Path,
-        nargs="+",
-        required=True,
-        help="run.json of rows that learn FER2013: the copies are those of the first, 4.11 is judged by the one of"
-        " lowest validation loss",
-    )
-    parser.add_argument("--people", required=True, help="corpus whose identities are learnt (4.9)")
-    parser.add_argument("--beside", nargs="*", default=[], help="corpora of faces that 4.10 puts beside FER2013")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder; 4.9 to 4.13 as .svg and .png, 4.11 to 4.13 as .csv too"
-    )
-
-
-def run(args: Namespace) -> None:
-    """Choose pictures, draw the figures, write the numbers behind them."""
-    from mien.evaluation.runs import read_run
-
-    runs = [read_run(path) for path in args.runs]
-    corpus = runs[0].corpus
-    if strange := next((run for run in runs if run.corpus != corpus), None):
+    Parameters
+    ----------
+    results
+        Folder with corpora/ and faces/.
+    runs
+        run.json of rows that learn FER2013: the copies are those of the first, 4.11 is judged by the one of lowest
+        validation loss.
+    people
+        Corpus whose identities are learnt (4.9).
+    out
+        Folder; 4.9 to 4.13 as .svg and .png, 4.11 to 4.13 as .csv too.
+    beside
+        Corpora of faces that 4.10 puts beside FER2013.
+    """
+    found = [read_run(path) for path in runs]
+    corpus = found[0].corpus
+    if strange := next((run for run in found if run.corpus != corpus), None):
         raise TableError(f"{strange.folder}: of {strange.corpus}, the first run of {corpus}; name runs of one corpus")
-    gallery = read_gallery(args.results, corpus)
-    _samples(args, gallery)
-    _hardest(args.out, gallery, _best(runs))
-    _classes(args.out, gallery, runs[0])
-    log.info("%s: figures %s", args.out, ", ".join(FIGURES))
+    gallery = read_gallery(results, corpus)
+    _draw_4_9(out, read_gallery(results, people))
+    _draw_4_10(out, gallery, [read_gallery(results, name) for name in beside or []])
+    _draw_4_11(out, gallery, best_run(found))
+    _draw_4_12_and_4_13(out, gallery, found[0])
+    log.info("%s: figures %s", out, ", ".join(FIGURES))
 
 
-def _best(runs: "list[Run]") -> "Run":
+def best_run(runs: list[Run]) -> Run:
     """Return the run of lowest validation loss, or the first where none was trained; no test is looked at."""
     trained = [run for run in runs if run.trained]
     return min(trained, key=lambda run: run.record["metrics"]["honest"]["validation_loss"], default=runs[0])
 
 
-def _samples(args: Namespace, gallery: "Gallery") -> None:
-    from mien.report.style import new_figure, title_line
-
-    people = read_gallery(args.results, args.people)
+def _draw_4_9(out: Path, people: Gallery) -> None:
     chosen = choose_people(people, n_people=N_PEOPLE, n_pictures=N_OF_A_PERSON)
-    with new_figure(7.6, 0.5 + 0.86 * chosen.actor.nunique()) as figure:
-        figure.set_layout_engine("compressed")  # the pictures are square
+    title = people.title("Figure 4.9: faces whose identity is learnt")
+    height = 0.5 + 0.86 * chosen.actor.nunique()
+    with saved_figure(title, 7.6, height, *svg_png(out, "4.9"), square=True) as figure:
         draw_people(figure, people, chosen, n_pictures=N_OF_A_PERSON)
-        figure.suptitle(
-            title_line("Figure 4.9: faces whose identity is learnt", people.corpus, synthetic=people.synthetic),
-            fontsize=10,
-        )
-        _save(figure, args.out, "4.9")
-    found = [(gallery, N_OF_FER2013)] + [(read_gallery(args.results, name), N_OF_OTHERS) for name in args.beside]
-    shown = [(one, choose_emotions(one, gallery.classes, n=n)) for one, n in found]
-    with new_figure(7.0, 0.6 + 0.93 * sum(n for _, n in found)) as figure:
-        figure.set_layout_engine("compressed")
+
+
+def _draw_4_10(out: Path, gallery: Gallery, beside: list[Gallery]) -> None:
+    n_rows = [N_OF_FER2013] + [N_OF_OTHERS] * len(beside)
+    shown = [
+        (one, choose_emotions(one, gallery.classes, n=n)) for one, n in zip([gallery, *beside], n_rows, strict=True)
+    ]
+    names = " beside ".join(filter(None, (gallery.corpus, ", ".join(one.corpus for one in beside))))
+    title = title_line("Figure 4.10: samples", names, synthetic=any(one.synthetic for one, _ in shown))
+    with saved_figure(title, 7.0, 0.6 + 0.93 * sum(n_rows), *svg_png(out, "4.10"), square=True) as figure:
         draw_corpora(figure, shown, gallery.classes)
-        names = " beside ".join(filter(None, (gallery.corpus, ", ".join(args.beside))))
-        synthetic = any(one.synthetic for one, _ in found)
-        figure.suptitle(title_line("Figure 4.10: samples", names, synthetic=synthetic), fontsize=10)
-        _save(figure, args.out, "4.10")
 
 
-def _hardest(out: Path, gallery: "Gallery", judge: "Run") -> None:
-    import pandas as pd
-
-    from mien.report.figures.confusion import draw_absent
-    from mien.report.style import new_figure, title_line
-
+def _draw_4_11(out: Path, gallery: Gallery, judge: Run) -> None:
     found = hardest(judge, gallery)
     blocks = choose_hardest(found, n=N_HARDEST, n_doubtful=N_DOUBTFUL)
-    _write(out / "4.11.csv", pd.concat([found[:0], *blocks.values()]))
+    write_numbers(out / "4.11.csv", pd.concat([found[:0], *blocks.values()]), number="%.6g")
     sizes = found.groupby("role").size()
     titles = {role: f"{role}: the highest losses of {sizes[role]} pictures" for role in sizes.index}
     titles["doubtful"] = "further pictures that are blank or stand under two labels"
-    title = title_line("Figure 4.11: pictures of high loss", gallery.corpus, synthetic=gallery.synthetic)
+    title = gallery.title("Figure 4.11: pictures of high loss")
+    title += f", judged by {judge.variant}" if blocks else ""
     n_rows = sum(-(-len(rows) // N_COLUMNS) for rows in blocks.values())
-    with new_figure(8.0, 0.9 + 1.55 * max(1, n_rows)) as figure:
+    with saved_figure(title, 8.0, 0.9 + 1.55 * max(1, n_rows), *svg_png(out, "4.11")) as figure:
         if blocks:
             draw_hardest(figure, gallery, blocks, titles=titles)
-            title += f", judged by {judge.variant}"
         else:
             draw_absent(figure.subplots(), title=judge.variant, reason=judge.reason or "no picture was judged")
-        figure.suptitle(title, fontsize=10)
-        _save(figure, out, "4.11")
 
 
-def _classes(out: Path, gallery: "Gallery", row: "Run") -> None:
-    from mien.report.style import new_figure, title_line
-
+def _draw_4_12_and_4_13(out: Path, gallery: Gallery, row: Run) -> None:
     found = balanced(row, gallery)
     sizes = class_sizes(gallery, found)
-    _write(out / "4.12.csv", sizes)
-    with new_figure(7.0, 5.4) as figure:
+    write_numbers(out / "4.12.csv", sizes, number="%.6g")
+    title = gallery.title("Figure 4.12: sizes of the classes")
+    with saved_figure(title, 7.0, 5.4, *svg_png(out, "4.12")) as figure:
         draw_sizes(figure, sizes)
-        figure.suptitle(
-            title_line("Figure 4.12: sizes of the classes", gallery.corpus, synthetic=gallery.synthetic), fontsize=10
-        )
-        _save(figure, out, "4.12")
     note = f"those that {row.variant} is trained on; pictures + copies of the class"
     if not len(found.copies):
         found = illustration(found, n=N_PAIRS, seed=row.record["config"]["seed"])
         note = f"{row.variant} needs none, these are drawn for the figure"
     numbers = [first_copies(found, label, n=N_PAIRS) for label in range(len(gallery.classes))]
-    n_rows = sum(map(bool, map(len, numbers)))
-    _write(out / "4.13.csv", factors(found, [number for mine in numbers for number in mine]))
-    with new_figure(7.8, 0.9 + 0.85 * n_rows) as figure:
-        figure.set_layout_engine("compressed")
-        draw_copies(figure, gallery, found, sizes, n=N_PAIRS)
-        title = title_line("Figure 4.13: copies by AUG-B", gallery.corpus, synthetic=gallery.synthetic)
-        figure.suptitle(f"{title}\n{note}", fontsize=10)
-        _save(figure, out, "4.13")
-
-
-def _save(figure: "Figure", out: Path, name: str) -> None:
-    from mien.report.style import save_figure
-
-    for suffix in ("svg", "png"):
-        save_figure(figure, out / f"{name}.{suffix}")
-
-
-def _write(path: Path, rows: "pd.DataFrame") -> None:
-    from mien.io.files import atomic_file
-
-    with atomic_file(path) as scratch:
-        rows.to_csv(scratch, index=False, float_format="%.6g", lineterminator="\n")
+    write_numbers(out / "4.13.csv", factors(found, np.concatenate(numbers)), number="%.6g")
+    title = gallery.title("Figure 4.13: copies by AUG-B") + f"\n{note}"
+    height = 0.9 + 0.85 * sum(len(mine) > 0 for mine in numbers)
+    with saved_figure(title, 7.8, height, *svg_png(out, "4.13"), square=True) as figure:
+        draw_copies(figure, gallery, found, sizes, numbers=numbers)

@@ -1,10 +1,6 @@
-"""Command plot_fuzziness: what missing and fuzzy information does to the networks (thesis 5.1), figure and table.
-
-Draw accuracy by the share of missing or fuzzy clips: a row per kind and modality, a column per set of test clips.
-"""
+"""What missing and fuzzy information does to networks (thesis 5.1): accuracy by the share of such clips."""
 
 import logging
-from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import pandas as pd
@@ -13,8 +9,11 @@ from matplotlib.figure import Figure
 
 from mien.config.schema import FUZZY_MODALITIES, KINDS, load
 from mien.evaluation.fuzziness import SUBSETS
-from mien.report.style import GREY
-from mien.report.tables.fuzziness import WORDS, Fuzziness
+from mien.report.page import write_table
+from mien.report.style import GREY, saved_figure, svg_png, title_line
+from mien.report.tables.fuzziness import WORDS, Fuzziness, read_fuzziness, render, rows_of
+
+log = logging.getLogger(__name__)
 
 _COLOURS = ("#b5982a", "#7f8790", "#66ccee", "#228833", "#1f6fb4", "#c8521c", "#aa3377")
 _MARKERS = "sdv^oDP"  # told apart when colours are not
@@ -68,32 +67,28 @@ def draw_line(ax: Axes, rows: pd.DataFrame, networks: tuple[str, ...], *, chance
     ax.grid(color=GREY, alpha=0.15, linewidth=0.6)
 
 
-log = logging.getLogger(__name__)
+def plot_fuzziness(
+    *, predictions: list[Path], out_figures: Path, out_csv: Path, out_md: Path, config: str = "params.yaml"
+) -> None:
+    """Say what missing and fuzzy information does to networks: a page, its numbers, and a figure.
 
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument(
-        "--predictions", type=Path, nargs="+", required=True, help="predictions.parquet of every repetition"
-    )
-    parser.add_argument("--out-figures", type=Path, required=True, help="folder for fuzziness.svg and fuzziness.png")
-    parser.add_argument("--out-csv", type=Path, required=True, help="every number")
-    parser.add_argument("--out-md", type=Path, required=True, help="the page")
-
-
-def run(args: Namespace) -> None:
-    """Read the repetitions, write the table, draw the figure."""
-    from mien.report.page import write_table
-    from mien.report.style import new_figure, save_figure, title_line
-    from mien.report.tables.fuzziness import WORDS, read_fuzziness, render, rows_of
-
-    found = read_fuzziness(args.predictions, load(args.config))
+    Parameters
+    ----------
+    predictions
+        predictions.parquet of every repetition.
+    out_figures
+        Folder for fuzziness.svg and fuzziness.png.
+    out_csv
+        Every number.
+    out_md
+        The page.
+    config
+        params.yaml, or its sections as JSON text.
+    """
+    found = read_fuzziness(predictions, load(config))
     numbers = rows_of(found)
-    write_table(numbers, render(found), csv=args.out_csv, md=args.out_md)
-    with new_figure(8.4, 9.6) as figure:
+    write_table(numbers, render(found), csv=out_csv, md=out_md)
+    title = title_line("Missing and fuzzy information", f"twin of {found.config.corpus}", synthetic=True)
+    with saved_figure(title, 8.4, 9.6, *svg_png(out_figures, "fuzziness")) as figure:
         draw_fuzziness(figure, found, numbers)
-        title = title_line("Missing and fuzzy information", f"twin of {found.config.corpus}", synthetic=True)
-        figure.suptitle(title, fontsize=10)
-        for kind in ("svg", "png"):
-            save_figure(figure, args.out_figures / f"fuzziness.{kind}")
     log.info("residual perception protects: %s", {WORDS[kind]: found.verdict(kind) for kind in WORDS})

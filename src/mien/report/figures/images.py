@@ -1,49 +1,52 @@
-"""Command plot_samples: a contact sheet of a corpus, as the networks see and hear it.
-
-Which pictures the figures 4.6 to 4.8 show.
-
-Pictures under AUG-A: each operation alone (figure 4.7), and all of them together (figure 4.8).
-
-What a trained CNN-1 looks for and what it sees in a picture: kernels and feature maps (thesis, figure 2.12).
-
-Grids of grey pictures: both sides of the test (4.6), AUG-A (4.7, 4.8), mean face and subspaces (3.1).
-
-Choose clips of a corpus and draw their faces and spectrograms as a contact sheet.
-
-Command plot_features: learnt kernels and feature maps of a CNN-1 (thesis, figure 2.12).
-
-Command plot_pictures: training and test pictures, AUG-A, mean and eigenfaces (thesis, figures 3.1, 4.6 to 4.8).
-"""
+"""What networks are shown: samples of a corpus, training and test pictures, AUG-A, subspaces, and a CNN-1's maps."""
 
 import logging
-from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from scipy import signal
-from torch import Generator, Tensor
+from torch import Tensor
 
 from mien.augment import aug_a
-from mien.classical.samples import FACE4, pictures
+from mien.classical.samples import FACE4, pictures, read_samples
+from mien.classical.subspaces import subspace_pictures
 from mien.config.schema import AugmentConfig, CrossConfig, SoundConfig, load, section
 from mien.errors import ModelError, TableError
+from mien.io import tables
+from mien.io.files import read_json
 from mien.io.randomness import seed_for
 from mien.io.shards import FULL_SCALE, FaceShard, SoundShard, read_faces, read_sound
-from mien.models.checkpoint import load_classifier
-from mien.report.figures.confusion import draw_absent
-from mien.report.style import GREY
+from mien.models.checkpoint import is_bare, load_classifier
+from mien.report.style import (
+    ABSENT,
+    GAP_PX,
+    GREY,
+    corpus_title,
+    draw_absent,
+    draw_grid,
+    draw_picture,
+    hide_frame,
+    saved_figure,
+    spread,
+    title_line,
+    write_numbers,
+)
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
+log = logging.getLogger(__name__)
+
+EMOTION = "surprise"  # of the picture that a CNN-1 is shown: the mouth and the brows have most to see
+NETWORK_PX = 75  # side of the pictures that the CNN-1 and CNN-2 of table 4.1 see
+SUBSPACE_PX = 50  # side of those that the subspaces are made of
+N_PEOPLE, N_DRAWS, N_VERSIONS, N_EIGENFACES = 5, 7, 12, 8
+Cells = Sequence[Sequence[np.ndarray | None]]  # rows of pictures (S, S) uint8
 
 
 def choose_training(table: pd.DataFrame, n_people: int) -> pd.DataFrame:
@@ -65,8 +68,8 @@ def choose_training(table: pd.DataFrame, n_people: int) -> pd.DataFrame:
         if mine.empty:
             raise TableError(f"samples.parquet: no training picture of {emotion} has a face; run select_samples again")
         mine = mine.sort_values("person")
-        places = np.linspace(0, len(mine) - 1, min(n_people, len(mine))).round().astype(int)
-        chosen.append(mine.iloc[places].assign(column=[str(k + 1) for k in range(len(places))]))
+        mine = mine.iloc[spread(range(len(mine)), n_people)]
+        chosen.append(mine.assign(column=[str(k + 1) for k in range(len(mine))]))
     return pd.concat(chosen)
 
 
@@ -114,10 +117,16 @@ def single_operations(picture: np.ndarray, config: AugmentConfig, *, n_draws: in
     frames = _as_frames(picture, n_draws)[:, 0]
 
     def factors(operation: Callable) -> aug_a.Factors:
-        generator = _generator(seed, operation.__name__)
-        return aug_a.Factors(n_draws, 1, mode="frame", generator=generator)
+        return aug_a.Factors(n_draws, 1, mode="frame", generator=_generator(seed, operation.__name__))
 
-    found = _mirrored(frames, config, factors(aug_a.mirror))
+    drawn = factors(aug_a.mirror)
+    for _ in range(TRIES):
+        mirrored = aug_a.mirror(frames, config, drawn)
+        flipped = (mirrored != frames).flatten(1).any(dim=1)
+        if flipped.any() and not flipped.all():
+            break
+    which = ", ".join(str(k + 1) for k in flipped.nonzero().flatten().tolist()) or "none"
+    found = {f"mirror\n{config.mirror:.0%} of pictures,\nhere {which}": _as_grey(mirrored)}
     for name, operation in operations.items():
         found[name] = _as_grey(operation(frames, config, factors(operation)))
     return found
@@ -131,17 +140,7 @@ def all_operations(picture: np.ndarray, config: AugmentConfig, *, n_draws: int, 
     return np.concatenate([_as_grey(version) for version in versions])
 
 
-def _mirrored(frames: Tensor, config: AugmentConfig, factors: aug_a.Factors) -> dict[str, np.ndarray]:
-    for _ in range(TRIES):
-        mirrored = aug_a.mirror(frames, config, factors)
-        flipped = (mirrored != frames).flatten(1).any(dim=1)
-        if flipped.any() and not flipped.all():
-            break
-    which = ", ".join(str(k + 1) for k in flipped.nonzero().flatten().tolist()) or "none"
-    return {f"mirror\n{config.mirror:.0%} of pictures,\nhere {which}": _as_grey(mirrored)}
-
-
-def _generator(seed: int, name: str) -> Generator:
+def _generator(seed: int, name: str) -> torch.Generator:
     return torch.Generator().manual_seed(seed_for(seed, "plot_pictures", name))
 
 
@@ -244,7 +243,10 @@ def draw_features(figure: Figure, found: Features | None) -> None:
         draw_absent(figure.subplots(), title="CNN-1", reason="it could not be trained")
         return
     grid = figure.add_gridspec(3, 6, height_ratios=[2.25, 1.0, 1.8])
-    _draw_picture(figure.add_subplot(grid[0, 0:2]), found)
+    ax, best = figure.add_subplot(grid[0, 0:2]), int(found.scores.argmax())
+    draw_picture(ax, found.picture)
+    ax.set_title(f"{found.variant}: a test picture")
+    ax.set_xlabel(f"{found.emotion}, taken for {found.classes[best]} ({found.scores[best]:.0%})", fontsize=8)
     first, second = (found.kernels[layer] for layer in KERNELS)
     ax = figure.add_subplot(grid[0, 2:4])
     draw_tiles(ax, first[:, 0], n_columns=4, signed=True)
@@ -277,50 +279,13 @@ def draw_tiles(ax: Axes, tiles: Sequence[np.ndarray], *, n_columns: int, signed:
     limit = np.quantile(np.abs(tiles), 0.995) or 1.0  # one bright place does not darken all others
     colours = {"cmap": "RdBu_r", "vmin": -limit} if signed else {"cmap": "magma", "vmin": 0.0}
     ax.imshow(sheet, vmax=limit, interpolation="nearest", **colours)
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
-
-
-def _draw_picture(ax: Axes, found: Features) -> None:
-    ax.imshow(found.picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
-    best = int(found.scores.argmax())
-    ax.set_title(f"{found.variant}: a test picture")
-    ax.set_xlabel(f"{found.emotion}, taken for {found.classes[best]} ({found.scores[best]:.0%})", fontsize=8)
+    hide_frame(ax)
 
 
 def _size(kernels: np.ndarray) -> str:
     filters, channels, height, width = kernels.shape
     number = f"{filters} × {channels}" if channels > 1 else f"{filters}"
     return f"{number} kernels of {height} × {width}"
-
-
-_ABSENT, _GAP = 242, 255  # grey levels of a cell without a picture and between cells
-_GAP_PX = 3
-
-Cells = Sequence[Sequence[np.ndarray | None]]  # rows of pictures (S, S) uint8
-
-
-def draw_grid(ax: Axes, cells: Cells, *, rows: Sequence[str], columns: Sequence[str]) -> None:
-    """Draw pictures of one size in rows and columns, as one image; None is a picture without a face."""
-    size = next(len(cell) for row in cells for cell in row if cell is not None)
-    step = size + _GAP_PX
-    sheet = np.full((len(cells) * step - _GAP_PX, len(columns) * step - _GAP_PX), _GAP, np.uint8)
-    middles = (size - 1) / 2 + step * np.arange(max(len(rows), len(columns)))
-    for row, line in enumerate(cells):
-        for column, picture in enumerate(line):
-            place = np.s_[row * step : row * step + size, column * step : column * step + size]
-            sheet[place] = _ABSENT if picture is None else picture
-            if picture is None:
-                ax.text(
-                    middles[column], middles[row], "no face\nfound", ha="center", va="center", color=GREY, fontsize=7
-                )
-    ax.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    ax.set_yticks(middles[: len(rows)], rows, fontsize=8)
-    ax.set_xticks(middles[: len(columns)], columns, fontsize=8, fontweight="bold")
-    ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
-    ax.spines[:].set_visible(False)
 
 
 def draw_sides(
@@ -351,7 +316,7 @@ def draw_versions(ax: Axes, first: Sequence[np.ndarray], versions: dict[str, np.
     draw_grid(ax, cells, rows=list(versions), columns=columns)
     size = len(first[0])
     for row in range(len(cells)):
-        corner = (-0.5, row * (size + _GAP_PX) - 0.5)
+        corner = (-0.5, row * (size + GAP_PX) - 0.5)
         ax.add_patch(Rectangle(corner, size, size, fill=False, edgecolor=GREY, linewidth=1.5))
 
 
@@ -382,7 +347,6 @@ def draw_subspaces(figure: Figure, mean: np.ndarray, kinds: dict[str, np.ndarray
     """
     grid = figure.subplots(len(kinds), 1 + max(map(len, kinds.values())), squeeze=False)
     for ax in grid.ravel():
-        ax.set(xticks=[], yticks=[])
         ax.set_axis_off()
     grid[0, 0].imshow(mean, cmap="gray", vmin=0, vmax=255, interpolation="bilinear")
     grid[0, 0].set_title("mean", fontsize=8)
@@ -436,11 +400,11 @@ def choose_clips(clips: pd.DataFrame, n_columns: int) -> pd.DataFrame:
         modalities=-(clips.has_video.astype(int) + clips.has_audio),
         ordinary=clips.intensity.isin(ORDINARY),
     )
-    order = order[order.label.isin(_spread(order.label, N_ROWS))]
+    order = order[order.label.isin(spread(sorted(order.label.unique()), N_ROWS))]
     order = order.sort_values(["label", "column", "modalities", "ordinary", "clip"])
     if order.label.nunique() > 1 and order.groupby("column").label.nunique().max() == 1:
         order["column"] = "take " + (order.groupby("label").cumcount() + 1).astype(str).str.zfill(2)
-    order = order[order.column.isin(_spread(order.column, n_columns))]
+    order = order[order.column.isin(spread(sorted(order.column.unique()), n_columns))]
     return order.drop_duplicates(["label", "column"]).reset_index(drop=True)
 
 
@@ -457,7 +421,7 @@ def only_stored(clips: pd.DataFrame, faces: Path | None, sound: Path | None) -> 
     return clips.assign(has_video=clips["clip"].isin(shown), has_audio=clips["clip"].isin(heard))
 
 
-def read_samples(chosen: pd.DataFrame, faces: Path | None, sound: Path | None, config: SoundConfig) -> list[Sample]:
+def read_clips(chosen: pd.DataFrame, faces: Path | None, sound: Path | None, config: SoundConfig) -> list[Sample]:
     """Read the middle face and the sound of the chosen clips from the shards, as far as they have them."""
     samples = []
     for part, rows in chosen.groupby("part", sort=True):
@@ -494,18 +458,24 @@ def log_spectrogram(wave: np.ndarray, config: SoundConfig) -> np.ndarray:
     *_, power = signal.spectrogram(
         wave, config.rate_hz, window="hann", nperseg=config.window, noverlap=config.window - config.hop
     )
-    power = np.maximum(power, np.finfo(power.dtype).tiny)
+    return level_db(power, tiny=np.finfo(power.dtype).tiny)
+
+
+def level_db(power: np.ndarray, *, tiny: float) -> np.ndarray:
+    """Return the level of powers in dB re their maximum, not below -RANGE_DB; `tiny` stands for no power."""
+    power = np.maximum(power, tiny)
     return np.maximum(10 * np.log10(power / power.max()), -RANGE_DB)
 
 
-def sheet_size(samples: list[Sample]) -> tuple[float, float]:
-    """Return width and height of the sheet in inches."""
-    n_rows, n_columns = len({s.label_name for s in samples}), len({s.column for s in samples})
-    both = _has(samples, "face") and _has(samples, "level")
-    return 0.9 + COLUMN_IN * n_columns, 0.9 + (ROW_IN if both else 0.75 * ROW_IN) * n_rows
+def draw_level(
+    ax: Axes, level: np.ndarray, extent: tuple[float, float, float, float], *, limits: tuple[float, float], **more: str
+) -> AxesImage:
+    """Draw a spectrogram (F, K) from `extent` (left, right, bottom, top), dark at the lower of the `limits`."""
+    low, high = limits
+    return ax.imshow(level, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=low, vmax=high, **more)
 
 
-def draw_samples(figure: Figure, samples: list[Sample], classes: list[str], *, title: str, rate_hz: int) -> None:
+def draw_samples(figure: Figure, samples: list[Sample], classes: list[str], *, rate_hz: int) -> None:
     """Draw a row per class and a column per person or take: the face, and below it the spectrogram of the same clip.
 
     A modality that no sample has takes no room; an empty cell is a clip without a face or without a voice.
@@ -526,211 +496,152 @@ def draw_samples(figure: Figure, samples: list[Sample], classes: list[str], *, t
             ax.set_ylabel(classes[row // len(kinds)], fontsize=9, fontweight="bold")
     if "level" in kinds:
         axes[-1, 0].set_xlabel(f"{longest_s:.1f} s wide, 0 to {rate_hz / 2000:g} kHz", fontsize=7)
-    figure.suptitle(title, fontsize=10)
 
 
 def _draw_cell(ax, sample: Sample | None, kind: str, longest_s: float) -> None:
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.spines[:].set_visible(False)
+    hide_frame(ax)
     content = getattr(sample, kind, None)
     if content is None:
-        ax.set_facecolor("#f2f2f2")
+        ax.set_facecolor(ABSENT)
         if kind == "face":
             ax.set_box_aspect(1)
     elif kind == "face":
         ax.imshow(content, interpolation="nearest")
     else:
-        extent = (0, sample.length_s, 0, 1)
-        ax.imshow(content, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=-RANGE_DB, vmax=0)
+        draw_level(ax, content, (0, sample.length_s, 0, 1), limits=(-RANGE_DB, 0))
         ax.set_xlim(0, longest_s)
-
-
-def _spread(values: pd.Series, n: int) -> list:
-    """Return up to `n` of the distinct values, evenly spaced in their order."""
-    known = sorted(values.unique())
-    return [known[i] for i in np.linspace(0, len(known) - 1, min(n, len(known))).round().astype(int)]
 
 
 def _has(samples: list[Sample], kind: str) -> bool:
     return any(getattr(sample, kind) is not None for sample in samples)
 
 
-log = logging.getLogger(__name__)
+def plot_samples(
+    *,
+    clips: Path,
+    corpus_info: Path,
+    out_png: Path,
+    faces: Path | None = None,
+    sound: Path | None = None,
+    columns: int = 6,
+    config: str = "params.yaml",
+) -> None:
+    """Draw a contact sheet of a corpus, as the networks see and hear it.
 
-EMOTION = "surprise"  # of the picture: the mouth and the brows have most to see
+    Parameters
+    ----------
+    clips
+        Table CLIPS of the corpus.
+    corpus_info
+        corpus.json of the corpus.
+    out_png
+        The sheet.
+    faces
+        Folder of the corpus's face shards.
+    sound
+        Folder of the corpus's sound shards.
+    columns
+        Columns of the sheet.
+    config
+        params.yaml, or its sections as JSON text.
+    """
+    settings, info = section(SoundConfig, load(config), "sound"), read_json(corpus_info)
+    stored = only_stored(tables.read(clips, tables.CLIPS), faces, sound)
+    if not (stored.has_video | stored.has_audio).any():
+        raise TableError(f"{clips}: no shard holds a face or a sound of these clips; name --faces or --sound")
+    samples = read_clips(choose_clips(stored, columns), faces, sound, settings)
+    classes = [name for name in info["classes"] if name in {sample.label_name for sample in samples}]
+    n_columns = len({sample.column for sample in samples})
+    row_in = ROW_IN if _has(samples, "face") and _has(samples, "level") else 0.75 * ROW_IN
+    size = (0.9 + COLUMN_IN * n_columns, 0.9 + row_in * len({sample.label_name for sample in samples}))
+    with saved_figure(corpus_title("Samples", info), *size, out_png) as figure:
+        figure.set_layout_engine("constrained", h_pad=0.015, w_pad=0.015, hspace=0.0, wspace=0.0)
+        draw_samples(figure, samples, classes, rate_hz=settings.rate_hz)
+    log.info("%s: %d clips", out_png, len(samples))
 
 
-def add_plot_features_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--model", type=Path, required=True, help="model.safetensors of a CNN-1")
-    parser.add_argument("--samples", type=Path, required=True, help="folder of select_samples")
-    parser.add_argument("--results", type=Path, required=True, help="folder with faces/<corpus>")
-    parser.add_argument("--out-svg", type=Path, required=True)
-    parser.add_argument("--out-png", type=Path, required=True)
-    parser.add_argument("--out-csv", type=Path, required=True, help="a row per filter of the layers shown")
+def plot_features(*, model: Path, samples: Path, results: Path, out_svg: Path, out_png: Path, out_csv: Path) -> None:
+    """Draw what a CNN-1 has learnt: its kernels, and what they answer to a test picture (thesis, figure 2.12).
 
-
-def run_plot_features(args: Namespace) -> None:
-    """Show the network a test picture, draw its kernels and what they answer."""
-    from mien.classical.samples import read_samples
-    from mien.io.files import atomic_file
-    from mien.models.checkpoint import is_bare
-    from mien.report.style import new_figure, save_figure, title_line
-
-    samples = read_samples(args.samples)
-    title = title_line(
-        "Figure 2.12: what a CNN-1 has learnt", samples.title, synthetic=samples.info["source"] == "synthetic"
-    )
-    found = None if is_bare(args.model) else look(args.model, choose_picture(samples.table, EMOTION), args.results)
-    with atomic_file(args.out_csv) as scratch:
-        filter_numbers(found).to_csv(scratch, index=False, float_format="%.5f", lineterminator="\n")
-    with new_figure(7.8, 6.9) as figure:
+    Parameters
+    ----------
+    model
+        model.safetensors of a CNN-1.
+    samples
+        Folder of select_samples.
+    results
+        Folder with faces/CORPUS.
+    out_svg, out_png
+        The figure.
+    out_csv
+        A row per filter of the layers shown.
+    """
+    chosen = read_samples(samples)
+    synthetic = chosen.info["source"] == "synthetic"
+    found = None if is_bare(model) else look(model, choose_picture(chosen.table, EMOTION), results)
+    write_numbers(out_csv, filter_numbers(found), number="%.5f")
+    title = title_line("Figure 2.12: what a CNN-1 has learnt", chosen.title, synthetic=synthetic)
+    with saved_figure(title, 7.8, 6.9, out_svg, out_png) as figure:
         draw_features(figure, found)
-        figure.suptitle(title, fontsize=10)
-        save_figure(figure, args.out_svg)
-        save_figure(figure, args.out_png)
-    log.info("%s: %s", args.out_svg, "nothing was trained" if found is None else f"{found.variant}, {found.clip}")
+    log.info("%s: %s", out_svg, "nothing was trained" if found is None else f"{found.variant}, {found.clip}")
 
 
-NETWORK_PX = 75  # side of the pictures that the CNN-1 and CNN-2 of table 4.1 see
-SUBSPACE_PX = 50  # side of those that the subspaces are made of
-N_PEOPLE, N_DRAWS, N_VERSIONS, N_EIGENFACES = 5, 7, 12, 8
+def plot_pictures(*, samples: Path, results: Path, out: Path, config: str = "params.yaml") -> None:
+    """Draw training and test pictures, AUG-A, and mean face and subspaces (thesis, figures 3.1, 4.6 to 4.8).
 
-
-@dataclass(frozen=True, eq=False)
-class _Shown:
-    """Chosen rows of SAMPLES, their pictures (S, S) uint8 by clip, and what makes a title of a text."""
-
-    training: "pd.DataFrame"
-    test: "pd.DataFrame"
-    seen: "dict[str, np.ndarray]"
-    title: Callable[[str], str]
-
-
-def add_plot_pictures_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--samples", type=Path, required=True, help="folder of select_samples")
-    parser.add_argument("--results", type=Path, required=True, help="folder with faces/<corpus>")
-    parser.add_argument("--out", type=Path, required=True, help="folder; 3.1, 4.6, 4.7, 4.8 as .png, and 3.1.csv")
-
-
-def run_plot_pictures(args: Namespace) -> None:
-    """Choose pictures, distort them, draw the grids."""
-    from mien.classical.samples import pictures, read_samples
-    from mien.report.style import title_line
-
-    params = load(args.config)
-    augment = section(AugmentConfig, params, "augment")
-    cross = section(CrossConfig, params, "cross")
-    seed = section(int, params, "seed")
-    samples = read_samples(args.samples)
-    synthetic = samples.info["source"] == "synthetic"
+    Parameters
+    ----------
+    samples
+        Folder of select_samples.
+    results
+        Folder with faces/CORPUS.
+    out
+        Folder; 3.1, 4.6, 4.7, 4.8 as .png, and 3.1.csv.
+    config
+        params.yaml, or its sections as JSON text.
+    """
+    params, chosen = load(config), read_samples(samples)
+    synthetic = chosen.info["source"] == "synthetic"
 
     def title(text: str) -> str:
-        return title_line(text, samples.title, synthetic=synthetic)
+        return title_line(text, chosen.title, synthetic=synthetic)
 
-    training, test = choose_training(samples.table, N_PEOPLE), choose_test(samples.table)
-    seen = {
-        clip: picture
-        for rows in (training, test)
-        for clip, picture in zip(rows["clip"], pictures(rows, args.results, NETWORK_PX), strict=True)
-    }
-    shown = _Shown(training, test, seen, title)
-    _sides(args.out, shown, cross)
-    _augmented(args.out, shown, augment, seed=seed)
-    learnt = samples.table[(samples.table.role == "training") & (samples.table["row"] >= 0)]
-    _subspaces(args.out, pictures(learnt, args.results, SUBSPACE_PX), labels=learnt.label.to_numpy(), title=title)
-    log.info("%s: 4 figures", args.out)
+    training, test = choose_training(chosen.table, N_PEOPLE), choose_test(chosen.table)
+    seen: dict[str, np.ndarray] = {}
+    for rows in (training, test):
+        seen |= zip(rows["clip"], pictures(rows, results, NETWORK_PX), strict=True)
+    with saved_figure(
+        title("Figure 4.6: training and test pictures"), 10.0, 4.75, out / "4.6.png", square=True
+    ) as figure:
+        draw_sides(figure, training, test, pictures=seen, angles=section(CrossConfig, params, "cross").angles)
 
-
-def _sides(out: Path, shown: _Shown, cross: CrossConfig) -> None:
-    from mien.report.style import new_figure, save_figure
-
-    with new_figure(10.0, 4.75) as figure:
-        figure.set_layout_engine("compressed")
-        draw_sides(figure, shown.training, shown.test, pictures=shown.seen, angles=cross.angles)
-        figure.suptitle(shown.title("Figure 4.6: training and test pictures"), fontsize=10)
-        save_figure(figure, out / "4.6.png")
-
-
-def _augmented(out: Path, shown: _Shown, augment: AugmentConfig, *, seed: int) -> None:
-    from mien.report.style import new_figure, save_figure
-
-    training, seen = shown.training, shown.seen
-    first = training[training.column == "1"]
-    names = dict(zip(first.label_name, first["clip"], strict=True))
+    augment, seed = section(AugmentConfig, params, "augment"), section(int, params, "seed")
     one = most_lopsided({clip: seen[clip] for clip in training["clip"]})
     alone = single_operations(one, augment, n_draws=N_DRAWS, seed=seed)
+    with saved_figure(
+        title("Figure 4.7: the operations of AUG-A, each alone"), 9.2, 6.15, out / "4.7.png", square=True
+    ) as figure:
+        draw_versions(figure.subplots(), [one] * len(alone), alone)
+    first = training[training.column == "1"].set_index("label_name")["clip"]
     together = {
         name: all_operations(seen[clip], augment, n_draws=N_VERSIONS, seed=seed, clip=clip)
-        for name, clip in names.items()
+        for name, clip in first.items()
     }
-    sheets = {
-        "4.7": ("Figure 4.7: the operations of AUG-A, each alone", (9.2, 6.15), [one] * len(alone), alone),
-        "4.8": ("Figure 4.8: all of AUG-A together", (11.0, 3.75), [seen[clip] for clip in names.values()], together),
-    }
-    for name, (text, size, before, versions) in sheets.items():
-        with new_figure(*size) as figure:
-            figure.set_layout_engine("compressed")  # the pictures are square: their shape is fixed
-            draw_versions(figure.subplots(), before, versions)
-            figure.suptitle(shown.title(text), fontsize=10)
-            save_figure(figure, out / f"{name}.png")
+    with saved_figure(title("Figure 4.8: all of AUG-A together"), 11.0, 3.75, out / "4.8.png", square=True) as figure:
+        draw_versions(figure.subplots(), [seen[clip] for clip in first], together)
 
-
-def _subspaces(out: Path, pictures: "np.ndarray", *, labels: "np.ndarray", title: Callable[[str], str]) -> None:
-    import pandas as pd
-
-    from mien.classical.subspaces import subspace_pictures
-    from mien.io.files import atomic_file
-    from mien.report.style import new_figure, save_figure
-
-    if len(set(labels)) < 2 or len(pictures) < 2 * len(set(labels)):
+    learnt = chosen.table[(chosen.table.role == "training") & (chosen.table["row"] >= 0)]
+    shown, labels = pictures(learnt, results, SUBSPACE_PX), learnt.label.to_numpy()
+    if len(set(labels)) < 2 or len(shown) < 2 * len(set(labels)):
         raise TableError(
-            f"samples.parquet: {len(pictures)} training pictures of {len(set(labels))} emotions have a face, too few"
+            f"samples.parquet: {len(shown)} training pictures of {len(set(labels))} emotions have a face, too few"
             " for subspaces; raise corpora.<corpus>.actors in params.yaml"
         )
-    found = subspace_pictures(pictures, labels)
+    found = subspace_pictures(shown, labels)
     kinds = {"eigenface": found["eigenfaces"], "fisherface": found["fisherfaces"]}
-    numbers = pd.concat([axis_numbers(pictures, labels, axes).assign(kind=kind) for kind, axes in kinds.items()])
-    with atomic_file(out / "3.1.csv") as scratch:
-        ordered = numbers[["kind", "axis", "variance", "between"]]
-        ordered.to_csv(scratch, index=False, float_format="%.6f", lineterminator="\n")
-    with new_figure(10.2, 3.9) as figure:
-        first = {kind: axes[:N_EIGENFACES] for kind, axes in kinds.items()}
-        draw_subspaces(figure, found["mean"][0], first, numbers)
-        text = title(f"Figure 3.1: eigenfaces and fisherfaces of {len(pictures)} training pictures")
-        figure.suptitle(text, fontsize=10)
-        save_figure(figure, out / "3.1.png")
-
-
-def add_plot_samples_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--clips", type=Path, required=True, help="table CLIPS of the corpus")
-    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of the corpus")
-    parser.add_argument("--faces", type=Path, help="folder of the corpus's face shards")
-    parser.add_argument("--sound", type=Path, help="folder of the corpus's sound shards")
-    parser.add_argument("--columns", type=int, default=6, help="columns of the sheet")
-    parser.add_argument("--out-png", type=Path, required=True)
-
-
-def run_plot_samples(args: Namespace) -> None:
-    """Choose clips, read their shards, draw the sheet."""
-    from mien.io import tables
-    from mien.io.files import read_json
-    from mien.report.style import new_figure, save_figure, title_line
-
-    config = section(SoundConfig, load(args.config), "sound")
-    info = read_json(args.corpus_info)
-    stored = only_stored(tables.read(args.clips, tables.CLIPS), args.faces, args.sound)
-    if not (stored.has_video | stored.has_audio).any():
-        raise TableError(f"{args.clips}: no shard holds a face or a sound of these clips; name --faces or --sound")
-    chosen = choose_clips(stored, args.columns)
-    samples = read_samples(chosen, args.faces, args.sound, config)
-    classes = [name for name in info["classes"] if name in {sample.label_name for sample in samples}]
-    title = title_line("Samples", info["corpus"], synthetic=info["source"] == "synthetic")
-    with new_figure(*sheet_size(samples)) as figure:
-        figure.set_layout_engine("constrained", h_pad=0.015, w_pad=0.015, hspace=0.0, wspace=0.0)
-        draw_samples(figure, samples, classes, title=title, rate_hz=config.rate_hz)
-        save_figure(figure, args.out_png)
-    log.info("%s: %d clips", args.out_png, len(samples))
+    numbers = pd.concat([axis_numbers(shown, labels, axes).assign(kind=kind) for kind, axes in kinds.items()])
+    write_numbers(out / "3.1.csv", numbers[["kind", "axis", "variance", "between"]], number="%.6f")
+    text = title(f"Figure 3.1: eigenfaces and fisherfaces of {len(shown)} training pictures")
+    with saved_figure(text, 10.2, 3.9, out / "3.1.png") as figure:
+        draw_subspaces(figure, found["mean"][0], {kind: axes[:N_EIGENFACES] for kind, axes in kinds.items()}, numbers)
+    log.info("%s: 4 figures", out)

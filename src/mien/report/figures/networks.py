@@ -1,21 +1,28 @@
-"""Command draw_networks: N0, N1 and N2, and N2 over three modalities, from their modules (thesis, figures 5.4, 5.5).
+"""Draw N0, N1 and N2, and N2 over three modalities, from their modules (thesis, figures 5.4, 5.5).
 
-Drawn are the networks of the thesis: 64 channels in the first stage, LSTM, eight emotions.
-
-Draw networks as boxes and lines, as their modules say: a lane per modality, and one in which they meet below.
+The networks are those of the thesis: 64 channels in the first stage, LSTM, eight emotions. They are drawn as boxes and
+lines, as their modules say: a lane per modality, and one in which they meet below.
 """
 
 import logging
-from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from mien.models.graph import Box
-from mien.report.style import GREY
+from mien.models.graph import Box, boxes_of
+from mien.models.mrpn import build, n_parameters
+from mien.report.style import GREY, saved_figure, svg_png
 
-LANES = ("#ee8833", "#4477aa", "#228833")  # of modalities, in their order; Paul Tol's scheme as in core.palette
+log = logging.getLogger(__name__)
+
+SIZES = {"aggregator": "lstm", "side_head": "dense", "classes": 8, "width": 64, "dropout": 0.5}
+PANELS = {  # figure -> title, modalities and fusion of every network
+    "5.4": [(name, ("video", "audio"), how) for name, how in {"N0": "n0", "N1": "n1", "N2 (MRPN)": "mrpn"}.items()],
+    "5.5": [("MRPN of M = 3 modalities, as of any number", ("video", "audio", "units"), "mrpn")],
+}
+LANES = ("#ee8833", "#4477aa", "#228833")  # of modalities, in their order; Paul Tol's scheme
 MEETING = "#aa3377"
 WIDTH, HEIGHT = 0.80, 0.56  # of a box; columns and lanes are 1 apart
 LOSS = "loss: sum of the\ncross-entropies\nof all heads\n(eq. 28)"
@@ -98,39 +105,22 @@ def _line(
     ax.annotate("", (head, other[1]), (bend, other[1]), arrowprops=arrow)
 
 
-log = logging.getLogger(__name__)
+def draw_networks(*, out: Path) -> None:
+    """Build the networks without numbers, trace them and draw them.
 
-SIZES = {"aggregator": "lstm", "side_head": "dense", "classes": 8, "width": 64, "dropout": 0.5}
-FUSIONS = {"N0": "n0", "N1": "n1", "N2 (MRPN)": "mrpn"}
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is written."""
-    parser.add_argument("--out", type=Path, required=True, help="folder for 5.4 and 5.5, each as .svg and .png")
-
-
-def run(args: Namespace) -> None:
-    """Build the networks without numbers, trace them, draw them."""
-    import torch
-
-    from mien.models.graph import boxes_of
-    from mien.models.mrpn import build, n_parameters
-    from mien.report.style import new_figure, save_figure
-
-    panels = {
-        "5.4": [(name, ("video", "audio"), fusion) for name, fusion in FUSIONS.items()],
-        "5.5": [("MRPN of M = 3 modalities, as of any number", ("video", "audio", "units"), "mrpn")],
-    }
-    for figure_name, shown in panels.items():
+    Parameters
+    ----------
+    out
+        Folder for 5.4 and 5.5, each as .svg and .png.
+    """
+    for number, shown in PANELS.items():
         n_rows = sum(len(modalities) + 1 for _, modalities, _ in shown)
-        with new_figure(9.6, 0.6 + 0.84 * n_rows) as figure:
+        title = f"Figure {number}. Dashed: in training only"
+        with saved_figure(title, 9.6, 0.6 + 0.84 * n_rows, *svg_png(out, number)) as figure:
             axes = figure.subplots(len(shown), squeeze=False)[:, 0]
             for ax, (name, modalities, fusion) in zip(axes, shown, strict=True):
                 with torch.device("meta"):  # shapes without numbers
                     model = build(modalities, fusion=fusion, **SIZES)
                 count = f"{n_parameters(model):,}".replace(",", " ")
                 draw_network(ax, boxes_of(model), title=f"{name}: {count} weights")
-            figure.suptitle(f"Figure {figure_name}. Dashed: in training only", fontsize=10)
-            for suffix in ("svg", "png"):
-                save_figure(figure, args.out / f"{figure_name}.{suffix}")
-        log.info("%s: %d networks", args.out / f"{figure_name}.svg", len(shown))
+        log.info("%s: %d networks", out / f"{number}.svg", len(shown))

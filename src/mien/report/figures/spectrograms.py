@@ -1,38 +1,36 @@
-"""Command plot_spectrograms: frames, spectrograms and their segments (thesis, figures 1.1, 1.2, 4.18 to 4.20; X20).
+"""Frames, spectrograms and how segments are cut (thesis, figures 1.1, 1.2, 4.18 to 4.20).
 
-Which recordings the figures 1.1, 1.2 and 4.18 to 4.20 show, read from the shards.
-
-Mel spectrograms, for figure 1.2 only: the networks are given linear frequency (thesis 4.5).
-
-Frames and spectrograms of the thesis: figures 1.1, 1.2 and 4.18 to 4.20.
+Mel spectrograms are for figure 1.2 only: the networks are given linear frequency (thesis 4.5).
 """
 
 import logging
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from scipy import signal
 
 from mien.audio.spectrogram import cut_segments, segment_s, spectrogram
+from mien.augment.slicing import SEGMENTS, Interval, segment_starts
 from mien.config.labels import colour_of
 from mien.config.schema import SoundConfig, load, section
+from mien.io import tables
+from mien.io.files import read_json
+from mien.io.randomness import rng_for
 from mien.io.shards import read_faces, read_sound
-from mien.report.figures.images import choose_clips, wave_of
-from mien.report.style import GREY
+from mien.report.figures.images import RANGE_DB, choose_clips, draw_level, level_db, only_stored, wave_of
+from mien.report.style import GREY, add_panels, corpus_title, draw_absent, hide_frame, saved_figure, spread
 
-if TYPE_CHECKING:
-    import numpy as np
-    from matplotlib.figure import Figure
+log = logging.getLogger(__name__)
+
+N_EMOTIONS, N_FRAMES = 4, 8  # of figure 1.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,16 +50,6 @@ class Frames:
     emotion: str
     pictures: np.ndarray
     time_s: np.ndarray
-
-
-def one_person(clips: pd.DataFrame) -> pd.DataFrame:
-    """Return a clip per emotion of one person: of the first by name, see `choose_clips`."""
-    return choose_clips(clips, 1)
-
-
-def evenly(values: list, n: int) -> list:
-    """Return up to `n` of the values, at equal distances from the first to the last."""
-    return [values[place] for place in np.linspace(0, len(values) - 1, min(n, len(values))).round().astype(int)]
 
 
 def read_sounds(chosen: pd.DataFrame, sound: Path) -> list[Sound]:
@@ -90,14 +78,13 @@ def read_frames(chosen: pd.DataFrame, faces: Path, *, n: int) -> list[Frames]:
         shard = read_faces(faces / row.part)
         rows = np.flatnonzero((shard.index["clip"] == row.clip) & shard.index.found)
         if len(rows):
-            rows = np.array(evenly(list(rows), n))
+            rows = np.array(spread(rows, n))
             pictures = np.stack([shard.frames[k] for k in rows])
             found.append(Frames(row.clip, row.label_name, pictures, shard.index.time_s.to_numpy()[rows]))
     return found
 
 
 BANDS = 80
-RANGE_DB = 70.0  # shown below the loudest cell
 
 
 def mel_of(hz: np.ndarray | float) -> np.ndarray | float:
@@ -135,9 +122,7 @@ def mel_spectrogram(wave: np.ndarray, config: SoundConfig) -> np.ndarray:
         noverlap=config.window - config.hop,
         nfft=4 * config.window,
     )
-    power = mel_bands(config.rate_hz, len(power)) @ power
-    power = np.maximum(power, np.finfo(np.float32).tiny)
-    return np.maximum(10 * np.log10(power / power.max()), -RANGE_DB)
+    return level_db(mel_bands(config.rate_hz, len(power)) @ power, tiny=np.finfo(np.float32).tiny)
 
 
 LEVELS = (-2.0, 2.5)  # shown, standard deviations about the clip's mean
@@ -151,8 +136,7 @@ def draw_frames(figure: Figure, rows: Sequence[Frames]) -> None:
     axes = figure.subplots(len(rows), n_columns, squeeze=False)
     for row, line in zip(rows, axes, strict=True):
         for k, ax in enumerate(line):
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
+            hide_frame(ax)
             if k < len(row.pictures):
                 ax.imshow(row.pictures[k], interpolation="bilinear")
                 ax.set_title(f"{row.time_s[k]:.1f} s", fontsize=7, fontweight="normal", pad=2)
@@ -164,27 +148,21 @@ def draw_frames(figure: Figure, rows: Sequence[Frames]) -> None:
 def draw_mels(figure: Figure, sounds: Sequence[Sound], config: SoundConfig) -> None:
     """Draw the mel spectrogram of every sound on the same time axis, in dB below its loudest cell (figure 1.2)."""
     n_columns = min(2, len(sounds))
-    axes = figure.subplots(-(-len(sounds) // n_columns), n_columns, squeeze=False, sharex=True, sharey=True)
+    axes = add_panels(figure, len(sounds), n_columns=n_columns, sharex=True, sharey=True)
     longest_s = max(len(sound.wave) for sound in sounds) / config.rate_hz
-    top = float(mel_of(config.rate_hz / 2))
-    for ax, sound in zip(axes.ravel(), sounds, strict=False):
+    ticks_hz = [hz for hz in MEL_TICKS_HZ if hz <= config.rate_hz / 2]
+    for number, (ax, sound) in enumerate(zip(axes, sounds, strict=True)):
         length_s = len(sound.wave) / config.rate_hz
-        level = mel_spectrogram(sound.wave, config)
-        image = ax.imshow(
-            level, origin="lower", aspect="auto", extent=(0, length_s, 0, top), cmap="magma", vmin=-RANGE_DB, vmax=0
-        )
+        extent = (0, length_s, 0, float(mel_of(config.rate_hz / 2)))
+        image = draw_level(ax, mel_spectrogram(sound.wave, config), extent, limits=(-RANGE_DB, 0))
         ax.set_title(f"{sound.emotion}, {length_s:.2f} s", loc="left")
         ax.set_xlim(0, longest_s)
-        ax.set_yticks(
-            [float(mel_of(hz)) for hz in MEL_TICKS_HZ if hz <= config.rate_hz / 2], _names(MEL_TICKS_HZ, config)
-        )
-    for ax in axes.ravel()[len(sounds) :]:
-        ax.set_axis_off()
-    for ax in axes[:, 0]:
-        ax.set_ylabel("frequency, Hz\n(mel scale)")
-    for ax in axes[-1]:
+        ax.set_yticks([float(mel_of(hz)) for hz in ticks_hz], map(str, ticks_hz))
+        if number % n_columns == 0:
+            ax.set_ylabel("frequency, Hz\n(mel scale)")
+    for ax in figure.axes[-n_columns:]:
         ax.set_xlabel("time, s")
-    figure.colorbar(image, ax=axes, label="dB re loudest cell", shrink=0.5, pad=0.01)
+    figure.colorbar(image, ax=figure.axes, label="dB re loudest cell", shrink=0.5, pad=0.01)
 
 
 def draw_segments(figure: Figure, sound: Sound, starts_s: np.ndarray, config: SoundConfig) -> None:
@@ -192,31 +170,31 @@ def draw_segments(figure: Figure, sound: Sound, starts_s: np.ndarray, config: So
 
     starts_s : (n,) of the segments; `config` without pooling: a segment is 257 x 250 at the thesis's settings.
     """
-    spectrum = _spectrum(sound, config)
+    spectrum, length_s = _spectrum(sound, config), segment_s(config)
+    overlap = len(starts_s) > 1 and np.diff(starts_s).min() < length_s - 1e-6
+    n_levels = len(starts_s) if overlap else 1  # rows of marks, so that none lies on another
     segments = cut_segments(torch.from_numpy(spectrum), starts_s, config)[:, 0].numpy()
-    rows = figure.add_gridspec(3, len(starts_s), height_ratios=[1.0, 0.05 + 0.09 * _levels(starts_s, config), 1.0])
+    rows = figure.add_gridspec(3, len(starts_s), height_ratios=[1.0, 0.05 + 0.09 * n_levels, 1.0])
     whole = figure.add_subplot(rows[0, :])
-    length_s = len(sound.wave) / config.rate_hz
-    image = _draw(whole, spectrum, 0.0, spectrum.shape[1] * config.hop / config.rate_hz, config)
-    whole.set_title(
-        f"{sound.clip}, {sound.emotion}: {length_s:.2f} s, {spectrum.shape[0]} x {spectrum.shape[1]}", loc="left"
-    )
+    top_hz = config.rate_hz / 2
+    extent = (0.0, spectrum.shape[1] * config.hop / config.rate_hz, 0, top_hz)
+    image = draw_level(whole, spectrum, extent, limits=LEVELS)
+    size = f"{len(sound.wave) / config.rate_hz:.2f} s, {spectrum.shape[0]} x {spectrum.shape[1]}"
+    whole.set_title(f"{sound.clip}, {sound.emotion}: {size}", loc="left")
     whole.set_ylabel("frequency, Hz")
     marks = figure.add_subplot(rows[1, :], sharex=whole)
-    _draw_marks(marks, starts_s, segment_s(config), levels=_levels(starts_s, config))
+    _draw_marks(marks, starts_s, length_s, levels=n_levels)
     marks.set_xlabel("time, s")
     whole.tick_params(labelbottom=False)
     for k, (segment, start_s) in enumerate(zip(segments, starts_s, strict=True)):
         ax = figure.add_subplot(rows[2, k])
-        _draw(ax, segment, start_s, start_s + segment_s(config), config)
-        for spine in ax.spines.values():
-            spine.set(visible=True, color=_COLOURS[k % len(_COLOURS)], linewidth=2)
-        ax.set_title(f"{k + 1}: {segment.shape[0]} x {segment.shape[1]}", color=_COLOURS[k % len(_COLOURS)])
+        draw_level(ax, segment, (start_s, start_s + length_s, 0, top_hz), limits=LEVELS)
+        colour = _COLOURS[k % len(_COLOURS)]
+        ax.spines[:].set(visible=True, color=colour, linewidth=2)
+        ax.set_title(f"{k + 1}: {segment.shape[0]} x {segment.shape[1]}", color=colour)
         ax.set_xlabel("time, s")
-        ax.set_xticks(
-            start_s + segment_s(config) * np.array([0, 0.5, 1]),
-            [f"{start_s + t:.2f}" for t in segment_s(config) * np.array([0, 0.5, 1])],
-        )
+        ticks = length_s * np.array([0, 0.5, 1])
+        ax.set_xticks(start_s + ticks, [f"{start_s + t:.2f}" for t in ticks])
         if k:
             ax.tick_params(labelleft=False)
         else:
@@ -236,16 +214,7 @@ def draw_hops(figure: Figure, sound: Sound, hops: Sequence[int], config: SoundCo
         first = round(start_s * config.rate_hz / hop)
         part = _spectrum(sound, this)[:, first : first + n_columns]
         extent = (0, part.shape[1], 0, config.rate_hz / 2)
-        image = ax.imshow(
-            part,
-            origin="lower",
-            aspect="auto",
-            extent=extent,
-            cmap="magma",
-            vmin=LEVELS[0],
-            vmax=LEVELS[1],
-            interpolation="nearest",
-        )
+        image = draw_level(ax, part, extent, limits=LEVELS, interpolation="nearest")
         ax.set_xlim(0, widest)
         ticks = np.linspace(0, 1, 5) * length_s
         ax.set_xticks(ticks * config.rate_hz / hop, [f"{start_s + t:.2f}" for t in ticks])
@@ -265,143 +234,86 @@ def _spectrum(sound: Sound, config: SoundConfig) -> np.ndarray:
     return spectrogram(torch.from_numpy(sound.wave.astype(np.float32)), config).numpy()
 
 
-def _draw(ax: Axes, spectrum: np.ndarray, start_s: float, stop_s: float, config: SoundConfig) -> AxesImage:
-    return ax.imshow(
-        spectrum,
-        origin="lower",
-        aspect="auto",
-        extent=(start_s, stop_s, 0, config.rate_hz / 2),
-        cmap="magma",
-        vmin=LEVELS[0],
-        vmax=LEVELS[1],
-    )
-
-
-def _levels(starts_s: np.ndarray, config: SoundConfig) -> int:
-    """Return how many rows the marks of the segments need so that none lies on another."""
-    return len(starts_s) if len(starts_s) > 1 and np.diff(starts_s).min() < segment_s(config) - 1e-6 else 1
-
-
 def _draw_marks(ax: Axes, starts_s: np.ndarray, length_s: float, *, levels: int) -> None:
     for k, start_s in enumerate(starts_s):
         y, colour = k % levels, _COLOURS[k % len(_COLOURS)]
         ax.add_patch(Rectangle((start_s, y + 0.1), length_s, 0.8, color=colour, lw=0))
-        ax.text(
-            start_s + length_s / 2,
-            y + 0.5,
-            str(k + 1),
-            ha="center",
-            va="center",
-            color="white",
-            fontsize=7,
-            fontweight="bold",
-        )
+        look = {"ha": "center", "va": "center", "color": "white", "fontsize": 7, "fontweight": "bold"}
+        ax.text(start_s + length_s / 2, y + 0.5, str(k + 1), **look)
     ax.set_ylim(levels, 0)
     ax.set_yticks([])
     ax.spines[:].set_visible(False)
 
 
-def _names(ticks_hz: Sequence[int], config: SoundConfig) -> list[str]:
-    return [str(hz) for hz in ticks_hz if hz <= config.rate_hz / 2]
-
-
-log = logging.getLogger(__name__)
-
-N_EMOTIONS, N_FRAMES = 4, 8  # of figure 1.1
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--clips", type=Path, required=True, help="table CLIPS of the corpus")
-    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of the corpus")
-    parser.add_argument("--faces", type=Path, required=True, help="folder of the corpus's face shards")
-    parser.add_argument("--sound", type=Path, required=True, help="folder of the corpus's sound shards")
-    parser.add_argument("--out", type=Path, required=True, help="folder; 1.1, 1.2, 4.18, 4.19, 4.20 as .png")
-
-
-def run(args: Namespace) -> None:
-    """Choose recordings, draw five figures at the thesis's resolution."""
-    from mien.io import tables
-    from mien.io.files import read_json
-    from mien.report.figures.images import only_stored
-    from mien.report.style import title_line
-
-    params = load(args.config)
-    config = replace(section(SoundConfig, params, "sound"), pool=1)
-    seed = section(int, params, "seed")
-    info = read_json(args.corpus_info)
-    clips = only_stored(tables.read(args.clips, tables.CLIPS), args.faces, args.sound)
-
-    def title(number: str, text: str) -> str:
-        return title_line(f"Figure {number}", info["corpus"], synthetic=info["source"] == "synthetic") + "\n" + text
-
-    shown = clips[clips.has_video]
-    frames = read_frames(one_person(shown), args.faces, n=N_FRAMES) if len(shown) else []
-    heard = clips[clips.has_audio]
-    sounds = read_sounds(one_person(heard), args.sound) if len(heard) else []
-    _first(args.out, title, frames=frames, sounds=sounds, config=config)
-    _segments(args.out, title, longest_sound(clips, args.sound), config, seed=seed)
-    log.info("%s: 5 figures", args.out)
-
-
-def _first(out: Path, title: Callable[[str, str], str], *, frames: list, sounds: list, config: SoundConfig) -> None:
-    """Draw figures 1.1 and 1.2."""
-
-    frames = evenly(frames, N_EMOTIONS)
-    text = f"frames of {len(frames)} recordings of one person"
-    draw = (lambda figure: draw_frames(figure, frames)) if frames else None
-    _figure(out / "1.1", title("1.1", text), draw, size=(8.4, 0.75 + 1.15 * len(frames)), absent="no face was found")
-    text = f"mel spectrograms of {len(sounds)} recordings of one person (the networks use linear frequency)"
-    draw = (lambda figure: draw_mels(figure, sounds, config)) if sounds else None
-    size = (8.4, 0.9 + 1.35 * -(-len(sounds) // 2))
-    _figure(out / "1.2", title("1.2", text), draw, size=size, absent="no clip has a sound")
-
-
-def _segments(
-    out: Path, title: Callable[[str, str], str], sound: "Sound | None", config: SoundConfig, *, seed: int
+def plot_spectrograms(
+    *, clips: Path, corpus_info: Path, faces: Path, sound: Path, out: Path, config: str = "params.yaml"
 ) -> None:
-    """Draw figures 4.18 to 4.20 of one sound."""
+    """Draw frames, spectrograms and segments of recordings at the thesis's resolution.
 
-    fixed, overlapping = ([], []) if sound is None else _starts(sound, config, seed=seed)
-    kinds = {
-        "4.18": ("segments of one second at fixed positions, as many as cover the sound", fixed, 4.9),
-        "4.20": ("overlapping segments, drawn as in training with VA+AO, before its random slicing", overlapping, 5.4),
+    Parameters
+    ----------
+    clips
+        Table CLIPS of the corpus.
+    corpus_info
+        corpus.json of the corpus.
+    faces
+        Folder of the corpus's face shards.
+    sound
+        Folder of the corpus's sound shards.
+    out
+        Folder; 1.1, 1.2, 4.18, 4.19, 4.20 as .png.
+    config
+        params.yaml, or its sections as JSON text.
+    """
+    params, info = load(config), read_json(corpus_info)
+    settings = replace(section(SoundConfig, params, "sound"), pool=1)
+    stored = only_stored(tables.read(clips, tables.CLIPS), faces, sound)
+    shown, heard = stored[stored.has_video], stored[stored.has_audio]  # a clip per emotion of one person:
+    frames = spread(read_frames(choose_clips(shown, 1), faces, n=N_FRAMES) if len(shown) else [], N_EMOTIONS)
+    sounds = read_sounds(choose_clips(heard, 1), sound) if len(heard) else []
+    longest = longest_sound(stored, sound)
+    segments = longest and choose_segments(longest, settings, seed=section(int, params, "seed"))
+    hops = (settings.hop, 2 * settings.hop, max(1, settings.hop // 2))
+    text = "mel spectrograms of {} recordings of one person (the networks use linear frequency)"
+    drawings = {  # figure -> height in inches, text, whether there is something to draw, what draws it
+        "1.1": (
+            0.75 + 1.15 * len(frames),
+            f"frames of {len(frames)} recordings of one person",
+            frames and (draw_frames, frames),
+        ),
+        "1.2": (0.9 + 1.35 * -(-len(sounds) // 2), text.format(len(sounds)), sounds and (draw_mels, sounds, settings)),
+        "4.18": (
+            4.9,
+            "segments of one second at fixed positions, as many as cover the sound",
+            longest and (draw_segments, longest, segments[0], settings),
+        ),
+        "4.20": (
+            5.4,
+            "overlapping segments, drawn as in training with VA+AO, before its random slicing",
+            longest and (draw_segments, longest, segments[1], settings),
+        ),
+        "4.19": (
+            6.2,
+            f"one second, window of {settings.window}, three hops; all columns equally wide, dashed: a segment ends",
+            longest and (draw_hops, longest, hops, settings),
+        ),
     }
-    for number, (text, starts_s, height) in kinds.items():
-        draw = None if sound is None else (lambda figure, s=starts_s: draw_segments(figure, sound, s, config))
-        _figure(out / number, title(number, text), draw, size=(8.4, height), absent="no clip has a sound")
-    hops = (config.hop, 2 * config.hop, max(1, config.hop // 2))
-    text = f"one second, window of {config.window}, three hops; all columns equally wide, dashed: a segment ends"
-    draw = None if sound is None else (lambda figure: draw_hops(figure, sound, hops, config))
-    _figure(out / "4.19", title("4.19", text), draw, size=(8.4, 6.2), absent="no clip has a sound")
+    for number, (height, text, drawing) in drawings.items():
+        title = f"{corpus_title(f'Figure {number}', info)}\n{text}"
+        with saved_figure(title, 8.4, max(height, 1.5), out / f"{number}.png") as figure:
+            if drawing:
+                draw, *content = drawing
+                draw(figure, *content)
+            else:
+                reason = "no face was found" if number == "1.1" else "no clip has a sound"
+                draw_absent(figure.subplots(), reason=reason)
+    log.info("%s: %d figures", out, len(drawings))
 
 
-def _starts(sound: "Sound", config: SoundConfig, *, seed: int) -> tuple["np.ndarray", "np.ndarray"]:
+def choose_segments(sound: Sound, config: SoundConfig, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return when segments start, s: as many as cover the sound at fixed positions, and the overlapping of training."""
-    import math
-
-    from mien.audio.spectrogram import segment_s
-    from mien.augment.slicing import SEGMENTS, Interval, segment_starts
-    from mien.io.randomness import rng_for
-
     duration_s, length_s = len(sound.wave) / config.rate_hz, segment_s(config)
     whole = Interval(0.0, duration_s)
     fixed = segment_starts(whole, max(1, math.ceil(duration_s / length_s)), length_s=length_s, apart_s=length_s)
     rng = rng_for(seed, "report", "overlapping", sound.clip)
     return fixed, segment_starts(whole, SEGMENTS["VA+AO"], length_s=length_s, rng=rng)
-
-
-def _figure(
-    path: Path, title: str, draw: "Callable[[Figure], None] | None", *, size: tuple[float, float], absent: str
-) -> None:
-    """Draw a figure, or say why there is none, and write it; the dot of 4.18 begins no suffix."""
-    from mien.report.figures.confusion import draw_absent
-    from mien.report.style import new_figure, save_figure
-
-    with new_figure(size[0], max(size[1], 1.5)) as figure:
-        if draw is None:
-            draw_absent(figure.subplots(), title="", reason=absent)
-        else:
-            draw(figure)
-        figure.suptitle(title, fontsize=10)
-        save_figure(figure, path.with_name(f"{path.name}.png"))

@@ -1,16 +1,9 @@
-"""Command plot_streams: running networks frame by frame (thesis, figures 4.16, 4.17), and how soon they are right.
-
-Draw how often a running network is right, over the seconds that it has seen and heard.
-
-Strips of frames, each framed in the colour of the label given to it (thesis, figures 4.16 and 4.17).
-"""
+"""Running networks frame by frame (thesis, figures 4.16, 4.17), and how often they are right while a clip runs."""
 
 import logging
 import math
-from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,14 +13,13 @@ from matplotlib.patches import Patch, Rectangle
 from mien.config.labels import colour_of
 from mien.config.schema import load
 from mien.evaluation.streams import Trace, standing
+from mien.io import tables
 from mien.io.shards import read_faces
 from mien.models.streaming import newest_steps
-from mien.report.style import GREY, line_style
+from mien.report.style import GREY, draw_absent, line_style, saved_figure, svg_png, title_line, write_numbers
+from mien.report.tables.streams import Streams, anytime_rows, read_streams, times_of, with_and_without_memory
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from mien.report.tables.streams import Streams
+log = logging.getLogger(__name__)
 
 
 def draw_anytime(ax: Axes, curves: pd.DataFrame, *, chance: float, level: str) -> None:
@@ -192,88 +184,64 @@ def _draw_ribbon(ax: Axes, trace: Trace, classes: tuple[str, ...], *, top: float
         ax.add_patch(Rectangle((start, top - GAP / 2), end - start, RIBBON, color=colour_of(classes[said]), lw=0))
 
 
-log = logging.getLogger(__name__)
+def plot_streams(
+    *, runs: list[Path], clips: Path, corpus_info: Path, faces: Path, out: Path, config: str = "params.yaml"
+) -> None:
+    """Draw what running networks say frame by frame, and their accuracy over the seconds of a clip.
+
+    Parameters
+    ----------
+    runs
+        run.json of every row, fold and seed.
+    clips
+        Table CLIPS of the corpus.
+    corpus_info
+        corpus.json of the corpus.
+    faces
+        Folder of the corpus's face shards.
+    out
+        Folder; 4.16, 4.17, anytime as .svg and .png, and anytime.csv.
+    config
+        params.yaml, or its sections as JSON text.
+    """
+    streams = read_streams(runs, clips, corpus_info, load(config))
+    _draw_two_strips(out, streams, clips=tables.read(clips, tables.CLIPS), faces=faces)
+    curves = anytime_rows(streams, times_of(streams))
+    title = title_line("Accuracy while a clip runs", streams.corpus, synthetic=streams.synthetic)
+    with saved_figure(title, 6.2, 4.2, *svg_png(out, "anytime")) as figure:
+        ax = figure.subplots()
+        if curves.empty:
+            draw_absent(ax, reason="; ".join(streams.reasons.values()))
+        else:
+            draw_anytime(ax, curves, chance=streams.chance, level=f"{100 * streams.evaluate.confidence:g}%")
+    write_numbers(out / "anytime.csv", curves.round(9))
+    log.info("%s: 3 figures", out)
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of every row, fold and seed")
-    parser.add_argument("--clips", type=Path, required=True, help="table CLIPS of the corpus")
-    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of the corpus")
-    parser.add_argument("--faces", type=Path, required=True, help="folder of the corpus's face shards")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder; 4.16, 4.17, anytime as .svg and .png, and anytime.csv"
-    )
-
-
-def run(args: Namespace) -> None:
-    """Read the streams, draw two figures of strips and one of curves."""
-    from mien.report.tables.streams import read_streams, with_and_without_memory
-
-    streams = read_streams(args.runs, args.clips, args.corpus_info, load(args.config))
-    pairs = [pair for pair in with_and_without_memory(streams.rows) if streams.rows[pair[0]].modalities == ("video",)]
-    _strips(args, streams, pairs[0] if pairs else None)
-    _curves(args.out, streams)
-    log.info("%s: 3 figures", args.out)
-
-
-def _strips(args: Namespace, streams: "Streams", pair: tuple[str, str] | None) -> None:
-    """Draw the same recordings with the frame classifier's labels (4.16) and with those of the network beside it."""
-    from mien.io import tables
-    from mien.report.figures.confusion import draw_absent
-    from mien.report.style import new_figure, title_line
-
-    memory, alone = pair or ("", "")
+def _draw_two_strips(out: Path, streams: Streams, *, clips: pd.DataFrame, faces: Path) -> None:
+    """Draw the same recordings with the labels of the frame classifier (4.16) and of the network with memory (4.17)."""
+    pairs = with_and_without_memory(streams.rows)
+    memory, alone = next((pair for pair in pairs if streams.rows[pair[0]].modalities == ("video",)), ("", ""))
     chosen = choose_flipping(streams.of(alone), streams.classes)
-    names = {"4.16": alone, "4.17": memory}
-    texts = {
-        "4.16": f"the first test clip of every emotion in which {alone}, which knows one frame, changes its label",
-        "4.17": f"{memory}, which carries a memory along, on the clips chosen for the changes of {alone}",
+    texts = {  # figure -> network, what is shown
+        "4.16": (
+            alone,
+            f"the first test clip of every emotion in which {alone}, which knows one frame, changes its label",
+        ),
+        "4.17": (memory, f"{memory}, which carries a memory along, on the clips chosen for the changes of {alone}"),
     }
     if chosen:
         step_s = step_between(chosen, rate_fps=streams.streaming.rate_fps)
-        clips = tables.read(args.clips, tables.CLIPS)
-        strips = read_strips(chosen, clips, args.faces, classes=streams.classes, step_s=step_s)
-    for number, row in names.items():
+        strips = read_strips(chosen, clips, faces, classes=streams.classes, step_s=step_s)
+    for number, (row, text) in texts.items():
         title = title_line(f"Figure {number}", streams.corpus, synthetic=streams.synthetic)
-        with new_figure(9.0, 0.75 + 0.72 * ROW * max(len(chosen), 1)) as figure:
-            figure.set_layout_engine("compressed")  # the pictures are square: their shape is fixed
-            ax = figure.subplots()
+        title += f"\n{text}" if chosen else ""
+        height = 0.75 + 0.72 * ROW * max(len(chosen), 1)
+        with saved_figure(title, 9.0, height, *svg_png(out, number), square=True) as figure:
             if chosen:
                 found = {trace.recording: trace for trace in streams.of(row)}
                 said = [found.get(trace.recording) for trace in chosen]
-                draw_strips(ax, strips, said, classes=streams.classes, step_s=step_s)
-                title += "\n" + texts[number]
+                draw_strips(figure.subplots(), strips, said, classes=streams.classes, step_s=step_s)
             else:
-                draw_absent(ax, title="", reason=streams.reasons.get(alone, "no label of single frames changes"))
-            figure.suptitle(title, fontsize=10)
-            _save(figure, args.out / number)
-
-
-def _curves(out: Path, streams: "Streams") -> None:
-    from mien.io.files import atomic_file
-    from mien.report.figures.confusion import draw_absent
-    from mien.report.style import new_figure, title_line
-    from mien.report.tables.streams import anytime_rows, times_of
-
-    curves = anytime_rows(streams, times_of(streams))
-    title = title_line("Accuracy while a clip runs", streams.corpus, synthetic=streams.synthetic)
-    with new_figure(6.2, 4.2) as figure:
-        ax = figure.subplots()
-        if curves.empty:
-            draw_absent(ax, title="", reason="; ".join(streams.reasons.values()))
-        else:
-            level = f"{100 * streams.evaluate.confidence:g}%"
-            draw_anytime(ax, curves, chance=streams.chance, level=level)
-        figure.suptitle(title, fontsize=10)
-        _save(figure, out / "anytime")
-    with atomic_file(out / "anytime.csv") as scratch:
-        curves.round(9).to_csv(scratch, index=False, float_format="%.4f", lineterminator="\n")
-
-
-def _save(figure: "Figure", path: Path) -> None:
-    """Write a figure as SVG and PNG; the dot of 4.16 begins no suffix."""
-    from mien.report.style import save_figure
-
-    for kind in ("svg", "png"):
-        save_figure(figure, path.with_name(f"{path.name}.{kind}"))
+                reason = streams.reasons.get(alone, "no label of single frames changes")
+                draw_absent(figure.subplots(), reason=reason)

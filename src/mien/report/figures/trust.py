@@ -1,10 +1,7 @@
-"""Command plot_trust: draw the numbers of build_trust: reliability, coverage, conditions, people.
-
-Draw the numbers of "trust"; every function takes COLUMNS of `trust_numbers`, of one corpus.
-"""
+"""Draw the numbers of build_trust; every function takes those of one corpus."""
 
 import logging
-from argparse import ArgumentParser, Namespace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mien.report.style import GREY, line_style
-from mien.report.tables.trust import GROUPS, items_of
+from mien.io.files import read_json
+from mien.report.style import GREY, add_panels, corpus_title, line_style, saved_figure, svg_png
+from mien.report.tables.trust import GROUPS, items_of, read_numbers
+
+log = logging.getLogger(__name__)
 
 BEFORE, AFTER, PEOPLE = "#7f8790", "#1f6fb4", "#c8521c"
 STEP, GAP = 0.16, 0.9  # inches of a row; rows of room between two networks
@@ -26,19 +26,12 @@ LABELS = {
 }
 
 
-def reliability_size(n_networks: int) -> tuple[float, float]:
-    """Return width and height of `draw_reliability`, inches."""
-    return 7.6, 0.9 + 2.5 * -(-n_networks // 3)
-
-
 def draw_reliability(figure: Figure, numbers: pd.DataFrame) -> None:
     """Draw a panel per network: accuracy over confidence in bins, before and after the temperature."""
     networks = list(dict.fromkeys(numbers.network))
-    axes = figure.subplots(-(-len(networks) // 3), 3, squeeze=False, sharex=True, sharey=True).ravel()
-    for ax, network in zip(axes, networks, strict=False):
+    axes = add_panels(figure, len(networks), n_columns=3, sharex=True, sharey=True)
+    for ax, network in zip(axes, networks, strict=True):
         _draw_bins(ax, numbers[numbers.network == network], title=network)
-    for ax in axes[len(networks) :]:
-        ax.set_axis_off()
     figure.supxlabel("mean confidence of a bin, %; area: its share of the clips", fontsize=8)
     figure.supylabel("accuracy, %", fontsize=8)
 
@@ -63,8 +56,9 @@ def _draw_bins(ax: Axes, numbers: pd.DataFrame, *, title: str) -> None:
         ax.legend(frameon=False, fontsize=7, loc="upper left")
 
 
-def draw_coverage(ax: Axes, numbers: pd.DataFrame) -> None:
+def draw_coverage(figure: Figure, numbers: pd.DataFrame) -> None:
     """Draw a line per network: accuracy on the share of the clips that it is surest of."""
+    ax = figure.subplots()
     rows = numbers[numbers.part == "coverage"]
     for number, network in enumerate(dict.fromkeys(numbers.network)):
         mine = rows[(rows.network == network) & (rows.quantity == "accuracy")]
@@ -82,12 +76,6 @@ def draw_coverage(ax: Axes, numbers: pd.DataFrame) -> None:
         ax.legend(frameon=False, loc="lower left")
 
 
-def conditions_size(numbers: pd.DataFrame) -> tuple[float, float]:
-    """Return width and height of `draw_conditions`, inches."""
-    n_rows = -(-numbers.network.nunique() // 3)
-    return 8.2, 0.9 + n_rows * (0.5 + 1.1 * STEP * _conditions_of(numbers).nunique())
-
-
 def draw_conditions(figure: Figure, numbers: pd.DataFrame, *, chance: float) -> None:
     """Draw a panel per network: accuracy with its interval under every condition.
 
@@ -95,8 +83,8 @@ def draw_conditions(figure: Figure, numbers: pd.DataFrame, *, chance: float) -> 
     """
     networks = list(dict.fromkeys(numbers.network))
     longest = list(dict.fromkeys(_conditions_of(numbers)))
-    axes = figure.subplots(-(-len(networks) // 3), 3, squeeze=False, sharex=True, sharey=True).ravel()
-    for ax, network in zip(axes, networks, strict=False):
+    axes = add_panels(figure, len(networks), n_columns=3, sharex=True, sharey=True)
+    for ax, network in zip(axes, networks, strict=True):
         mine = numbers[numbers.network == network]
         rows = mine[(mine.part == "condition") & (mine.quantity == "accuracy")].set_index("item").reindex(longest)
         _draw_points(ax, np.arange(len(longest)), rows, color=AFTER)
@@ -110,25 +98,16 @@ def draw_conditions(figure: Figure, numbers: pd.DataFrame, *, chance: float) -> 
         ax.set_ylim(len(longest) - 0.4, -0.6)
         ax.set_xlim(0, 100)
         ax.grid(axis="y", color=GREY, alpha=0.15, linewidth=0.6)
-    for ax in axes[len(networks) :]:
-        ax.set_axis_off()
     text = "clips judged right, %; solid: undisturbed, dotted: commonest emotion"
     text += ", dashed: people, majority of votes" if (numbers.part == "label").any() else ""
     figure.supxlabel(text, fontsize=8)
 
 
-def people_size(numbers: pd.DataFrame) -> tuple[float, float]:
-    """Return width and height of `draw_people`, inches."""
-    parts = _people_parts(numbers)
-    n_rows = max((len(items) for items in parts.values()), default=1) + GAP
-    return 1.2 + 2.6 * max(len(parts), 1), 1.1 + STEP * n_rows * numbers.network.nunique()
-
-
 def draw_people(figure: Figure, numbers: pd.DataFrame) -> None:
     """Draw a panel per grouping, and one of labels where people voted: accuracy of every network with its interval."""
     parts, networks = _people_parts(numbers), list(dict.fromkeys(numbers.network))
-    axes = figure.subplots(1, max(len(parts), 1), squeeze=False, sharex=True).ravel()
-    for ax, (part, items) in zip(axes, parts.items(), strict=False):
+    axes = add_panels(figure, len(parts), n_columns=max(len(parts), 1), sharex=True)
+    for ax, (part, items) in zip(axes, parts.items(), strict=True):
         rows, key = numbers[numbers.part == part], "quantity" if part == "label" else "item"
         for number, item in enumerate(items):
             mine = rows[rows[key] == item].set_index("network").reindex(networks)
@@ -144,8 +123,6 @@ def draw_people(figure: Figure, numbers: pd.DataFrame) -> None:
         ax.set_title("label" if part == "label" else part, loc="left")
         ax.grid(axis="x", color=GREY, alpha=0.15, linewidth=0.6)
         ax.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.07), ncol=1)
-    for ax in axes[len(parts) :]:
-        ax.set_axis_off()
     figure.supxlabel("clips judged right, %", fontsize=8)
 
 
@@ -168,43 +145,40 @@ def _people_parts(numbers: pd.DataFrame) -> dict[str, list[str]]:
     return found | ({"label": list(LABELS)} if (numbers.part == "label").any() else {})
 
 
-log = logging.getLogger(__name__)
+def plot_trust(*, table: Path, corpus_info: Path, out: Path) -> None:
+    """Draw how sure the networks of a corpus are, and what disturbs them.
 
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--table", type=Path, required=True, help="CSV of build_trust")
-    parser.add_argument("--corpus-info", type=Path, required=True, help="corpus.json of the corpus")
-    parser.add_argument("--out", type=Path, required=True, help="folder; trust-<corpus>-<what> as .svg and .png")
-
-
-def run(args: Namespace) -> None:
-    """Read the numbers, draw four figures."""
-    from mien.io.files import read_json
-    from mien.report.style import new_figure, save_figure, title_line
-    from mien.report.tables.trust import read_numbers
-
-    numbers, info = read_numbers(args.table), read_json(args.corpus_info)
+    Parameters
+    ----------
+    table
+        CSV of build_trust.
+    corpus_info
+        corpus.json of the corpus.
+    out
+        Folder; trust-CORPUS-WHAT as .svg and .png.
+    """
+    numbers, info = read_numbers(table), read_json(corpus_info)
     chance = 100 * max(info["counts"].values()) / max(sum(info["counts"].values()), 1)
-    draw = {
-        "reliability": ("Confidence and accuracy", reliability_size(numbers.network.nunique()), draw_reliability),
-        "coverage": ("Accuracy where a network may stay silent", (5.6, 4.2), _on_one_ax(draw_coverage)),
+    n_rows = -(-numbers.network.nunique() // 3)
+    parts = _people_parts(numbers)
+    n_points = (max(map(len, parts.values()), default=1) + GAP) * numbers.network.nunique()
+    n_conditions = _conditions_of(numbers).nunique()
+    drawings = {  # name -> title, width and height in inches, what draws it
+        "reliability": ("Confidence and accuracy", (7.6, 0.9 + 2.5 * n_rows), draw_reliability),
+        "coverage": ("Accuracy where a network may stay silent", (5.6, 4.2), draw_coverage),
         "conditions": (
             "Accuracy under disturbances",
-            conditions_size(numbers),
-            lambda figure, numbers: draw_conditions(figure, numbers, chance=chance),
+            (8.2, 0.9 + n_rows * (0.5 + 1.1 * STEP * n_conditions)),
+            partial(draw_conditions, chance=chance),
         ),
-        "people": ("Who and what is judged right", people_size(numbers), draw_people),
+        "people": (
+            "Who and what is judged right",
+            (1.2 + 2.6 * max(len(parts), 1), 1.1 + STEP * n_points),
+            draw_people,
+        ),
     }
-    for name, (title, size, function) in draw.items():
-        with new_figure(*size) as figure:
-            function(figure, numbers)
-            figure.suptitle(title_line(title, info["corpus"], synthetic=info["source"] == "synthetic"), fontsize=10)
-            for kind in ("svg", "png"):
-                save_figure(figure, args.out / f"trust-{info['corpus']}-{name}.{kind}")
-    log.info("%s: %d figures", args.out, len(draw))
-
-
-def _on_one_ax(function):
-    """Return `function`, which draws on an Axes, as one that draws on a figure."""
-    return lambda figure, numbers: function(figure.subplots(), numbers)
+    for name, (title, size, draw) in drawings.items():
+        paths = svg_png(out, f"trust-{info['corpus']}-{name}")
+        with saved_figure(corpus_title(title, info), *size, *paths) as figure:
+            draw(figure, numbers)
+    log.info("%s: %d figures", out, len(drawings))

@@ -12,20 +12,17 @@ from mien.config.schema import SoundConfig
 from mien.io import tables
 from mien.io.files import read_json
 from mien.io.shards import SoundShard, read_sound, write_sound
-from mien.report.figures import spectrograms
+from mien.report.figures.images import choose_clips
 from mien.report.figures.spectrograms import (
     BANDS,
     Sound,
+    choose_segments,
     draw_hops,
-    draw_mels,
     draw_segments,
-    evenly,
-    hz_of,
     longest_sound,
-    mel_bands,
     mel_of,
     mel_spectrogram,
-    one_person,
+    plot_spectrograms,
     read_frames,
     read_sounds,
 )
@@ -49,60 +46,40 @@ def tone(hz: float, *, seconds: float = 1.9, emotion: str = "sad") -> Sound:
     return Sound("clip", emotion, np.sin(2 * np.pi * hz * time_s))
 
 
-def draw(command, world, out, *, pool: int = 1) -> dict[str, bytes]:
-    folder, faces, sound = world
-    names = ["--clips", folder / "clips.parquet", "--corpus-info", folder / "corpus.json"]
-    config = json.dumps({"seed": 0, "sound": planted.SOUND | {"pool": pool}})
-    command(spectrograms, *names, "--faces", faces, "--sound", sound, "--out", out, config=config)
-    return {path.name: path.read_bytes() for path in out.iterdir()}
-
-
-def test_figures_are_whole(tmp_path, world, command, monkeypatch):
+def test_figures_are_whole_and_the_same_at_any_scale(tmp_path, world, monkeypatch):
     planted_streams.draw_small(monkeypatch)
-    assert set(draw(command, world, tmp_path / "figures")) == NAMES
-    for name in NAMES:
-        assert plt.imread(tmp_path / "figures" / name).std() > 0.05
-
-
-@pytest.mark.parametrize("pool", [1, 4])
-def test_figures_are_the_same_at_any_scale(tmp_path, world, command, monkeypatch, pool):
+    folder, faces, sound = world
+    given = {"clips": folder / "clips.parquet", "corpus_info": folder / "corpus.json"}
     drawn = []
-    monkeypatch.setattr(
-        spectrograms, "_segments", lambda out, title, sound, config, *, seed: drawn.append((sound, config, seed))
-    )
-    monkeypatch.setattr(spectrograms, "_first", lambda out, title, *, frames, sounds, config: drawn.append(config))
-    draw(command, world, tmp_path, pool=pool)
-    config, (sound, same, seed) = drawn
-    assert config == same == FINE
-    starts = [spectrograms._starts(sound, config, seed=seed) for _ in range(2)]
-    np.testing.assert_array_equal(starts[0][1], starts[1][1])
+    for pool in (1, 4):
+        out = tmp_path / str(pool)
+        config = json.dumps({"seed": 0, "sound": planted.SOUND | {"pool": pool}})
+        plot_spectrograms(**given, faces=faces, sound=sound, out=out, config=config)
+        drawn.append({path.name: path.read_bytes() for path in out.iterdir()})
+    assert set(drawn[0]) == NAMES
+    assert drawn[0] == drawn[1]
+    assert all(plt.imread(tmp_path / "1" / name).std() > 0.05 for name in NAMES)
+    nowhere = {"faces": tmp_path / "faces", "sound": tmp_path / "sound"}
+    plot_spectrograms(**given, **nowhere, out=tmp_path / "none", config=config)
+    assert {path.name for path in (tmp_path / "none").iterdir()} == NAMES
 
 
 def test_segments_cover_the_sound_and_overlap_in_training():
-    fixed, overlapping = spectrograms._starts(tone(440.0, seconds=2.5), FINE, seed=0)
+    fixed, overlapping = choose_segments(tone(440.0, seconds=2.5), FINE, seed=0)
     np.testing.assert_allclose(fixed, [0.0, 1.0, 2.0])
     assert len(overlapping) == 6
     assert (np.diff(np.sort(overlapping)) < 1).all()
     assert 0 <= overlapping.min() <= overlapping.max() <= 1.5
 
 
-def test_a_corpus_without_faces_and_sounds_says_so(tmp_path, world, command, monkeypatch):
-    planted_streams.draw_small(monkeypatch)
-    folder, *_ = world
-    drawn = draw(command, (folder, tmp_path / "faces", tmp_path / "sound"), tmp_path / "figures")
-    assert set(drawn) == NAMES
-
-
 def test_one_person_is_shown_with_every_emotion(world):
     folder, faces, sound = world
-    chosen = one_person(tables.read(folder / "clips.parquet", tables.CLIPS))
+    chosen = choose_clips(tables.read(folder / "clips.parquet", tables.CLIPS), 1)
     assert chosen.actor.unique().tolist() == ["01"]
     assert chosen.label_name.tolist() == read_json(folder / "corpus.json")["classes"]
     assert [one.emotion for one in read_sounds(chosen, sound)] == list(planted.CLASSES)
     frames = read_frames(chosen, faces, n=2)
     assert [one.time_s.tolist() for one in frames] == [[0.0, 0.2]] * 3
-    assert evenly([1, 2, 3, 4, 5], 3) == [1, 3, 5]
-    assert evenly([1, 2], 3) == [1, 2]
 
 
 def test_the_longest_sound_that_is_heard_is_found(tmp_path, world):
@@ -116,18 +93,6 @@ def test_the_longest_sound_that_is_heard_is_found(tmp_path, world):
     found = longest_sound(clips, tmp_path)
     assert (found.clip, len(found.wave)) == (index["clip"].iloc[1], 10000)
     assert longest_sound(clips, tmp_path / "nowhere") is None
-
-
-def test_mel_bands_cover_every_frequency_once():
-    weights = mel_bands(16000, 1025)
-    assert weights.shape == (BANDS, 1025)
-    between = np.linspace(0, 8000, 1025)
-    inner = (between >= hz_of(mel_of(8000) / (BANDS + 1))) & (between <= hz_of(BANDS * mel_of(8000) / (BANDS + 1)))
-    step = mel_of(8000) / (BANDS + 1)
-    assert (weights.max(axis=1) > 0).all()
-    assert (np.count_nonzero(weights, axis=0)[inner] >= 1).all()
-    np.testing.assert_allclose(np.diff(mel_of(between[weights.argmax(axis=1)]))[40:], step, rtol=0.2)
-    np.testing.assert_allclose(hz_of(mel_of(between)), between, atol=1e-6)
 
 
 @pytest.mark.parametrize("hz", [300.0, 1000.0, 5000.0])
@@ -163,13 +128,4 @@ def test_columns_are_equally_wide_whatever_the_hop():
     assert [label.get_text() for label in axes[0].get_xticklabels()] == [
         label.get_text() for label in axes[2].get_xticklabels()
     ]
-    plt.close(figure)
-
-
-def test_mels_share_their_time_axis():
-    figure = plt.figure()
-    draw_mels(figure, [tone(440.0, seconds=0.5), tone(880.0, seconds=1.0), tone(880.0, seconds=0.7)], FINE)
-    panels = [ax for ax in figure.axes if ax.images and ax.get_title(loc="left")]
-    assert {ax.get_xlim() for ax in panels} == {(0.0, 1.0)}
-    assert panels[0].images[0].get_extent()[:2] == [0, 0.5]
     plt.close(figure)

@@ -2,15 +2,13 @@
 
 import json
 
-import matplotlib.pyplot as plt
-import pandas as pd
 import pytest
 
 import planted_fuzziness as planted
 from mien.report.claims import NOT_SUPPORTED, SUPPORTED, UNDECIDED
 from mien.report.figures import fuzziness
-from mien.report.figures.fuzziness import draw_line
-from mien.report.tables.fuzziness import BOTH, COLUMNS, read_fuzziness, render, rows_of
+from mien.report.figures.fuzziness import plot_fuzziness
+from mien.report.tables.fuzziness import BOTH, COLUMNS, read_fuzziness, rows_of
 from report import planted_streams
 
 
@@ -27,7 +25,6 @@ def test_the_verdict_is_that_of_the_slopes(tmp_path, lost, verdict):
     numbers = found(tmp_path, planted.falling(**lost))
     assert (numbers.refined, numbers.plain) == ("N2", ["N0", "N1"])  # late fusion is not trained end to end
     assert numbers.verdict("missing") == numbers.verdict("blended") == verdict
-    assert f"Missing: **{verdict}**" in render(numbers)
 
 
 def test_one_repetition_decides_nothing(tmp_path):
@@ -50,9 +47,6 @@ def test_one_kind_may_be_protected_and_the_other_not(tmp_path):
     numbers = found(tmp_path, planned)
     assert numbers.verdict("blended") == SUPPORTED
     assert numbers.verdict("missing") == UNDECIDED  # equal networks
-    text = render(numbers)
-    assert "Fuzzy: **supported**" in text
-    assert "Missing: **undecided**" in text
 
 
 def test_rows_name_every_number_once(tmp_path):
@@ -73,33 +67,15 @@ def test_without_residual_perception_there_is_nothing_to_judge(tmp_path):
     variants = {name: planted.VARIANTS[name] for name in ("N0", "N1")}
     numbers = found(tmp_path, planted.falling(), variants)
     assert numbers.verdict("missing") is None
-    assert "no network with residual perception" in render(numbers)
 
 
-def test_the_command_leaves_the_same_bytes_twice(tmp_path, command, monkeypatch):
+def test_the_command_writes_page_numbers_and_figure(tmp_path, monkeypatch):
     planted_streams.draw_small(monkeypatch)
     monkeypatch.setattr(fuzziness, "KINDS", ("missing",))  # two panels of twelve: each takes its time
     monkeypatch.setattr(fuzziness, "SUBSETS", ("all",))
     paths = planted.write(tmp_path, planted.falling(N2=0.2), seeds=[0])
     out = tmp_path / "out"
 
-    def draw() -> dict[str, bytes]:
-        names = ["--out-figures", out, "--out-csv", out / "fuzziness.csv", "--out-md", out / "fuzziness.md"]
-        command(fuzziness, "--predictions", *paths, *names, config=planted.config())
-        return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
-
-    first = draw()
-    assert list(first) == [f"fuzziness.{kind}" for kind in ("csv", "md", "png", "svg")]
-    assert draw() == first
-    text = first["fuzziness.md"].decode()
-    assert "Synthetic people" in text
-    assert "over the test people of the one repetition" in text
-
-
-def test_a_line_goes_through_the_means_of_its_network():
-    rows = pd.DataFrame({"network": ["N1", "N2"] * 2, "share": [0, 0, 60, 60], "value": [80.0, 90.0, 40.0, 70.0]})
-    figure, ax = plt.subplots()
-    draw_line(ax, rows.assign(low=rows.value - 5, high=float("nan")), ("N1", "N2"), chance=12.5)
-    lines = [container.lines[0].get_ydata() for container in ax.containers]
-    assert [list(line) for line in lines] == [[80, 40], [90, 70]]
-    plt.close(figure)
+    names = {"out_figures": out, "out_csv": out / "fuzziness.csv", "out_md": out / "fuzziness.md"}
+    plot_fuzziness(predictions=paths, **names, config=planted.config())
+    assert sorted(path.name for path in out.iterdir()) == [f"fuzziness.{kind}" for kind in ("csv", "md", "png", "svg")]

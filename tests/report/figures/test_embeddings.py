@@ -9,7 +9,7 @@ from mien.evaluation.embeddings import lay_out
 from mien.io import tables
 from mien.io.files import write_json
 from mien.io.randomness import rng_for
-from mien.report.figures import embeddings
+from mien.report.figures.embeddings import plot_embeddings
 
 CLASSES = ["neutral", "happy"]
 
@@ -45,35 +45,13 @@ def test_few_clips_of_one_emotion_are_laid_out_without_a_silhouette():
     assert points.by_emotion.isna().all()
 
 
-def test_the_figure_is_written_twice_alike_and_says_who_is_missing(tmp_path, command):
-    """The joint network has no rows: it could not be trained."""
-    tables.write(tmp_path / "fold0.parquet", vectors(), tables.EMBEDDINGS)
-    info = tmp_path / "corpus.json"
-    write_json(info, {"corpus": "ravdess", "source": "synthetic", "classes": CLASSES})
+def test_a_row_per_point_and_no_rows_of_networks_that_were_not_trained(tmp_path):
+    write_json(tmp_path / "i.json", {"corpus": "ravdess", "source": "synthetic", "classes": CLASSES})
     rows = {"joint": "N0", "video": "VM"}
     config = json.dumps({"seed": 0, "embeddings": {"corpus": "ravdess", "folds": [0], "rows": rows, "perplexity": 9.0}})
-    out = [tmp_path / f"5.1.{suffix}" for suffix in ("svg", "png", "csv")]
-    given = ["--embeddings", tmp_path / "fold0.parquet", "--corpus-info", info]
-    given += [part for path in out for part in (f"--out-{path.suffix[1:]}", path)]
-    command(embeddings, *given, config=config)
-    before = [path.read_bytes() for path in out]
-    points = pd.read_csv(out[2])
-    assert len(points) == 48
-    assert points.fold.unique().tolist() == ["fold0"]
-    command(embeddings, *given, config=config)
-    assert [path.read_bytes() for path in out] == before
-
-
-def test_a_table_of_no_network_gives_empty_panels(tmp_path, command):
-    tables.write(tmp_path / "fold0.parquet", tables.empty(tables.EMBEDDINGS), tables.EMBEDDINGS)
-    write_json(tmp_path / "i.json", {"corpus": "ravdess", "source": "download", "classes": CLASSES})
-    config = json.dumps(
-        {"seed": 0, "embeddings": {"corpus": "ravdess", "folds": [0], "rows": {"audio": "AM"}, "perplexity": 9.0}}
-    )
-    out = [f"--out-{suffix}={tmp_path / suffix}.{suffix}" for suffix in ("svg", "png", "csv")]
-    command(
-        embeddings,
-        *("--embeddings", tmp_path / "fold0.parquet", "--corpus-info", tmp_path / "i.json", *out),
-        config=config,
-    )
-    assert pd.read_csv(tmp_path / "csv.csv").empty
+    out = {f"out_{suffix}": tmp_path / f"5.1.{suffix}" for suffix in ("svg", "png", "csv")}
+    for table, n_points in ((vectors(), 48), (tables.empty(tables.EMBEDDINGS), 0)):
+        tables.write(tmp_path / "fold0.parquet", table, tables.EMBEDDINGS)
+        plot_embeddings(embeddings=[tmp_path / "fold0.parquet"], corpus_info=tmp_path / "i.json", **out, config=config)
+        points = pd.read_csv(out["out_csv"])
+        assert points.fold.tolist() == ["fold0"] * n_points

@@ -1,4 +1,4 @@
-"""Figure 4.5: the mesh lies where the fit puts it, the frame has the colour of the answer, errors are shown."""
+"""The mesh and fitted faces: what is hidden, what moved, where the mesh lies, and whose pictures are shown."""
 
 import shutil
 
@@ -9,13 +9,29 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
+from mien.candide.mesh import N_ACTIONS, N_SHAPES, load_mesh
 from mien.classical.samples import FACE4
 from mien.errors import TableError
 from mien.io import tables
-from mien.report.figures import candide
-from mien.report.figures.candide import bars_of, choose_scenes, draw_scenes, read_answers, read_face, to_region
+from mien.report.figures.candide import (
+    bars_of,
+    choose_scenes,
+    draw_candide,
+    draw_change,
+    draw_scenes,
+    facing,
+    mean_landmarks,
+    neutral_frontal,
+    plot_fits,
+    read_answers,
+    read_face,
+    to_region,
+    turned,
+)
 from mien.report.style import CLASS_COLOURS, new_figure
-from report import planted_faces as planted
+from report.figures import planted_faces as planted
+
+NOSE_TIP = 5
 
 
 @pytest.fixture(scope="module")
@@ -23,25 +39,49 @@ def world(tmp_path_factory):
     return planted.write_world(tmp_path_factory.mktemp("world"))
 
 
-def draw(command, results, out) -> dict[str, bytes]:
-    files = {"png": out / "4.5.png", "csv": out / "4.5.csv"}
-    names = ["--samples", results / "samples" / planted.PAIR, "--results", results]
-    names += ["--predictions", planted.predictions(results), "--out-png", files["png"], "--out-csv", files["csv"]]
-    command(candide, *names)
-    return {kind: file.read_bytes() for kind, file in files.items()}
+def test_the_mean_is_of_neutral_frontal_faces_only(world):
+    table = planted.samples(world)
+    chosen = table[(table.label_name == "neutral") & (table.angle == 90)]
+    expected = np.mean(np.stack(chosen.points.to_list()), axis=0).reshape(68, 2)
+    assert neutral_frontal(table)["clip"].tolist() == chosen["clip"].tolist()
+    np.testing.assert_allclose(mean_landmarks(neutral_frontal(table)), expected)
+    with pytest.raises(TableError, match="select_samples"):
+        neutral_frontal(table[table.label_name == "anger"])
 
 
-def test_the_figure_is_the_same_twice(tmp_path, world, command):
-    results = tmp_path / "results"
-    shutil.copytree(world, results)
-    table = planted.samples(results)
-    planted.write_samples(
-        results, table[(table.angle == 45) & (table.label < 3) | (table["clip"] == "learnt-p0-090-0")]
-    )
-    first = draw(command, results, tmp_path)
-    assert draw(command, results, tmp_path) == first
-    assert plt.imread(tmp_path / "4.5.png").std() > 0.05
-    assert pd.read_csv(tmp_path / "4.5.csv").truth.tolist() == ["neutral", *FACE4[:3]]
+def test_triangles_turn_away_with_the_head():
+    mesh = load_mesh()
+    share = {}
+    for yaw_deg in (0.0, 45.0, 90.0, 180.0):
+        points = turned(mesh.vertices, yaw_deg=yaw_deg)[:, :2] * [10.0, -10.0] + [5.0, 7.0]  # px, y down
+        share[yaw_deg] = facing(points, mesh).mean()
+    assert share[0.0] == 1.0
+    assert share[180.0] == 0.0
+    assert 0.4 < share[90.0] < 0.6  # the mesh is symmetric
+    assert share[90.0] < share[45.0] < 1.0
+
+
+def test_a_change_marks_the_vertices_that_move():
+    mesh = load_mesh()
+    action = np.zeros(N_ACTIONS)
+    action[0] = 1.0
+    changed = mesh.deform(np.zeros(N_SHAPES), action)
+    figure, ax = plt.subplots()
+    draw_change(ax, mesh.vertices, changed, mesh.faces)
+    (dots,) = ax.lines
+    moved = np.abs(mesh.action_units[0]).max(axis=1) > 0
+    np.testing.assert_allclose(np.column_stack(dots.get_data()), changed[moved, :2])
+    plt.close(figure)
+
+
+def test_the_commands_write_whole_figures(tmp_path, world):
+    samples = world / "samples" / planted.PAIR
+    draw_candide(samples=samples, out=tmp_path, config=planted.config())
+    out = {"out_png": tmp_path / "4.5.png", "out_csv": tmp_path / "4.5.csv"}
+    plot_fits(samples=samples, results=world, predictions=planted.predictions(world), **out)
+    names = {f"{figure}.{suffix}" for figure in ("3.8", "4.1", "4.2", "4.3", "4.4") for suffix in ("svg", "png")}
+    assert {path.name for path in tmp_path.iterdir()} == names | {"4.5.png", "4.5.csv"}
+    assert all(plt.imread(path).std() > 0.03 for path in tmp_path.glob("*.png"))
 
 
 def test_the_numbers_are_the_planted_units_and_answers(world):
@@ -53,12 +93,6 @@ def test_the_numbers_are_the_planted_units_and_answers(world):
         assert row.predicted == ("neutral" if row.truth == "anger" else row.truth)
     assert set(rows.role) == {"training", "test"}
     assert set(rows.angle) == {45, 90}
-
-
-def test_px_of_the_source_become_px_of_the_region():
-    region = {"x": 30.0, "y": 10.0, "side": 48.0, "size_px": 24}
-    corners = np.array([[29.5, 9.5], [77.5, 57.5], [30.5, 10.5]])  # outer corners, centre of the first region px
-    np.testing.assert_allclose(to_region(corners, **region), [[-0.5, -0.5], [23.5, 23.5], [0.0, 0.0]])
 
 
 def test_a_spot_of_the_picture_is_found_where_the_mapping_says():
@@ -105,15 +139,6 @@ def test_the_choice_does_not_depend_on_the_order_and_shows_errors(world):
         assert {key: row["clip"] for key, row in one.pictures.items()} == {
             key: row["clip"] for key, row in other.pictures.items()
         }
-
-
-@pytest.mark.parametrize("gone", ["candide/learnt/p0/index.parquet", "faces/learnt/p0/frames.npy"])
-def test_what_is_missing_is_named(tmp_path, world, command, gone):
-    results = tmp_path / "results"
-    shutil.copytree(world, results)
-    (results / gone).unlink()
-    with pytest.raises(TableError, match="run"):
-        draw(command, results, tmp_path)
 
 
 def test_fits_of_other_samples_are_refused(tmp_path, world):

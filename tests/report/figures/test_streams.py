@@ -1,6 +1,5 @@
 """Figures 4.16 and 4.17 and the curves: which clips are shown, what stands under a column, the same bytes twice."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,17 +7,15 @@ import pytest
 import planted
 from mien.evaluation.streams import Trace
 from mien.io import tables
-from mien.report.figures import streams
 from mien.report.figures.streams import (
     choose_flipping,
     columns_of,
-    draw_anytime,
-    draw_strips,
+    plot_streams,
     read_strips,
     step_between,
 )
 from report import planted_streams
-from report.planted_streams import FLICKERING, STEADY
+from report.planted_streams import FLICKERING
 
 CLASSES = planted.CLASSES
 
@@ -32,12 +29,12 @@ def world(tmp_path_factory):
     return root, faces
 
 
-def draw(command, world, out, said) -> dict[str, bytes]:
+def draw(world, out, said) -> dict[str, bytes]:
     root, faces = world
     folder = root / "results" / "corpora" / "ravdess"
     runs = planted_streams.write_runs(out.parent, said, n_folds=1)
-    names = ["--clips", folder / "clips.parquet", "--corpus-info", folder / "corpus.json", "--runs", *runs]
-    command(streams, *names, "--faces", faces, "--out", out, config=planted_streams.config())
+    given = {"clips": folder / "clips.parquet", "corpus_info": folder / "corpus.json", "faces": faces}
+    plot_streams(runs=runs, **given, out=out, config=planted_streams.config())
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
@@ -46,21 +43,16 @@ def trace(clip: str, said, *, label=0, fold=0, step_s=0.1, start=0) -> Trace:
     return Trace("V", fold, 0, clip, "01", label, times, np.array(said))
 
 
-def test_figures_are_whole_and_the_same_twice(tmp_path, world, command, monkeypatch):
+def test_figures_are_whole_and_the_numbers_are_the_planted_ones(tmp_path, world, monkeypatch):
     planted_streams.draw_small(monkeypatch)
-    first = draw(command, world, tmp_path / "figures", {"V_frame": FLICKERING})
+    first = draw(world, tmp_path / "figures", {"V_frame": FLICKERING})
     kinds = {f"{name}.{kind}" for name in ("4.16", "4.17", "anytime") for kind in ("svg", "png")}
     assert set(first) == kinds | {"anytime.csv"}
-    assert draw(command, world, tmp_path / "figures", {"V_frame": FLICKERING}) == first
     assert first["4.16.png"] != first["4.17.png"]
     rows = pd.read_csv(tmp_path / "figures" / "anytime.csv")
     frame = rows[rows.network == "V_frame"].set_index("at_s").accuracy
     assert frame.to_dict() == {0.0: 1, 0.1: 0, 0.2: 1}
-
-
-def test_a_classifier_that_never_changes_its_label_is_no_error(tmp_path, world, command, monkeypatch):
-    planted_streams.draw_small(monkeypatch)
-    assert {"4.16.png", "4.17.png"} <= set(draw(command, world, tmp_path / "figures", {}))
+    assert set(draw(world, tmp_path / "steady" / "figures", {})) == set(first)  # labels that never change
 
 
 def test_the_first_clip_of_an_emotion_in_which_the_label_changes_is_shown():
@@ -96,36 +88,3 @@ def test_frames_are_those_that_were_judged(world):
     assert sorted(strip.pictures) == [0, 1, 2]
     assert strip.pictures[0][..., 0].mean() == pytest.approx(60 * label + 30, abs=6)  # the planted tint
     assert (strip.pictures[0] != strip.pictures[1]).any()
-
-
-def test_a_frame_says_its_label_and_whether_that_is_right(world):
-    root, faces = world
-    clips = tables.read(root / "results" / "corpora" / "ravdess" / "clips.parquet", tables.CLIPS)
-    traces = [trace(clip, [0, 1, 0]) for clip, label in planted.clip_names(1)[:2]]
-    strips = read_strips(traces, clips, faces, classes=CLASSES, step_s=0.1)
-    figure, ax = plt.subplots()
-    draw_strips(ax, strips, [traces[0], None], classes=CLASSES, step_s=0.1)
-    texts = {text.get_text(): text for text in ax.texts}
-    assert {"neutral", "happy", "not judged", "2 changes\n67% right"} == set(texts)
-    assert texts["neutral"].get_fontweight() == "bold"
-    assert texts["happy"].get_fontweight() == "normal"
-    n_patches = len(ax.patches)
-    draw_strips(ax, strips[:1], traces[:1], classes=CLASSES, step_s=0.2)
-    assert len(ax.patches) == n_patches + 1 + 2 + 3  # true emotion, two frames, and a ribbon of all three judgements
-    plt.close(figure)
-
-
-def test_curves_begin_with_the_first_judgement():
-    curves = pd.DataFrame({"network": ["V"] * 3 + ["A"] * 3, "at_s": [0.0, 0.5, 1.0] * 2, "accuracy": 0.5, "low": 0.4})
-    curves = curves.assign(high=0.6, judged=[1, 1, 1, 0, 0, 1], ended=[0, 0, 1] * 2, n_clips=7, n_people=3)
-    figure, ax = plt.subplots()
-    draw_anytime(ax, curves, chance=0.2, level="95%")
-    lines = {line.get_label(): line for line in ax.lines}
-    assert lines["V"].get_xdata()[0] == 0
-    assert lines["A"].get_xdata()[0] == 1
-    assert "n = 7 clips" in ax.get_ylabel()
-    plt.close(figure)
-
-
-def test_steady_is_not_chosen():
-    assert choose_flipping([trace("a", list(STEADY))], CLASSES) == []

@@ -21,7 +21,7 @@ from mien.report.figures.fer2013 import (
 )
 from mien.training.images import read_album, stills_of
 from mien.training.run_folder import PretrainRun
-from report import planted_pictures as planted
+from report.figures import planted_pictures as planted
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +43,12 @@ def run(world):
     return read_run(world / "training" / "fer2013" / "FER_3" / "fold0-seed0" / "run.json")
 
 
-def test_the_figures_are_whole_and_say_what_they_show(tmp_path, world, run, command, monkeypatch):
+def test_the_figures_are_whole_and_say_what_they_show(tmp_path, world, run, monkeypatch):
     monkeypatch.setattr(fer2013, "N_PAIRS", 1)  # fewer panels: their number is not what is tested
     monkeypatch.setattr(fer2013, "N_COLUMNS", 2)
     monkeypatch.setattr(fer2013, "N_HARDEST", {"training": 1, "validation": 1})
-    names = ["--results", world, "--runs", run.folder / "run.json", "--people", "ckplus", "--beside", "ckplus"]
-    command(fer2013, *names, "--out", tmp_path)
+    given = {"results": world, "people": "ckplus", "beside": ["ckplus"]}
+    fer2013.plot_fer2013(runs=[run.folder / "run.json"], **given, out=tmp_path)
     kinds = {"svg": fer2013.FIGURES, "png": fer2013.FIGURES, "csv": ("4.11", "4.12", "4.13")}
     assert {p.name for p in tmp_path.iterdir()} == {f"{name}.{kind}" for kind in kinds for name in kinds[kind]}
     for name in fer2013.FIGURES:
@@ -91,16 +91,6 @@ def test_pictures_that_changed_since_training_are_refused(tmp_path, gallery):
         fer2013.balanced(run, gallery)
 
 
-def test_a_corpus_that_needs_no_copies_is_illustrated(tmp_path, gallery):
-    found = fer2013.balanced(read_run(planted.write_run(tmp_path, "even", n_copies=0)), gallery)
-    assert not len(found.copies)
-    drawn = fer2013.illustration(found, n=2, seed=0)
-    for label in range(len(planted.CLASSES)):
-        numbers = fer2013.first_copies(drawn, label, n=2)
-        assert len(set(drawn.copies.source[numbers])) == 2
-        assert set(drawn.clips.label.to_numpy()[drawn.copies.source[numbers]]) == {label}
-
-
 def test_losses_are_cross_entropies_and_wrong_labels_come_first(gallery, run):
     found = hardest(run, gallery)
     assert set(found.role) == {"training", "validation"}  # no test chooses what is shown
@@ -134,15 +124,8 @@ def test_the_judge_is_chosen_by_validation_alone(tmp_path):
     paths = [planted.write_run(tmp_path, f"row{k}", loss=loss) for k, loss in enumerate((2.0, 0.5, 1.0))]
     paths.append(planted.write_run(tmp_path, "none", reason="no weights"))
     runs = [read_run(path) for path in paths]
-    assert fer2013._best(runs).variant == "row1"
-    assert fer2013._best(runs[3:]).variant == "none"
-
-
-def test_a_network_that_was_not_trained_leaves_its_reason(tmp_path, gallery, run):
-    absent = read_run(planted.write_run(tmp_path, "none", reason="no weights"))
-    fer2013._hardest(tmp_path, gallery, absent)
-    assert pd.read_csv(tmp_path / "4.11.csv").empty
-    assert (tmp_path / "4.11.png").stat().st_size
+    assert fer2013.best_run(runs).variant == "row1"
+    assert fer2013.best_run(runs[3:]).variant == "none"
 
 
 def test_different_people_show_an_emotion_and_defects_stay_away(world, gallery):

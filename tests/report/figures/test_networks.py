@@ -6,7 +6,7 @@ import pytest
 
 from mien.models.graph import boxes_of
 from mien.models.mrpn import build
-from mien.report.figures.networks import columns_of, draw_network, is_output
+from mien.report.figures.networks import draw_network, is_output
 from mien.report.style import new_figure
 
 SIZES = {"aggregator": "lstm", "side_head": "dense", "classes": 4, "width": 2, "dropout": 0.5}
@@ -28,9 +28,3 @@ def test_a_box_per_module_and_none_on_top_of_another(fusion, names):
     assert len(drawn) == len(boxes) - len(outputs) + 1  # and the loss
     assert not any(one.overlaps(other) for one, other in itertools.combinations(drawn, 2))
     assert len(dashed) == len(outputs)  # a side head per modality, and the loss
-
-
-def test_boxes_stand_right_of_what_they_get_something_from():
-    boxes = boxes_of(build(("video", "audio"), fusion="mrpn", **SIZES))
-    column = columns_of(boxes)
-    assert all(column[before] < column[box.name] for box in boxes for before in box.inputs)

@@ -1,0 +1,122 @@
+"""Fill docs/results.md and the generated parts of README.md with the numbers of the tracked results."""
+
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from mien.errors import TableError
+from mien.io.files import atomic_file
+from mien.report.page import limits, percent
+
+log = logging.getLogger(__name__)
+
+TEMPLATES = Path(__file__).parent / "templates"
+PART = re.compile(r"(<!-- generated: (?P<name>\w+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)
+
+
+def write_docs(*, results: Path = Path("results"), root: Path = Path()) -> None:
+    """Rewrite docs/results.md and what stands between the marks of README.md from the tables of `results`.
+
+    Parameters
+    ----------
+    results
+        Folder with tables/, hypotheses.md and metrics.json.
+    root
+        Folder of README.md, docs/ and resources/.
+    """
+    for path, text in render_docs(results, root).items():
+        with atomic_file(path) as scratch:
+            scratch.write_text(text, encoding="utf-8", newline="\n")
+    log.info("%s: README.md and docs/results.md", root)
+
+
+def render_docs(results: Path, root: Path) -> dict[Path, str]:
+    """Return path -> text of the pages as the results give them.
+
+    Raises
+    ------
+    TableError : a table, a row or a mark that the pages need is missing.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters |= {"percent": percent, "interval": _with_limits, "signed": _effect}
+    found = {"row": Rows(results, root), "grid": lambda page, column: read_grid(results / f"{page}.md", column)}
+    readme = root / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    names = [part["name"] for part in PART.finditer(text)]
+    if not names:
+        raise TableError(f"{readme}: has no <!-- generated: NAME --> ... <!-- end: NAME -->; take them from git")
+    parts = {name: environment.get_template(f"readme_{name}.md.j2").render(found) for name in names}
+    return {
+        readme: PART.sub(lambda part: f"{part[1]}{parts[part['name']]}{part[3]}", text),
+        root / "docs" / "results.md": environment.get_template("results.md.j2").render(found),
+    }
+
+
+class Rows:
+    """Rows of the tables by name and content: row("5.2", variant="N2", fold="mean")["honest"]."""
+
+    def __init__(self, results: Path, root: Path) -> None:
+        self.folders = (results / "tables", root / "resources")
+        self.tables: dict[str, pd.DataFrame] = {}
+
+    def __call__(self, table: str, **content: str) -> dict[str, Any]:
+        """Return the only row of a table with this content; empty cells are "" or NaN.
+
+        Raises
+        ------
+        TableError : there is no such table, or not exactly one such row.
+        """
+        rows = self.read(table)
+        for column, value in content.items():
+            rows = rows[rows[column].fillna("").astype(str) == value]
+        if len(rows) != 1:
+            raise TableError(
+                f"{table}.csv: {len(rows)} rows have {content}, one is needed; run snakemake, then write_docs"
+            )
+        return rows.iloc[0].to_dict()
+
+    def read(self, table: str) -> pd.DataFrame:
+        if table not in self.tables:
+            paths = [folder / f"{table}.csv" for folder in self.folders]
+            path = next(filter(Path.is_file, paths), None)
+            if path is None:
+                raise TableError(f"{paths[0]}: is missing; run snakemake, or `git checkout results`")
+            self.tables[table] = pd.read_csv(path)
+        return self.tables[table]
+
+
+def read_grid(path: Path, column: str) -> list[dict[str, str]]:
+    """Return the rows, by its headings, of the first table of a Markdown page that has this column.
+
+    Raises
+    ------
+    TableError : the page has no such table.
+    """
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    for table in re.findall(r"(?:^\|.*\|\n?)+", text, flags=re.MULTILINE):
+        headings, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+        if column in headings:
+            return [dict(zip(headings, row, strict=True)) for row in rows]
+    raise TableError(f"{path}: has no table with a column {column!r}; run snakemake, or `git checkout results`")
+
+
+def _with_limits(row: dict[str, Any], column: str) -> str:
+    """Return 42.8 (36.1–49.8), or - where nothing was measured."""
+    value = float(row[column])
+    return f"{percent(value)} ({limits(row['low'], row['high'])})" if value == value else "-"
+
+
+def _effect(row: dict[str, Any]) -> str:
+    """Return -1.4 (-8.8 to +5.9)."""
+    return f"{percent(row['value'], signed=True)} ({limits(row['low'], row['high'], signed=True)})"

@@ -1,0 +1,226 @@
+"""Samples, training and test pictures, AUG-A, subspaces, a CNN-1's maps: who is shown, and the numbers behind it."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import planted
+from mien.classical.samples import FACE4, pictures
+from mien.classical.subspaces import subspace_pictures
+from mien.config.schema import AugmentConfig, SoundConfig, section
+from mien.errors import ModelError, TableError
+from mien.io import tables
+from mien.io.randomness import rng_for
+from mien.models import checkpoint
+from mien.models.checkpoint import ClassifierSettings, Scaled, classifier
+from mien.report.figures import images
+from mien.report.figures.images import (
+    axis_numbers,
+    choose_clips,
+    choose_picture,
+    choose_test,
+    choose_training,
+    filter_numbers,
+    log_spectrogram,
+    look,
+    plot_features,
+    plot_pictures,
+    plot_samples,
+    read_clips,
+    single_operations,
+)
+from report.figures import planted_faces
+
+AUGMENT = section(AugmentConfig, planted_faces.CONFIG, "augment")
+SIZE_PX = 32
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return planted_faces.write_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def network():
+    model = Scaled(
+        classifier("cnn1", size_px=SIZE_PX, seed=0), mean=torch.tensor(100.0), deviation=torch.tensor(50.0)
+    ).eval()
+    kernel = model.network.layers[0][0].weight.data
+    kernel[0] = 0.0
+    kernel[0, 0, 2, 2] = 1.0  # the first filter lets the picture through
+    return model
+
+
+def write_model(path, state, *, name="cnn1"):
+    settings = ClassifierSettings(
+        corpus=planted_faces.PAIR,
+        variant="CNN1_32",
+        fold=0,
+        seed=0,
+        model=name,
+        features="image",
+        size_px=SIZE_PX,
+        classes=FACE4,
+    )
+    checkpoint.save_state(path, state, settings)
+    return path
+
+
+def test_maps_are_those_on_the_way_to_the_answer(tmp_path, world, network):
+    row = choose_picture(planted_faces.samples(world), "surprise")
+    found = look(write_model(tmp_path / "m.safetensors", network.state_dict()), row, world)
+    (picture,) = pictures(row, world, SIZE_PX)
+    np.testing.assert_array_equal(found.picture, picture)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(picture)[None, None].float()).softmax(1)[0]
+    np.testing.assert_allclose(found.scores, expected, atol=1e-6)
+    np.testing.assert_allclose(found.maps[1][0], (picture - 100.0) / 50.0, atol=1e-4)
+    assert {layer: maps.shape for layer, maps in found.maps.items()} == {
+        1: (16, 32, 32),
+        2: (16, 16, 16),
+        4: (32, 8, 8),
+        8: (128, 2, 2),
+    }
+    assert all((found.maps[layer] >= 0).all() for layer in (2, 4, 8))  # after the ReLU
+    assert (found.maps[1] < 0).any()
+    numbers = filter_numbers(found)
+    assert numbers.groupby("layer").size().to_dict() == {1: 16, 2: 16, 4: 32, 8: 128}
+    assert numbers.weight[0] == pytest.approx(1.0)
+    assert numbers["mean"][0] == pytest.approx(found.maps[1][0].mean())
+
+
+def test_other_networks_are_refused(tmp_path, world):
+    other = Scaled(classifier("cnn2", size_px=SIZE_PX, seed=0), mean=torch.zeros(()), deviation=torch.ones(()))
+    path = write_model(tmp_path / "m.safetensors", other.state_dict(), name="cnn2")
+    with pytest.raises(ModelError, match="cnn2"):
+        look(path, choose_picture(planted_faces.samples(world), "surprise"), world)
+
+
+def test_the_commands_write_figures_and_numbers(tmp_path, world, network, monkeypatch):
+    for name in ("N_PEOPLE", "N_DRAWS", "N_VERSIONS", "N_EIGENFACES"):  # fewer panels: their number is not tested
+        monkeypatch.setattr(images, name, 2)
+    given = {"samples": world / "samples" / planted_faces.PAIR, "results": world}
+    plot_pictures(**given, out=tmp_path, config=planted_faces.config())
+    assert {path.name for path in tmp_path.iterdir()} == {"3.1.png", "3.1.csv", "4.6.png", "4.7.png", "4.8.png"}
+    rows = pd.read_csv(tmp_path / "3.1.csv")
+    assert set(rows.kind) == {"eigenface", "fisherface"}
+    assert rows.variance.between(0, 1).all()
+    for name, weights, n_rows in (("trained", network.state_dict(), 192), ("bare", {}, 0)):
+        model = write_model(tmp_path / name / "model.safetensors", weights)
+        out = {f"out_{kind}": tmp_path / name / f"2.12.{kind}" for kind in ("svg", "png", "csv")}
+        plot_features(model=model, **given, **out)
+        assert len(pd.read_csv(out["out_csv"])) == n_rows
+    assert all(plt.imread(path).std() > 0.02 for path in tmp_path.rglob("*.png"))
+
+
+def test_training_rows_show_different_people(world):
+    table = planted_faces.samples(world)
+    chosen = choose_training(table, 2)
+    assert set(chosen.role) == {"training"}
+    for emotion in FACE4:
+        mine = chosen[chosen.label_name == emotion]
+        assert mine.person.nunique() == len(mine) == 2
+    shuffled = choose_training(table.sample(frac=1.0, random_state=2), 2)
+    assert shuffled["clip"].tolist() == chosen["clip"].tolist()
+    with pytest.raises(TableError, match="surprise"):
+        choose_training(table[table.label_name != "surprise"], 2)
+
+
+def test_the_tested_person_is_shown_from_every_camera(world):
+    chosen = choose_test(planted_faces.samples(world))
+    assert chosen.person.nunique() == 1
+    assert chosen.column.drop_duplicates().tolist() == ["45°", "90°", "180°"]
+    assert set(chosen.angle[chosen["row"] < 0]) == {180}
+    with pytest.raises(TableError, match=r"cross\.test"):
+        choose_test(planted_faces.samples(world).assign(role="training"))
+
+
+def test_each_operation_does_what_its_name_says():
+    picture = rng_for(0, "picture").integers(30, 200, (20, 20)).astype(np.uint8)
+    found = {name.split()[0]: versions for name, versions in _single(picture, n_draws=12).items()}
+    assert all(versions.shape == (12, 20, 20) for versions in found.values())
+    (text,) = (name for name in _single(picture, n_draws=12) if name.startswith("mirror"))
+    flipped = [np.array_equal(version, picture[:, ::-1]) for version in found["mirror"]]
+    kept = [np.array_equal(version, picture) for version in found["mirror"]]
+    assert any(flipped)
+    assert any(kept)
+    assert all(a or b for a, b in zip(flipped, kept, strict=True))
+    assert text.endswith("here " + ", ".join(str(k + 1) for k, one in enumerate(flipped) if one))
+    assert np.std(found["noise"].astype(float) - picture) == pytest.approx(AUGMENT.noise, rel=0.1)
+    order = np.argsort(picture.ravel(), kind="stable")
+    for version in found["contrast"]:
+        assert (np.diff(version.ravel()[order].astype(int)) >= 0).all()  # grey levels keep their order
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_mirror_row_shows_both(seed):
+    picture = rng_for(0, "picture").integers(30, 200, (20, 20)).astype(np.uint8)
+    mirrored, *_ = single_operations(picture, AUGMENT, n_draws=2, seed=seed).values()
+    assert {np.array_equal(version, picture) for version in mirrored} == {True, False}
+
+
+def test_the_variance_of_an_axis_is_that_of_the_principal_components():
+    from sklearn.decomposition import PCA
+
+    rng = rng_for(0, "subspace")
+    labels = np.repeat(np.arange(4), 10)
+    pictures = (rng.integers(0, 90, (40, 6, 6)) + 40 * labels[:, None, None]).astype(np.uint8)
+    axes = subspace_pictures(pictures, labels)["eigenfaces"]
+    numbers = axis_numbers(pictures, labels, axes)
+    expected = PCA(len(axes)).fit(pictures.reshape(40, -1) / 255.0).explained_variance_ratio_
+    np.testing.assert_allclose(numbers.variance, expected, rtol=1e-6)
+    assert numbers.between[0] > 0.8  # the brightness tells the classes apart
+    assert (numbers.between[1:] < 0.5).all()
+
+
+def _single(picture: np.ndarray, *, n_draws: int) -> dict[str, np.ndarray]:
+    return single_operations(picture, AUGMENT, n_draws=n_draws, seed=0)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return planted.write_corpus(tmp_path, n_actors=6)
+
+
+@pytest.mark.parametrize("missing", ["faces", "sound"])
+def test_samples_do_without_a_modality(tmp_path, corpus, missing):
+    faces, sound = planted.write_shards(tmp_path, n_actors=6)
+    given = {"clips": corpus / "clips.parquet", "corpus_info": corpus / "corpus.json", "config": planted.config()}
+    shards = {"faces": faces, "sound": sound} | {missing: None}
+    out = tmp_path / "samples.png"
+    plot_samples(**given, **shards, columns=2, out_png=out)
+    assert plt.imread(out).std() > 0.05
+    with pytest.raises(TableError, match="--faces or --sound"):
+        plot_samples(**given, out_png=out)
+
+
+def test_a_clip_per_class_and_person_is_chosen(corpus):
+    clips = tables.read(corpus / "clips.parquet", tables.CLIPS)
+    clips.loc[clips["clip"] == "clip-01-0-2", "intensity"] = "strong"
+    chosen = choose_clips(clips, 3)
+    assert sorted(chosen.actor.unique()) == ["01", "03", "06"]
+    assert len(chosen) == 3 * len(planted.CLASSES)
+    assert "clip-01-0-2" in set(chosen["clip"])
+
+
+def test_faces_and_sounds_belong_to_their_clip(tmp_path, corpus):
+    faces, sound = planted.write_shards(tmp_path, n_actors=6)
+    config = SoundConfig(**planted.SOUND)
+    samples = read_clips(choose_clips(tables.read(corpus / "clips.parquet", tables.CLIPS), 6), faces, sound, config)
+    for sample in samples:
+        label = planted.CLASSES.index(sample.label_name)
+        assert sample.face[..., 0].mean() == pytest.approx(60 * label + 30, abs=6)  # the planted tint
+        loudest_hz = sample.level.mean(axis=1).argmax() * config.rate_hz / config.window
+        assert 300 * (label + 1) <= loudest_hz <= 300 * (label + 1) + 500  # the planted sweep
+
+
+def test_the_spectrogram_ignores_the_gain():
+    config = SoundConfig(**planted.SOUND)
+    wave = np.sin(np.arange(8000) * 0.3) + 0.01 * np.sin(np.arange(8000) * 1.1)
+    level = log_spectrogram(wave, config)
+    np.testing.assert_allclose(level, log_spectrogram(0.2 * wave, config), atol=1e-6)
+    assert level.max() == 0
+    assert level.shape[0] == config.window // 2 + 1
+    assert log_spectrogram(wave[:10], config).shape[1] == 1  # shorter than a window
