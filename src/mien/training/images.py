@@ -216,7 +216,7 @@ def stills_of(album: Album, *, size_px: int, rng: np.random.Generator | None) ->
     )
 
 
-def _emotions(found: training_clips.Recordings) -> pd.DataFrame:
+def _emotions(found: training_clips.ClipDataset) -> pd.DataFrame:
     """Return the labelled clips of fold 0 with their roles, those that stand apart last."""
     footage, clips = found.media["video"], found.clips
     parts = [part.assign(role=role) for role, part in split(found, FOLD).items()]
