@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 ROOT = Path(".checkpoints") / "training"
 DAMAGE = (OSError, RuntimeError, LookupError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
 PREFIX = "epoch-"  # of the file of an epoch
-CHECKPOINT_S = 5.0  # least time between two checkpoints: at mini scale an epoch takes about a second
+CHECKPOINT_S = 5.0  # least time between two checkpoints; the last epoch always has one
 EVALUATED = 4  # training batches at once where no gradients are kept: fewer and larger calls
 
 
@@ -103,8 +103,6 @@ class TrainSpec:
         Selections whose weights are kept.
     checkpoint, key : Path, str
         Folder of the checkpoints, and a digest of all that the result depends on.
-    every_s : float or None
-        Least time between two checkpoints, `CHECKPOINT_S` if None; the last epoch always has one.
     """
 
     learning_rate: float
@@ -117,7 +115,6 @@ class TrainSpec:
     stop: int | None = None
     roles: tuple[str, ...] = ("validation", "test")
     keep: tuple[str, ...] = ("honest", "optimistic")
-    every_s: float | None = None
 
 
 @dataclass
@@ -224,8 +221,7 @@ def fit(model: nn.Module, task: Task, spec: TrainSpec, *, group: Group = ALONE) 
         if scheduler is not None:
             scheduler.step(*([followed.loss] if spec.schedule == "plateau" else []))
         progress.finished = epoch == spec.epochs or (spec.stop is not None and progress.stale >= spec.stop)
-        every_s = CHECKPOINT_S if spec.every_s is None else spec.every_s
-        if group.is_first and (progress.finished or time.monotonic() - saved_s >= every_s):
+        if group.is_first and (progress.finished or time.monotonic() - saved_s >= CHECKPOINT_S):
             state = {name: part.state_dict() for name, part in parts.items()} | {"progress": progress.state_dict()}
             save(spec.checkpoint, state, epoch=epoch, key=spec.key)
             saved_s = time.monotonic()

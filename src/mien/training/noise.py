@@ -45,8 +45,6 @@ from mien.training.train import ClipTask, Run, make_settings
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 60.0  # least time between two checkpoints of a network
-
 
 def train_fuzzy(
     *,
@@ -321,7 +319,6 @@ def _train(experiment: Experiment, run: Run, condition: Condition, frozen: Mappi
         roles=(),
         checkpoint=experiment.folder / condition.name / run.name,
         key=f"{experiment.key} {run.name} {condition.name}",
-        every_s=EVERY_S,
     )
     engine.fit(model, task, spec)
     return Trained(model, task.evaluate(model, "test"))

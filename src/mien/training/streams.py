@@ -19,7 +19,7 @@ from mien.augment.slicing import Interval
 from mien.config.schema import SoundConfig
 from mien.io.shards import FULL_SCALE
 from mien.models.streaming import TOLERANCE_S, looks, newest_steps, ticks
-from mien.training.clips import FrameSequence, ModalityData, ClipDataset, Wave, random_batches
+from mien.training.clips import ClipDataset, FrameSequence, ModalityData, Wave, random_batches
 
 log = logging.getLogger(__name__)
 
