@@ -94,6 +94,7 @@ def _app(command: str) -> cyclopts.App:
         default_parameter=cyclopts.Parameter(consume_multiple=True, negative=()),
         help_formatter="plain",
         suppress_keyboard_interrupt=False,
+        result_action="return_value",
     )
     for name, (module, line) in PEOPLE.items():  # without its line, a command is imported to be described
         app.command(f"{module}:{name}", name=name, help=None if name == command else line)
