@@ -1,7 +1,8 @@
-"""Run a command of the package as a user does, look at what it leaves, and let it die in between."""
+"""Run a command of the package, look at what it leaves, and let it die in between."""
 
 import functools
 import importlib
+import json
 import operator
 import os
 import signal
@@ -13,12 +14,25 @@ import pandas as pd
 
 from mien import cli
 from mien.io import tables
+from mien.training import engine
 
 
-def run_command(name: str, *arguments: object, config: str) -> None:
-    """Run a command; checkpoints go below the working directory."""
-    args = cli.parse([name, *map(str, arguments), "--config", config])
-    args.run(args)
+def run_command(name: str, **options: object) -> None:
+    """Call the function of a command; checkpoints go below the working directory."""
+    getattr(importlib.import_module(cli.STAGES[name]), name)(**options)
+
+
+def train_variant(corpus, variant: str, out: Path, *, init=(), epochs: int = 3, row=None, **changes) -> Path:
+    """Train a variant of a tiny corpus on fold 0 and return the folder of the run.
+
+    row : in place of what the parameters say.   changes : of section train.
+    """
+    train = corpus.params["train"] | {"epochs": epochs} | changes
+    rows = corpus.params["variants"] | ({} if row is None else {variant: row})
+    config = json.dumps(corpus.params | {"train": train, "variants": rows})
+    options = {"corpus": corpus.name, "variant": variant, "folds": [0], "seeds": [0], "data": corpus.results}
+    run_command("train", **options, out=out / variant, init=list(init), config=config)
+    return out / variant / "fold0-seed0"
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -42,29 +56,26 @@ def inside(folder: Path):
         os.chdir(here)
 
 
-def dies_in(monkeypatch, module, epoch: int) -> list[int]:
-    """Let `module`.train_epoch end the process as `epoch` begins for the first time; return the epochs begun so far.
+def dies_in(monkeypatch, task: type, at: int) -> list[int]:
+    """Let the `at`-th call of `task`.train_epoch end the process as it begins; return the epochs begun so far.
 
     Every epoch leaves a checkpoint.
     """
-    real, begun = module.train_epoch, []
+    real, begun = task.train_epoch, []
 
-    def killed(model, job, number, *args, **options):
-        begun.append(number)
-        if begun == [*range(1, epoch + 1)]:
+    def killed(self, model, optimizer, epoch):
+        begun.append(epoch)
+        if len(begun) == at:
             raise SystemExit
-        return real(model, job, number, *args, **options)
+        return real(self, model, optimizer, epoch)
 
-    monkeypatch.setattr(module, "train_epoch", killed)
-    monkeypatch.setattr(module, "CHECKPOINT_S", 0.0)
+    monkeypatch.setattr(task, "train_epoch", killed)
+    monkeypatch.setattr(engine, "CHECKPOINT_S", 0.0)
     return begun
 
 
-def die_before(module: str, name: str, at: int, arguments: list[str]) -> None:
-    """Run the command line, and SIGKILL this process as it calls `name` of `module` for the `at`-th time.
-
-    Every epoch of `fit` leaves a checkpoint, as one that lasts longer does.
-    """
+def die_before(module: str, name: str, at: int, call: str, arguments: list) -> None:
+    """Call a function of this module, and SIGKILL this process as `name` of `module` is called for the `at`-th time."""
     real, calls = operator.attrgetter(name)(importlib.import_module(module)), []
 
     @functools.wraps(real)
@@ -74,5 +85,12 @@ def die_before(module: str, name: str, at: int, arguments: list[str]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*args, **options)
 
-    with mock.patch(f"{module}.{name}", killed), mock.patch("mien.training.train.CHECKPOINT_S", 0.0):
-        cli.main(arguments)
+    with mock.patch(f"{module}.{name}", killed), mock.patch("mien.training.engine.CHECKPOINT_S", 0.0):
+        globals()[call](*arguments)
+
+
+def train_tiny(results: str, variant: str, out: str) -> None:
+    """Train a variant of the tiny corpus below `results`."""
+    from training.tiny_corpus import PARAMS, TinyCorpus
+
+    train_variant(TinyCorpus(Path(results), "tiny", PARAMS), variant, Path(out))

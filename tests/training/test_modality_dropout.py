@@ -56,9 +56,7 @@ def step(batch, weights, present):
     """Train an N1 for one step; return what it has become."""
     model = build(NAMES[:2], fusion="n1", aggregator="lstm", side_head="dense", classes=2, width=1, dropout=0.0, seed=1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    train_epoch(
-        model, [replace(batch, present=present)], optimizer, augment=lambda x: x, bfloat16=False, weights=weights
-    )
+    train_epoch(model, [replace(batch, present=present)], optimizer, augment=lambda x: x, weights=weights)
     return {name: value for name, value in model.state_dict().items() if "num_batches" not in name}
 
 

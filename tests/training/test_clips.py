@@ -14,8 +14,8 @@ from mien.errors import TableError
 from mien.io.randomness import rng_for
 from mien.training import clips as training_clips
 from mien.training.clips import (
-    FrameSequence,
     ClipDataset,
+    FrameSequence,
     Sampling,
     Spectrogram,
     assemble,
@@ -127,7 +127,9 @@ def test_segments_without_overlap_show_every_moment_once_and_none_beyond_the_sli
     n_columns = int(16000 * seconds) // 512
     spectrum = torch.arange(1, n_columns + 1).float().expand(32, -1).clone()
     spectrum[1:] = 0.0
-    data = ClipDataset("x", pd.DataFrame(), pd.DataFrame(), ("a",), {"audio": {"c": Spectrogram(spectrum, seconds)}}, "")
+    data = ClipDataset(
+        "x", pd.DataFrame(), pd.DataFrame(), ("a",), {"audio": {"c": Spectrogram(spectrum, seconds)}}, ""
+    )
     clips = pd.DataFrame({"clip": ["c"], "label": [0]})
     for rng in (None, *map(rng_for, range(20))):
         segments = assemble(data, clips, sampling(data, augmentation), rng=rng).inputs["audio"]
