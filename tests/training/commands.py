@@ -3,9 +3,11 @@
 import functools
 import importlib
 import json
+import multiprocessing
 import operator
 import os
 import signal
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
@@ -15,6 +17,9 @@ import pandas as pd
 from mien import cli
 from mien.io import tables
 from mien.training import engine
+
+LIMIT_S = 120.0  # for processes, which could wait for each other for ever
+PRELOADED = ["torch._dynamo", "mien.training.pretrain", "mien.training.train"]  # once, not in every process
 
 
 def run_command(name: str, **options: object) -> None:
@@ -74,8 +79,37 @@ def dies_in(monkeypatch, task: type, at: int) -> list[int]:
     return begun
 
 
-def die_before(module: str, name: str, at: int, call: str, arguments: list) -> None:
-    """Call a function of this module, and SIGKILL this process as `name` of `module` is called for the `at`-th time."""
+def run_processes(
+    function: Callable, calls: list[tuple], *, log: Path, environments: list[dict[str, str]]
+) -> list[int]:
+    """Run `function` with each of `calls` in a process of its own; return the exit codes, -n after signal n.
+
+    They work in the folder of `log` and write there what they say.
+    """
+    context = multiprocessing.get_context("forkserver")  # a process that has trained cannot be forked itself
+    context.set_forkserver_preload(PRELOADED)
+    both = zip(calls, environments, strict=True)
+    processes = [context.Process(target=_run_in, args=(log, env, function, call)) for call, env in both]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(LIMIT_S)
+        process.kill()
+        process.join()
+    return [process.exitcode for process in processes]
+
+
+def _run_in(log: Path, environment: dict[str, str], function: Callable, arguments: tuple) -> None:
+    with log.open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.chdir(log.parent)
+    os.environ.update(environment)
+    function(*arguments)
+
+
+def die_before(module: str, name: str, at: int, function: Callable, *arguments: object) -> None:
+    """Call `function`, and SIGKILL this process as `name` of `module` is called for the `at`-th time."""
     real, calls = operator.attrgetter(name)(importlib.import_module(module)), []
 
     @functools.wraps(real)
@@ -86,11 +120,4 @@ def die_before(module: str, name: str, at: int, call: str, arguments: list) -> N
         return real(*args, **options)
 
     with mock.patch(f"{module}.{name}", killed), mock.patch("mien.training.engine.CHECKPOINT_S", 0.0):
-        globals()[call](*arguments)
-
-
-def train_tiny(results: str, variant: str, out: str) -> None:
-    """Train a variant of the tiny corpus below `results`."""
-    from training.tiny_corpus import PARAMS, TinyCorpus
-
-    train_variant(TinyCorpus(Path(results), "tiny", PARAMS), variant, Path(out))
+        function(*arguments)

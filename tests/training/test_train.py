@@ -18,7 +18,7 @@ from mien.models.resnet import ResNet18
 from mien.training import clips as training_clips
 from mien.training import engine, train
 from mien.training.clips import Sampling, evaluation_batches, split
-from training.commands import contents, inside, rows_of, train_variant
+from training.commands import contents, die_before, inside, rows_of, run_processes, train_variant
 from training.tiny_corpus import TinyCorpus, write_corpus
 
 pytestmark = pytest.mark.usefixtures("scratch")
@@ -102,14 +102,12 @@ MOMENTS = {  # what is about to be done for which time when the process dies, an
 
 
 @pytest.fixture(scope="module")
-def killed(tiny, forks, tmp_path_factory) -> dict[str, Path]:
+def killed(tiny, tmp_path_factory) -> dict[str, Path]:
     """Return moment -> the working directory of a run that SIGKILL ended then."""
     folders = {moment: tmp_path_factory.mktemp("killed") for moment in MOMENTS}
     for moment, folder in folders.items():
-        call = [*MOMENTS[moment][:3], "train_tiny", [str(tiny.results), "N2", str(folder)]]
-        child = {"call": "training.commands:die_before", "arguments": call, "log": str(folder / "log")}
-        child["environment"] = {}
-        assert forks.run([child]) == [-signal.SIGKILL], (folder / "log").read_text()
+        call, log = (*MOMENTS[moment][:3], train_variant, tiny, "N2", folder), folder / "log"
+        assert run_processes(die_before, [call], log=log, environments=[{}]) == [-signal.SIGKILL], log.read_text()
     return folders
 
 

@@ -28,7 +28,8 @@ from mien.training.utterances import (
     transform,
     whole_segments,
 )
-from training.commands import contents, dies_in, inside, rows_of, run_command
+from training import group_worker
+from training.commands import contents, dies_in, inside, rows_of, run_command, run_processes
 from training.tiny_corpus import PARAMS
 from training.tiny_voices import SHORT, SILENT, SPEAKERS, params, write_voices
 
@@ -190,17 +191,17 @@ def test_a_killed_run_goes_on_to_the_same_bits(trained, root, tmp_path, monkeypa
     assert not list((tmp_path / ".checkpoints").rglob("*.pt"))
 
 
-def test_two_processes_equal_one(trained, root, forks):
+def test_two_processes_equal_one(trained, root):
     """Also: even, uneven and empty shares of a step in float64, other data in one of them, a kill: see group_worker."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     torchrun = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}  # what it sets
-    logs = [root / f"process-{rank}.log" for rank in range(2)]
-    child = {"call": "training.group_worker:main", "arguments": [str(root), params()]}
     ranks = [torchrun | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
-    team = [child | {"environment": rank, "log": str(log)} for rank, log in zip(ranks, logs, strict=True)]
-    assert forks.run(team) == [0, 0], "".join(log.read_text()[-3000:] for log in logs)
+    log, call = root / "processes.log", (str(root), params())
+    assert run_processes(group_worker.main, [call, call], log=log, environments=ranks) == [0, 0], log.read_text()[
+        -6000:
+    ]
     one, two = (pd.read_csv(folder / "history.csv") for folder in (trained, root / "two" / "fold0-seed0"))
     np.testing.assert_allclose(one, two, rtol=0, atol=1e-4)
     assert contents(root / "two" / "fold0-seed0") == contents(root / "again" / "fold0-seed0")
