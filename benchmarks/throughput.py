@@ -51,7 +51,7 @@ PRODUCTS = 10
 WARM = {"cuda": 3, "cpu": 0}  # steps before the clock; a GPU chooses its kernels in them
 
 
-def clip_job(name: str, params: Params, size: int, *, bfloat16: bool) -> tuple[Callable[[], object], int]:
+def clip_job(name: str, params: Params, size: int, *, precision: str) -> tuple[Callable[[], object], int]:
     """Return a function that makes a step of a row of `variants` on `size` clips, and the multiply-adds of one clip."""
     row, train = params.variants[name], params.train
     steps = {"video": train.frames, "audio": SEGMENTS[row.augmentation]}
@@ -76,10 +76,10 @@ def clip_job(name: str, params: Params, size: int, *, bfloat16: bool) -> tuple[C
     def change(frames: torch.Tensor) -> torch.Tensor:
         return augment(frames, params.augment, mode="clip", generator=generator)
 
-    return lambda: train_epoch(model, [batch], optimizer, augment=change, bfloat16=bfloat16), work
+    return lambda: train_epoch(model, [batch], optimizer, augment=change, precision=precision), work
 
 
-def picture_job(params: Params, size: int, *, bfloat16: bool) -> tuple[Callable[[], object], int]:
+def picture_job(params: Params, size: int, *, precision: str) -> tuple[Callable[[], object], int]:
     """Return a function that makes a step of VGG-16 on `size` pictures, and the multiply-adds of one."""
     extractor = params.extractor
     shape = (3, extractor.vgg_size_px, extractor.vgg_size_px)
@@ -91,7 +91,7 @@ def picture_job(params: Params, size: int, *, bfloat16: bool) -> tuple[Callable[
     label = torch.randint(7, (size,)).to(device())
 
     def step() -> None:
-        with torch.autocast(device().type, dtype=torch.bfloat16, enabled=bfloat16):
+        with torch.autocast(device().type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
             logits = model(inputs).float()
         optimizer.zero_grad(set_to_none=True)
         functional.cross_entropy(logits, label).backward()
@@ -123,12 +123,11 @@ def seconds_of(step: Callable[[], object], repeats: int) -> float:
 
 def measure(name: str, precision: str, params: Params, args: argparse.Namespace) -> dict[str, object]:
     """Time a network; return a row of the table of rates."""
-    bfloat16 = precision == "bfloat16"
     size = args.batch or (PICTURES if name == "VGG-16" else params.train.batch)
     if name == "VGG-16":
-        step, work = picture_job(params, size, bfloat16=bfloat16)
+        step, work = picture_job(params, size, precision=precision)
     else:
-        step, work = clip_job(name, params, size, bfloat16=bfloat16)
+        step, work = clip_job(name, params, size, precision=precision)
     products, operations = ceiling_job(precision)
     before = seconds_of(products, args.repeats)
     per_s = size / seconds_of(step, args.repeats)

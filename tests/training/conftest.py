@@ -1,25 +1,8 @@
-"""The tiny corpus, written once; a working directory per test; processes that are forked and not started anew."""
+"""The tiny corpus, written once; a working directory per test."""
 
 import pytest
 
-from training.forks import Forks
 from training.tiny_corpus import TinyCorpus, write_corpus
-
-_FORKS = pytest.StashKey[Forks]()
-
-
-def pytest_collection_finish(session):
-    """Copy this process before the first test, if one wants to fork it."""
-    if any("forks" in getattr(item, "fixturenames", ()) for item in session.items):
-        session.config.stash[_FORKS] = Forks()
-
-
-@pytest.fixture(scope="session")
-def forks(pytestconfig):
-    """Return a copy of this process that forks others."""
-    running = pytestconfig.stash[_FORKS]
-    yield running
-    running.close()
 
 
 @pytest.fixture(scope="session")

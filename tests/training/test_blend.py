@@ -1,7 +1,5 @@
 """G-Blend: weights follow the validation people's histories, and nothing of the test people."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +7,10 @@ import pytest
 from mien.errors import ModelError
 from mien.io.files import read_json, write_json
 from mien.io.tables import HISTORY
-from mien.training.train import FLOOR, LEAST, Course, course_of, loss_weights
-from training.commands import contents, run_command
+from mien.training.train import FLOOR, LEAST, LearningStats, weigh_losses
+from training.commands import contents, train_variant
 
+pytestmark = pytest.mark.usefixtures("scratch")
 LOSSES = {  # variant -> (training, validation) losses of three epochs
     "N0": ([2.0, 1.2, 0.4], [2.0, 1.5, 1.0]),
     "VM": ([2.0, 1.5, 1.0], [2.0, 1.6, 1.8]),
@@ -26,11 +25,11 @@ def history(training, validation, *, test=(2.0, 1.0, 3.0)):
 
 
 def course(gain, overfitting):
-    return Course(first_epoch=1, best_epoch=2, gain=gain, overfitting=overfitting)
+    return LearningStats(first_epoch=1, best_epoch=2, gain=gain, overfitting=overfitting)
 
 
 def test_gain_and_overfitting_lie_between_the_first_and_the_best_epoch():
-    found = course_of(history(*LOSSES["VM"]))
+    found = LearningStats.of(history(*LOSSES["VM"]))
     assert (found.first_epoch, found.best_epoch) == (1, 2)
     assert found.gain == pytest.approx(0.4)
     assert found.overfitting == pytest.approx(1.6 - 1.5)
@@ -38,7 +37,7 @@ def test_gain_and_overfitting_lie_between_the_first_and_the_best_epoch():
 
 def test_weights_are_gain_over_squared_overfitting():
     courses = {"fused": course(1.0, 0.5), "video": course(0.4, 0.2), "audio": course(0.3, 1.0)}
-    weights = loss_weights(courses)
+    weights = weigh_losses(courses)
     raw = {head: one.gain / one.overfitting**2 for head, one in courses.items()}
     assert sum(weights.values()) == pytest.approx(3.0)
     for head, weight in raw.items():
@@ -48,15 +47,15 @@ def test_weights_are_gain_over_squared_overfitting():
 @pytest.mark.parametrize("overfitting", [-2.0, 0.0, FLOOR / 2])
 def test_too_little_overfitting_counts_as_the_floor(overfitting):
     others = {"fused": course(1.0, 0.2), "audio": course(0.3, 0.3)}
-    given, floor = (loss_weights({**others, "video": course(0.5, o)}) for o in (overfitting, FLOOR))
+    given, floor = (weigh_losses({**others, "video": course(0.5, o)}) for o in (overfitting, FLOOR))
     assert given == floor
 
 
 def test_a_head_that_gained_nothing_is_not_silenced():
-    weights = loss_weights({"fused": course(0.0, 0.0), "video": course(0.5, 0.2), "audio": course(0.5, 0.2)})
+    weights = weigh_losses({"fused": course(0.0, 0.0), "video": course(0.5, 0.2), "audio": course(0.5, 0.2)})
     assert weights["fused"] / sum(weights.values()) == pytest.approx(LEAST, rel=0.02)
     assert weights["video"] == weights["audio"] > 1.4
-    assert loss_weights(dict.fromkeys(BLEND, course(0.0, 0.0))) == dict.fromkeys(BLEND, 1.0)
+    assert weigh_losses(dict.fromkeys(BLEND, course(0.0, 0.0))) == dict.fromkeys(BLEND, 1.0)
 
 
 def plant(out, *, fold=0, status="trained", **changes):
@@ -70,18 +69,7 @@ def plant(out, *, fold=0, status="trained", **changes):
 
 def train(tiny, out, **changes):
     row = tiny.params["variants"]["N1"] | {"blend": BLEND}
-    sizes = tiny.params["train"] | {"epochs": 1} | changes
-    params = json.dumps(tiny.params | {"train": sizes, "variants": {"N1_blend": row}})
-    where = ("--data", tiny.results, "--out", out / "N1_blend")
-    run_command(
-        "train", "--corpus", tiny.name, "--variant", "N1_blend", "--folds", 0, "--seeds", 0, *where, config=params
-    )
-    return out / "N1_blend" / "fold0-seed0"
-
-
-@pytest.fixture(autouse=True)
-def _in_scratch(scratch):
-    pass
+    return train_variant(tiny, "N1_blend", out, row=row, epochs=1, **changes)
 
 
 def test_the_run_says_what_its_losses_weigh_and_test_people_have_no_part_in_it(tiny, tmp_path):
@@ -89,8 +77,8 @@ def test_the_run_says_what_its_losses_weigh_and_test_people_have_no_part_in_it(t
     plant(tmp_path / "b", test=(9.0, 0.1, 0.0))
     folder = train(tiny, tmp_path / "a")
     run = read_json(folder / "run.json")
-    courses = {head: course_of(history(*LOSSES[variant])) for head, variant in BLEND.items()}
-    assert run["loss_weights"] == pytest.approx(loss_weights(courses))
+    courses = {head: LearningStats.of(history(*LOSSES[variant])) for head, variant in BLEND.items()}
+    assert run["loss_weights"] == pytest.approx(weigh_losses(courses))
     assert run["blend"]["video"]["best_epoch"] == 2
     assert contents(train(tiny, tmp_path / "b")) == contents(folder)
 

@@ -10,9 +10,8 @@ from mien.errors import ModelError
 from mien.io import tables
 from mien.models import checkpoint
 from mien.training import clips as training_clips
-from mien.training.clips import Sampling, complete, evaluation_batches, split
+from mien.training.clips import Sampling, complete, evaluation_batches, network_inputs, split
 from mien.training.embed import judged_by, load_networks
-from mien.training.train import network_inputs
 from training.commands import run_command
 from training.tiny_corpus import write_corpus
 
@@ -58,7 +57,7 @@ def test_the_vectors_are_the_normalised_features_and_their_joint(acted, models):
 def test_the_table_holds_training_and_test_clips_that_have_all_modalities(acted, models, tmp_path):
     config = json.dumps(acted.params | {"embeddings": EMBEDDINGS})
     out = tmp_path / "fold0.parquet"
-    run_command("embed", "--models", *models.values(), "--data", acted.results, "--out", out, config=config)
+    run_command("embed", models=list(models.values()), data=acted.results, out=out, config=config)
     rows = tables.read(out, tables.EMBEDDINGS)
     assert rows.groupby("variant").feature.unique().map(list).to_dict() == {"VM": ["f_v"], "N0": ["g_va"]}
     assert rows.groupby("variant")["values"].agg(lambda own: set(map(len, own))).to_dict() == {"VM": {16}, "N0": {32}}

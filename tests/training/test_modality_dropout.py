@@ -8,7 +8,7 @@ import torch
 
 from mien.io.randomness import rng_for
 from mien.models.mrpn import build
-from mien.training.clips import LEAST, Batch, lose_modalities
+from mien.training.clips import LEAST, Batch, drop_modalities
 from mien.training.train import train_epoch
 
 NAMES = ("video", "audio", "units")
@@ -21,7 +21,7 @@ def batch_of(n, names=NAMES):
 
 def masks(batches, probability, seed=0):
     """Return (modalities, clips) bool of every batch."""
-    lost = lose_modalities(batches, probability, rng=rng_for(seed))
+    lost = drop_modalities(batches, probability, rng=rng_for(seed))
     return [torch.stack(list(batch.present.values())).numpy() for batch in lost]
 
 
@@ -56,9 +56,7 @@ def step(batch, weights, present):
     """Train an N1 for one step; return what it has become."""
     model = build(NAMES[:2], fusion="n1", aggregator="lstm", side_head="dense", classes=2, width=1, dropout=0.0, seed=1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    train_epoch(
-        model, [replace(batch, present=present)], optimizer, augment=lambda x: x, bfloat16=False, weights=weights
-    )
+    train_epoch(model, [replace(batch, present=present)], optimizer, augment=lambda x: x, weights=weights)
     return {name: value for name, value in model.state_dict().items() if "num_batches" not in name}
 
 

@@ -14,11 +14,10 @@ from mien.io import tables
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
 from mien.models.checkpoint import OfGrey, load_extractor
-from mien.models.cost import multiply_adds
-from mien.models.mrpn import build, load_trunk, n_parameters
-from mien.models.resnet import ResNet18
-from mien.models.vgg import VGG16
-from mien.training import classify, images, pretrain
+from mien.models.mrpn import build, load_trunk
+from mien.training import images, pretrain
+from mien.training.images import ImageTask
+from mien.training.pretrain import PretrainRun
 from training.commands import contents, dies_in, inside, rows_of, run_command
 from training.tiny_corpus import PARAMS, write_corpus
 
@@ -57,18 +56,8 @@ def run(
     """
     changes |= {"init": weights} if weights else {}
     rows = ROWS | {row: ROWS[row] | changes}
-    options = [
-        "--row",
-        row,
-        "--data",
-        results,
-        "--out",
-        out / row,
-        "--seeds",
-        seed,
-        *(["--init", init] if init else []),
-    ]
-    run_command("pretrain", *options, config=json.dumps(SECTIONS | {"pretrain": rows}))
+    config = json.dumps(SECTIONS | {"pretrain": rows})
+    run_command("pretrain", row=row, data=results, out=out / row, seeds=[seed], init=init, config=config)
     return out / row / f"fold0-seed{seed}"
 
 
@@ -159,23 +148,14 @@ def test_people_are_in_all_roles_and_clips_in_one(trained):
         assert (np.array(record["classes"])[part.label] == part.actor).all()
 
 
-def test_films_show_four_pictures_and_are_judged_by_one(results, trained):
-    record = read_json(trained / "Faces" / "fold0-seed0" / "run.json")
-    assert record["n_shown"] == 4 * record["n_clips"]["training"]
-    assert record["n_copies"] == 0
-
-
-def one_album(results: Path, monkeypatch) -> images.Album:
+def read_album(results: Path) -> images.Album:
     """Return the album that the command reads for P1."""
-    seen = []
-    monkeypatch.setattr(pretrain, "train_seed", lambda run, found, **_: seen.append(found))
-    run(results, "P1", Path("none"))
-    monkeypatch.undo()
-    return seen[0]
+    row = PretrainRun.of("P1", SECTIONS)
+    return images.read_album(results, row.base, target=row.pretrain.target, faces=row.faces)
 
 
-def test_copies_are_of_training_pictures_and_fill_the_classes(results, monkeypatch):
-    found = one_album(results, monkeypatch)
+def test_copies_are_of_training_pictures_and_fill_the_classes(results):
+    found = read_album(results)
     data = images.stills_of(found, size_px=16, rng=rng_for(0, "copies"))
     own = set(np.flatnonzero(found.clips.role.to_numpy()[found.clip] == "training"))
     assert set(data.pictures) == own
@@ -188,8 +168,8 @@ def test_copies_are_of_training_pictures_and_fill_the_classes(results, monkeypat
     assert len(images.stills_of(found, size_px=16, rng=None).copies) == 0
 
 
-def test_a_copy_is_the_same_in_all_epochs_and_in_any_batch(results, monkeypatch):
-    data = images.stills_of(one_album(results, monkeypatch), size_px=32, rng=rng_for(0, "copies"))
+def test_a_copy_is_the_same_in_all_epochs_and_in_any_batch(results):
+    data = images.stills_of(read_album(results), size_px=32, rng=rng_for(0, "copies"))
     cpu = torch.device("cpu")
     whole, label = data.batch(data.shown, cpu)
     assert whole.shape == (len(data.shown), 1, 32, 32)
@@ -202,8 +182,8 @@ def test_a_copy_is_the_same_in_all_epochs_and_in_any_batch(results, monkeypatch)
     assert not torch.allclose(sources, whole[len(data.pictures) :], atol=5)
 
 
-def test_pictures_are_grey_and_keep_their_stored_values(results, monkeypatch):
-    found = one_album(results, monkeypatch)
+def test_pictures_are_grey_and_keep_their_stored_values(results):
+    found = read_album(results)
     data = images.stills_of(found, size_px=16, rng=None)
     one, _ = data.batch(found.judged[:5], torch.device("cpu"))
     assert torch.equal(one[:, 0], torch.from_numpy(found.grey[found.judged[:5]]).float())
@@ -212,7 +192,7 @@ def test_pictures_are_grey_and_keep_their_stored_values(results, monkeypatch):
 
 def test_aug_a_changes_what_resnet_sees_and_not_what_vgg_sees(results, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(classify, "augment", lambda frames, *_, **__: seen.append(frames.shape[2]) or frames)
+    monkeypatch.setattr(images, "augment", lambda frames, *_, **__: seen.append(frames.shape[2]) or frames)
     run(results, "Faces", tmp_path, epochs=1)
     assert seen == []
     run(results, "P1", tmp_path, epochs=1)
@@ -229,9 +209,9 @@ def test_a_branch_starts_from_p1(trained):
 
 
 @pytest.mark.parametrize("row", ["P1", "FER"])
-def test_the_model_file_repeats_the_predictions(trained, results, monkeypatch, row):
+def test_the_model_file_repeats_the_predictions(trained, results, row):
     model, settings = load_extractor(trained / row / "fold0-seed0" / "model.safetensors")
-    found = one_album(results, monkeypatch)
+    found = read_album(results)
     data = images.stills_of(found, size_px=settings.size_px, rng=None)
     rows = rows_of(trained / row / "fold0-seed0")
     rows = rows[(rows.selection == "honest") & (rows.role == "test")]
@@ -257,15 +237,9 @@ def test_fine_tuning_starts_where_the_other_row_ended(trained, results, tmp_path
     assert len(record["init"]) == 64
 
 
-def test_another_seed_gives_other_bytes(trained, results, tmp_path):
-    other = contents(run(results, "P1", tmp_path, seed=1, epochs=1))
-    assert other["model.safetensors"] != contents(trained / "P1" / "fold0-seed0")["model.safetensors"]
-
-
 def test_a_killed_run_goes_on_to_the_same_bits(trained, results, tmp_path, monkeypatch):
     """So a seed gives the same bytes, whether or not a run is killed."""
-    begun = dies_in(monkeypatch, classify, 2)
-    monkeypatch.setattr(pretrain, "CHECKPOINT_S", 0.0)
+    begun = dies_in(monkeypatch, ImageTask, 2)
     with pytest.raises(SystemExit):
         run(results, "P1", tmp_path)
     assert not (tmp_path / "P1").exists()
@@ -324,33 +298,8 @@ def test_a_row_whose_first_weights_nobody_named_is_not_applicable(results, tmp_p
         load_extractor(folder / "model.safetensors")
 
 
-def test_what_a_row_does_not_use_is_not_in_its_record(trained):
-    uses = {row: read_json(trained / row / "fold0-seed0" / "run.json")["config"] for row in ("P1", "FER")}
-    assert set(uses["P1"]) == {"pretrain", "extractor", "train", "augment", "faces", "seed", "aug_b"}
-    assert uses["P1"]["extractor"] == {"precision": "float32"}
-    assert set(uses["FER"]) == {"pretrain", "extractor", "faces", "seed", "aug_b"}
-    assert uses["FER"]["extractor"] == {
-        "vgg_width": 2,
-        "vgg_size_px": 32,
-        "vgg_dropout": 0.5,
-        "precision": "float32",
-    }
-
-
 def test_a_corpus_without_names_cannot_teach_people(results, tmp_path):
     write_corpus(tmp_path / "results", name="fer2013")
     change_clips(tmp_path / "results", "fer2013", lambda clips: clips.assign(actor=""))
     with pytest.raises(CorpusError, match="do not say who it is"):
         run(tmp_path / "results", "P1", tmp_path, target="actor")
-
-
-def test_the_cost_is_that_of_the_specification():
-    """Sections 2.6 and 2.7: VGG-16 for a picture, the trunk of ResNet-18 for a picture and for a second of sound."""
-    with torch.device("meta"):
-        vgg = VGG16(7)
-        image, sound = ResNet18(in_channels=3), ResNet18(in_channels=1)
-    assert n_parameters(vgg) == 134_289_223
-    assert multiply_adds(vgg, (1, 3, 224, 224)) == pytest.approx(15.47e9, rel=1e-3)
-    assert multiply_adds(image, (1, 3, 224, 224)) == 1_813_561_344
-    assert multiply_adds(sound, (1, 1, 257, 250)) == 2_382_453_568
-    assert image.training

@@ -1,12 +1,10 @@
 """Intensity as the target: labels, losses and verdicts, and a network of it from the command to its numbers."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
 from mien.config.labels import LEVELS, nearest_level
 from mien.config.schema import FacesConfig, SoundConfig, section
@@ -17,10 +15,10 @@ from mien.io.files import read_json
 from mien.models import checkpoint
 from mien.models.mrpn import build
 from mien.training import clips as training_clips
-from mien.training.clips import Batch, aim, facts_of, judge_of, losses_of, split
-from mien.training.engine import Verdict
-from mien.training.train import network_inputs, train_epoch
-from training.commands import run_command
+from mien.training.clips import Batch, describe_levels, network_inputs, select_target, split
+from mien.training.engine import EvalResult
+from mien.training.train import LOSSES, train_epoch
+from training.commands import train_variant
 from training.tiny_corpus import TinyCorpus, write_corpus
 from training.tiny_units import write_fits
 
@@ -56,20 +54,20 @@ def data(graded):
 
 
 def test_clips_of_no_level_are_in_no_role_and_counted(data):
-    aimed = aim(data, "intensity")
+    aimed = select_target(data, "intensity")
     roles = split(aimed, 0)
     assert aimed.classes == ("normal", "strong")
     assert "a3-0" not in set().union(*(clips["clip"] for clips in roles.values()))
     assert sum(map(len, roles.values())) == sum(map(len, split(data, 0).values())) - 1
-    facts = facts_of(aimed, roles)
+    facts = describe_levels(aimed, roles["training"])
     assert facts == {"training_mean": pytest.approx(roles["training"].label.mean()), "n_without_level": 1}
     assert aimed.digest != data.digest
-    assert aim(data, "label") is data
+    assert select_target(data, "label") is data
 
 
 def test_a_corpus_that_says_nothing_of_strength_is_refused(data):
     with pytest.raises(ConfigError, match="fer2013 does not say how strongly"):
-        aim(replace(data, corpus="fer2013"), "intensity")
+        select_target(replace(data, corpus="fer2013"), "intensity")
 
 
 def test_the_nearest_level_is_one_of_the_corpus_and_of_two_the_lower():
@@ -77,20 +75,11 @@ def test_the_nearest_level_is_one_of_the_corpus_and_of_two_the_lower():
     assert nearest_level(numbers, 3).tolist() == [0, 0, 0, 1, 1, 2, 2]
 
 
-def test_losses_are_those_of_torch():
-    torch.manual_seed(0)
-    score, label = torch.randn(6, 4), torch.randint(0, 4, (6,))
-    assert losses_of("label")(score, label).mean() == pytest.approx(functional.cross_entropy(score, label).item())
-    said = torch.randn(6, 1)
-    assert losses_of("intensity")(said, label).mean() == pytest.approx(functional.mse_loss(said[:, 0], label.float()))
-
-
 def test_a_verdict_on_numbers_counts_the_nearest_level():
     said = {"fused": torch.tensor([[0.2], [0.8], [0.9], [-3.0]])}
-    verdict = judge_of("intensity", n_classes=2)(said, torch.tensor([0, 1, 0, 0]))
+    verdict = EvalResult.of_levels(said, torch.tensor([0, 1, 0, 0]), n_levels=2)
     assert verdict.accuracy == 0.75
     assert verdict.loss == pytest.approx((0.2**2 + 0.2**2 + 0.9**2 + 3.0**2) / 4)
-    assert judge_of("label", n_classes=2) == Verdict.of
 
 
 @pytest.mark.parametrize("target", ["label", "intensity"])
@@ -112,10 +101,8 @@ def test_a_step_follows_the_sum_of_the_losses_of_all_heads(target):
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     again = build(names, fusion="n1", **sizes).train()
     again.load_state_dict(model.state_dict())
-    loss = train_epoch(
-        model, [batch], optimizer, augment=lambda x: x, bfloat16=False, losses_of_clips=losses_of(target)
-    )
-    heads = {head: losses_of(target)(score, label).mean() for head, score in again(network_inputs(batch)).items()}
+    loss = train_epoch(model, [batch], optimizer, augment=lambda x: x, target=target)
+    heads = {head: LOSSES[target](score, label).mean() for head, score in again(network_inputs(batch)).items()}
     assert set(heads) == {"fused", *names}
     sum(heads.values()).backward()
     assert loss == pytest.approx(heads["fused"].item())
@@ -125,10 +112,7 @@ def test_a_step_follows_the_sum_of_the_losses_of_all_heads(target):
 
 def test_the_command_trains_a_network_of_intensity(graded, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = json.dumps(graded.params | {"train": graded.params["train"] | {"epochs": 2}})
-    names = ["--corpus", "ravdess", "--variant", "Strength", "--folds", "0", "--seeds", "0"]
-    run_command("train", *names, "--data", graded.results, "--out", tmp_path / "Strength", config=config)
-    folder = tmp_path / "Strength" / "fold0-seed0"
+    folder = train_variant(graded, "Strength", tmp_path, epochs=2)
     record, run = read_json(folder / "run.json"), read_run(folder / "run.json")
     assert record["classes"] == ["normal", "strong"]
     assert record["n_without_level"] == 1

@@ -1,6 +1,5 @@
-"""The command: its files, their bytes, what happens after a kill and where there is nothing to train on."""
+"""The command `train`: its files, their bytes, a kill, options of a row, pretrained weights, nothing to train on."""
 
-import json
 import signal
 from pathlib import Path
 
@@ -8,46 +7,22 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from mien import cli
 from mien.config.schema import FacesConfig, SoundConfig
-from mien.errors import ModelError, TableError
+from mien.errors import ConfigError, ModelError
 from mien.io.files import read_json
 from mien.models import checkpoint
+from mien.models.checkpoint import ExtractorSettings, extractor
+from mien.models.resnet import ResNet18
 from mien.training import clips as training_clips
-from mien.training import engine
+from mien.training import engine, train
 from mien.training.clips import Sampling, evaluation_batches, split
-from mien.training.train import evaluate
-from training.commands import contents, inside, rows_of
+from training.commands import contents, die_before, inside, rows_of, run_processes, train_variant
 from training.tiny_corpus import TinyCorpus, write_corpus
 
 pytestmark = pytest.mark.usefixtures("scratch")
 FILES = ("history.csv", "model.safetensors", "predictions.parquet", "run.json")
-
-
-def arguments(corpus, variant, out, config) -> list[str]:
-    data = ["--data", str(corpus.results), "--out", str(out / variant)]
-    return [
-        "train",
-        "--corpus",
-        corpus.name,
-        "--variant",
-        variant,
-        "--folds",
-        "0",
-        "--seeds",
-        "0",
-        *data,
-        "--config",
-        config,
-    ]
-
-
-def train(corpus, variant, out, **changes) -> Path:
-    """Run the command (checkpoints go below the working directory) and return the folder of its fold."""
-    args = cli.parse(arguments(corpus, variant, out, corpus.config(**changes)))
-    args.run(args)
-    return out / variant / "fold0-seed0"
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +31,7 @@ def trained(tiny, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("trained")
     with inside(out):
         for variant in ("AM", "VM", "N0_late", "N2"):
-            train(tiny, variant, out)
+            train_variant(tiny, variant, out)
     return out
 
 
@@ -91,10 +66,10 @@ def test_predictions_come_from_the_written_model(trained, tiny):
         tiny.results, tiny.name, settings.modalities, faces=FacesConfig(**settings.faces), sound=sound
     )
     sampling = Sampling.of(settings.augmentation, frames=settings.frames, share=1.0, sound=sound)
-    verdict = evaluate(model, evaluation_batches(data, split(data, 0)["test"], sampling, size=6), bfloat16=False)
+    logits, _ = train.predict(model, evaluation_batches(data, split(data, 0)["test"], sampling, size=6))
     rows = rows_of(folder)
     rows = rows[(rows.selection == "honest") & (rows.role == "test") & (rows["head"] == "fused")]
-    np.testing.assert_allclose(np.stack(rows.logits), verdict.logits["fused"].numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(np.stack(rows.logits), logits["fused"].numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_side_heads_are_silent_about_clips_without_their_modality(trained):
@@ -116,7 +91,7 @@ def test_late_fusion_keeps_the_trained_branches(trained):
 
 def test_late_fusion_without_its_branches_says_so(tiny, tmp_path):
     with pytest.raises(ModelError, match=r"VM/fold0-seed0/model.safetensors|AM/fold0-seed0/model.safetensors"):
-        train(tiny, "N0_late", tmp_path)
+        train_variant(tiny, "N0_late", tmp_path)
 
 
 MOMENTS = {  # what is about to be done for which time when the process dies, and the whole epochs that are kept then
@@ -127,13 +102,12 @@ MOMENTS = {  # what is about to be done for which time when the process dies, an
 
 
 @pytest.fixture(scope="module")
-def killed(tiny, forks, tmp_path_factory) -> dict[str, Path]:
+def killed(tiny, tmp_path_factory) -> dict[str, Path]:
     """Return moment -> the working directory of a run that SIGKILL ended then."""
     folders = {moment: tmp_path_factory.mktemp("killed") for moment in MOMENTS}
     for moment, folder in folders.items():
-        child = {"call": "training.commands:die_before", "log": str(folder / "log"), "environment": {}}
-        child["arguments"] = [*MOMENTS[moment][:3], arguments(tiny, "N2", folder, tiny.config())]
-        assert forks.run([child]) == [-signal.SIGKILL], (folder / "log").read_text()
+        call, log = (*MOMENTS[moment][:3], train_variant, tiny, "N2", folder), folder / "log"
+        assert run_processes(die_before, [call], log=log, environments=[{}]) == [-signal.SIGKILL], log.read_text()
     return folders
 
 
@@ -142,58 +116,28 @@ def test_a_killed_run_goes_on_to_the_same_bytes(trained, tiny, killed, monkeypat
     """SIGKILL at a known moment, then the same command again: as if it had not been, and as one seed gives one run."""
     monkeypatch.chdir(killed[moment])
     out, n_epochs = killed[moment], MOMENTS[moment][3]
-    (kept,) = (out / engine.folder_of(tiny.name, "N2", fold=0, seed=0)).glob("epoch-*.pt")
+    (kept,) = (out / engine.checkpoint_folder(tiny.name, "N2", fold=0, seed=0)).glob("epoch-*.pt")
     assert len(torch.load(kept, weights_only=True)["state"]["progress"]["history"]) == n_epochs
     assert not (out / "N2" / "fold0-seed0").exists()
-    assert contents(train(tiny, "N2", out)) == contents(trained / "N2" / "fold0-seed0")
+    assert contents(train_variant(tiny, "N2", out)) == contents(trained / "N2" / "fold0-seed0")
     assert not list((out / ".checkpoints").rglob("*.pt"))
 
 
 def test_a_finished_fold_is_not_trained_again_while_others_are_missing(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr("mien.training.train.remove_checkpoints", lambda *_: None)  # as if killed before the end
-    first = contents(train(tiny, "VM", tmp_path, epochs=1))
-    monkeypatch.setattr("mien.training.train.train_epoch", None)
-    assert contents(train(tiny, "VM", tmp_path, epochs=1)) == first
+    monkeypatch.setattr(engine, "remove_checkpoints", lambda *_: None)  # as if killed before the end
+    first = contents(train_variant(tiny, "VM", tmp_path, epochs=1))
+    monkeypatch.setattr(train.ClipTask, "train_epoch", None)
+    assert contents(train_variant(tiny, "VM", tmp_path, epochs=1)) == first
 
 
-def test_a_stale_or_damaged_checkpoint_is_passed_over(trained, tiny, tmp_path):
-    folder = engine.folder_of(tiny.name, "VM", fold=0, seed=0)
+def test_a_stale_checkpoint_is_passed_over(trained, tiny, tmp_path):
+    folder = engine.checkpoint_folder(tiny.name, "VM", fold=0, seed=0)
     engine.save(folder, {"progress": "of another code"}, epoch=9, key="other")
-    assert engine.load(folder, key="mine") is None
-    assert contents(train(tiny, "VM", tmp_path)) == contents(trained / "VM" / "fold0-seed0")
-    engine.save(folder, {}, epoch=1, key="mine")
-    (kept,) = folder.glob("epoch-*.pt")
-    for size in (0, 10, 300):
-        kept.write_bytes(kept.read_bytes()[:size])
-        assert engine.load(folder, key="mine") is None
-
-
-def test_the_latest_whole_epoch_is_kept_alone(tmp_path):
-    for epoch in (9, 10):
-        engine.save(tmp_path, {"epoch": epoch}, epoch=epoch, key="mine")
-    assert engine.load(tmp_path, key="mine") == {"epoch": 10}
-    assert len(list(tmp_path.iterdir())) == 1
-    (tmp_path / "epoch-0011.pt").write_bytes(b"broken off")  # as a machine that lost its power leaves it
-    assert engine.load(tmp_path, key="mine") == {"epoch": 10}
-
-
-def test_the_rate_is_halved_and_training_ends_early(tiny, tmp_path):
-    folder = train(tiny, "AM", tmp_path, learning_rate=1e-12, epochs=30, patience=2, stop=3)
-    history = pd.read_csv(folder / "history.csv")
-    best = history.validation_loss.idxmin()
-    assert len(history) == best + 1 + 3 < 30
-    rates = history.learning_rate.to_numpy()
-    assert rates[best + 1] == rates[best + 2] == rates[best]
-    assert rates[best + 3] == rates[best] / 2
-
-
-def test_a_diverging_run_ends_with_advice(tiny, tmp_path):
-    with pytest.raises(ModelError, match=r"lower train\.learning_rate"):
-        train(tiny, "VM", tmp_path, learning_rate=1e30)
+    assert contents(train_variant(tiny, "VM", tmp_path)) == contents(trained / "VM" / "fold0-seed0")
 
 
 def test_the_protocol_of_the_thesis_trains_on_validation_people_too(tiny, tmp_path):
-    folder = train(tiny, "VM", tmp_path, protocol="thesis", epochs=1)
+    folder = train_variant(tiny, "VM", tmp_path, protocol="thesis", epochs=1)
     run = read_json(folder / "run.json")
     assert set(run["n_clips"]) == {"training", "test"}
     assert run["n_clips"]["training"] == 40
@@ -213,12 +157,12 @@ def voices(tmp_path_factory) -> TinyCorpus:
 
 
 def test_a_corpus_without_pictures_teaches_networks_of_sound(voices, tmp_path):
-    assert read_json(train(voices, "AM", tmp_path, epochs=1) / "run.json")["status"] == "trained"
+    assert read_json(train_variant(voices, "AM", tmp_path, epochs=1) / "run.json")["status"] == "trained"
 
 
 @pytest.mark.parametrize("variant", ["VM", "N0_late", "N2"])
 def test_a_corpus_without_pictures_is_recorded_as_not_applicable(voices, tmp_path, variant):
-    folder = train(voices, variant, tmp_path)
+    folder = train_variant(voices, variant, tmp_path)
     run = read_json(folder / "run.json")
     assert run["status"] == "not applicable"
     assert run["reason"] == "voices has no usable video"
@@ -228,12 +172,87 @@ def test_a_corpus_without_pictures_is_recorded_as_not_applicable(voices, tmp_pat
         checkpoint.load(folder / "model.safetensors")
 
 
-def test_a_missing_stage_is_one_message(tiny, tmp_path, capsys):
-    args = arguments(tiny, "VM", tmp_path, json.dumps(tiny.params))
-    args[args.index("--corpus") + 1] = "none"
-    with pytest.raises(SystemExit) as exit_:
-        cli.main(args)
-    assert exit_.value.code == 2
-    assert "clips.parquet is missing" in capsys.readouterr().err
-    with pytest.raises(TableError):
-        cli.parse(args).run(cli.parse(args))
+def test_frozen_extractors_stay_as_they_were_given(tiny, tmp_path):
+    files = {}
+    for name, channels in (("video", 3), ("audio", 1)):
+        torch.manual_seed(channels)
+        files[name] = tmp_path / f"{name}.safetensors"
+        save_file(ResNet18(in_channels=channels, width=2).state_dict(), files[name])
+    row = tiny.params["variants"]["N2"] | {"init": {name: f"P_{name}" for name in files}, "extractors": "frozen"}
+    given = [f"{name}={path}" for name, path in files.items()]
+    folder = train_variant(tiny, "N2", tmp_path, init=given, row=row, epochs=1)
+    model, _ = checkpoint.load(folder / "model.safetensors")
+    for name, path in files.items():
+        trunk = model.branches[name].trunk.state_dict()
+        assert all(torch.equal(trunk[key], value) for key, value in load_file(path).items())
+    assert model.norms["video"].running_mean.any()  # the rest has learnt
+
+
+OPTIONS = [
+    {"aggregator": "transformer", "augmentation": "NT", "residual": "relu", "side_head": "scoring"},
+    {"fusion": "gated", "aggregator": "bilstm", "augmentation": "VA+WO"},
+    {"fusion": "attention", "modality_dropout": 0.3},
+    {"trunk": {"video": "resnet3d18"}},
+]
+
+
+@pytest.mark.parametrize("changes", OPTIONS, ids=str)
+def test_every_option_trains_and_is_kept(tiny, tmp_path, changes):
+    folder = train_variant(tiny, "N2", tmp_path, row=tiny.params["variants"]["N2"] | changes, epochs=1)
+    run = read_json(folder / "run.json")
+    model, settings = checkpoint.load(folder / "model.safetensors")
+    assert run["status"] == "trained"
+    assert "loss_weights" not in run
+    assert run["n_parameters"] == sum(weight.numel() for weight in model.parameters())
+    kept = {key: getattr(settings, key) for key in changes if hasattr(settings, key)}
+    assert kept == {key: value for key, value in changes.items() if key != "modality_dropout"}
+
+
+SIZES = {"width": 2, "size_px": 16, "classes": ("a", "b", "c")}  # three classes: fc is of another task
+AHEAD = {"corpus": "other", "base": "other", "variant": "P1", "fold": 0, "seed": 0, "modality": "video"}
+
+
+def pretrained(path: Path, *, weights=True, **sizes) -> tuple[str, torch.nn.Module]:
+    """Write a model file of a network that was trained ahead on pictures; return the option and the network."""
+    settings = ExtractorSettings(**AHEAD, **SIZES | sizes, network="resnet18", sound={}, faces={})
+    network = extractor(settings, seed=7)
+    checkpoint.save_state(path, network.state_dict() if weights else {}, settings)
+    return f"video={path}", network
+
+
+def start(tiny, init: dict[str, str], *given: str) -> Path:
+    """Train VM for an epoch at a rate that leaves the weights where they start."""
+    row = tiny.params["variants"]["VM"] | {"init": init}
+    return train_variant(tiny, "VM", Path("runs"), init=given, row=row, epochs=1, learning_rate=1.0e-30)
+
+
+def test_a_branch_starts_from_the_trunk_and_leaves_the_other_classifier(tiny, tmp_path):
+    given, network = pretrained(tmp_path / "P1.safetensors")
+    model, _ = checkpoint.load(start(tiny, {"video": "P1"}, given) / "model.safetensors")
+    weights = model.branches["video"].trunk.state_dict()
+    for name, weight in network.named_parameters():
+        assert name.startswith("fc.") or torch.allclose(weights[name], weight, rtol=0, atol=1e-20), name
+    random, _ = checkpoint.load(start(tiny, {}) / "model.safetensors")
+    assert not torch.equal(random.branches["video"].trunk.state_dict()["conv1.weight"], weights["conv1.weight"])
+
+
+def test_a_start_that_was_not_trained_makes_the_variant_not_applicable(tiny, tmp_path):
+    given, _ = pretrained(tmp_path / "bare.safetensors", weights=False)
+    run = read_json(start(tiny, {"video": "P1"}, given) / "run.json")
+    assert (run["status"], run["epochs"]) == ("not applicable", 0)
+    assert "P1" in run["reason"]
+
+
+@pytest.mark.parametrize(
+    ("init", "given"), [({"video": "P1"}, ()), ({}, ("video=x",)), ({"video": "P1"}, ("audio=x",))]
+)
+def test_pretrained_weights_that_are_missing_or_not_asked_for_are_refused(tiny, init, given):
+    with pytest.raises(ConfigError, match=r"VM\.init"):
+        start(tiny, init, *given)
+
+
+def test_the_weights_of_another_network_are_refused(tiny, tmp_path):
+    given, _ = pretrained(tmp_path / "wide.safetensors", width=4)
+    with pytest.raises(ModelError, match=r"not the trunk of this video branch: .* check train.width"):
+        start(tiny, {"video": "P1"}, given)
+    assert not Path("runs").exists()

@@ -11,7 +11,8 @@ from mien.errors import TableError
 from mien.io.files import read_json, write_json
 from mien.io.randomness import rng_for
 from mien.training import clips as training_clips
-from mien.training.clips import Sampling, assemble, complete, obstacle, split
+from mien.training.clips import Sampling, assemble, complete, split
+from mien.training.run_folder import check_clips, find_reason
 from training.tiny_corpus import write_corpus
 from training.tiny_units import UNFITTED, write_fits
 
@@ -68,7 +69,7 @@ def test_a_corpus_without_pictures_cannot_be_trained_on(tmp_path):
     made = write_corpus(tmp_path, n_actors=3, takes=1, with_video=False)
     write_fits(made.results, made.name)
     data = read(made, "audio", "units")
-    assert obstacle(data, split(data, 0)) == "tiny has no usable units"
+    assert find_reason(check_clips(data, split(data, 0))) == "tiny has no usable units"
 
 
 def test_fits_count_in_the_digest_and_must_be_there(corpus, tmp_path):

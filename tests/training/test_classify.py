@@ -1,6 +1,5 @@
 """The command: what it learns and writes, what may influence it, what happens after a kill and without features."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,8 @@ from mien.errors import ConfigError, ModelError, TableError
 from mien.io import tables
 from mien.io.files import read_json
 from mien.models.checkpoint import load_classifier
-from mien.training import classify, engine
-from mien.training.engine import Progress, Verdict
+from mien.training import images
+from mien.training.images import ImageDataset, ImageTask
 from training.commands import contents, dies_in, inside, rows_of, run_command
 from training.tiny_samples import PAIR, TinySamples, write_samples
 
@@ -26,9 +25,8 @@ ROLES = ("training", "validation", "test", "aside")
 def train(tiny: TinySamples, name: str, out: Path, *, seed: int = 0, samples: Path | None = None, **changes) -> Path:
     """Run the command (checkpoints go below the working directory) and return the folder of the seed."""
     samples = samples or tiny.folder
-    paths = ["--samples", samples, "--data", tiny.results, "--out", out / name]
-    options = ["--classifier", name, *paths, "--seeds", seed]
-    run_command("train_classifier", *options, config=tiny.config(**changes))
+    where = {"samples": samples, "data": tiny.results, "out": out / name}
+    run_command("train_classifier", classifier=name, seeds=[seed], **where, config=tiny.config(**changes))
     return out / name / f"fold0-seed{seed}"
 
 
@@ -76,27 +74,6 @@ def test_the_four_files_agree(trained, tiny, name):
             assert len(chosen) == run["n_clips"][role]
             hits = np.stack(chosen.logits).argmax(1) == chosen.label
             assert hits.mean() == pytest.approx(metrics[f"{short}_accuracy"])
-
-
-def test_honest_follows_validation_and_optimistic_the_test():
-    def verdict(loss, accuracy):
-        return Verdict({"fused": torch.zeros(1, 4)}, loss, accuracy)
-
-    progress = Progress()
-    course = [
-        (0.5, 0.1, 0.3, 0.6),
-        (0.2, 0.1, 0.9, 0.5),
-        (0.3, 0.9, 0.5, 0.8),
-        (0.2, 0.9, 0.4, 0.8),
-        (0.6, 0, 0.4, 0.8),
-    ]
-    for epoch, (*validation, loss, accuracy) in enumerate(course, start=1):
-        verdicts = {"validation": verdict(*validation), "test": verdict(loss, accuracy)}
-        weights = {"weight": torch.tensor(epoch)}
-        progress.enter(epoch, verdicts, rate=1.0, train_loss=1.0, weights=weights, keep=("honest",))
-    assert {name: choice.epoch for name, choice in progress.choices.items()} == {"honest": 2, "optimistic": 4}
-    assert progress.choices["honest"].weights == {"weight": torch.tensor(2)}
-    assert progress.choices["optimistic"].weights == {}
 
 
 @pytest.mark.parametrize("name", ["AU_DNN", "FP_DNN", "CNN1_16"])
@@ -186,20 +163,13 @@ def test_a_killed_run_goes_on_to_the_same_bits(trained, tiny, tmp_path, monkeypa
 
     So a seed gives the same bytes, whether or not a run is killed.
     """
-    begun = dies_in(monkeypatch, classify, epoch)
+    begun = dies_in(monkeypatch, ImageTask, epoch)
     with pytest.raises(SystemExit):
         train(tiny, name, tmp_path)
     assert not (tmp_path / name).exists()
     assert contents(train(tiny, name, tmp_path)) == contents(trained / name / "fold0-seed0")
     assert begun[epoch] == epoch
     assert not list((tmp_path / ".checkpoints").rglob("*.pt"))
-
-
-def test_checkpoints_keep_their_distance(tiny, tmp_path, monkeypatch):
-    saved = []
-    monkeypatch.setattr(engine, "save", lambda *args, epoch, key: saved.append(epoch))
-    train(tiny, "AU_DNN", tmp_path, epochs_vector=10)
-    assert saved == [10]
 
 
 def test_pictures_change_in_training_and_vectors_do_not(tiny, tmp_path, monkeypatch):
@@ -209,7 +179,7 @@ def test_pictures_change_in_training_and_vectors_do_not(tiny, tmp_path, monkeypa
         seen.append(frames)
         return frames
 
-    monkeypatch.setattr(classify, "augment", spy)
+    monkeypatch.setattr(images, "augment", spy)
     train(tiny, "AU_DNN", tmp_path, epochs_vector=1)
     assert seen == []
     train(tiny, "CNN2_16", tmp_path, epochs_image=2)
@@ -222,7 +192,7 @@ def test_pictures_change_in_training_and_vectors_do_not(tiny, tmp_path, monkeypa
 def test_colour_pictures_and_mapped_arrays_are_taken_too(tmp_path):
     np.save(tmp_path / "frames.npy", np.arange(5 * 4 * 4 * 3, dtype=np.uint8).reshape(5, 4, 4, 3))
     frames = np.load(tmp_path / "frames.npy", mmap_mode="r")
-    data = classify.Stills(inputs=frames, label=np.arange(5), rows={})
+    data = ImageDataset(inputs=frames, label=np.arange(5), rows={})
     inputs, label = data.batch(np.array([4, 1]), torch.device("cpu"))
     assert inputs.shape == (2, 3, 4, 4)
     assert inputs[0, 2, 1, 3] == frames[4, 1, 3, 2]
@@ -248,15 +218,6 @@ def test_features_that_nobody_has_are_recorded_as_not_applicable(tmp_path, name,
         load_classifier(folder / "model.safetensors")
 
 
-def test_nobody_of_the_test_people_seen(tiny, tmp_path):
-    def blind(table):
-        known = table.corpus == "ckplus"
-        return table.assign(units=[row.units if ok else [] for row, ok in zip(table.itertuples(), known, strict=True)])
-
-    folder = train(tiny, "AU_DNN", tmp_path, samples=with_table(tiny, tmp_path / "samples", blind))
-    assert read_json(folder / "run.json")["reason"] == "the test people have no sample with AU8"
-
-
 def test_mistakes_are_one_message(tiny, tmp_path):
     with pytest.raises(ConfigError, match="AU_SSVM: ssvm has no epochs; use fit_classical"):
         train(tiny, "AU_SSVM", tmp_path)
@@ -267,11 +228,3 @@ def test_mistakes_are_one_message(tiny, tmp_path):
     other = TinySamples(tiny.results, tiny.params | {"cross": tiny.params["cross"] | {"train": ["mug"]}})
     with pytest.raises(TableError, match="mug_rafd"):
         train(other, "AU_DNN", tmp_path)
-
-
-def test_the_record_holds_what_was_asked_for(trained, tiny):
-    of_vectors, of_pictures = (read_json(trained / name / "fold0-seed0" / "run.json") for name in ("AU_DNN", "CNN2_16"))
-    assert json.loads(json.dumps(tiny.params["classifiers"]["AU_DNN"])) == of_vectors["config"]["classifier"]
-    assert "augment" in of_pictures["config"]
-    assert "augment" not in of_vectors["config"]
-    assert (of_vectors["n_parameters"], of_pictures["n_parameters"]) == (108, 53492)

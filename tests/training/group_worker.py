@@ -1,4 +1,4 @@
-"""What every process of a team does in test_speakers.
+"""What every process of a group does in test_utterances.
 
 It checks gradients and statistics of the global batch itself; runs with their loss curves are left below ROOT.
 """
@@ -14,15 +14,15 @@ from torch import nn
 from torch.nn import functional
 
 from mien.errors import ModelError
-from mien.training import pretrain as training_pretrain
-from mien.training.pretrain import join, spread
+from mien.training.distributed import join_group
+from mien.training.utterances import SpeakerTask
 from training.commands import dies_in, run_command
 
 
 def pretrain(root: Path, out: str, config: str) -> None:
     """Run the command on the corpus of `root`."""
-    files = ["--data", str(root / "results"), "--manifest", str(root / "data" / "voxceleb.json")]
-    run_command("pretrain", "--row", "Voices", *files, "--seeds", 0, "--out", root / out, config=config)
+    files = {"data": root / "results", "manifest": root / "data" / "voxceleb.json", "out": root / out}
+    run_command("pretrain", row="Voices", seeds=[0], **files, config=config)
 
 
 def small_network() -> nn.Module:
@@ -38,26 +38,27 @@ def step(net: nn.Module, inputs: torch.Tensor, label: torch.Tensor, factor: floa
 
 
 def check_step(n: int) -> None:
-    """Hold weights' gradients and batch statistics of the team against those of one process."""
-    team = join()
+    """Hold weights' gradients and batch statistics of the group against those of one process."""
+    group = join_group()
     inputs = torch.randn(n, 1, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     label = torch.arange(n) % 2
     alone, together = small_network(), small_network()
     step(alone, inputs, label, 1 / n)
-    share = team.share(np.arange(n))
-    step(spread(together, team), inputs[share], label[share], team.size / n)
+    share = group.shard(np.arange(n))
+    spread = group.spread(together, torch.device("cpu"))
+    step(spread, inputs[share], label[share], group.size / n)
     assert type(together[1]) is not nn.BatchNorm2d
     for one, other in zip(alone.parameters(), together.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-10, atol=1e-12)
     for name, value in alone.state_dict().items():
         torch.testing.assert_close(value, together.state_dict()[name], rtol=1e-12, atol=0)
-    assert team.gather(torch.from_numpy(share)[:, None], n).flatten().tolist() == list(range(n))
+    assert group.gather(torch.from_numpy(share)[:, None]).flatten().tolist() == list(range(n))
 
 
 def check_that_strangers_part(root: Path, config: str) -> None:
     """Hold that processes with different parameters all end, each with the message."""
     params = json.loads(config)
-    params["pretrain"]["Voices"]["learning_rate"] *= 1 + join().rank
+    params["pretrain"]["Voices"]["learning_rate"] *= 1 + join_group().rank
     with pytest.raises(ModelError, match=r"other data, parameters, .* than in process 0 in: 1; give"):
         pretrain(root, "strangers", json.dumps(params))
 
@@ -71,7 +72,7 @@ def main(root: str, config: str) -> None:
     check_that_strangers_part(folder, config)
     pretrain(folder, "two", config)
     with pytest.MonkeyPatch.context() as patch:
-        begun = dies_in(patch, training_pretrain, 2)
+        begun = dies_in(patch, SpeakerTask, 2)
         with pytest.raises(SystemExit):
             pretrain(folder, "again", config)
         pretrain(folder, "again", config)

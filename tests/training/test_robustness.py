@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from argparse import ArgumentParser
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,8 @@ from mien.errors import ModelError, TableError
 from mien.io import tables
 from mien.models import checkpoint
 from mien.training import clips as training_clips
-from mien.training import robustness
-from mien.training.clips import Sampling, assemble
-from mien.training.train import network_inputs
-from training.commands import inside, rows_of, run_command
+from mien.training.clips import Sampling, assemble, network_inputs
+from training.commands import inside, rows_of, run_command, train_variant
 from training.tiny_corpus import TinyCorpus, write_corpus
 
 ROWS = ["AM", "N1"]
@@ -38,21 +35,15 @@ def train(corpus: TinyCorpus, out: Path, *variants: str) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     with inside(out):
         for variant in variants:
-            names = ["--corpus", corpus.name, "--variant", variant, "--folds", 0, "--seeds", 0]
-            places = ["--data", corpus.results, "--out", out / variant]
-            run_command("train", *names, *places, config=corpus.config(epochs=1))
+            train_variant(corpus, variant, out, epochs=1)
     return out
 
 
 def assessed(corpus: TinyCorpus, trained: Path, out: Path, *, rows=ROWS, given=None) -> dict[str, pd.DataFrame]:
     """Run the command on the runs `given`, those of all `rows` if not said, and return variant -> ASSESSMENTS."""
-    parser = ArgumentParser()
-    robustness.add_arguments(parser)
-    runs = [str(trained / variant / "fold0-seed0" / "run.json") for variant in given or rows]
-    places = ["--data", str(corpus.results), "--out", str(out)]
-    args = parser.parse_args(["--corpus", corpus.name, "--runs", *runs, *places])
-    args.config, args.jobs = json.dumps(corpus.params | {"trust": TRUST | {"rows": rows}}), 1
-    robustness.run(args)
+    runs = [trained / variant / "fold0-seed0" / "run.json" for variant in given or rows]
+    config = json.dumps(corpus.params | {"trust": TRUST | {"rows": rows}})
+    run_command("assess", corpus=corpus.name, runs=runs, data=corpus.results, out=out, config=config)
     return {variant: tables.read(out / f"{variant}.parquet", tables.ASSESSMENTS) for variant in rows}
 
 

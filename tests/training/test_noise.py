@@ -1,7 +1,6 @@
 """The experiment on missing and fuzzy information: what a condition is made of, and what one repetition leaves."""
 
 import json
-from argparse import Namespace
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,9 +14,10 @@ from mien.config.schema import CLEAR, NOTHING, VERSIONS, Condition, FacesConfig,
 from mien.errors import ConfigError, TableError
 from mien.io import tables
 from mien.training import engine, noise
-from mien.training.clips import Footage, Recordings, Voice
-from mien.training.noise import Versions, divide_people, first_files, read_versions
-from training.commands import inside
+from mien.training.clips import ClipDataset, FrameSequence, Spectrogram
+from mien.training.noise import Versions, divide_people, find_init, read_versions
+from mien.training.train import ClipTask
+from training.commands import dies_in, inside, run_command
 from training.tiny_corpus import PARAMS, write_corpus
 
 pytestmark = pytest.mark.usefixtures("scratch")
@@ -33,8 +33,7 @@ def config(**changes) -> str:
 
 def train(data: Path, out: Path, **changes) -> pd.DataFrame:
     """Run the command on its second repetition; return what it leaves."""
-    args = {"seed": TURN, "data": data, "out": out, "init": [], "config": config(**changes), "jobs": 1}
-    noise.run(Namespace(**args))
+    run_command("train_fuzzy", seed=TURN, data=data, out=out, config=config(**changes))
     return tables.read(out, tables.FUZZY)
 
 
@@ -55,23 +54,17 @@ def versions(data) -> Versions:
 
 @pytest.fixture(scope="module")
 def repetition(data, tmp_path_factory):
-    """Return its rows, condition -> variant -> what was trained, and the learning rates of the first network."""
-    folder, trained, rates = tmp_path_factory.mktemp("judged"), {}, []
-    real, real_once = noise.train_condition, noise.train_once
+    """Return its rows, and condition -> variant -> what was trained."""
+    folder, trained, real = tmp_path_factory.mktemp("judged"), {}, noise.train_condition
 
     def watched(experiment, condition, clear):
         trained[condition] = real(experiment, condition, clear)
         return trained[condition]
 
-    def watched_once(job, epoch, model, optimizer):
-        rates.append(optimizer.param_groups[0]["lr"])
-        return real_once(job, epoch, model, optimizer)
-
     with inside(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(noise, "train_condition", watched)
-        patch.setattr(noise, "train_once", watched_once)
         rows = train(data, folder / "a.parquet")
-    return rows, trained, rates[: FUZZY["epochs"]]
+    return rows, trained
 
 
 def test_only_takes_with_a_face_and_a_voice_in_all_versions_count(versions):
@@ -103,9 +96,9 @@ def test_a_drawn_clip_is_taken_whole_from_its_version_and_the_others_from_the_cl
 def test_what_is_the_same_in_both_versions_does_not_count_as_changed():
     def corpus(levels):
         pixels = {clip: np.full((2, 4, 4, 3), level, np.uint8) for clip, level in levels.items()}
-        films = {clip: Footage(frames, np.arange(2.0), 2.0) for clip, frames in pixels.items()}
-        voices = {clip: Voice(torch.full((3, 4), float(level)), 2.0) for clip, level in levels.items()}
-        return Recordings("ravdess", clips, clips, (), {"video": films, "audio": voices}, "")
+        films = {clip: FrameSequence(frames, np.arange(2.0), 2.0) for clip, frames in pixels.items()}
+        voices = {clip: Spectrogram(torch.full((3, 4), float(level)), 2.0) for clip, level in levels.items()}
+        return ClipDataset("ravdess", clips, clips, (), {"video": films, "audio": voices}, "")
 
     clips = pd.DataFrame({"clip": ["neutral", "sad"]})
     clear, other = corpus({"neutral": 1, "sad": 2}), corpus({"neutral": 1, "sad": 3})
@@ -143,7 +136,7 @@ def test_versions_of_other_takes_are_refused(versions, monkeypatch):
 
 
 def test_every_network_judges_every_test_clip_under_every_condition(repetition, versions):
-    rows, _, _ = repetition
+    rows, _ = repetition
     roles = divide_people(versions.clips, tested=2, turn=TURN)
     cells = rows.groupby(["kind", "modality", "share", "variant"])["clip"].agg(set)
     assert len(cells) == len(conditions(FUZZY["shares"])) * len(ROWS)
@@ -158,7 +151,7 @@ def test_every_network_judges_every_test_clip_under_every_condition(repetition, 
 
 
 def test_a_network_of_voices_is_the_clear_one_where_faces_change(repetition):
-    rows, _, _ = repetition
+    rows, _ = repetition
 
     def said(variant, kind, modality):
         part = rows[(rows.variant == variant) & (rows.kind == kind) & (rows.modality == modality)]
@@ -173,17 +166,8 @@ def test_a_network_of_voices_is_the_clear_one_where_faces_change(repetition):
 
 def test_a_killed_repetition_goes_on_to_the_same_judgements(data, repetition, tmp_path, monkeypatch):
     chosen = [NOTHING, Condition("missing", "video", 0.5)]
-    real, begun = noise.train_once, []
-
-    def killed(*args):
-        begun.append(None)
-        if len(begun) == 8:  # in the second condition
-            raise SystemExit
-        return real(*args)
-
+    begun = dies_in(monkeypatch, ClipTask, 8)  # in the second condition
     monkeypatch.setattr("mien.config.schema.conditions", lambda shares: chosen)
-    monkeypatch.setattr(noise, "train_once", killed)
-    monkeypatch.setattr(noise, "EVERY_S", 0.0)
     with pytest.raises(SystemExit):
         train(data, tmp_path / "b.parquet")
     assert not (tmp_path / "b.parquet").exists()
@@ -197,7 +181,7 @@ def test_a_killed_repetition_goes_on_to_the_same_judgements(data, repetition, tm
 
 
 def test_a_kept_branch_is_that_of_the_same_condition(repetition):
-    _, trained, _ = repetition
+    _, trained = repetition
     clear, missing = trained[NOTHING], trained[Condition("missing", "video", 0.5)]
     for modality, variant in {"audio": "AM", "video": "VM"}.items():
         kept = missing["N0_late"].model.branches[modality].state_dict()
@@ -207,23 +191,17 @@ def test_a_kept_branch_is_that_of_the_same_condition(repetition):
     assert missing["VM"] is not clear["VM"]
 
 
-def test_the_rate_falls_along_half_a_cosine(repetition):
-    first, n_epochs = PARAMS["train"]["learning_rate"], FUZZY["epochs"]
-    assert repetition[2] == pytest.approx([first * (1 + np.cos(np.pi * k / n_epochs)) / 2 for k in range(n_epochs)])
-
-
 def test_rows_that_cannot_be_trained_here_are_refused(data, tmp_path):
     started = PARAMS["variants"]["AM"] | {"init": {"audio": "P2"}}
     blended = PARAMS["variants"]["N2"] | {"blend": {"fused": "N0", "video": "VM", "audio": "AM"}}
     for row, message in ((started, "P2 is no file"), (blended, "nobody validates")):
         params = json.loads(config(rows=["X"])) | {"variants": {"X": row}}
-        args = {"seed": 0, "data": data, "out": tmp_path / "c.parquet", "init": [], "config": json.dumps(params)}
         with pytest.raises(ConfigError, match=message):
-            noise.run(Namespace(**args, jobs=1))
+            run_command("train_fuzzy", seed=0, data=data, out=tmp_path / "c.parquet", config=json.dumps(params))
 
 
 def test_first_weights_nobody_starts_from_are_refused():
     variant = VariantConfig(**PARAMS["variants"]["AM"] | {"modalities": ("audio",), "init": {"audio": "P2"}})
     for given in ("P1=file", "P2"):
         with pytest.raises(ConfigError, match=f"--init {given}: the rows of fuzziness start from P2"):
-            first_files({"AM": variant}, [given])
+            find_init({"AM": variant}, [given])

@@ -1,8 +1,6 @@
 """Training running networks: a planted rule is learnt, every held-out clip is followed, a killed run goes on."""
 
-import argparse
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from mien.audio.spectrogram import segment_alone
 from mien.augment.slicing import Interval
 from mien.config import schema
 from mien.config.schema import FacesConfig, SoundConfig
-from mien.errors import ConfigError, ModelError, TableError
+from mien.errors import ConfigError, TableError
 from mien.io import tables
 from mien.io.files import read_json
 from mien.io.shards import FULL_SCALE
@@ -24,12 +22,13 @@ from mien.models import streaming
 from mien.models.mrpn import build
 from mien.training import clips as training_clips
 from mien.training import engine
-from mien.training import stream as training_stream
 from mien.training import streams as training_streams
-from mien.training.stream import last_of, tick_loss
-from mien.training.train import network_inputs
+from mien.training.clips import network_inputs
+from mien.training.stream import StreamTask, last_of, tick_loss
+from training.commands import contents, dies_in, inside, run_command
 from training.tiny_corpus import PARAMS, TinyCorpus, write_corpus
 
+pytestmark = pytest.mark.usefixtures("scratch")
 FILES = ["history.csv", "model.safetensors", "predictions.parquet", "run.json", "stream.parquet"]
 ROWS = {  # name -> (modalities, fusion, aggregator, init)
     "V_stream": (["video"], "dense", "lstm", {}),
@@ -58,19 +57,11 @@ def parameters(**changes) -> dict:
     return PARAMS | {"streaming": STREAMING | changes, "streams": streams}
 
 
-def train(corpus: TinyCorpus, row: str, out: Path, *more: str, **changes) -> Path:
+def train(corpus: TinyCorpus, row: str, out: Path, *init: str, **changes) -> Path:
     """Run the command (checkpoints go below the working directory) and return the folder of its fold."""
-    parser = argparse.ArgumentParser()
-    training_stream.add_arguments(parser)
-    data = ["--data", str(corpus.results), "--out", str(out / row)]
-    args = parser.parse_args(["--stream", row, "--folds", "0", "--seeds", "0", *data, *more])
-    args.config, args.jobs = json.dumps(parameters(**changes)), 1
-    training_stream.run(args)
+    options = {"folds": [0], "seeds": [0], "data": corpus.results, "out": out / row, "init": list(init)}
+    run_command("train_stream", stream=row, **options, config=json.dumps(parameters(**changes)))
     return out / row / "fold0-seed0"
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 @pytest.fixture(scope="module")
@@ -83,19 +74,10 @@ def tiny(tmp_path_factory) -> TinyCorpus:
 def trained(tiny, tmp_path_factory) -> Path:
     """Return a folder with the rows that start at random."""
     out = tmp_path_factory.mktemp("streams")
-    here = Path.cwd()
-    os.chdir(out)
-    try:
+    with inside(out):
         for row in TRAINED:
             train(tiny, row, out)
-    finally:
-        os.chdir(here)
     return out
-
-
-@pytest.fixture(autouse=True)
-def _in_scratch(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 def read(folder: Path) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
@@ -177,21 +159,13 @@ def running_frames(time_s, settings):
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(trained, tiny, tmp_path, monkeypatch):
-    real, calls = training_stream.train_epoch, []
-
-    def dies(*args, **kwargs):
-        calls.append(None)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return real(*args, **kwargs)
-
-    monkeypatch.setattr(training_stream, "train_epoch", dies)
-    with pytest.raises(KeyboardInterrupt):
+    begun = dies_in(monkeypatch, StreamTask, 3)
+    with pytest.raises(SystemExit):
         train(tiny, "V_stream", tmp_path)
     assert not (tmp_path / "V_stream" / "fold0-seed0").exists()
-    assert list(engine.folder_of("ravdess", "V_stream", fold=0, seed=0).glob("epoch-0002.pt"))
+    assert list(engine.checkpoint_folder("ravdess", "V_stream", fold=0, seed=0).glob("epoch-0002.pt"))
     assert contents(train(tiny, "V_stream", tmp_path)) == contents(trained / "V_stream" / "fold0-seed0")
-    assert len(calls) == 1 + STREAMING["epochs"]  # the epochs that were left began with the one that died
+    assert begun == [1, 2, 3, 3, 4, 5]
     assert not list(Path(".checkpoints").rglob("*.pt"))
 
 
@@ -204,22 +178,17 @@ def test_a_row_starts_from_a_trunk_or_is_not_applicable(tiny, tmp_path):
     state = given.branches["video"].trunk.state_dict()
     path = tmp_path / "P1.safetensors"
     save_file(state, path)
-    folder = train(tiny, "V_started", tmp_path, "--init", f"video={path}", learning_rate=1.0e-12, epochs=1)
+    folder = train(tiny, "V_started", tmp_path, f"video={path}", learning_rate=1.0e-12, epochs=1)
     model, _ = streaming.load(folder / "model.safetensors")
     torch.testing.assert_close(model.branches["video"].trunk.conv1.weight, state["conv1.weight"])
     save_file({}, path, metadata={"mien": "{}"})
-    folder = train(tiny, "V_started", tmp_path, "--init", f"video={path}")
+    folder = train(tiny, "V_started", tmp_path, f"video={path}")
     run, stream, predictions = read(folder)
     assert run["status"] == "not applicable"
     assert run["reason"] == "P1, which its video branch starts from, was not trained"
     assert stream.empty
     assert predictions.empty
     assert sorted(contents(folder)) == FILES
-
-
-def test_a_diverging_run_ends_with_advice(tiny, tmp_path):
-    with pytest.raises(ModelError, match=r"lower streaming\.learning_rate"):
-        train(tiny, "V_stream", tmp_path, learning_rate=1.0e30)
 
 
 def test_stretches_are_cut_alike_from_both_modalities_and_padding_is_marked(tiny):

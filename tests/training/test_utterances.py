@@ -1,6 +1,5 @@
 """Speakers: crops carry the right samples, the command learns and counts, N processes equal one."""
 
-import json
 import socket
 from pathlib import Path
 
@@ -18,11 +17,19 @@ from mien.io.files import read_json, write_json
 from mien.io.randomness import rng_for
 from mien.models.checkpoint import load_extractor
 from mien.models.mrpn import build, load_trunk
-from mien.training import pretrain as training_pretrain
+from mien.training.distributed import Group
 from mien.training.images import divide, divide_voices, recordings_of
-from mien.training.pretrain import Team
-from mien.training.utterances import Voices, in_advance, levels, read_crops, transform, whole_segments
-from training.commands import contents, dies_in, inside, rows_of, run_command
+from mien.training.utterances import (
+    SpeakerTask,
+    UtteranceDataset,
+    in_advance,
+    levels,
+    read_crops,
+    transform,
+    whole_segments,
+)
+from training import group_worker
+from training.commands import contents, dies_in, inside, rows_of, run_command, run_processes
 from training.tiny_corpus import PARAMS
 from training.tiny_voices import SHORT, SILENT, SPEAKERS, params, write_voices
 
@@ -34,18 +41,18 @@ LENGTHS = (16000, 40001, 70000, 9000, 100, 16447)
 
 def pretrain(root: Path, out: Path, **changes) -> Path:
     """Run the command (checkpoints go below the working directory) and return the folder of the seed."""
-    files = ["--data", str(root / "results"), "--manifest", str(root / "data" / "voxceleb.json")]
-    run_command("pretrain", "--row", "Voices", *files, "--seeds", 0, "--out", out, config=params(**changes))
+    files = {"data": root / "results", "manifest": root / "data" / "voxceleb.json", "out": out}
+    run_command("pretrain", row="Voices", seeds=[0], **files, config=params(**changes))
     return out / "fold0-seed0"
 
 
-def voices_of(waves: list[np.ndarray], config: SoundConfig) -> Voices:
+def voices_of(waves: list[np.ndarray], config: SoundConfig) -> UtteranceDataset:
     n = np.array([len(wave) for wave in waves])
     starts = np.cumsum([0, *n])[:-1]
     names = np.array([f"c{k}" for k in range(len(waves))], dtype=object)
     part = np.zeros(len(n), np.int64)
     joined = np.concatenate(waves).astype(np.int16)
-    return Voices(waves=(joined,), clip=names, part=part, start=starts, n_samples=n, config=config)
+    return UtteranceDataset(waves=(joined,), clip=names, part=part, start=starts, n_samples=n, config=config)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +182,7 @@ def test_the_file_starts_a_branch(trained):
 
 
 def test_a_killed_run_goes_on_to_the_same_bits(trained, root, tmp_path, monkeypatch):
-    begun = dies_in(monkeypatch, training_pretrain, 2)
+    begun = dies_in(monkeypatch, SpeakerTask, 2)
     with pytest.raises(SystemExit):
         pretrain(root, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -184,17 +191,17 @@ def test_a_killed_run_goes_on_to_the_same_bits(trained, root, tmp_path, monkeypa
     assert not list((tmp_path / ".checkpoints").rglob("*.pt"))
 
 
-def test_two_processes_equal_one(trained, root, forks):
-    """Also: even, uneven and empty shares of a step in float64, other data in one of them, a kill (see team_worker)."""
+def test_two_processes_equal_one(trained, root):
+    """Also: even, uneven and empty shares of a step in float64, other data in one of them, a kill: see group_worker."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     torchrun = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}  # what it sets
-    logs = [root / f"process-{rank}.log" for rank in range(2)]
-    child = {"call": "training.team_worker:main", "arguments": [str(root), params()]}
     ranks = [torchrun | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
-    team = [child | {"environment": rank, "log": str(log)} for rank, log in zip(ranks, logs, strict=True)]
-    assert forks.run(team) == [0, 0], "".join(log.read_text()[-3000:] for log in logs)
+    log, call = root / "processes.log", (str(root), params())
+    assert run_processes(group_worker.main, [call, call], log=log, environments=ranks) == [0, 0], log.read_text()[
+        -6000:
+    ]
     one, two = (pd.read_csv(folder / "history.csv") for folder in (trained, root / "two" / "fold0-seed0"))
     np.testing.assert_allclose(one, two, rtol=0, atol=1e-4)
     assert contents(root / "two" / "fold0-seed0") == contents(root / "again" / "fold0-seed0")
@@ -205,7 +212,7 @@ def test_two_processes_equal_one(trained, root, forks):
 
 def test_shares_make_up_the_batch():
     batch = rng_for(0, "batch").permutation(10)
-    shares = [Team(rank, 4).share(batch) for rank in range(4)]
+    shares = [Group(rank, 4).shard(batch) for rank in range(4)]
     np.testing.assert_array_equal(np.concatenate(shares), batch)
     assert [len(share) for share in shares] == [3, 3, 2, 2]
 
@@ -345,21 +352,3 @@ def test_bad_input_is_named(root, tmp_path):
     with pytest.raises(TableError, match="nowhere"):
         pretrain(other, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-def test_the_parameters_are_in_the_record(trained):
-    config = read_json(trained / "run.json")["config"]
-    given = json.loads(params())
-    assert config.pop("pretrain") == given["pretrain"]["Voices"]
-    assert config == {
-        "extractor": {"crops": 2, "precision": "float32"},
-        "train": {"width": 2},
-        "sound": given["sound"],
-        "seed": 0,
-    }
-
-
-def test_weights_that_nobody_named_make_it_not_applicable(root, tmp_path):
-    run = read_json(pretrain(root, tmp_path / "out", init="none") / "run.json")
-    assert (run["status"], run["n_trained"]) == ("not applicable", 0)
-    assert run["reason"] == "no file of first weights is named; write its path under pretrain.Voices.init"
