@@ -24,7 +24,7 @@ import numpy as np
 
 from mien.audio.resample import Resampler
 from mien.errors import MediaError
-from mien.faces.extract import lacking, shortfall
+from mien.faces.extract import describe_missing_frames, describe_truncation
 from mien.io import media
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class Source:
             raise MediaError(f"{self.name}: ends before its first picture")
         end_s = last_s + 1.0 / self.rate_fps
         self.problem = self._damage(end_s)
-        if self.path is not None and not self.problem and (remark := lacking(self.path, end_s)):
+        if self.path is not None and not self.problem and (remark := describe_missing_frames(self.path, end_s)):
             log.warning("%s", remark)
 
     def _damage(self, end_s: float) -> str:
@@ -111,7 +111,7 @@ class Source:
         readers = dict.fromkeys([self._pictures, *([self._wave.reader] if self._wave is not None else [])])
         # Where there is sound to the end, a film that shows no picture any more is whole.
         end_s = max(end_s, *(reader.finish() for reader in readers))
-        if self.path is not None and (damage := shortfall(self.path, end_s)):
+        if self.path is not None and (damage := describe_truncation(self.path, end_s)):
             return damage
         found = dict.fromkeys(reader.problem for reader in readers if reader.problem)
         return f"{self.name}: {'; '.join(found)}" if found else ""

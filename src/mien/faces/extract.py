@@ -70,7 +70,7 @@ class Still:
         yield 0.0, self.picture
 
 
-def shortfall(path: Path, end_s: float) -> str:
+def describe_truncation(path: Path, end_s: float) -> str:
     """Say so if a video or sound that was read up to `end_s` declares to be longer; else return an empty text.
 
     Half a file often decodes without an error: the decoder takes its end for the end of the film.
@@ -81,10 +81,10 @@ def shortfall(path: Path, end_s: float) -> str:
     return f"{path}: ends after {end_s:.1f} s of {declared_s:.1f} s; fetch the file again"
 
 
-def lacking(path: Path, end_s: float) -> str:
+def describe_missing_frames(path: Path, end_s: float) -> str:
     """Say so if a film whose pictures were read up to `end_s` declares more than one frame more; else an empty text.
 
-    What lacks less than `shortfall` reports: the rest is good, and is used.
+    What lacks less than `describe_truncation` reports: the rest is good, and is used.
     """
     declared = media.probe(path)
     if not declared.pictures_s - end_s > 1.5 / declared.rate_fps:  # NaN where nothing is declared
@@ -279,7 +279,7 @@ def _damage(pictures) -> str:
     if not isinstance(pictures, Footage):
         return ""
     path, end_s = pictures.path, pictures.end_s
-    return pictures.problem or shortfall(path, end_s) or lacking(path, end_s)
+    return pictures.problem or describe_truncation(path, end_s) or describe_missing_frames(path, end_s)
 
 
 def _index(clip: str, track) -> pd.DataFrame:

@@ -26,7 +26,7 @@ class Face:
     found: bool  # in this very frame
 
 
-class Faces:
+class FaceTracker:
     """The faces of one film, frame after frame.
 
     The whole picture is searched in every `detect_every`-th frame, and where a face was lost; between, each known face
@@ -43,7 +43,7 @@ class Faces:
         self._main: _Person | None = None
         self._n_people = 0
 
-    def look(self, time_s: float, picture: np.ndarray) -> list[Face]:
+    def update(self, time_s: float, picture: np.ndarray) -> list[Face]:
         """Return who is in the next picture (H, W, 3) uint8 RGB, or was until `forget_s` ago; the main face first.
 
         The main face is the most prominent over the last `forget_s`; somebody else takes its place only when clearly
