@@ -26,10 +26,10 @@ import numpy as np
 import torch
 import yaml
 
-from mien.apps.annotate import Painter
-from mien.apps.models import Models, together
+from mien.apps.annotate import Annotator
+from mien.apps.models import Models, combine
 from mien.apps.sources import Sound, open_source
-from mien.apps.streaming import Live, warm_up
+from mien.apps.streaming import EmotionStream, warm_up
 from mien.apps.watch import Clock, Outlets, follow
 from mien.config import schema
 from mien.io import media
@@ -97,7 +97,7 @@ def random_models(params: dict) -> Models:
             faces=asdict(schema.section(schema.FacesConfig, params, "faces")),
         )
         loaded[Path(row)] = network_of(settings).eval(), settings
-    return together(loaded)
+    return combine(loaded)
 
 
 class Meter:
@@ -117,19 +117,19 @@ class Meter:
 def measure_parts(film: Path, out: Path, models: Models, watch, candide) -> tuple[Counter, int]:
     """Let the parts take turns; return CPU seconds by part and the number of frames."""
     meter, n_frames = Meter(), 0
-    live = Live(models, watch=watch, candide=candide)
+    live = EmotionStream(models, watch=watch, candide=candide)
     look_for_faces = live._faces.look
     live._faces.look = lambda *picture: meter.call("faces", look_for_faces, *picture)
-    painter = Painter(models.classes, size=SIZE, timeline_s=watch.timeline_s, units=candide is not None)
+    painter = Annotator(models.classes, size=SIZE, timeline_s=watch.timeline_s, units=candide is not None)
     source = open_source(str(film), rate_hz=models.sound.rate_hz)
     with media.FilmWriter(out, rate_fps=source.rate_fps, sound_of=film) as writer:
         items = iter(source)
         while (item := meter.call("decode", next, items, None)) is not None:
             if isinstance(item, Sound):
-                meter.call("networks", live.listen, item.samples)
+                meter.call("networks", live.add_sound, item.samples)
                 continue
             faces = meter.spent["faces"]
-            moment = meter.call("networks", live.look, item.time_s, item.pixels)
+            moment = meter.call("networks", live.add_picture, item.time_s, item.pixels)
             meter.spent["networks"] -= meter.spent["faces"] - faces
             painted = meter.call("paint", painter.paint, moment)
             meter.call("encode", writer.write, item.time_s, painted)
@@ -145,7 +145,7 @@ def measure_whole(film: Path, out: Path, models: Models, watch, candide) -> tupl
     outlets = Outlets(source, models.classes, watch=watch, units=candide is not None)
     clock = Clock(drops=False, paces=False, stop=threading.Event())
     with outlets.film(out):
-        follow(source, Live(models, watch=watch, candide=candide), outlets.show, clock=clock)
+        follow(source, EmotionStream(models, watch=watch, candide=candide), outlets.show, clock=clock)
     return time.perf_counter() - started, time.process_time() - worked
 
 
@@ -174,7 +174,7 @@ def main() -> None:
     print(f"{n_frames} frames at {rate:g} frames/s, networks at {args.scale}, {os.cpu_count()} cores,", end=" ")
     print(f"load {os.getloadavg()[0]:.1f}" + (", with action units" if args.units else ""))
     print(f"{'part':12}{'ms CPU/frame':>14}{'share of a core':>18}")
-    for part, value in [*spent.items(), ("together", sum(spent.values()))]:
+    for part, value in [*spent.items(), ("combine", sum(spent.values()))]:
         print(f"{part:12}{1000 * value / n_frames:14.2f}{value / n_frames * rate:18.1%}")
     print(f"whole, {seconds:.1f} s on the clock, {cpu:.1f} s of CPU: {n_frames / seconds:.1f} frames/s,", end=" ")
     print(f"{n_frames / seconds / rate:.2f} times real time")

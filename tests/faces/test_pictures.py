@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.errors import CorpusError, MediaError
-from mien.faces.extract import Footage, describe_missing_frames, open_pictures, read_pixel_rows, describe_truncation
+from mien.faces.extract import VideoFrames, describe_missing_frames, describe_truncation, open_pictures, read_pixel_rows
 from mien.io import media
 
 GREY = np.arange(16).reshape(4, 4)
@@ -45,7 +45,7 @@ def _noise(tmp_path, name):
 def test_half_a_film_keeps_its_good_frames_and_says_so(tmp_path, name):
     path = _noise(tmp_path, name)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    footage = Footage(path, 10)
+    footage = VideoFrames(path, 10)
     n_read = sum(1 for _ in footage)
     assert 5 < n_read < 35
     assert footage.end_s == pytest.approx(n_read / 10)
@@ -74,4 +74,4 @@ def test_a_few_frames_that_are_missing_are_noted(tmp_path):
 def test_what_is_no_film_raises(tmp_path):
     (tmp_path / "a.mp4").write_text("words\n" * 100)
     with pytest.raises(MediaError, match=r"a\.mp4"):
-        list(Footage(tmp_path / "a.mp4", 10))
+        list(VideoFrames(tmp_path / "a.mp4", 10))

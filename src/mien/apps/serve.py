@@ -34,7 +34,6 @@ from mien.candide.mesh import AU_NAMES
 from mien.config import schema
 from mien.config.labels import colour_of
 from mien.errors import ConfigError, MediaError, MienError
-from mien.io import media
 from mien.io.files import atomic_file
 
 if TYPE_CHECKING:  # torch takes seconds, which --help does not need
@@ -616,7 +615,7 @@ def _label(probabilities: np.ndarray | None, classes: tuple[str, ...]) -> str | 
     return None if probabilities is None else classes[int(np.argmax(probabilities))]
 
 
-# ---- cameras of browsers: each sends a picture and the sound since the last one, and gets an answer -------------------
+# ---- cameras of browsers: each sends pictures with the sound between them, and gets an answer to each ---------------
 
 MOST_SESSIONS = 2
 IDLE_S = 20.0  # without a picture, after which a session ends

@@ -448,7 +448,7 @@ _BOUNDARY = "picture"
 
 
 class MjpegPage:
-    """Serves the newest picture on a free port of the loopback interface (motion JPEG), as long as it is used by `with`.
+    """Serves the newest picture on a free port of the loopback interface (motion JPEG), while used by `with`.
 
     address : of the page, to open in a browser.      watched : an event that the first viewer sets.
     """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mien.apps import annotate
-from mien.apps.annotate import Painter
+from mien.apps.annotate import Annotator
 from mien.config.labels import colour_of
 
 CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -17,7 +17,7 @@ SAD = np.eye(8)[3]
 
 @dataclass(frozen=True)
 class Face:
-    """What the painter uses of a `Seen`."""
+    """What the painter uses of a `JudgedFace`."""
 
     person: int
     region: tuple
@@ -63,14 +63,14 @@ def crowd(size: tuple[int, int], n: int) -> tuple[Face, ...]:
 
 def is_colour(picture: np.ndarray, name: str) -> np.ndarray:
     """Return where a picture has exactly the colour of a class, (H, W) bool."""
-    return (picture == annotate.rgb(colour_of(name))).all(axis=-1)
+    return (picture == annotate.parse_colour(colour_of(name))).all(axis=-1)
 
 
 @pytest.fixture
 def written(monkeypatch):
     """Return the words that are put on pictures: [(text, size, (left, top, right, bottom), whole)]."""
     found, texts = [], {}
-    draw_word, draw_put = annotate.word, annotate.put
+    draw_word, draw_put = annotate.draw_text, annotate.paste
 
     def word(text, size, ink, paper):
         patch = draw_word(text, size, ink, paper)
@@ -85,19 +85,19 @@ def written(monkeypatch):
         found.append((*texts.get(patch.tobytes(), ("tag", 99)), (left, top, left + width, top + height), whole))
         draw_put(picture, patch, x, y, align=align)
 
-    monkeypatch.setattr(annotate, "word", word)
-    monkeypatch.setattr(annotate, "put", put)
+    monkeypatch.setattr(annotate, "draw_text", word)
+    monkeypatch.setattr(annotate, "paste", put)
     return found
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("units", [False, True])
 def test_no_word_is_cut_or_lies_on_another(written, size, units):
-    painter = Painter(CLASSES, size=size, timeline_s=10.0, units=units)
+    painter = Annotator(CLASSES, size=size, timeline_s=10.0, units=units)
     moment = Instant(
         75.0, grey(size), crowd(size, 6), heard=True, voice=SAD, probabilities=HAPPY, basis=("face", "voice")
     )
-    picture = painter.paint(moment, remark="dropped 12 of 300 frames")
+    picture = painter.draw(moment, remark="dropped 12 of 300 frames")
     assert picture.shape == (painter.size[1], painter.size[0], 3)
     assert painter.size[0] % 2 == painter.size[1] % 2 == 0
     assert all(whole for *_, whole in written)
@@ -113,9 +113,9 @@ def test_no_word_is_cut_or_lies_on_another(written, size, units):
 def test_the_picture_is_beside_the_panel_and_untouched_but_for_frames(written):
     rng = np.random.default_rng(0)
     source = rng.integers(0, 256, (360, 640, 3), np.uint8)
-    painter = Painter(CLASSES, size=(640, 360), timeline_s=10.0, units=False)
+    painter = Annotator(CLASSES, size=(640, 360), timeline_s=10.0, units=False)
     face = Face(1, (200.0, 100.0, 150.0), True, HAPPY)
-    out = painter.paint(Instant(0.0, source, (face,), probabilities=SAD, basis=("face",)))
+    out = painter.draw(Instant(0.0, source, (face,), probabilities=SAD, basis=("face",)))
     inside = np.s_[106:244, 206:344]
     np.testing.assert_array_equal(out[inside], source[inside])
     np.testing.assert_array_equal(out[260:360, :640], source[260:])
@@ -125,9 +125,9 @@ def test_the_picture_is_beside_the_panel_and_untouched_but_for_frames(written):
 
 
 def test_bars_are_as_long_as_probabilities_and_units():
-    painter = Painter(CLASSES, size=(640, 360), timeline_s=10.0, units=True)
+    painter = Annotator(CLASSES, size=(640, 360), timeline_s=10.0, units=True)
     units = np.array([0.5, -0.5, 0.25, 0.0, 0.0, np.nan, 3.0, 0.0])
-    out = painter.paint(Instant(0.0, grey((640, 360)), (Face(1, (9, 9, 99), units=units),), probabilities=HAPPY))
+    out = painter.draw(Instant(0.0, grey((640, 360)), (Face(1, (9, 9, 99), units=units),), probabilities=HAPPY))
     panel = out[75:, 640:]
     lengths = {name: is_colour(panel, name).sum(axis=1).max() for name in CLASSES}
     assert lengths["happy"] == pytest.approx(2 * lengths["surprised"], abs=2)
@@ -146,7 +146,7 @@ def test_bars_are_as_long_as_probabilities_and_units():
 
 
 def test_what_is_missing_is_said(written):
-    painter = Painter(CLASSES, size=(640, 360), timeline_s=10.0, units=False)
+    painter = Annotator(CLASSES, size=(640, 360), timeline_s=10.0, units=False)
     cases = [
         (Instant(0.0, grey((640, 360))), ("no verdict", "nothing seen, nothing heard")),
         (Instant(1.0, grey((640, 360)), heard=True), ("no verdict", "no face, a voice not judged yet")),
@@ -159,64 +159,64 @@ def test_what_is_missing_is_said(written):
     ]
     for moment, words in cases:
         written.clear()
-        painter.paint(moment)
+        painter.draw(moment)
         assert {*words} <= {text for text, *_ in written}
 
 
-def rows_of(painter: Painter, out: np.ndarray) -> np.ndarray:
+def timeline_rows(painter: Annotator, out: np.ndarray) -> np.ndarray:
     """Return a row of pixels through the verdict, and one through the voice, of a timeline of two rows."""
-    box = painter._strip
+    box = painter._timeline
     return out[[box._top + 3, box._bottom - 8], box._left : box._right]
 
 
 def test_the_timeline_rolls():
-    painter = Painter(CLASSES, size=(640, 360), timeline_s=4.0, units=False)
+    painter = Annotator(CLASSES, size=(640, 360), timeline_s=4.0, units=False)
     source = grey((640, 360))
     for k in range(0, 60):  # 6 s: sad for 3 s, then happy; a voice from 2 s to 5 s
         verdict = SAD if k < 30 else HAPPY
         heard = 20 <= k < 50
-        out = painter.paint(Instant(k / 10, source, heard=heard, voice=SAD, probabilities=verdict, basis=("voice",)))
+        out = painter.draw(Instant(k / 10, source, heard=heard, voice=SAD, probabilities=verdict, basis=("voice",)))
         if k == 19:
-            verdict_row, voice_row = rows_of(painter, out)
+            verdict_row, voice_row = timeline_rows(painter, out)
             assert is_colour(verdict_row, "sad").mean() == pytest.approx(1.9 / 4, abs=0.02)
             assert not is_colour(voice_row, "sad").any()
-    verdict_row, voice_row = rows_of(painter, out)  # from 1.9 s to 5.9 s
+    verdict_row, voice_row = timeline_rows(painter, out)  # from 1.9 s to 5.9 s
     assert is_colour(verdict_row, "sad").mean() == pytest.approx(1.1 / 4, abs=0.02)
     assert is_colour(verdict_row, "happy").mean() == pytest.approx(2.9 / 4, abs=0.02)
     assert is_colour(voice_row, "sad").mean() == pytest.approx(3.0 / 4, abs=0.02)
-    again = painter.paint(Instant(0.0, source))  # another film: nothing of this one is left
-    assert not is_colour(rows_of(painter, again), "sad").any()
+    again = painter.draw(Instant(0.0, source))  # another film: nothing of this one is left
+    assert not is_colour(timeline_rows(painter, again), "sad").any()
 
 
 def test_people_keep_their_row_and_those_without_one_are_counted(written):
-    painter = Painter(CLASSES, size=(640, 360), timeline_s=10.0, units=False)
+    painter = Annotator(CLASSES, size=(640, 360), timeline_s=10.0, units=False)
     faces = crowd((640, 360), 6)
-    painter.paint(Instant(0.0, grey((640, 360)), faces[:1]))
+    painter.draw(Instant(0.0, grey((640, 360)), faces[:1]))
     assert "face 1" in [text for text, *_ in written]
     written.clear()
-    painter.paint(Instant(0.1, grey((640, 360)), faces[::-1]), remark="late")
+    painter.draw(Instant(0.1, grey((640, 360)), faces[::-1]), remark="late")
     texts = [text for text, *_ in written]
     assert [text for text in texts if text.startswith("face ")] == ["face 1", "face 2", "face 3"]
     assert "late; 3 more faces" in texts
 
 
 def test_a_picture_of_another_size_fits_into_the_same_place():
-    painter = Painter(CLASSES, size=(640, 360), timeline_s=10.0, units=False)
+    painter = Annotator(CLASSES, size=(640, 360), timeline_s=10.0, units=False)
     face = Face(1, (100.0, 50.0, 75.0), True, SAD)
-    small = painter.paint(Instant(0.0, grey((320, 180)), (face,)))
+    small = painter.draw(Instant(0.0, grey((320, 180)), (face,)))
     double = Face(1, (200.0, 100.0, 150.0), True, SAD)
-    large = painter.paint(Instant(0.0, grey((640, 360)), (double,)))
+    large = painter.draw(Instant(0.0, grey((640, 360)), (double,)))
     np.testing.assert_array_equal(small, large)
-    tall = painter.paint(Instant(0.0, grey((180, 360))))
+    tall = painter.draw(Instant(0.0, grey((180, 360))))
     assert (tall[300, :640] == 100).all(axis=-1).sum() == 180
 
 
 @pytest.mark.parametrize("name", ["an emotion with a name that is far too long for any panel", "W" * 40])
 def test_long_names_and_remarks_are_shortened(written, name):
-    painter = Painter((name, "sad"), size=(640, 360), timeline_s=10.0, units=False)
+    painter = Annotator((name, "sad"), size=(640, 360), timeline_s=10.0, units=False)
     face = Face(12, (500.0, 10.0, 130.0), True, np.array([0.9, 0.1]))
     moment = Instant(0.0, grey((640, 360)), (face,), probabilities=face.probabilities, basis=("face",))
-    painter.paint(moment, remark="so many words that no line holds them " * 5)
+    painter.draw(moment, remark="so many words that no line holds them " * 5)
     assert all(whole for *_, whole in written)
     assert sum(text.endswith("..") for text, *_ in written) == 3  # bar, verdict and remark; the tag says "12"
 

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from apps.streaming_models import ROWS, WATCH, streaming_network, write_streaming
+from apps.tiny_models import CANDIDE, FACES, SOUND
 from mien.apps import streaming as live_module
-from mien.apps.models import load_live, together, trained_live
+from mien.apps.models import combine, load_streaming
 from mien.apps.sources import Sound, open_source
-from mien.apps.streaming import Live
+from mien.apps.streaming import EmotionStream
 from mien.audio.spectrogram import segment_alone, segment_ends
 from mien.candide.mesh import ACTIONS
 from mien.config.schema import CandideConfig
@@ -18,11 +20,8 @@ from mien.errors import ModelError
 from mien.faces.live import Face
 from mien.faces.track import follow
 from mien.io import media
-from mien.io.files import write_json
 from mien.models import streaming as models_streaming
 from mien.models.streaming import looks, newest_steps
-from predict.running_models import ROWS, WATCH, running_network, write_running
-from predict.tiny_models import CANDIDE, FACES, SOUND
 
 RATE = SOUND.rate_hz
 
@@ -30,7 +29,7 @@ RATE = SOUND.rate_hz
 @pytest.fixture(scope="module")
 def models():
     """Return a network for each role."""
-    return together({Path(row): running_network(row) for row in ROWS})
+    return combine({Path(row): streaming_network(row) for row in ROWS})
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +44,14 @@ def watched(models, media_folder):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(live_module, "Along", Recorded)
-        live, moments, sound = Live(models, watch=WATCH, candide=CandideConfig(**CANDIDE)), [], []
+        live, moments, sound = EmotionStream(models, watch=WATCH, candide=CandideConfig(**CANDIDE)), [], []
         source = open_source(str(media_folder / "both.mp4"), rate_hz=RATE)
         for item in source:
             if isinstance(item, Sound):
-                live.listen(item.samples)
+                live.add_sound(item.samples)
                 sound.append(item.samples)
             else:
-                moments.append(live.look(item.time_s, item.pixels))
+                moments.append(live.add_picture(item.time_s, item.pixels))
         source.close()
     return moments, np.concatenate(sound), given
 
@@ -101,15 +100,15 @@ def test_boxes_are_those_of_the_stored_film(watched, media_folder):
 
 def _scripted(models, people, monkeypatch, *, sound=None):
     """Return the moments of a film at 4 fps in which the people of each picture are given."""
-    live = Live(replace(models, faces=replace(FACES, rate_fps=4)), watch=WATCH)
+    live = EmotionStream(replace(models, faces=replace(FACES, rate_fps=4)), watch=WATCH)
     box = np.array([10.0, 10.0, 40.0])
     points = np.zeros((68, 2), np.float32)
     script = iter([[Face(number, box, box, points, found=True) for number in numbers] for numbers in people])
-    monkeypatch.setattr(live._faces, "look", lambda time_s, picture: next(script))
+    monkeypatch.setattr(live._faces, "update", lambda time_s, picture: next(script))
     pictures = np.random.default_rng(0).integers(0, 255, (len(people), 64, 64, 3), dtype=np.uint8)
     if sound is not None:
-        live.listen(sound)
-    return [live.look(k / 4, picture) for k, picture in enumerate(pictures)]
+        live.add_sound(sound)
+    return [live.add_picture(k / 4, picture) for k, picture in enumerate(pictures)]
 
 
 def test_somebody_new_in_front_starts_with_an_empty_memory(models, monkeypatch):
@@ -167,31 +166,18 @@ def test_any_network_alone_will_do(monkeypatch):
     sound = np.random.default_rng(1).normal(0, 0.1, 2 * RATE).astype(np.float32)
     expected = {"AV": ("face", "voice"), "V": ("face",), "A": ("voice",)}
     for row, basis in expected.items():
-        models = together({Path(row): running_network(row)})
+        models = combine({Path(row): streaming_network(row)})
         moment = _scripted(models, [[1]] * 6, monkeypatch, sound=sound)[-1]
         assert moment.basis == basis
         assert moment.probabilities.sum() == pytest.approx(1.0)
 
 
-def test_networks_that_do_not_go_together_are_refused(tmp_path):
-    files = [write_running(tmp_path / f"{row}.safetensors", row) for row in ("V", "A")]
-    assert load_live(files).joint is None
-    twin = write_running(tmp_path / "twin.safetensors", "V")
+def test_networks_that_do_not_go_combine_are_refused(tmp_path):
+    files = [write_streaming(tmp_path / f"{row}.safetensors", row) for row in ("V", "A")]
+    assert load_streaming(files).joint is None
+    twin = write_streaming(tmp_path / "twin.safetensors", "V")
     with pytest.raises(ModelError, match=r"twin.*uses video, as .*V\.safetensors does"):
-        load_live([*files, twin])
-    other = write_running(tmp_path / "other.safetensors", "AV", rate_fps=25)
+        load_streaming([*files, twin])
+    other = write_streaming(tmp_path / "other.safetensors", "AV", rate_fps=25)
     with pytest.raises(ModelError, match="rate_fps 25"):
-        load_live([*files, other])
-    with pytest.raises(ModelError, match="no trained run of AV, V, A"):
-        trained_live(tmp_path, WATCH, corpus="ravdess")
-
-
-def test_the_best_runs_are_taken(tmp_path):
-    for row, fold, loss in (("V", 0, 2.0), ("V", 1, 1.0), ("A", 0, 1.0)):
-        run = tmp_path / "training" / "ravdess" / row / f"fold{fold}-seed0" / "run.json"
-        write_json(run, {"status": "trained", "metrics": {"honest": {"validation_loss": loss}}})
-    chosen = [
-        str(path.relative_to(tmp_path / "training" / "ravdess"))
-        for path in trained_live(tmp_path, WATCH, corpus="ravdess")
-    ]
-    assert chosen == ["V/fold1-seed0/model.safetensors", "A/fold0-seed0/model.safetensors"]
+        load_streaming([*files, other])

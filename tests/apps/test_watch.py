@@ -14,14 +14,14 @@ import av
 import numpy as np
 import pytest
 
+from apps.streaming_models import ROWS, WATCH, write_streaming
+from apps.tiny_models import CLASSES
 from mien.apps import watch as page_module
 from mien.apps import watch as watch_module
-from mien.apps.streaming import Moment, Seen
-from mien.apps.watch import Ahead, Behind, Clock, Page, add_arguments, follow, rows_of, run
+from mien.apps.streaming import JudgedFace, Moment
+from mien.apps.watch import Behind, Clock, Page, Prefetcher, add_arguments, follow, run, timeline_rows
 from mien.errors import ConfigError, MediaError
 from mien.io import media
-from predict.running_models import ROWS, WATCH, write_running
-from predict.tiny_models import CLASSES
 
 PARAMS = json.dumps({"watch": asdict(WATCH)})
 
@@ -30,7 +30,7 @@ PARAMS = json.dumps({"watch": asdict(WATCH)})
 def files(tmp_path_factory):
     """Return model files, one for each role."""
     folder = tmp_path_factory.mktemp("running")
-    return [write_running(folder / f"{row}.safetensors", row) for row in ROWS]
+    return [write_streaming(folder / f"{row}.safetensors", row) for row in ROWS]
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_film_with_nothing_to_see_or_hear_says_so(watch, media_folder, tmp_pat
 
 
 def test_an_interrupt_leaves_a_whole_film(watch, media_folder, tmp_path, monkeypatch):
-    rows = watch_module.rows_of
+    rows = watch_module.timeline_rows
     shown = []
 
     def interrupting(moment, classes):
@@ -89,7 +89,7 @@ def test_an_interrupt_leaves_a_whole_film(watch, media_folder, tmp_path, monkeyp
             signal.raise_signal(signal.SIGINT)
         return rows(moment, classes)
 
-    monkeypatch.setattr(watch_module, "rows_of", interrupting)
+    monkeypatch.setattr(watch_module, "timeline_rows", interrupting)
     before = signal.getsignal(signal.SIGINT)
     out = tmp_path / "out.mp4"
     line = watch(media_folder / "both.mp4", "--out", out, "--timeline", tmp_path / "out.csv")
@@ -191,7 +191,7 @@ def test_errors_of_both_threads_arrive():
         raise MediaError("breaks off")
 
     with pytest.raises(MediaError, match="breaks off"):
-        list(Ahead(broken(), stop=threading.Event()))
+        list(Prefetcher(broken(), stop=threading.Event()))
 
     def work(item):
         raise MediaError("disk full")
@@ -205,15 +205,15 @@ def test_errors_of_both_threads_arrive():
 def test_the_timeline_names_who_is_judged_by_what():
     box, points, shares = np.zeros(3), np.zeros((68, 2)), np.array([0.1, 0.7, 0.1, 0.1])
     faces = tuple(
-        Seen(number, box, box, points, True, value, None) for number, value in ((4, shares), (2, shares[::-1]))
+        JudgedFace(number, box, box, points, True, value, None) for number, value in ((4, shares), (2, shares[::-1]))
     )
     moment = Moment(1.25, np.zeros((2, 2, 3)), faces, True, shares, shares, ("face", "voice"))
-    assert [row[:4] for row in rows_of(moment, CLASSES)] == [
+    assert [row[:4] for row in timeline_rows(moment, CLASSES)] == [
         ["1.250", 4, "face+voice", "happy"],
         ["1.250", 2, "face", "sad"],
     ]
     nobody = Moment(0.0, np.zeros((2, 2, 3)), (), False, None, None, ())
-    assert rows_of(nobody, CLASSES) == [["0.000", "", "", "", "", "", "", ""]]
+    assert timeline_rows(nobody, CLASSES) == [["0.000", "", "", "", "", "", "", ""]]
 
 
 def test_a_viewer_who_waits_gives_the_thread_back(monkeypatch):

@@ -18,9 +18,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from apps.streaming_models import ROWS, WATCH, write_streaming
+from apps.tiny_models import CANDIDE, CLASSES
 from mien.apps import serve
 from mien.apps import serve as apps_serve
-from mien.apps.models import load_live
+from mien.apps.models import load_streaming
 from mien.apps.serve import (
     IDLE_S,
     KEPT_S,
@@ -30,18 +32,16 @@ from mien.apps.serve import (
     Cameras,
     Clip,
     Engine,
+    FilmSummary,
     Jobs,
     Refusal,
-    Trace,
     base_name,
-    engine_of,
+    make_engine,
 )
-from mien.apps.streaming import Moment, Seen
+from mien.apps.streaming import JudgedFace, Moment
 from mien.config.schema import CandideConfig, ServeConfig
 from mien.errors import ConfigError, MediaError
 from mien.io import media
-from predict.running_models import ROWS, WATCH, write_running
-from predict.tiny_models import CANDIDE, CLASSES
 
 LIMITS = ServeConfig(port=0, upload_mib=1, upload_s=3.0, waiting=2)
 GIB = 2**30
@@ -445,8 +445,8 @@ def test_folders_of_killed_servers_are_removed(tmp_path, monkeypatch):
 def engine(tmp_path_factory) -> Engine:
     """Return what judges with small networks with random weights."""
     folder = tmp_path_factory.mktemp("running")
-    models = load_live([write_running(folder / f"{row}.safetensors", row) for row in ROWS])
-    return engine_of(models, watch=WATCH, candide=CandideConfig(**CANDIDE))
+    models = load_streaming([write_streaming(folder / f"{row}.safetensors", row) for row in ROWS])
+    return make_engine(models, watch=WATCH, candide=CandideConfig(**CANDIDE))
 
 
 def test_a_real_clip_from_upload_to_film(engine, media_folder, tmp_path):
@@ -469,13 +469,13 @@ def test_a_real_clip_from_upload_to_film(engine, media_folder, tmp_path):
     assert len(table.splitlines()) - 1 == len(list(media.read_frames(media_folder / "both.mp4")))
 
 
-def _trace(labels: str, *, basis: tuple[str, ...] = ("face",), heard: bool = False) -> Trace:
+def _trace(labels: str, *, basis: tuple[str, ...] = ("face",), heard: bool = False) -> FilmSummary:
     """Return the trace of a film with a picture every 0.1 s: n, h, s, a (the classes) or - for no verdict."""
-    trace = Trace(CLASSES)
+    trace = FilmSummary(CLASSES)
     for k, letter in enumerate(labels):
         one = None if letter == "-" else np.eye(len(CLASSES))["nhsa".index(letter)]
         box = np.array([1.0, 1.0, 9.0])
-        face = Seen(1, box, box, np.zeros((68, 2)), True, one, np.full(8, 0.1 * k))
+        face = JudgedFace(1, box, box, np.zeros((68, 2)), True, one, np.full(8, 0.1 * k))
         faces = (face,) if "face" in basis and one is not None else ()
         voice = one if "voice" in basis else None
         picture = np.zeros((4, 4, 3), np.uint8)

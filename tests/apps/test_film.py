@@ -8,14 +8,14 @@ import av
 import numpy as np
 import pytest
 
+from apps.streaming_models import ROWS, write_streaming
+from apps.tiny_models import CANDIDE, PREDICT
 from mien.apps import watch as film_module
-from mien.apps.models import load_live
+from mien.apps.models import load_streaming
 from mien.apps.watch import film_paths, why_no_film, write_film
 from mien.config.schema import WatchConfig
 from mien.errors import ConfigError, MediaError
 from mien.io import media
-from predict.running_models import ROWS, write_running
-from predict.tiny_models import CANDIDE, PREDICT
 
 WATCH = {"joint": "AV", "video": "V", "audio": "A", "forget_s": 1.0, "timeline_s": 5.0}
 STREAMING = {
@@ -34,13 +34,13 @@ STREAMING = {
 def running(tmp_path_factory):
     """Return files of running networks with random weights."""
     folder = tmp_path_factory.mktemp("running")
-    return sorted(write_running(folder / f"{row}.safetensors", row, rate_fps=5) for row in ROWS)
+    return sorted(write_streaming(folder / f"{row}.safetensors", row, rate_fps=5) for row in ROWS)
 
 
 @pytest.fixture(scope="module")
 def networks(running):
     """Return them loaded."""
-    return load_live(running)
+    return load_streaming(running)
 
 
 @pytest.fixture
@@ -69,12 +69,12 @@ def seen(monkeypatch):
     """Return the moments that are painted."""
     moments = []
 
-    class Watched(film_module.Painter):
-        def paint(self, moment, **words):
+    class Watched(film_module.Annotator):
+        def draw(self, moment, **words):
             moments.append(moment)
-            return super().paint(moment, **words)
+            return super().draw(moment, **words)
 
-    monkeypatch.setattr(film_module, "Painter", Watched)
+    monkeypatch.setattr(film_module, "Annotator", Watched)
     return moments
 
 
