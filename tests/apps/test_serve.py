@@ -358,7 +358,8 @@ def test_a_camera_from_start_to_stop(engine, media_folder, tmp_path):
     wave, rate_hz = media.read_sound(media_folder / "both.mp4")
     samples = (32767 * wave.mean(axis=0)).astype("<i2")
     with _running(engine, tmp_path) as site:
-        address, sent = f"/api/cameras/{site.ask('POST', '/api/cameras').json()['id']}", 0
+        camera, sent = site.ask("POST", "/api/cameras").json(), 0
+        address = f"/api/cameras/{camera['id']}"
 
         def send(body: bytes, **query) -> requests.Response:
             return site.ask("POST", f"{address}/moments", params=query, data=body)
