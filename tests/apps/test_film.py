@@ -127,22 +127,6 @@ def test_sounds_of_every_kind_and_a_variable_rate_are_kept(networks, tmp_path, s
     assert seen[-1].basis == ("voice",)
 
 
-def test_a_film_of_a_telephone_stands_upright(networks, tmp_path):
-    source, film = tmp_path / "a.mp4", tmp_path / "b.mp4"
-    _grey_film(source, [0.0, 0.1], size=(640, 360))
-    data = bytearray(source.read_bytes())
-    at = data.index(b"tkhd") + 44  # of the matrix in a version-0 track header (ISO/IEC 14496-12, 8.3.2)
-    quarter = [0, 1, 0, -1, 0, 0, 0, 0, 0x4000]
-    data[at : at + 36] = b"".join((value * 0x10000).to_bytes(4, "big", signed=True) for value in quarter)
-    source.write_bytes(data)
-    (_, upright), *_ = media.read_frames(source)
-    assert upright.shape == (640, 360, 3)
-    write_film(source, film, networks, watch=WatchConfig(**WATCH))
-    (_, painted), *_ = media.read_frames(film)
-    np.testing.assert_allclose(painted[100:640, 8:350], 100, atol=4)  # the picture in its whole height
-    assert painted[:640, 370:].mean() < 60  # the panel beside it
-
-
 def test_a_film_that_breaks_off_leaves_nothing(networks, tmp_path):
     _grey_film(tmp_path / "cut.mkv", np.arange(30) / 10, size=(640, 360), wave=_noise(1, 16000, 3.0))
     whole = (tmp_path / "cut.mkv").read_bytes()

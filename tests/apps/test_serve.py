@@ -22,7 +22,7 @@ from apps.tiny_models import CANDIDE, CLASSES
 from mien.apps import serve
 from mien.apps.models import load_streaming
 from mien.apps.serve import IDLE_S, KEPT_S, MOST_SESSIONS, Cameras, Engine, FilmSummary, Jobs, base_name, make_engine
-from mien.apps.streaming import JudgedFace, Moment
+from mien.apps.streaming import JudgedFace, Moment, warm_up
 from mien.config.schema import CandideConfig, ServeConfig
 from mien.errors import ConfigError, MediaError
 from mien.io import media
@@ -57,7 +57,7 @@ class Site:
         self.port, self.folder = port, folder
 
     def ask(self, method: str, path: str, **options) -> requests.Response:
-        return requests.request(method, f"http://127.0.0.1:{self.port}{path}", timeout=20, **options)
+        return requests.request(method, f"http://127.0.0.1:{self.port}{path}", timeout=60, **options)
 
     def upload(self, content: bytes, name: str = "a.mp4", **query) -> requests.Response:
         return self.ask("POST", "/api/clips", params={"name": name, **query}, data=content)
@@ -71,7 +71,7 @@ class Site:
         return sorted(name for _, _, names in os.walk(self.folder) for name in names)
 
 
-def _until(ready, *, timeout_s: float = 20.0):
+def _until(ready, *, timeout_s: float = 60.0):
     end = time.monotonic() + timeout_s
     while not (found := ready()):
         assert time.monotonic() < end
@@ -289,6 +289,7 @@ def engine(tmp_path_factory) -> Engine:
     """Return what judges with small networks with random weights."""
     folder = tmp_path_factory.mktemp("streaming")
     models = load_streaming([write_streaming(folder / f"{row}.safetensors", row) for row in ROWS])
+    warm_up(models)
     return make_engine(models, watch=WATCH, candide=CandideConfig(**CANDIDE))
 
 

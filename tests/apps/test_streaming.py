@@ -5,23 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from apps.streaming_models import ROWS, WATCH, streaming_network, write_streaming
-from apps.tiny_models import CANDIDE, FACES, SOUND
-from mien.apps import streaming as live_module
+from apps.tiny_models import FACES, SOUND
 from mien.apps.models import combine, load_streaming
-from mien.apps.sources import Sound, open_source
 from mien.apps.streaming import EmotionStream
-from mien.audio.spectrogram import segment_alone, segment_ends
-from mien.candide.mesh import ACTIONS
-from mien.config.schema import CandideConfig
 from mien.errors import ModelError
 from mien.faces.live import Face
-from mien.faces.track import follow
-from mien.io import media
-from mien.models import streaming as models_streaming
-from mien.models.streaming import looks, newest_steps
 
 RATE = SOUND.rate_hz
 
@@ -30,72 +20,6 @@ RATE = SOUND.rate_hz
 def models():
     """Return a network for each role."""
     return combine({Path(row): streaming_network(row) for row in ROWS})
-
-
-@pytest.fixture(scope="module")
-def watched(models, media_folder):
-    """Watch both.mp4; return (moments, sound (N,), network -> modality -> steps as they were given)."""
-    given: dict = {}
-
-    class Recorded(models_streaming.Along):
-        def step(self, modality, x):
-            given.setdefault(self.network, {}).setdefault(modality, []).append(x)
-            return super().step(modality, x)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(live_module, "Along", Recorded)
-        live, moments, sound = EmotionStream(models, watch=WATCH, candide=CandideConfig(**CANDIDE)), [], []
-        source = open_source(str(media_folder / "both.mp4"), rate_hz=RATE)
-        for item in source:
-            if isinstance(item, Sound):
-                live.add_sound(item.samples)
-                sound.append(item.samples)
-            else:
-                moments.append(live.add_picture(item.time_s, item.pixels))
-        source.close()
-    return moments, np.concatenate(sound), given
-
-
-def test_the_running_verdict_is_that_of_the_batch(models, watched):
-    moments, sound, given = watched
-    time_s = np.array([moment.time_s for moment in moments])
-    found = time_s[[bool(moment.faces) and moment.faces[0].found for moment in moments]]
-    _, look_s = looks(found, time_s[-1], rate_fps=models.rate_fps)
-    # A frame that is not exactly due is given when the next picture shows that it was the newest.
-    seen_s = time_s[np.searchsorted(time_s, look_s - 1e-6)]
-    ends = segment_ends(len(sound) / RATE, SOUND, hop_s=models.hop_s)
-    segments = [segment_alone(torch.from_numpy(sound[: round(end * RATE)]), SOUND) for end in ends]
-    step_s = {"video": seen_s, "audio": ends}
-    told = {
-        models.joint: [moment.probabilities for moment in moments],
-        models.video: [moment.faces[0].probabilities if moment.faces else None for moment in moments],
-        models.audio: [moment.voice for moment in moments],
-    }
-    for network, values in told.items():
-        inputs = {name: torch.cat(steps, dim=1) for name, steps in given[network].items()}
-        at = {name: torch.from_numpy(newest_steps(step_s[name], time_s))[None] for name in inputs}
-        assert all(inputs[name].shape[1] == int(at[name].max()) + 1 for name in inputs)
-        with torch.no_grad():
-            batch = models_streaming.run_along(network, inputs, at)["fused"][0].softmax(dim=1).numpy()
-        known = torch.stack(list(at.values())).max(dim=0).values[0] >= 0  # there is a step of some modality
-        assert [value is not None for value in values] == known.tolist()
-        for k in torch.nonzero(known)[:, 0]:
-            np.testing.assert_allclose(values[k], batch[k], atol=1e-5)
-    torch.testing.assert_close(torch.cat(given[models.joint]["audio"], dim=1)[0], torch.stack(segments))
-    assert {moment.basis for moment in moments} >= {("face",), ("face", "voice")}
-    assert len(given[models.joint]["video"]) > 4
-
-
-def test_boxes_are_those_of_the_stored_film(watched, media_folder):
-    moments = watched[0]
-    track = follow(media.read_frames(media_folder / "both.mp4"), FACES)
-    assert track.found.any()
-    for k, moment in enumerate(moments):
-        assert [face.found for face in moment.faces[:1]] == [bool(track.found[k])]
-        if track.found[k]:
-            np.testing.assert_array_equal(moment.faces[0].box, track.boxes[k])
-            np.testing.assert_array_equal(moment.faces[0].landmarks, track.landmarks[k])
-            assert moment.faces[0].units.shape == (len(ACTIONS),)
 
 
 def _scripted(models, people, monkeypatch, *, sound=None):

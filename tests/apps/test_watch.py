@@ -209,17 +209,6 @@ def test_the_timeline_names_who_is_judged_by_what():
     assert timeline_rows(nobody, CLASSES) == [["0.000", "", "", "", "", "", "", ""]]
 
 
-def test_a_viewer_who_waits_gives_the_thread_back(monkeypatch):
-    monkeypatch.setattr(watch_module, "_WAIT_S", 0.01)
-    page = MjpegPage()
-    film = page._stream()
-    assert next(film).startswith(b"--")
-    assert [next(film), next(film)] == [b"", b""]  # the server may look whether the viewer is still there
-    page.show(np.zeros((8, 8, 3), np.uint8))
-    assert b"image/jpeg" in next(film)
-    page._socket.close()
-
-
 def test_the_page_shows_the_newest_picture_and_serves_this_machine_only():
     with MjpegPage() as page:
         assert page.address.startswith("http://127.0.0.1:")

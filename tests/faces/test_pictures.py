@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mien.errors import CorpusError, MediaError
+from mien.errors import CorpusError
 from mien.faces.extract import VideoFrames, describe_missing_frames, describe_truncation, open_pictures, read_pixel_rows
 from mien.io import media
 
@@ -69,9 +69,3 @@ def test_a_few_frames_that_are_missing_are_noted(tmp_path):
             describe_missing_frames(path, end_s)
             == f"{path}: its pictures end after {end_s:.2f} s of 4.00 s; frames at its end are missing"
         )
-
-
-def test_what_is_no_film_raises(tmp_path):
-    (tmp_path / "a.mp4").write_text("words\n" * 100)
-    with pytest.raises(MediaError, match=r"a\.mp4"):
-        list(VideoFrames(tmp_path / "a.mp4", 10))

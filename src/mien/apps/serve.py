@@ -6,7 +6,6 @@ some minutes at most; nothing is kept.
 
 import asyncio
 import contextlib
-import csv
 import io
 import logging
 import math
@@ -29,12 +28,11 @@ from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
-from mien.apps.watch import TIMELINE_COLUMNS, timeline_rows, write_film
+from mien.apps.watch import write_film
 from mien.candide.mesh import AU_NAMES
 from mien.config import schema
 from mien.config.labels import colour_of
 from mien.errors import ConfigError, MediaError, MienError
-from mien.io.files import atomic_file
 
 if TYPE_CHECKING:  # torch takes seconds, which --help does not need
     from mien.apps.models import StreamingModels
@@ -161,8 +159,8 @@ def make_engine(models: "StreamingModels", *, watch: schema.WatchConfig, candide
             summary.add(moment)
             tell(moment.time_s)
 
-        write_film(clip, folder / "film.mp4", models, watch=watch, candide=candide if units else None, on_moment=note)
-        summary.write_csv(folder / "timeline.csv")
+        options = {"watch": watch, "candide": candide if units else None, "on_moment": note}
+        write_film(clip, folder / "film.mp4", models, timeline=folder / "timeline.csv", **options)
         return summary.make_answer(name, has_sound=has_sound)
 
     def stream(units: bool) -> EmotionStream:
@@ -496,14 +494,13 @@ USUAL_S = 0.04  # that a picture is shown for, where there is only one
 
 
 class FilmSummary:
-    """Collects the moments of a film without their pictures: stretches with one answer each, and all rows."""
+    """Collects the moments of a film as stretches with one answer each."""
 
     def __init__(self, classes: tuple[str, ...]) -> None:
         self.classes = classes
         self.n_pictures = self.n_faces = self.n_heard = 0
         self.people: set[int] = set()
         self.last_s = 0.0
-        self._rows: list[list] = []
         self._stretches: list[dict[str, Any]] = []
         self._key = ""
         self._units: list[np.ndarray] = []
@@ -515,7 +512,6 @@ class FilmSummary:
         self.n_heard += moment.heard
         self.people |= {face.person for face in moment.faces}
         self.last_s = moment.time_s
-        self._rows += timeline_rows(moment, self.classes)
         facts = _describe(moment, self.classes)
         if str(facts) != self._key:
             self._key = str(facts)
@@ -523,13 +519,6 @@ class FilmSummary:
             self._stretches.append({"start_s": moment.time_s, "end_s": moment.time_s, **facts})
         if moment.faces and moment.faces[0].units is not None:
             self._units.append(moment.faces[0].units)
-
-    def write_csv(self, path: Path) -> None:
-        """Write a row per picture, as `mien watch --timeline` does."""
-        with atomic_file(path) as scratch, scratch.open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow([*TIMELINE_COLUMNS, *self.classes])
-            rows.writerows(self._rows)
 
     def make_answer(self, name: str, *, has_sound: bool) -> dict[str, Any]:
         """Return everything as JSON has it: verdict, what is missing and why, stretches.

@@ -135,6 +135,7 @@ def write_film(
     *,
     watch: schema.WatchConfig,
     candide: schema.CandideConfig | None = None,
+    timeline: Path | None = None,
     on_moment: Callable[["Moment"], None] | None = None,
 ) -> int:
     """Write the annotated film of `path` to `out`: every picture at its own time, with the sound; return their number.
@@ -143,6 +144,8 @@ def write_film(
     ----------
     candide
         How the mesh is fitted; None: no action units.
+    timeline
+        Where the CSV of `mien watch` is written, if it is wanted.
     on_moment
         Is told every moment; what it raises ends the film.
 
@@ -162,7 +165,7 @@ def write_film(
             if on_moment is not None:
                 on_moment(moment)
 
-        with sinks.open_film(out):
+        with sinks.open_film(out), sinks.open_timeline(timeline) if timeline else contextlib.nullcontext():
             clock = Clock(drops=False, paces=False, stop=threading.Event())
             count = run_stream(source, EmotionStream(models, watch=watch, candide=candide), show, clock=clock)
             if problem := source.problem or sinks.problem:
@@ -365,7 +368,7 @@ class Sinks:
         """Write the emotions as CSV."""
         with atomic_file(path) as scratch, scratch.open("w", newline="", encoding="utf-8") as file:
             self._rows = csv.writer(file, lineterminator="\n")
-            self._rows.writerow([*TIMELINE_COLUMNS, *self._classes])
+            self._rows.writerow(["time_s", "person", "basis", "label", *self._classes])
             yield
 
     @contextlib.contextmanager
@@ -387,9 +390,6 @@ class Sinks:
             options = {"timeline_s": self._watch.timeline_s, "units": self._units}
             self._annotator = Annotator(self._classes, size=size, **options)
         return self._annotator.draw(moment, remark=remark)
-
-
-TIMELINE_COLUMNS = ("time_s", "person", "basis", "label")  # and the probability of every class
 
 
 def timeline_rows(moment: "Moment", classes: tuple[str, ...]) -> list[list]:

@@ -13,11 +13,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 
 from mien.config import schema
 from mien.errors import CorpusError, MediaError, MienError
+from mien.faces.track import follow
 from mien.io import media, provenance, shards, tables
 from mien.io.files import digest, write_json
 from mien.io.shards import FaceShard, write_faces
@@ -215,10 +217,6 @@ def build_part(folder: Path, work: Work) -> dict[str, Any]:
 
     Regions go to the disk clip by clip: an actor of RAVDESS at 224 px is 0.8 GB.
     """
-    import cv2
-
-    from mien.faces.track import follow
-
     cv2.setNumThreads(0)  # the processes share the cores already
     indices, landmarks, problems = [], [np.empty((0, 68, 2), np.float32)], []
     names = ["frames", *(["along"] if any(_is_film(row) for row in work.rows) else [])]
@@ -274,7 +272,6 @@ def _mapped(file: Any, n_frames: int, size_px: int) -> np.ndarray:
 
 def _open_clips(work: Work, problems: list[dict[str, str]]):
     """Yield (row, pictures) of every clip that can be opened; the others go to `problems`."""
-
     tables_of_pixels: dict[str, dict[int, np.ndarray]] = {}
     for row in work.rows:
         name = row["video"]
