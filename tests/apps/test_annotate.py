@@ -167,16 +167,6 @@ def test_a_picture_of_another_size_fits_into_the_same_place():
     assert (tall[300, :640] == 100).all(axis=-1).sum() == 180
 
 
-@pytest.mark.parametrize("name", ["an emotion with a name that is far too long for any panel", "W" * 40])
-def test_long_names_and_remarks_are_shortened(written, name):
-    annotator = Annotator((name, "sad"), size=(640, 360), timeline_s=10.0, units=False)
-    face = Face(12, (500.0, 10.0, 130.0), True, np.array([0.9, 0.1]))
-    moment = Instant(0.0, grey((640, 360)), (face,), probabilities=face.probabilities, basis=("face",))
-    annotator.draw(moment, remark="so many words that no line holds them " * 5)
-    assert all(whole for *_, whole in written)
-    assert sum(text.endswith("..") for text, *_ in written) == 3  # bar, verdict and remark; the tag says "12"
-
-
 @pytest.mark.parametrize(("time_s", "words"), [(0.0, "0.0 s"), (12.34, "12.3 s"), (59.97, "1:00.0"), (62.4, "1:02.4")])
 def test_times_are_read_as_clocks(time_s, words):
     assert annotate.clock(time_s) == words

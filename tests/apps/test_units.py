@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from apps.tiny_models import CANDIDE, FACES
-from mien.apps import units as module
 from mien.apps.units import COLUMNS, POSE, Shape, compute_head_pose, fit_neutral_shape, fit_units, median_shape
 from mien.candide.fit import FITTED, NO_FACE, place_mesh
 from mien.candide.mesh import ACTIONS, AU_CODES, AU_NAMES, LANDMARKS, VERTICES
@@ -109,23 +108,6 @@ def test_the_shape_of_a_clip_is_that_of_its_many_neutral_frames():
     assert np.abs(shape.coefficients - SHAPE).max() < 0.05
     speaking = median_shape(marks[:120:2], CONFIG)
     assert np.abs(speaking.coefficients - SHAPE).max() > 0.2  # what the median has to pass over
-
-
-@pytest.mark.parametrize(("n_frames", "n_fitted"), [(9, 0), (10, 10), (100, 100), (257, 100)])
-def test_few_frames_give_the_mean_face_and_many_are_sampled(n_frames, n_fitted, monkeypatch):
-    fitted = []
-    real = module.fit_shapes
-    monkeypatch.setattr(module, "fit_shapes", lambda marks, config: fitted.append(marks) or real(marks, config))
-    marks = landmarks_of(units=np.zeros((n_frames, 8)), rotation=np.zeros((n_frames, 3)))
-    marks[:, 0] = np.arange(n_frames)[:, None]  # a point of the jaw that is not fitted tells the frame
-    shape = median_shape(marks, CONFIG)
-    chosen = [int(number) for some in fitted for number in some[:, 0, 0]]
-    assert len(chosen) == len(set(chosen)) == n_fitted
-    if n_fitted:
-        assert (chosen[0], chosen[-1]) == (0, n_frames - 1)
-    else:
-        assert shape.source == "mean face"
-        assert not shape.coefficients.any()
 
 
 def test_portraits_show_the_units_and_the_pose_they_were_made_with(tmp_path):

@@ -160,14 +160,6 @@ def test_pictures_for_which_there_is_no_time_are_dropped_and_counted(live):
     assert source.closed
 
 
-def test_nothing_is_dropped_without_a_clock():
-    shown = []
-    clock = Clock(drops=False, paces=False, stop=threading.Event())
-    count = run_stream(_Camera(12, 500.0, live=False), _Slow(0.005), lambda *moment: shown.append(moment), clock=clock)
-    assert (count.n_frames, count.n_dropped, len(shown)) == (12, 0, 12)
-    assert {remark for _, remark in shown} == {""}
-
-
 def test_a_hopeless_film_is_still_seen_now_and_then(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(watch_module.time, "monotonic", lambda: now[0])

@@ -65,14 +65,6 @@ def test_a_lost_face_is_lost_and_found_again_at_once(picture, config):
     np.testing.assert_array_equal(track.region, region_around(track.boxes[track.found], margin=config.margin))
 
 
-def test_a_small_face_is_found_at_double_size(picture, config):
-    tiny = cv2.resize(picture, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
-    track = follow(_film(tiny), config)
-    assert track.found.all()
-    reference = follow(_film(picture), config)
-    assert track.boxes[0, 2] == pytest.approx(0.4 * reference.boxes[0, 2], rel=0.2)
-
-
 def test_a_face_far_away_is_found_at_full_resolution(picture, config):
     scene = np.full((960, 1280, 3), 200, np.uint8)
     scene[300:540, 400:720] = picture

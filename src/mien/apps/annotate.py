@@ -83,7 +83,14 @@ _GREY = (92, 100, 110)  # of what is there and not judged
 class Timeline:
     """The last `timeline_s` s as rows of colours in a rectangle of a canvas: verdict, people, voice.
 
-    box : in px of the canvas; unit : px per px of a picture 360 px wide or high.      colours : of the classes.
+    Parameters
+    ----------
+    box
+        In px of the canvas.
+    unit
+        Px per px of a picture 360 px wide or high.
+    colours
+        Of the classes.
     """
 
     def __init__(self, box: Box, *, unit: float, timeline_s: float, colours: Sequence[Colour]) -> None:
@@ -172,10 +179,14 @@ class Annotator:
 
     Parameters
     ----------
-    classes : names, in the order of all probabilities.
-    size : (width, height) of the source's pictures, px. A moment of another size is fitted into the same place.
-    timeline_s : how much of the past the rolling timeline shows.
-    units : whether the eight action units of the main face are shown.
+    classes
+        Names, in the order of all probabilities.
+    size
+        (width, height) of the source's pictures, px. A moment of another size is fitted into the same place.
+    timeline_s
+        How much of the past the rolling timeline shows.
+    units
+        Whether the eight action units of the main face are shown.
 
     Attributes
     ----------

@@ -368,8 +368,14 @@ class Jobs:
 
     Used by the event loop alone; the thread only writes `time_s` and reads `dropped`.
 
-    folder : where files are for as long as they are needed.      longest_s : that a film may be.
-    waiting : clips that may wait while one is judged.
+    Parameters
+    ----------
+    folder
+        Where files are for as long as they are needed.
+    waiting
+        Clips that may wait while one is judged.
+    longest_s
+        That a film may be.
     """
 
     def __init__(

@@ -55,7 +55,10 @@ class EmotionStream:
     place starts with an empty memory, while the voice's goes on. Where no face is there, a voice is judged for
     `forget_s` after its last segment that was not silent, and then nothing is.
 
-    candide : how the mesh is fitted; None: no action units.
+    Parameters
+    ----------
+    candide
+        How the mesh is fitted; None: no action units.
     """
 
     def __init__(self, models: StreamingModels, *, watch: WatchConfig, candide: CandideConfig | None = None) -> None:

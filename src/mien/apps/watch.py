@@ -243,8 +243,14 @@ def run_stream(
 class Clock:
     """The time that runs while a film does.
 
-    drops : pictures that come too late are dropped.      paces : a picture that comes too early waits.
-    stop : an event that ends the film.
+    Parameters
+    ----------
+    drops
+        Pictures that come too late are dropped.
+    paces
+        A picture that comes too early waits.
+    stop
+        An event that ends the film.
     """
 
     def __init__(self, *, drops: bool, paces: bool, stop: threading.Event) -> None:
@@ -325,6 +331,8 @@ class Prefetcher:
 class Sinks:
     """Where the moments of a film go: a film, a table, a page.
 
+    Attributes
+    ----------
     problem : why the written film has not all of its sound; else empty.
     """
 
@@ -450,7 +458,10 @@ _BOUNDARY = "picture"
 class MjpegPage:
     """Serves the newest picture on a free port of the loopback interface (motion JPEG), while used by `with`.
 
-    address : of the page, to open in a browser.      watched : an event that the first viewer sets.
+    Attributes
+    ----------
+    address : of the page, to open in a browser.
+    watched : an event that the first viewer sets.
     """
 
     def __init__(self) -> None:
