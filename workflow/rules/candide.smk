@@ -26,7 +26,7 @@ rule fit_candide:
         "benchmarks/fit_candide/{corpus}.tsv"
     priority: 10
     params:
-        code=code("candide.extract:run"),
+        code=code("candide.extract:fit_candide"),
         config=sections("candide"),
         faces=subpath(input.faces, parent=True),
         folder=subpath(output.manifest, parent=True),
@@ -83,7 +83,7 @@ rule check_units:
     benchmark:
         "benchmarks/check_units/all.tsv"
     params:
-        code=code("synthetic.check_units:run"),
+        code=code("synthetic.check_units:check_units"),
         config=sections("candide", "seed"),
         corpora=" ".join(SYNTHETIC_FACES),
     shell:

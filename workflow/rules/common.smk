@@ -154,7 +154,7 @@ def corpus_code(wildcards):
     """Digest the code that makes a corpus: how people are synthesised matters to a synthetic corpus only."""
     made = PARAMS["corpora"][wildcards.corpus]["source"] == "synthetic"
     return code_digest(
-        "corpora.download:run",
+        "corpora.download:get_corpus",
         *(["synthetic.corpora", f"synthetic.write_{wildcards.corpus}"] if made else []),
     )
 

@@ -49,7 +49,7 @@ rule index_corpus:
     priority: 30
     threads: 2
     params:
-        code=code("corpora.index:run", "corpora.{corpus}"),
+        code=code("corpora.index:index_corpus", "corpora.{corpus}"),
         config=sections("folds.{corpus}"),
         folder=subpath(output.info, parent=True),
         split=lambda wildcards, input: (

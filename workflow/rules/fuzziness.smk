@@ -27,7 +27,7 @@ rule get_fuzzy_corpus:
     threads: 2
     params:
         code=code(
-            "corpora.download:run",
+            "corpora.download:get_corpus",
             "synthetic.corpora",
             f"synthetic.write_{FUZZY.corpus}",
         ),
@@ -57,7 +57,7 @@ rule index_fuzzy_corpus:
         version=one_of(VERSIONS),
     priority: 30
     params:
-        code=code("corpora.index:run", f"corpora.{FUZZY.corpus}"),
+        code=code("corpora.index:index_corpus", f"corpora.{FUZZY.corpus}"),
         config=sections(folds={FUZZY.corpus: 2}),
         folder=subpath(output.info, parent=True),
     shell:
@@ -108,7 +108,7 @@ rule extract_fuzzy_sound:
         version=one_of(VOICED_VERSIONS),
     priority: 20
     params:
-        code=code("audio.extract:run"),
+        code=code("audio.extract:extract_sound"),
         config=sections("sound"),
         folder=subpath(output.manifest, parent=True),
     shell:

@@ -24,7 +24,7 @@ rule extract_sound:
     priority: 20
     threads: 8
     params:
-        code=code("audio.extract:run"),
+        code=code("audio.extract:extract_sound"),
         config=sections("sound"),
         folder=subpath(output.manifest, parent=True),
     shell:
