@@ -14,10 +14,10 @@ from mien.errors import TableError
 from mien.io.randomness import rng_for
 from mien.training import clips as training_clips
 from mien.training.clips import (
-    Footage,
-    Recordings,
+    FrameSequence,
+    ClipDataset,
     Sampling,
-    Voice,
+    Spectrogram,
     assemble,
     complete,
     evaluation_batches,
@@ -28,11 +28,11 @@ from mien.training.clips import (
 
 
 @pytest.fixture(scope="module")
-def data(tiny) -> Recordings:
+def data(tiny) -> ClipDataset:
     return read(tiny, ("video", "audio"))
 
 
-def read(corpus, modalities) -> Recordings:
+def read(corpus, modalities) -> ClipDataset:
     faces, sound = section(FacesConfig, corpus.params, "faces"), section(SoundConfig, corpus.params, "sound")
     return training_clips.read(corpus.results, corpus.name, modalities, faces=faces, sound=sound)
 
@@ -99,11 +99,11 @@ def test_both_modalities_are_cut_from_one_stretch_of_time():
     pixels = np.arange(100, dtype=np.uint8).repeat(2 * 2 * 3).reshape(100, 2, 2, 3)  # frame k at k / 10 s
     spectrum = (torch.arange(int(16000 * seconds) // 512) * 512 / 16000).expand(32, -1)  # value = s
     media = {
-        "video": {"c": Footage(pixels, np.arange(100) / 10, seconds)},
-        "audio": {"c": Voice(spectrum, seconds)},
+        "video": {"c": FrameSequence(pixels, np.arange(100) / 10, seconds)},
+        "audio": {"c": Spectrogram(spectrum, seconds)},
     }
     clips = pd.DataFrame({"clip": ["c"], "label": [0]})
-    data = Recordings("x", clips, pd.DataFrame(), ("a",), media, "")
+    data = ClipDataset("x", clips, pd.DataFrame(), ("a",), media, "")
     starts = []
     for seed in range(20):
         batch = assemble(data, clips, sampling(data, frames=30), rng=rng_for(seed))
@@ -127,7 +127,7 @@ def test_segments_without_overlap_show_every_moment_once_and_none_beyond_the_sli
     n_columns = int(16000 * seconds) // 512
     spectrum = torch.arange(1, n_columns + 1).float().expand(32, -1).clone()
     spectrum[1:] = 0.0
-    data = Recordings("x", pd.DataFrame(), pd.DataFrame(), ("a",), {"audio": {"c": Voice(spectrum, seconds)}}, "")
+    data = ClipDataset("x", pd.DataFrame(), pd.DataFrame(), ("a",), {"audio": {"c": Spectrogram(spectrum, seconds)}}, "")
     clips = pd.DataFrame({"clip": ["c"], "label": [0]})
     for rng in (None, *map(rng_for, range(20))):
         segments = assemble(data, clips, sampling(data, augmentation), rng=rng).inputs["audio"]

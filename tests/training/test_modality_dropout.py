@@ -8,7 +8,7 @@ import torch
 
 from mien.io.randomness import rng_for
 from mien.models.mrpn import build
-from mien.training.clips import LEAST, Batch, lose_modalities
+from mien.training.clips import LEAST, Batch, drop_modalities
 from mien.training.train import train_epoch
 
 NAMES = ("video", "audio", "units")
@@ -21,7 +21,7 @@ def batch_of(n, names=NAMES):
 
 def masks(batches, probability, seed=0):
     """Return (modalities, clips) bool of every batch."""
-    lost = lose_modalities(batches, probability, rng=rng_for(seed))
+    lost = drop_modalities(batches, probability, rng=rng_for(seed))
     return [torch.stack(list(batch.present.values())).numpy() for batch in lost]
 
 

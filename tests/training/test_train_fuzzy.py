@@ -15,7 +15,7 @@ from mien.config.schema import CLEAR, NOTHING, VERSIONS, Condition, FacesConfig,
 from mien.errors import ConfigError, TableError
 from mien.io import tables
 from mien.training import engine, noise
-from mien.training.clips import Footage, Recordings, Voice
+from mien.training.clips import FrameSequence, ClipDataset, Spectrogram
 from mien.training.noise import Versions, divide_people, first_files, read_versions
 from training.commands import inside
 from training.tiny_corpus import PARAMS, write_corpus
@@ -103,9 +103,9 @@ def test_a_drawn_clip_is_taken_whole_from_its_version_and_the_others_from_the_cl
 def test_what_is_the_same_in_both_versions_does_not_count_as_changed():
     def corpus(levels):
         pixels = {clip: np.full((2, 4, 4, 3), level, np.uint8) for clip, level in levels.items()}
-        films = {clip: Footage(frames, np.arange(2.0), 2.0) for clip, frames in pixels.items()}
-        voices = {clip: Voice(torch.full((3, 4), float(level)), 2.0) for clip, level in levels.items()}
-        return Recordings("ravdess", clips, clips, (), {"video": films, "audio": voices}, "")
+        films = {clip: FrameSequence(frames, np.arange(2.0), 2.0) for clip, frames in pixels.items()}
+        voices = {clip: Spectrogram(torch.full((3, 4), float(level)), 2.0) for clip, level in levels.items()}
+        return ClipDataset("ravdess", clips, clips, (), {"video": films, "audio": voices}, "")
 
     clips = pd.DataFrame({"clip": ["neutral", "sad"]})
     clear, other = corpus({"neutral": 1, "sad": 2}), corpus({"neutral": 1, "sad": 3})

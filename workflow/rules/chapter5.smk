@@ -67,7 +67,7 @@ rule embed:
     resources:
         gpu=GPUS_PER_JOB,
     params:
-        code=code("training.embed:run"),
+        code=code("training.embed:embed"),
         config=sections("embeddings", "faces", "sound"),
     shell:
         """

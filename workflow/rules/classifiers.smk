@@ -63,7 +63,7 @@ rule train_classifier:
     resources:
         gpu=GPUS_PER_JOB,
     params:
-        code=code("training.classify:run"),
+        code=code("training.classify:train_classifier"),
         config=network_sections,
         seeds=" ".join(map(str, range(PARAMS["classify"]["seeds"]))),
     shell:

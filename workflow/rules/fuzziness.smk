@@ -148,7 +148,7 @@ rule train_fuzzy:
     resources:
         gpu=GPUS_PER_JOB,
     params:
-        code=code("training.noise:run"),
+        code=code("training.noise:train_fuzzy"),
         # How many repetitions there are does not matter to one.
         config=sections(
             "train",

@@ -35,7 +35,7 @@ rule pretrain_pictures:
     resources:
         gpu=GPUS_PER_JOB,
     params:
-        code=code("training.pretrain:train_row"),
+        code=code("training.pretrain:train_pictures"),
         config=pretrain_sections,
         init=lambda wildcards, input: (
             f"--init {shlex.quote(str(input.init))}" if input.init else ""
@@ -63,7 +63,7 @@ use rule pretrain_pictures as pretrain_voices with:
         learnt=one_of(PRETRAINED.values()),
         row=one_of(pretrain_rows("audio")),
     params:
-        code=code("training.pretrain:train_row_speakers"),
+        code=code("training.pretrain:train_speakers"),
         config=pretrain_sections,
         init=lambda wildcards, input: (
             f"--init {shlex.quote(str(input.init))}" if input.init else ""

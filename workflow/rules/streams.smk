@@ -50,7 +50,7 @@ for batch in fold_batches(PARAMS["folds"][STREAMED]):
         resources:
             gpu=GPUS_PER_JOB,
         params:
-            code=code("training.stream:run"),
+            code=code("training.stream:train_stream"),
             config=sections(
                 "streams.{stream}",
                 "streaming",

@@ -48,7 +48,7 @@ for corpus in TRAINED_CORPORA:
             resources:
                 gpu=GPUS_PER_JOB,
             params:
-                code=code("training.train:run"),
+                code=code("training.train:train"),
                 config=sections(
                     "variants.{variant}", "train", "augment", "sound", "faces", "seed"
                 ),

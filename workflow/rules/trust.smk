@@ -39,7 +39,7 @@ rule assess:
     resources:
         gpu=GPUS_PER_JOB,
     params:
-        code=code("training.robustness:run"),
+        code=code("training.robustness:assess"),
         config=sections("trust", "train", "sound", "faces", "seed"),
     shell:
         """

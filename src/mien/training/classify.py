@@ -7,205 +7,82 @@ history.csv          a row per epoch; losses are mean cross-entropies per sample
 model.safetensors    weights and scaling of the honest epoch
 run.json             settings, sizes, how many samples lack the features, chosen epochs and their metrics
 
-No file holds a time: the same seed gives the same bytes. A classifier whose features nobody has is recorded as "not
-applicable", with the reason, and is no error.
-
-Train a network on labelled vectors or still pictures at a fixed rate, and choose its epochs (see `progress`).
-
-The loop knows the roles training, validation and test; what else is to be judged (other cameras, the training samples
-themselves) is judged once, by the chosen weights, and has no part in the choice.
-
-
-One seed of a classifier of chapter 4: prepare its samples, train it, write the four files.
+The rate is fixed. Off-angle cameras (role aside) and the training samples themselves are evaluated once, by the chosen
+weights, and have no part in the choice.
 """
 
-import logging
-import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
-from mien.augment.aug_a import augment
-from mien.classical.samples import Samples, has_features, pictures, vectors
+from mien.classical.samples import Samples, has_features, pictures, read_samples, vectors
+from mien.config import schema
 from mien.config.schema import AugmentConfig, ClassifierConfig, CrossConfig
-from mien.errors import ModelError, TableError
-from mien.io import tables
+from mien.errors import ConfigError, TableError
 from mien.io.files import digest
 from mien.io.provenance import code_digest
-from mien.io.randomness import rng_for, seed_for
-from mien.models.checkpoint import ClassifierSettings, Scaled, classifier
-from mien.models.layout import to_device
+from mien.io.randomness import seed_for
+from mien.models import checkpoint
+from mien.models.checkpoint import ClassifierSettings, Scaled
 from mien.models.mrpn import n_parameters
 from mien.training import engine, run_folder
-from mien.training.clips import random_batches
-from mien.training.engine import Adam, Progress, Verdict, conditions, draws_of, run_epochs
-from mien.training.run_folder import outcome
+from mien.training.engine import TrainSpec
+from mien.training.images import FOLD, ImageDataset, ImageTask
 
-FOLLOWED = ("validation", "test")  # roles that are judged after every epoch
-SELECTIONS = ("honest", "optimistic")
-EVALUATED = 4  # batches at once where no gradients are kept
-CACHED = 2**17  # input numbers at once on a CPU: with more, the first feature maps leave its cache (half the speed)
-CHECKPOINT_S = 5.0  # an epoch of vectors takes milliseconds: a file for each would cost more
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Stills:
-    """N labelled samples, in memory or mapped.
-
-    inputs : (N, D) float vectors, or uint8 pictures, (N, H, W) grey or (N, H, W, 3) RGB.
-    label : (N,) int64.
-    rows : role -> numbers of its samples, of which there are some; training, validation, test and any others. Every
-        one of them is judged.
-    """
-
-    inputs: np.ndarray
-    label: np.ndarray
-    rows: dict[str, np.ndarray]
-
-    @property
-    def shown(self) -> np.ndarray:
-        """Return the numbers of the samples that an epoch trains on."""
-        return self.rows["training"]
-
-    def batch(self, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return float32 inputs, (B, D) or (B, channels, H, W) in grey levels 0..255, and labels (B,)."""
-        inputs = torch.from_numpy(self.inputs[rows]).to(device)
-        if inputs.dim() == 3:
-            inputs = inputs.unsqueeze(1)
-        elif inputs.dim() == 4:
-            inputs = inputs.permute(0, 3, 1, 2)
-        return inputs.float(), torch.from_numpy(self.label[rows]).to(device)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One network to train; `scope` names its draws under `seed`."""
-
-    model: nn.Module  # inputs as `Stills.batch` returns them -> (B, C) logits
-    data: Stills
-    learning_rate: float
-    epochs: int
-    batch: int
-    augment: AugmentConfig | None  # changes of training pictures, new in every epoch; None: none
-    seed: int
-    scope: tuple[object, ...]
-    checkpoint: Path
-    key: str  # digest of all that the result depends on
-    checkpoint_s: float | None = None  # least time between two checkpoints; None: CHECKPOINT_S
-    bfloat16: bool = False  # compute in it on a GPU; weights stay float32
-    follow_training: bool = False  # enter the accuracy of the training pass into the history
-
-
-class Pass(NamedTuple):
-    """Of one pass over the training samples, as the network saw them: changed, with dropout, before each step."""
-
-    loss: float  # mean cross-entropy per sample
-    accuracy: float
-
-
-def fit(job: Job) -> Progress:
-    """Train to the last epoch, going on from a checkpoint if there is one, and judge every role by both choices.
-
-    Returns choices with logits of all roles, the weights, and the additional metric train_accuracy: of the chosen
-    epoch, on the unchanged training samples.
-
-    Raises
-    ------
-    ModelError : the loss is no longer a number.
-    """
-    model = to_device(job.model, engine.device())
-    optimizer = Adam(model.parameters(), learning_rate=job.learning_rate)
-    progress = run_epochs(
-        lambda epoch, progress: _run_epoch(job, epoch, progress, model, optimizer),
-        {"model": model, "optimizer": optimizer},
-        epochs=job.epochs,
-        checkpoint=job.checkpoint,
-        key=job.key,
-        every_s=CHECKPOINT_S if job.checkpoint_s is None else job.checkpoint_s,
-    )
-    for choice in progress.choices.values():
-        model.load_state_dict(choice.weights)
-        verdicts = {role: evaluate(model, job, role) for role in job.data.rows if role not in choice.logits}
-        choice.logits |= {role: verdict.logits for role, verdict in verdicts.items()}
-        choice.metrics = choice.metrics | {"train_accuracy": verdicts["training"].accuracy}
-    return progress
-
-
-def _run_epoch(job: Job, epoch: int, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Train and judge once, and enter the outcome into `progress`."""
-    train = train_epoch(model, job, epoch, optimizer)
-    if not math.isfinite(train.loss):
-        raise ModelError(f"{job.checkpoint}: the loss is {train.loss} in epoch {epoch}; lower the learning rate")
-    verdicts = {role: evaluate(model, job, role) for role in FOLLOWED}
-    progress.enter(
-        epoch,
-        verdicts,
-        rate=job.learning_rate,
-        train_loss=train.loss,
-        train_accuracy=train.accuracy if job.follow_training else None,
-        weights=model.state_dict(),
-        keep=SELECTIONS,
-    )
-    progress.finished = epoch == job.epochs
-
-
-def train_epoch(model: nn.Module, job: Job, epoch: int, optimizer: torch.optim.Optimizer) -> Pass:
-    """Run one pass over the training samples."""
-    model.train()
-    device = next(model.parameters()).device
-    rows = job.data.shown
-    order = rng_for(job.seed, *job.scope, "order", epoch)
-    total = torch.zeros((), dtype=torch.float64, device=device)
-    n_hits = torch.zeros((), dtype=torch.int64, device=device)
-    with draws_of(epoch, seed=job.seed, scope=job.scope, device=device) as generator:
-        for chosen in random_batches(len(rows), size=job.batch, rng=order):
-            inputs, label = job.data.batch(rows[chosen], device)
-            if job.augment is not None:  # a picture is a clip of one frame
-                inputs = augment(inputs.unsqueeze(1), job.augment, mode="frame", generator=generator).squeeze(1)
-            logits = _logits(model, inputs, job)
-            loss = functional.cross_entropy(logits, label)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            total += loss.detach() * len(label)
-            n_hits += (logits.detach().argmax(1) == label).sum()
-    return Pass(float(total) / len(rows), float(n_hits) / len(rows))
-
-
-@torch.no_grad()
-def evaluate(model: nn.Module, job: Job, role: str) -> Verdict:
-    """Let the network in evaluation mode judge the samples of a role, in their order."""
-    model.eval()
-    device = next(model.parameters()).device
-    rows, size = job.data.rows[role], EVALUATED * job.batch
-    if device.type == "cpu":
-        size = min(size, max(1, CACHED // job.data.inputs[0].size))
-    parts = (job.data.batch(rows[start : start + size], device)[0] for start in range(0, len(rows), size))
-    logits = torch.cat([_logits(model, inputs, job).cpu() for inputs in parts])
-    return Verdict.of({"fused": logits}, torch.from_numpy(job.data.label[rows]))
-
-
-def _logits(model: nn.Module, inputs: Tensor, job: Job) -> Tensor:
-    enabled = job.bfloat16 and inputs.device.type == "cuda"
-    with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=enabled):
-        return model(inputs).float()
-
-
-log = logging.getLogger(__name__)
-
-FOLD = 0  # there is one pair of corpora to learn on and to test on; the seed numbers the split of the former
 ROLES = ("training", "validation", "test", "aside")
 HALF_RANGE = 127.5  # grey levels: pictures are scaled to -1..1
 
 
+def train_classifier(
+    *,
+    classifier: str,
+    samples: Path,
+    seeds: list[int],
+    out: Path,
+    data: Path = Path("results"),
+    config: str = "params.yaml",
+    jobs: int = 1,
+) -> None:
+    """Train a small network on pictures or geometry; a run that was killed goes on from its checkpoints.
+
+    Parameters
+    ----------
+    classifier : str
+        Row of classifiers in params.yaml, a network.
+    samples : Path
+        results/samples/PAIR.
+    seeds : list of int
+        Trainings, on split S each.
+    out : Path
+        results/training/PAIR/CLASSIFIER.
+    data : Path
+        Folder with faces/.
+    config : str
+        params.yaml, or its sections as JSON text.
+    jobs : int
+        Threads.
+
+    Raises
+    ------
+    ConfigError
+        The row of classifiers is no network.
+    """
+    engine.prepare(jobs)
+    run = ClassifierRun.of(classifier, schema.load(config))
+    table = read_samples(samples)
+    inputs = read_inputs(run, table, data)
+    for seed in seeds:
+        train_seed(run, table, inputs, seed=seed, out=out)
+    engine.remove_checkpoints(run.cross.name, run.name, [FOLD], seeds)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Classifier:
+class ClassifierRun:
     """What all seeds of one command share: the sections of params.yaml and the name of the row."""
 
     name: str
@@ -216,6 +93,24 @@ class Classifier:
     batch: int
     augment: AugmentConfig | None  # of pictures
     seed: int
+
+    @classmethod
+    def of(cls, name: str, params: dict[str, Any]) -> "ClassifierRun":
+        """Take the sections of a row out of the parameters, only what is used: the rest reruns nothing."""
+        row = schema.section(ClassifierConfig, params, "classifiers", name)
+        if row.model not in schema.NETWORKS:
+            raise ConfigError(f"params.yaml: classifiers.{name}: {row.model} has no epochs; use fit_classical")
+        kind = "image" if row.features == "image" else "vector"
+        return cls(
+            name=name,
+            classifier=row,
+            cross=schema.section(CrossConfig, params, "cross"),
+            learning_rate=schema.section(float, params, "classify", "learning_rate"),
+            epochs=schema.section(int, params, "classify", f"epochs_{kind}"),
+            batch=schema.section(int, params, "classify", f"batch_{kind}"),
+            augment=schema.section(AugmentConfig, params, "augment") if kind == "image" else None,
+            seed=schema.section(int, params, "seed"),
+        )
 
     @property
     def of_pictures(self) -> bool:
@@ -230,12 +125,13 @@ class Classifier:
         return sections | {"classify": numbers, "seed": self.seed}
 
 
-def read_inputs(run: Classifier, samples: Samples, results: Path) -> np.ndarray:
+def read_inputs(run: ClassifierRun, samples: Samples, results: Path) -> np.ndarray:
     """Return what the classifier looks at, a row per sample: (N, D) float64 or (N, size_px, size_px) uint8.
 
     Raises
     ------
-    TableError : the samples are of other corpora, or a shard is missing.
+    TableError
+        The samples are of other corpora, or a shard is missing.
     """
     if samples.info["corpus"] != run.cross.name:
         raise TableError(f"the samples are of {samples.info['corpus']}, section cross asks for {run.cross.name}")
@@ -244,21 +140,32 @@ def read_inputs(run: Classifier, samples: Samples, results: Path) -> np.ndarray:
     return vectors(samples.table, run.classifier.features)
 
 
-def train_seed(run: Classifier, samples: Samples, inputs: np.ndarray, *, seed: int, out: Path) -> None:
+def train_seed(run: ClassifierRun, samples: Samples, inputs: np.ndarray, *, seed: int, out: Path) -> None:
     """Train with one seed on the split of the same number and write its folder below `out`.
 
     Raises
     ------
-    TableError : the split does not exist.
-    ModelError : the pictures are too small for the network, or the loss is no longer a number.
+    TableError
+        The split does not exist.
+    ModelError
+        The pictures are too small for the network, or the loss is no longer a number.
     """
     roles = samples.roles(seed).to_numpy()
     present = has_features(samples.table, run.classifier.features)
     rows = {role: np.flatnonzero((roles == role) & present) for role in ROLES}
-    settings = _settings(run, samples, seed)
-    scope = ("classifier", run.cross.name, seed)  # without the name: a row and its unscaled twin start alike
-    first = seed_for(run.seed, *scope, "weights")
-    network = classifier(settings.model, classes=len(settings.classes), size_px=settings.size_px, seed=first)
+    settings = ClassifierSettings(
+        corpus=run.cross.name,
+        variant=run.name,
+        fold=FOLD,
+        seed=seed,
+        model=run.classifier.model,
+        features=run.classifier.features,
+        size_px=run.classifier.size_px,
+        classes=tuple(samples.info["classes"]),
+    )
+    scope = ("classifier", run.cross.name, seed)  # without the name: a row and its unscaled copy start alike
+    start = seed_for(run.seed, *scope, "weights")
+    network = checkpoint.classifier(settings.model, classes=len(settings.classes), size_px=settings.size_px, seed=start)
     record = {
         "corpus": settings.corpus,
         "variant": settings.variant,
@@ -272,65 +179,44 @@ def train_seed(run: Classifier, samples: Samples, inputs: np.ndarray, *, seed: i
         "data_digest": samples.digest,
         "config": run.config(),
     }
-    folder = Path(out) / engine.run_name(FOLD, seed)
-    if reason := _obstacle(run, rows, _absent(samples, rows["training"])):
-        log.info("%s %s seed %d: not applicable: %s", run.cross.name, run.name, seed, reason)
-        record |= outcome(None, reason)
-        nothing = tables.empty(tables.PREDICTIONS)
-        run_folder.write(folder, record, predictions=nothing, history=[], weights={}, settings=settings)
+    folder = Path(out) / engine.name_run(FOLD, seed)
+    if reason := run_folder.find_reason(_check(run, samples, rows)):
+        run_folder.write(folder, record, settings, reason=reason)
         return
-    job = _job(run, samples, inputs, network, rows=rows, scope=scope, record=record)
-    progress = fit(job)
-    run_folder.write(
-        folder,
-        record | outcome(progress, ""),
-        predictions=pd.concat([_predictions(samples, job.data, progress, selection) for selection in SELECTIONS]),
-        history=progress.history,
-        weights=progress.choices["honest"].weights,
-        settings=settings,
-    )
-    log.info("%s %s seed %d: %s", run.cross.name, run.name, seed, outcome(progress, "")["metrics"])
-
-
-def _settings(run: Classifier, samples: Samples, seed: int) -> ClassifierSettings:
-    return ClassifierSettings(
-        corpus=run.cross.name,
-        variant=run.name,
-        fold=FOLD,
-        seed=seed,
-        model=run.classifier.model,
-        features=run.classifier.features,
-        size_px=run.classifier.size_px,
-        classes=tuple(samples.info["classes"]),
-    )
-
-
-def _job(
-    run: Classifier,
-    samples: Samples,
-    inputs: np.ndarray,
-    network: nn.Module,
-    *,
-    rows: dict[str, np.ndarray],
-    scope: tuple[object, ...],
-    record: dict[str, Any],
-) -> Job:
-    label = samples.table.label.to_numpy(np.int64)
-    return Job(
-        model=scaled(run, network, inputs[rows["training"]]),
-        data=Stills(inputs=inputs, label=label, rows={role: chosen for role, chosen in rows.items() if len(chosen)}),
-        learning_rate=run.learning_rate,
-        epochs=run.epochs,
+    model = scaled(run, network, inputs[rows["training"]])
+    task = ImageTask(
+        data=ImageDataset(
+            inputs=inputs,
+            label=samples.table.label.to_numpy(np.int64),
+            rows={role: chosen for role, chosen in rows.items() if len(chosen)},
+        ),
         batch=run.batch,
         augment=run.augment,
         seed=run.seed,
         scope=scope,
-        checkpoint=engine.folder_of(run.cross.name, run.name, fold=FOLD, seed=record["seed"]),
-        key=digest([record, code_digest("training.classify:run"), *conditions()]),
+    )
+    spec = TrainSpec(
+        learning_rate=run.learning_rate,
+        epochs=run.epochs,
+        checkpoint=engine.checkpoint_folder(run.cross.name, run.name, fold=FOLD, seed=seed),
+        key=digest([record, code_digest("training.classify:train_classifier"), *engine.environment()]),
+    )
+    progress = engine.fit(model, task, spec)
+    task.evaluate_choices(model, progress)
+    listed = samples.table.assign(actor=samples.table.person)
+    run_folder.write(
+        folder,
+        record,
+        settings,
+        progress=progress,
+        predictions=run_folder.list_predictions(
+            progress, {role: listed.iloc[chosen] for role, chosen in task.data.rows.items()}
+        ),
+        weights=progress.choices["honest"].weights,
     )
 
 
-def scaled(run: Classifier, network: nn.Module, training: np.ndarray) -> Scaled:
+def scaled(run: ClassifierRun, network: nn.Module, training: np.ndarray) -> Scaled:
     """Put the scaling of its inputs before a network; what is fitted is fitted to the training samples alone."""
     mean, deviation = np.zeros(()), np.ones(())
     if run.of_pictures:
@@ -342,81 +228,15 @@ def scaled(run: Classifier, network: nn.Module, training: np.ndarray) -> Scaled:
     return Scaled(network, mean=torch.tensor(mean).float(), deviation=torch.tensor(deviation).float())
 
 
-def _absent(samples: Samples, rows: np.ndarray) -> list[str]:
-    """Return the classes of which there is no sample among `rows`."""
-    there = set(samples.table.label.to_numpy()[rows])
-    return [name for k, name in enumerate(samples.info["classes"]) if k not in there]
-
-
-def _obstacle(run: Classifier, rows: dict[str, np.ndarray], absent: list[str]) -> str:
-    """Say why the classifier cannot be trained on these samples; empty if it can."""
+def _check(run: ClassifierRun, samples: Samples, rows: dict[str, np.ndarray]) -> Iterable[tuple[bool, str]]:
+    """Yield what keeps the classifier from being trained on these samples."""
     features = "a face" if run.of_pictures else run.classifier.features
-    if not any(map(len, rows.values())):
-        return f"no sample of {run.cross.name} has {features}"
-    if (n_training := len(rows["training"])) < 2:
-        return f"the training people have {'only one' if n_training else 'no'} sample with {features}, two are needed"
-    if absent:
-        return f"no training sample of {', '.join(absent)} has {features}"
+    yield not any(map(len, rows.values())), f"no sample of {run.cross.name} has {features}"
+    n_training = len(rows["training"])
+    found = "only one" if n_training else "no"
+    yield n_training < 2, f"the training people have {found} sample with {features}, two are needed"
+    there = set(samples.table.label.to_numpy()[rows["training"]])
+    absent = [name for k, name in enumerate(samples.info["classes"]) if k not in there]
+    yield bool(absent), f"no training sample of {', '.join(absent)} has {features}"
     for role in ("validation", "test"):
-        if not len(rows[role]):
-            return f"the {role} people have no sample with {features}"
-    return ""
-
-
-def _predictions(samples: Samples, data: Stills, progress: Progress, selection: str) -> pd.DataFrame:
-    """Return rows of PREDICTIONS of one selection, of every sample that was judged."""
-    parts = []
-    for role, rows in data.rows.items():
-        part = samples.table.iloc[rows]
-        logits = list(progress.choices[selection].logits[role]["fused"].numpy())
-        columns = {"selection": selection, "role": role, "actor": part.person, "head": "fused", "logits": logits}
-        parts.append(part.assign(**columns)[tables.PREDICTIONS.columns.names])
-    return pd.concat(parts)
-
-
-def add_arguments(parser) -> None:
-    """Declare the arguments of the command."""
-    parser.add_argument("--classifier", required=True, help="row of classifiers in params.yaml, a network")
-    parser.add_argument("--samples", type=Path, required=True, help="results/samples/PAIR")
-    parser.add_argument("--data", type=Path, default=Path("results"), help="folder with faces/")
-    parser.add_argument("--seeds", type=int, nargs="+", required=True, metavar="S", help="trainings, on split S each")
-    parser.add_argument("--out", type=Path, required=True, help="results/training/PAIR/CLASSIFIER")
-
-
-def run(args) -> None:
-    """Train every seed; a run that was killed goes on from its checkpoints.
-
-    Raises
-    ------
-    ConfigError : the row of classifiers is no network.
-    """
-    from mien.classical.samples import read_samples
-    from mien.config import schema
-    from mien.errors import ConfigError
-    from mien.training import engine
-
-    engine.prepare(args.jobs)
-    params = schema.load(args.config)
-    classifier = schema.section(schema.ClassifierConfig, params, "classifiers", args.classifier)
-    kind = "image" if classifier.features == "image" else "vector"  # only what is used: the rest reruns nothing
-    setup = Classifier(
-        name=args.classifier,
-        classifier=classifier,
-        cross=schema.section(schema.CrossConfig, params, "cross"),
-        learning_rate=schema.section(float, params, "classify", "learning_rate"),
-        epochs=schema.section(int, params, "classify", f"epochs_{kind}"),
-        batch=schema.section(int, params, "classify", f"batch_{kind}"),
-        augment=schema.section(schema.AugmentConfig, params, "augment") if kind == "image" else None,
-        seed=schema.section(int, params, "seed"),
-    )
-    if setup.classifier.model not in schema.NETWORKS:
-        raise ConfigError(
-            f"params.yaml: classifiers.{args.classifier}: {setup.classifier.model} has no epochs; use fit_classical"
-        )
-    samples = read_samples(args.samples)
-    inputs = read_inputs(setup, samples, args.data)
-    log.info("device: %s, %d threads", engine.device(), args.jobs)
-    for seed in args.seeds:
-        train_seed(setup, samples, inputs, seed=seed, out=args.out)
-    for seed in args.seeds:
-        engine.remove(setup.cross.name, setup.name, fold=FOLD, seed=seed)
+        yield not len(rows[role]), f"the {role} people have no sample with {features}"

@@ -1,9 +1,6 @@
 """Command `embed`: the vectors that trained networks judge the clips of a fold by (thesis, figure 5.1).
 
-Writes one table EMBEDDINGS: of every network the training and the test clips that have all of its modalities, looked
-at as in evaluation. A network that could not be trained has no rows.
-
-What a trained network's scoring component sees of a clip: f_v or f_a of one modality, g_va of both (thesis 5.1).
+They are the input of a network's scoring component: f_v or f_a of one modality, g_va of both (thesis 5.1).
 """
 
 import logging
@@ -14,17 +11,57 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from mien.config.schema import EmbeddingsConfig, SoundConfig
+from mien.config import schema
+from mien.config.schema import EmbeddingsConfig, FacesConfig, SoundConfig
 from mien.errors import ModelError
 from mien.io import tables
 from mien.models import checkpoint
 from mien.models.mrpn import Network
+from mien.training import clips as media
 from mien.training import engine
-from mien.training.clips import Batch, Recordings, Sampling, complete, evaluation_batches, split
-from mien.training.train import network_inputs
+from mien.training.clips import Batch, ClipDataset, Sampling, complete, evaluation_batches, network_inputs, split
+
+log = logging.getLogger(__name__)
 
 ROLES = ("training", "test")
 BATCH = 32  # clips
+
+
+def embed(
+    *,
+    models: list[Path],
+    out: Path,
+    data: Path = Path("results"),
+    config: str = "params.yaml",
+    jobs: int = 1,
+) -> None:
+    """Write what trained networks of a fold judge clips by: training and test clips that have all their modalities.
+
+    Clips are looked at as in evaluation. A network that could not be trained has no rows.
+
+    Parameters
+    ----------
+    models : list of Path
+        Files model.safetensors of the fold's runs.
+    out : Path
+        Table EMBEDDINGS.
+    data : Path
+        Folder with corpora/, faces/ and sound/.
+    config : str
+        params.yaml, or its sections as JSON text.
+    jobs : int
+        Threads.
+    """
+    engine.prepare(jobs)
+    params = schema.load(config)
+    embeddings = schema.section(EmbeddingsConfig, params, "embeddings")
+    faces, sound = schema.section(FacesConfig, params, "faces"), schema.section(SoundConfig, params, "sound")
+    networks = load_networks([path for path in models if not checkpoint.is_bare(path)], embeddings)
+    modalities = sorted({name for one in networks for name in one.settings.modalities})
+    dataset = media.read(data, embeddings.corpus, modalities, faces=faces, sound=sound) if modalities else None
+    rows = [tables.empty(tables.EMBEDDINGS), *(feature_rows(network, dataset) for network in networks)]
+    tables.write(out, pd.concat(rows, ignore_index=True), tables.EMBEDDINGS)
+    log.info("%s: %s", out, ", ".join(f"{len(part)} clips of {part.variant.iloc[0]}" for part in rows[1:]) or "-")
 
 
 @dataclass(frozen=True)
@@ -58,13 +95,13 @@ def load_networks(paths: Iterable[Path], config: EmbeddingsConfig) -> list[Train
     return sorted(networks, key=lambda one: list(symbols).index(one.settings.variant))
 
 
-def feature_rows(network: Trained, recordings: Recordings) -> pd.DataFrame:
+def feature_rows(network: Trained, dataset: ClipDataset) -> pd.DataFrame:
     """Return rows of EMBEDDINGS: the clips of the network's fold that have all of its modalities.
 
-    recordings : of these modalities, and maybe others.
+    dataset : of these modalities, and maybe others.
     """
     settings = network.settings
-    view = replace(recordings, media={name: recordings.media[name] for name in settings.modalities})
+    view = replace(dataset, media={name: dataset.media[name] for name in settings.modalities})
     roles = split(view, settings.fold)
     clips = pd.concat([complete(view, roles[role]).assign(role=role) for role in ROLES], ignore_index=True)
     sampling = Sampling.of(
@@ -87,38 +124,3 @@ def judged_by(model: Network, batches: Iterable[Batch]) -> torch.Tensor:
     finally:
         hook.remove()
     return torch.cat(seen)
-
-
-log = logging.getLogger(__name__)
-
-
-def add_arguments(parser) -> None:
-    """Declare the arguments of the command."""
-    parser.add_argument("--models", type=Path, nargs="+", required=True, help="model.safetensors of the fold's runs")
-    parser.add_argument("--data", type=Path, default=Path("results"), help="folder with corpora/, faces/ and sound/")
-    parser.add_argument("--out", type=Path, required=True, help="table EMBEDDINGS")
-
-
-def run(args) -> None:
-    """Read the corpus once, show it to every network, write the table."""
-    import pandas as pd
-
-    from mien.config import schema
-    from mien.io import tables
-    from mien.models.checkpoint import is_bare
-    from mien.training import clips
-    from mien.training.engine import prepare
-
-    prepare(args.jobs)
-    params = schema.load(args.config)
-    embeddings = schema.section(schema.EmbeddingsConfig, params, "embeddings")
-    sections = {
-        "faces": schema.section(schema.FacesConfig, params, "faces"),
-        "sound": schema.section(schema.SoundConfig, params, "sound"),
-    }
-    networks = load_networks([path for path in args.models if not is_bare(path)], embeddings)
-    modalities = sorted({name for one in networks for name in one.settings.modalities})
-    data = clips.read(args.data, embeddings.corpus, modalities, **sections) if modalities else None
-    rows = [tables.empty(tables.EMBEDDINGS), *(feature_rows(network, data) for network in networks)]
-    tables.write(args.out, pd.concat(rows, ignore_index=True), tables.EMBEDDINGS)
-    log.info("%s: %s", args.out, ", ".join(f"{len(part)} clips of {part.variant.iloc[0]}" for part in rows[1:]) or "-")

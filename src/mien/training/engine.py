@@ -1,29 +1,14 @@
-"""Adam and AdamW of torch, less their import of its compiler.
+"""The one training loop: epochs, learning rate, evaluation, chosen epochs, checkpoints, and reproducible settings.
 
-torch marks methods of its optimisers as not to be compiled, and the mark imports torch._dynamo and sympy: over a second
-of every job. Nothing is compiled here, so the same methods are taken without the mark.
+What differs between trainers is a `Task`: how one epoch is trained and how the samples of a role are evaluated.
 
-Checkpoints between epochs: a killed run goes on from its last whole epoch to the same bits.
+Two epochs are chosen. Honest (validation-selected): the lowest loss on validation people; test people are only
+reported. Optimistic (test-selected), of the same run: the best on the test people, as the thesis chose it.
 
-All random numbers of an epoch come from streams that are named by seed, fold and epoch, so there are no generator
-states to keep.
-
-
-Where a training stands: what is said of every epoch, which epochs are chosen, and how a killed run goes on.
-
-Honest: the epoch with the lowest loss of the validation people; the test people are only reported. Optimistic: of the
-same run, the epoch that was best on the test people, as the thesis chose it.
-
-
-Arguments that the commands share which train folds of a corpus.
-
-Where the random changes of an epoch come from: named scopes, so that a resumed run draws what a whole one does.
-
-The machine that trains: reproducible settings of torch, the device, and what other bits come from.
+A killed run goes on from its last checkpoint to the same bits: all random numbers of an epoch come from streams that
+are named by seed, fold and epoch, so there are no generator states to keep.
 """
 
-import ctypes
-import inspect
 import logging
 import math
 import os
@@ -31,11 +16,11 @@ import pickle
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -44,31 +29,252 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from mien.config.labels import nearest_level
+from mien.errors import ModelError
 from mien.io import tables
 from mien.io.files import atomic_file
-from mien.io.provenance import take_gpu
 from mien.io.randomness import seed_for
+from mien.models.layout import to_device
+from mien.training.distributed import ALONE, Group
 
 log = logging.getLogger(__name__)
 
 ROOT = Path(".checkpoints") / "training"
 DAMAGE = (OSError, RuntimeError, LookupError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
 PREFIX = "epoch-"  # of the file of an epoch
+CHECKPOINT_S = 5.0  # least time between two checkpoints; the last epoch always has one
+EVALUATED = 4  # training batches at once where no gradients are kept: fewer and larger calls
 
 
-def folder_of(corpus: str, variant: str, *, fold: int, seed: int) -> Path:
+class Pass(NamedTuple):
+    """Of one pass over the training samples, as the network saw them: changed, with dropout, before each step."""
+
+    loss: float  # mean per sample
+    accuracy: float | None = None  # None: history.csv has no such column
+
+
+@dataclass(frozen=True)
+class EvalResult:
+    """Of N samples: logits head -> (N, C) float32, the mean loss and the accuracy of the fused head."""
+
+    logits: dict[str, Tensor]
+    loss: float
+    accuracy: float
+
+    @classmethod
+    def of(cls, logits: dict[str, Tensor], label: Tensor) -> "EvalResult":
+        """Compare logits on the CPU with classes (N,): cross-entropy in float64."""
+        loss = float(functional.cross_entropy(logits["fused"].double(), label))
+        return cls(logits, loss, float(np.mean(logits["fused"].argmax(1).numpy() == label.numpy())))
+
+    @classmethod
+    def of_levels(cls, outputs: dict[str, Tensor], level: Tensor, *, n_levels: int) -> "EvalResult":
+        """Compare numbers (N, 1) with levels (N,): mean squared distance, and how often the right one is nearest."""
+        predicted = outputs["fused"].double().squeeze(1)
+        loss = float((predicted - level).square().mean())
+        return cls(outputs, loss, float(np.mean(nearest_level(predicted.numpy(), n_levels) == level.numpy())))
+
+
+class Task(Protocol):
+    """What a network is trained on."""
+
+    def train_epoch(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> Pass:
+        """Train one epoch, counted from 1, whose number names its random draws."""
+
+    def evaluate(self, model: nn.Module, role: str) -> EvalResult:
+        """Evaluate the samples of a role, in their order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSpec:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    weight_decay : float or None
+        Of AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101); None: Adam (Kingma and Ba 2015, arXiv 1412.6980).
+    schedule : {"constant", "plateau", "cosine"}
+        The learning rate stays; or is halved after `patience` epochs without a lower loss on the validation people (on
+        the test people if nobody validates); or falls to zero along half a cosine (Loshchilov and Hutter 2017).
+    stop : int or None
+        Epochs without a lower loss after which training ends early.
+    roles : tuple of str
+        Evaluated after every epoch: test, and validation unless nobody validates; none: no epoch is chosen.
+    keep : tuple of str
+        Selections whose weights are kept.
+    checkpoint, key : Path, str
+        Folder of the checkpoints, and a digest of all that the result depends on.
+    """
+
+    learning_rate: float
+    epochs: int
+    checkpoint: Path
+    key: str
+    weight_decay: float | None = None
+    schedule: Literal["constant", "plateau", "cosine"] = "constant"
+    patience: int = 0
+    stop: int | None = None
+    roles: tuple[str, ...] = ("validation", "test")
+    keep: tuple[str, ...] = ("honest", "optimistic")
+
+
+@dataclass
+class Choice:
+    """The best epoch so far by one rule: its rank, its numbers, its logits of each role, its weights."""
+
+    epoch: int = 0
+    rank: list[float] = field(default_factory=list)  # smaller is better
+    metrics: dict[str, float] = field(default_factory=dict)
+    logits: dict[str, dict[str, Tensor]] = field(default_factory=dict)  # role -> head -> (N, C)
+    weights: dict[str, Tensor] = field(default_factory=dict)  # empty where they are not needed
+
+
+@dataclass
+class Progress:
+    """Where a training stands after an epoch."""
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    choices: dict[str, Choice] = field(default_factory=dict)  # selection -> choice
+    lowest_loss: float = math.inf  # on the people that the schedule follows
+    stale: int = 0  # epochs since
+    finished: bool = False
+
+    def enter(
+        self,
+        passed: Pass,
+        results: Mapping[str, EvalResult],
+        *,
+        rate: float,
+        weights: Mapping[str, Tensor],
+        keep: tuple[str, ...],
+    ) -> None:
+        """Enter an epoch into the history and make it every selection's choice by whose rule it is the best so far."""
+        epoch = len(self.history) + 1
+        metrics = {f"{role}_loss": result.loss for role, result in results.items()}
+        metrics |= {f"{role}_accuracy": result.accuracy for role, result in results.items()}
+        self.history.append({"epoch": epoch, "learning_rate": rate, "train_loss": passed.loss} | metrics)
+        if passed.accuracy is not None:
+            self.history[-1][tables.TRAIN_ACCURACY] = passed.accuracy
+        ranks = {}
+        if "test" in results:
+            ranks["optimistic"] = [-results["test"].accuracy, results["test"].loss]
+        if "validation" in results:
+            ranks["honest"] = [results["validation"].loss]
+        for selection, rank in ranks.items():
+            best = self.choices.get(selection)
+            if best is None or rank < best.rank:  # of equals, the earlier is chosen
+                logits = {role: result.logits for role, result in results.items()}
+                kept = {name: value.detach().cpu().clone() for name, value in weights.items() if selection in keep}
+                self.choices[selection] = Choice(epoch, rank, metrics, logits, kept)
+
+    def follow(self, loss: float) -> None:
+        """Count the epochs since the lowest loss."""
+        self.stale = 0 if loss < self.lowest_loss else self.stale + 1
+        self.lowest_loss = min(loss, self.lowest_loss)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        choices = {selection: dict(vars(choice)) for selection, choice in self.choices.items()}
+        return dict(vars(self)) | {"choices": choices}
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> "Progress":
+        """Return the progress that a checkpoint kept."""
+        choices = {selection: Choice(**choice) for selection, choice in state["choices"].items()}
+        return cls(**(dict(state) | {"choices": choices}))
+
+
+def fit(model: nn.Module, task: Task, spec: TrainSpec, *, group: Group = ALONE) -> Progress:
+    """Train until the last epoch or an early stop, going on from a checkpoint if there is one.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Is moved to the device and changed.
+    group : Group
+        The processes that train together; all of them call this, and the first one keeps checkpoints.
+
+    Raises
+    ------
+    ModelError
+        The loss is no longer a number.
+    """
+    to_device(model, device())
+    network = group.spread(model, device())
+    optimizer = make_optimizer(model.parameters(), spec)
+    scheduler = _make_scheduler(optimizer, spec)
+    parts = {"model": model, "optimizer": optimizer} | ({} if scheduler is None else {"scheduler": scheduler})
+    progress = _resume(parts, spec, group)
+    start, title = len(progress.history), spec.checkpoint.relative_to(ROOT).as_posix()
+    epochs, saved_s = range(start + 1, spec.epochs + 1), time.monotonic()
+    quiet = None if group.is_first else True  # None: silent unless a terminal looks on
+    for epoch in tqdm(epochs, desc=title, initial=start, total=spec.epochs, disable=quiet):
+        if progress.finished:
+            break
+        rate = optimizer.param_groups[0]["lr"]
+        passed = task.train_epoch(network, optimizer, epoch)
+        if not math.isfinite(passed.loss):
+            raise ModelError(f"{spec.checkpoint}: the loss is {passed.loss} in epoch {epoch}; lower the learning rate")
+        results = {role: task.evaluate(model, role) for role in spec.roles}
+        progress.enter(passed, results, rate=rate, weights=model.state_dict(), keep=spec.keep)
+        if followed := results.get("validation", results.get("test")):
+            progress.follow(followed.loss)
+        if scheduler is not None:
+            scheduler.step(*([followed.loss] if spec.schedule == "plateau" else []))
+        progress.finished = epoch == spec.epochs or (spec.stop is not None and progress.stale >= spec.stop)
+        if group.is_first and (progress.finished or time.monotonic() - saved_s >= CHECKPOINT_S):
+            state = {name: part.state_dict() for name, part in parts.items()} | {"progress": progress.state_dict()}
+            save(spec.checkpoint, state, epoch=epoch, key=spec.key)
+            saved_s = time.monotonic()
+    return progress
+
+
+def make_optimizer(weights: Iterable[nn.Parameter], spec: TrainSpec) -> torch.optim.Optimizer:
+    """Return the optimiser of the weights that learn, one fused call for all of them."""
+    learning = [weight for weight in weights if weight.requires_grad]
+    if spec.weight_decay is None:
+        return torch.optim.Adam(learning, lr=spec.learning_rate, fused=True)
+    return torch.optim.AdamW(learning, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True)
+
+
+def _make_scheduler(optimizer: torch.optim.Optimizer, spec: TrainSpec) -> Any:
+    if spec.schedule == "plateau":  # torch waits one epoch longer than `patience`
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=0.5, patience=spec.patience - 1, threshold=0.0, eps=0.0
+        )
+    if spec.schedule == "cosine":
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=spec.epochs)
+    return None
+
+
+def _resume(parts: Mapping[str, Any], spec: TrainSpec, group: Group) -> Progress:
+    """Load the checkpoint into `parts` and return its progress; a fresh one where there is none."""
+    group.require_equal(spec.key, spec.checkpoint.as_posix())
+    state = group.broadcast(load(spec.checkpoint, key=spec.key) if group.is_first else None)
+    if state is None:
+        return Progress()
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    progress = Progress.of(state["progress"])
+    log.info("%s: going on after epoch %d", spec.checkpoint, len(progress.history))
+    return progress
+
+
+def checkpoint_folder(corpus: str, variant: str, *, fold: int, seed: int) -> Path:
     """Return the folder in which a run keeps its checkpoint, below the working directory."""
-    return ROOT / corpus / variant / run_name(fold, seed)
+    return ROOT / corpus / variant / name_run(fold, seed)
 
 
-def run_name(fold: int, seed: int) -> str:
+def name_run(fold: int, seed: int) -> str:
     """Return the name of the folder of one fold and seed."""
     return f"fold{fold}-seed{seed}"
 
 
-def remove(corpus: str, variant: str, *, fold: int, seed: int) -> None:
-    """Delete the checkpoint of a run, if there is one; to be called when all that its command makes is written."""
-    shutil.rmtree(folder_of(corpus, variant, fold=fold, seed=seed), ignore_errors=True)
+def remove_checkpoints(corpus: str, variant: str, folds: Iterable[int], seeds: Iterable[int]) -> None:
+    """Delete the checkpoints of a command; to be called when all that it makes is written."""
+    seeds = list(seeds)
+    for fold in folds:
+        for seed in seeds:
+            shutil.rmtree(checkpoint_folder(corpus, variant, fold=fold, seed=seed), ignore_errors=True)
 
 
 def save(folder: Path, state: dict[str, Any], *, epoch: int, key: str) -> None:
@@ -98,170 +304,21 @@ def load(folder: Path, *, key: str) -> dict[str, Any] | None:
     return None
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Of N clips: logits head -> (N, C) float32, the mean loss and the accuracy of the fused head."""
-
-    logits: dict[str, Tensor]
-    loss: float
-    accuracy: float
-
-    @classmethod
-    def of(cls, logits: dict[str, Tensor], label: Tensor) -> "Verdict":
-        """Hold logits on the CPU against `label` (N,)."""
-        loss = float(functional.cross_entropy(logits["fused"].double(), label))
-        return cls(logits, loss, float(np.mean(logits["fused"].argmax(1).numpy() == label.numpy())))
-
-    @classmethod
-    def of_levels(cls, outputs: dict[str, Tensor], level: Tensor, *, n_levels: int) -> "Verdict":
-        """Hold numbers (N, 1) against levels (N,): mean squared distance, and how often the right one is nearest."""
-        said = outputs["fused"].double().squeeze(1)
-        loss = float((said - level).square().mean())
-        return cls(outputs, loss, float(np.mean(nearest_level(said.numpy(), n_levels) == level.numpy())))
-
-
-@dataclass
-class Choice:
-    """The best epoch so far by one rule: its rank, its numbers, what it said about each role, its weights."""
-
-    epoch: int = 0
-    rank: list[float] = field(default_factory=list)  # smaller is better
-    metrics: dict[str, float] = field(default_factory=dict)
-    logits: dict[str, dict[str, Tensor]] = field(default_factory=dict)  # role -> head -> (N, C)
-    weights: dict[str, Tensor] = field(default_factory=dict)  # empty where they are not needed
-
-
-@dataclass
-class Progress:
-    """Where a run stands after an epoch."""
-
-    history: list[dict[str, float]] = field(default_factory=list)
-    choices: dict[str, Choice] = field(default_factory=dict)  # selection -> choice
-    lowest_loss: float = math.inf  # on the people that the schedule follows
-    stale: int = 0  # epochs since
-    finished: bool = False
-
-    def enter(
-        self,
-        epoch: int,
-        verdicts: Mapping[str, Verdict],
-        *,
-        rate: float,
-        train_loss: float,
-        weights: Mapping[str, Tensor],
-        keep: tuple[str, ...],
-        train_accuracy: float | None = None,
-    ) -> None:
-        """Enter an epoch into the history and make it every selection's choice by whose rule it is the best so far.
-
-        verdicts : of the roles test and, unless nobody validates, validation.
-        keep : selections whose weights are kept.
-        train_accuracy : of the training pass; None: the history has no such column.
-        """
-        metrics = {f"{role}_loss": verdict.loss for role, verdict in verdicts.items()}
-        metrics |= {f"{role}_accuracy": verdict.accuracy for role, verdict in verdicts.items()}
-        self.history.append({"epoch": epoch, "learning_rate": rate, "train_loss": train_loss} | metrics)
-        if train_accuracy is not None:
-            self.history[-1][tables.TRAIN_ACCURACY] = train_accuracy
-        ranks = {"optimistic": [-verdicts["test"].accuracy, verdicts["test"].loss]}
-        if "validation" in verdicts:
-            ranks["honest"] = [verdicts["validation"].loss]
-        for selection, rank in ranks.items():
-            best = self.choices.get(selection)
-            if best is None or rank < best.rank:  # of equals, the earlier is chosen
-                logits = {role: verdict.logits for role, verdict in verdicts.items()}
-                kept = {name: value.detach().cpu().clone() for name, value in weights.items() if selection in keep}
-                self.choices[selection] = Choice(epoch, rank, metrics, logits, kept)
-
-
-def run_epochs(
-    run_epoch: Callable[[int, Progress], None],
-    parts: Mapping[str, Any],
-    *,
-    epochs: int,
-    checkpoint: Path,
-    key: str,
-    every_s: float = 0.0,
-) -> Progress:
-    """Run epochs until the last one or until one finishes the progress, going on from a checkpoint if there is one.
-
-    Parameters
-    ----------
-    run_epoch : changes `parts` and enters one epoch, counted from 1; its random numbers are named by the epoch.
-    parts : name -> what has a state_dict and is changed by an epoch.
-    checkpoint, key : see `resume`.
-    every_s : least time between two checkpoints; the last epoch always has one.
-    """
-    progress = _restore(parts, checkpoint, key)
-    first = len(progress.history) + 1
-    title = checkpoint.relative_to(ROOT).as_posix()
-    saved_s = time.monotonic()
-    for epoch in tqdm(range(first, epochs + 1), desc=title, initial=first - 1, total=epochs, disable=None):
-        if progress.finished:
-            break
-        run_epoch(epoch, progress)
-        if progress.finished or time.monotonic() - saved_s >= every_s:
-            state = {name: part.state_dict() for name, part in parts.items()}
-            save(checkpoint, state | {"progress": _pack(progress)}, epoch=epoch, key=key)
-            saved_s = time.monotonic()
-    return progress
-
-
-def _restore(parts: Mapping[str, Any], checkpoint: Path, key: str) -> Progress:
-    """Load the checkpoint into `parts` and return its progress; a fresh one where there is none."""
-    state = load(checkpoint, key=key)
-    if state is None:
-        return Progress()
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    progress = _unpack(state["progress"])
-    log.info("%s: going on after epoch %d", checkpoint, len(progress.history))
-    return progress
-
-
-def _pack(progress: Progress) -> dict[str, Any]:
-    choices = {selection: dict(vars(choice)) for selection, choice in progress.choices.items()}
-    return dict(vars(progress)) | {"choices": choices}
-
-
-def _unpack(state: dict[str, Any]) -> Progress:
-    choices = {selection: Choice(**choice) for selection, choice in state["choices"].items()}
-    return Progress(**(state | {"choices": choices}))
-
-
-def add_fold_arguments(parser, *, init: str, out: str) -> None:
-    """Declare which folds and seeds are trained, on what data and from which first weights.
-
-    init : key of params.yaml that names the first weights.   out : an example of the folder that is written.
-    """
-    parser.add_argument("--folds", type=int, nargs="+", required=True, metavar="K", help="folds to test on, from 0")
-    parser.add_argument("--seeds", type=int, nargs="+", required=True, metavar="S", help="repetitions")
-    parser.add_argument("--data", type=Path, default=Path("results"), help="folder with corpora/, faces/ and sound/")
-    parser.add_argument("--out", type=Path, required=True, help=out)
-    parser.add_argument(
-        "--init", nargs="+", default=[], metavar="MODALITY=FILE", help=f"model files of the rows in {init}"
-    )
-
-
 @contextmanager
-def draws_of(epoch: int, *, seed: int, scope: tuple[object, ...], device: torch.device) -> Iterator[torch.Generator]:
+def seeded_epoch(
+    epoch: int, *, seed: int, scope: tuple[object, ...], device: torch.device
+) -> Iterator[torch.Generator]:
     """Yield the generator of the augmentation of an epoch; within, dropout draws what belongs to the epoch too."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed_for(seed, *scope, "dropout", epoch))  # nn.Dropout takes no generator
         yield torch.Generator(device).manual_seed(seed_for(seed, *scope, "augment", epoch))
 
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
-KEPT = 2**30  # bytes
-
-
 def prepare(n_threads: int) -> None:
-    """Take a GPU if there are several, and make torch reproducible, with `n_threads` threads.
+    """Make torch reproducible, with `n_threads` threads; to be called before any computation.
 
-    To be called before any computation. Equal bits need an equal number of threads and an equal kind of device.
+    Equal bits need an equal number of threads and an equal kind of device.
     """
-    take_gpu()
-    _keep_freed_memory()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.set_num_threads(n_threads)
     torch.backends.cudnn.benchmark = False
@@ -272,17 +329,7 @@ def prepare(n_threads: int) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # we read none
     # As use_deterministic_algorithms, which imports torch's compiler too. Pooling on a GPU may have no other algorithm.
     torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
-
-
-def _keep_freed_memory() -> None:
-    """Let glibc keep freed memory for the next batch; a C library without this call is left as it is.
-
-    It would map arrays of more than 32 MB anew each time, and the system clears their pages: with the feature maps of
-    CNN-3, 45 MB of a batch, a quarter of all time.
-    """
-    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        mallopt(M_MMAP_THRESHOLD, KEPT)
-        mallopt(M_TRIM_THRESHOLD, KEPT)
+    log.info("device: %s, %d threads", device(), n_threads)
 
 
 def device() -> torch.device:
@@ -290,35 +337,12 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def conditions() -> list[Any]:
+def autocast(kind: torch.device, precision: str) -> torch.autocast:
+    """Return the context in which networks compute: bfloat16 on a GPU if asked for; weights stay float32."""
+    return torch.autocast(kind.type, dtype=torch.bfloat16, enabled=kind.type == "cuda" and precision == "bfloat16")
+
+
+def environment() -> list[Any]:
     """Return what other bits come from beside code and data: a checkpoint is not gone on with under another."""
     gpu = [torch.cuda.get_device_name(), torch.backends.cudnn.version()] if torch.cuda.is_available() else []
     return [torch.__version__, device().type, torch.get_num_threads(), *gpu]
-
-
-class _Uncompiled(torch.optim.Optimizer):
-    """The methods under the marks; a version of torch that does not mark one gives it as it is."""
-
-    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
-    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
-    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
-    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
-
-
-class Adam(_Uncompiled, torch.optim.Adam):
-    """torch.optim.Adam (Kingma and Ba 2015, arXiv 1412.6980) of the `weights` that learn, one call for all of them."""
-
-    step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
-
-    def __init__(self, weights: Iterable[nn.Parameter], *, learning_rate: float) -> None:
-        super().__init__([weight for weight in weights if weight.requires_grad], lr=learning_rate, fused=True)
-
-
-class AdamW(_Uncompiled, torch.optim.AdamW):
-    """torch.optim.AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) of the `weights` that learn, likewise."""
-
-    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
-
-    def __init__(self, weights: Iterable[nn.Parameter], *, learning_rate: float, weight_decay: float) -> None:
-        learning = [weight for weight in weights if weight.requires_grad]
-        super().__init__(learning, lr=learning_rate, weight_decay=weight_decay, fused=True)

@@ -1,14 +1,13 @@
-"""The pictures of a corpus as a row of ``pretrain`` sees them: grey, a few per clip, with roles and copies (AUG-B).
+"""Labelled pictures and vectors: what small networks and networks of pictures are trained on.
 
-Who trains, validates and tests when the classes are people: everybody does, and recordings are divided.
+The pictures of a corpus as a row of ``pretrain`` sees them are grey, a few per clip, with roles and copies (AUG-B).
 
-VoxCeleb brings its own division of utterances (iden_split.txt). Elsewhere the recordings of each person are put in the
-order of a digest of their names, and the first ones test: no seed, so a row that starts from another row's weights and
-a run with another seed see the same test.
-
-A recording is whatever came about at once: who knows the room, the microphone or the moment knows the answer. That is
-a clip, all frames of a sequence (CK+, MUG), all utterances of a video (VoxCeleb), what the five cameras of RaFD saw of
-one pose, and whatever has the same bytes. The other corpora have a clip per take.
+Who trains, validates and tests when the classes are people: everybody does, and recordings are divided. VoxCeleb brings
+its own division of utterances (iden_split.txt). Elsewhere the recordings of each person are put in the order of a
+digest of their names, and the first ones test: no seed, so a row that starts from another row's weights and a run with
+another seed see the same test. A recording is whatever came about at once: who knows the room, the microphone or the
+moment knows the answer. That is a clip, all frames of a sequence (CK+, MUG), all utterances of a video (VoxCeleb), what
+the five cameras of RaFD saw of one pose, and whatever has the same bytes.
 """
 
 import hashlib
@@ -20,15 +19,23 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from mien.augment.aug_a import augment
 from mien.augment.aug_b import Copies, balance, change, no_copies
+from mien.config.schema import AugmentConfig, FacesConfig
 from mien.errors import CorpusError
+from mien.io.randomness import rng_for
 from mien.training import clips as training_clips
-from mien.training.classify import Stills
-from mien.training.clips import ROLES, split
-from mien.training.run_folder import FOLD, PretrainRun
+from mien.training import engine
+from mien.training.clips import ROLES, random_batches, split
+from mien.training.engine import EvalResult, Pass, Progress
+
+CACHED = 2**17  # input numbers at once on a CPU: with more, the first feature maps leave its cache (half the speed)
+PER_CLIP = 4  # pictures that a film gives to training; neighbours of 40 ms would show the same again
+RESIDENT = 2**33  # bytes; a set of pictures up to this size is kept on the GPU (FER2013 at 224 px has 1.8e9)
+FOLD = 0  # the division is the corpus's own, or one that depends on the names of its clips alone
 
 SHARE = 0.15  # of a person's recordings that test, and as many that validate
 FEWEST = 3  # recordings of a person who can be in all three roles
@@ -102,8 +109,100 @@ def recordings_of(clips: pd.DataFrame) -> pd.Series:
         joined = smallest
 
 
-PER_CLIP = 4  # pictures that a film gives to training; neighbours of 40 ms would show the same again
-RESIDENT = 2**33  # bytes; a set of pictures up to this size is kept on the GPU (FER2013 at 224 px has 1.8e9)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageDataset:
+    """N labelled samples, in memory or mapped.
+
+    Attributes
+    ----------
+    inputs : np.ndarray
+        (N, D) float vectors, or uint8 pictures, (N, H, W) grey or (N, H, W, 3) RGB.
+    label : np.ndarray
+        (N,) int64.
+    rows : dict
+        role -> numbers of its samples, of which there are some; training, validation, test and any others. Every one
+        of them is evaluated.
+    """
+
+    inputs: np.ndarray
+    label: np.ndarray
+    rows: dict[str, np.ndarray]
+
+    @property
+    def shown(self) -> np.ndarray:
+        """Return the numbers of the samples that an epoch trains on."""
+        return self.rows["training"]
+
+    def batch(self, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return float32 inputs, (B, D) or (B, channels, H, W) in grey levels 0..255, and labels (B,)."""
+        inputs = torch.from_numpy(self.inputs[rows]).to(device)
+        if inputs.dim() == 3:
+            inputs = inputs.unsqueeze(1)
+        elif inputs.dim() == 4:
+            inputs = inputs.permute(0, 3, 1, 2)
+        return inputs.float(), torch.from_numpy(self.label[rows]).to(device)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageTask:
+    """A network, inputs as `ImageDataset.batch` returns them -> (B, C) logits, is trained; `scope` names its draws.
+
+    augment : changes of training pictures, new in every epoch; None: none.
+    follow_training : enter the accuracy of the training pass into the history.
+    """
+
+    data: ImageDataset
+    batch: int
+    augment: AugmentConfig | None
+    seed: int
+    scope: tuple[object, ...]
+    precision: str = "float32"
+    follow_training: bool = False
+
+    def train_epoch(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> Pass:
+        """Run one pass over the training samples."""
+        model.train()
+        device, rows = engine.device(), self.data.shown
+        order = rng_for(self.seed, *self.scope, "order", epoch)
+        total = torch.zeros((), dtype=torch.float64, device=device)
+        n_hits = torch.zeros((), dtype=torch.int64, device=device)
+        with engine.seeded_epoch(epoch, seed=self.seed, scope=self.scope, device=device) as generator:
+            for chosen in random_batches(len(rows), size=self.batch, rng=order):
+                inputs, label = self.data.batch(rows[chosen], device)
+                if self.augment is not None:  # a picture is a clip of one frame
+                    inputs = augment(inputs.unsqueeze(1), self.augment, mode="frame", generator=generator).squeeze(1)
+                logits = self._predict(model, inputs)
+                loss = functional.cross_entropy(logits, label)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                total += loss.detach() * len(label)
+                n_hits += (logits.detach().argmax(1) == label).sum()
+        accuracy = float(n_hits) / len(rows) if self.follow_training else None
+        return Pass(float(total) / len(rows), accuracy)
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, role: str) -> EvalResult:
+        """Evaluate the samples of a role, in their order."""
+        model.eval()
+        device, rows, size = engine.device(), self.data.rows[role], engine.EVALUATED * self.batch
+        if device.type == "cpu":
+            size = min(size, max(1, CACHED // self.data.inputs[0].size))
+        parts = (self.data.batch(rows[start : start + size], device)[0] for start in range(0, len(rows), size))
+        logits = torch.cat([self._predict(model, inputs).cpu() for inputs in parts])
+        return EvalResult.of({"fused": logits}, torch.from_numpy(self.data.label[rows]))
+
+    def evaluate_choices(self, model: nn.Module, progress: Progress) -> None:
+        """Enter the logits of all other roles, and the additional metric train_accuracy, by the chosen weights."""
+        for choice in progress.choices.values():
+            model.load_state_dict(choice.weights)
+            results = {role: self.evaluate(model, role) for role in self.data.rows if role not in choice.logits}
+            choice.logits |= {role: result.logits for role, result in results.items()}
+            choice.metrics = choice.metrics | {"train_accuracy": results["training"].accuracy}
+
+    def _predict(self, model: nn.Module, inputs: Tensor) -> Tensor:
+        with engine.autocast(inputs.device, self.precision):
+            return model(inputs).float()
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +225,8 @@ class Album:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PictureStills(Stills):
-    """Stills of an album; the numbers from N on are its copies.
+class AlbumDataset(ImageDataset):
+    """Samples of an album; the numbers from N on are its copies.
 
     pictures : numbers of all training pictures, of which `rows` has one per clip.   copies : of some of them.
     size_px : side that the network wants.
@@ -166,20 +265,22 @@ class PictureStills(Stills):
         return self.resident[device][torch.from_numpy(rows).to(device)]
 
 
-def read_album(run: PretrainRun, results: Path) -> Album:
-    """Read the pictures that a row of ``pretrain`` is trained on and judged by.
+def read_album(results: Path, corpus: str, *, target: str, faces: FacesConfig) -> Album:
+    """Read the pictures that a row of ``pretrain`` is trained on and evaluated by.
 
-    Emotions: the roles of fold 0, and apart for test pictures with an identical twin on the training side. People: see
-    `division`. Clips without a face, a class or a role are left out.
+    Emotions (target: label): the roles of fold 0, and apart for test pictures with an identical duplicate on the
+    training side. People: see `divide`. Clips without a face, a class or a role are left out.
 
     Raises
     ------
-    TableError : a stage has not run, or its files are damaged.
-    CorpusError : people are asked for and the corpus does not name them.
+    TableError
+        A stage has not run, or its files are damaged.
+    CorpusError
+        People are asked for and the corpus does not name them.
     """
-    found = training_clips.read(results, run.base, ("video",), faces=run.faces, sound=None)
+    found = training_clips.read(results, corpus, ("video",), faces=faces, sound=None)
     footage = found.media["video"]
-    if run.pretrain.target == "label":
+    if target == "label":
         clips, classes = _emotions(found), found.classes
     else:
         clips = found.clips[found.clips["clip"].isin(footage)]
@@ -197,16 +298,16 @@ def read_album(run: PretrainRun, results: Path) -> Album:
                 cv2.cvtColor(np.ascontiguousarray(pixels[(2 * k + 1) * len(pixels) // (2 * n)]), cv2.COLOR_RGB2GRAY)
             )
             clip.append(number)
-    stack = np.stack(grey) if grey else np.empty((0, run.faces.size_px, run.faces.size_px), np.uint8)
+    stack = np.stack(grey) if grey else np.empty((0, faces.size_px, faces.size_px), np.uint8)
     return Album(stack, clips, np.array(clip, np.int64), np.array(judged, np.int64), classes, found.digest)
 
 
-def stills_of(album: Album, *, size_px: int, rng: np.random.Generator | None) -> PictureStills:
+def stills_of(album: Album, *, size_px: int, rng: np.random.Generator | None) -> AlbumDataset:
     """Return the samples of an album; with `rng`, classes of training pictures are balanced by copies (AUG-B)."""
     label = album.clips.target.to_numpy(np.int64)[album.clip]
     role = album.clips.role.to_numpy()
     pictures = np.flatnonzero(role[album.clip] == "training")
-    return PictureStills(
+    return AlbumDataset(
         inputs=album.grey,
         label=label,
         rows={name: album.judged[role == name] for name in (*ROLES, "apart") if (role == name).any()},
@@ -216,7 +317,7 @@ def stills_of(album: Album, *, size_px: int, rng: np.random.Generator | None) ->
     )
 
 
-def _emotions(found: training_clips.Recordings) -> pd.DataFrame:
+def _emotions(found: training_clips.ClipDataset) -> pd.DataFrame:
     """Return the labelled clips of fold 0 with their roles, those that stand apart last."""
     footage, clips = found.media["video"], found.clips
     parts = [part.assign(role=role) for role, part in split(found, FOLD).items()]

@@ -1,23 +1,15 @@
 """Command `train_fuzzy`: networks on people whose faces or voices say less and less (thesis 5.1), one repetition.
 
 The repetition decides who is tested, which clips are affected, and all random draws of the training. Every row of
-section fuzziness is trained and tested under every condition; --out is table FUZZY. A killed run goes on from its
-checkpoints. No file holds a time: the same seed gives the same bytes.
-
-The clips of the experiment on missing and fuzzy information: the versions of a corpus, mixed to conditions.
-
-Which networks the experiment on missing and fuzzy information can train, in which order, from which weights.
-
-One repetition of the experiment on missing and fuzzy information: every network under every condition.
-
-Nobody validates: all epochs are run while the learning rate falls to zero along half a cosine (Loshchilov & Hutter
-2017), and the last one counts. Networks of one repetition start from the same weights and see the clips in the same
-order with the same changes, whatever the condition, so that conditions are compared and not luck.
+section fuzziness is trained and tested under every condition. Nobody validates: all epochs are run while the learning
+rate falls to zero along half a cosine, and the last one counts. Networks of one repetition start from the same weights
+and see the clips in the same order with the same changes, whatever the condition, so that conditions are compared and
+not luck.
 """
 
 import logging
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import zip_longest
@@ -27,6 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from mien.config import schema
 from mien.config.schema import (
     CLEAR,
     FUZZY_MODALITIES,
@@ -43,23 +36,74 @@ from mien.io.files import digest, sha256
 from mien.io.provenance import code_digest
 from mien.io.randomness import rng_for, seed_for
 from mien.models import checkpoint
-from mien.models.layout import to_device
 from mien.models.mrpn import Network
 from mien.training import clips as media
-from mien.training import engine
-from mien.training.clips import Footage, Medium, Recordings
-from mien.training.engine import Progress, Verdict, run_epochs
-from mien.training.run_folder import files_of, load_first, no_start
-from mien.training.train import Job, Run, job_of, judge, optimizer_of, settings_of, train_once
+from mien.training import engine, run_folder
+from mien.training.clips import ClipDataset, FrameSequence, ModalityData
+from mien.training.engine import EvalResult, TrainSpec
+from mien.training.train import ClipTask, Run, make_settings
 
 log = logging.getLogger(__name__)
 
 
+def train_fuzzy(
+    *,
+    seed: int,
+    data: Path,
+    out: Path,
+    init: list[str] | None = None,
+    config: str = "params.yaml",
+    jobs: int = 1,
+) -> None:
+    """Train and test all networks of one repetition; a killed run goes on from its checkpoints.
+
+    Parameters
+    ----------
+    seed : int
+        Repetition, from 0.
+    data : Path
+        Folder with VERSION/{corpora,faces,sound}/.
+    out : Path
+        results/fuzziness/CORPUS/seedS/predictions.parquet, table FUZZY.
+    init : list of str
+        ROW=FILE, model files of the rows of pretrain that the variants start from.
+    config : str
+        params.yaml, or its sections as JSON text.
+    jobs : int
+        Threads.
+
+    Raises
+    ------
+    ConfigError
+        A row needs people who validate, or pretrained weights that were not given or not trained.
+    """
+    engine.prepare(jobs)
+    params = schema.load(config)
+    fuzzy = schema.section(schema.FuzzinessConfig, params, "fuzziness")
+    variants = {name: schema.section(VariantConfig, params, "variants", name) for name in fuzzy.rows}
+    files = find_init(variants, init or [])
+    runs = {name: Run.of(fuzzy.corpus, name, params, init=files[name]) for name in sort_rows(variants)}
+    runs = {name: replace(run, train=replace(run.train, epochs=fuzzy.epochs)) for name, run in runs.items()}
+    one = next(iter(runs.values()))
+    versions = read_versions(data, fuzzy.corpus, faces=one.faces, sound=one.sound)
+    experiment = Experiment(
+        runs=runs,
+        versions=versions,
+        roles=divide_people(versions.clips, tested=fuzzy.tested, turn=seed),
+        conditions=schema.conditions(fuzzy.shares),
+        turn=seed,
+    )
+    rows = run_conditions(experiment)
+    tables.write(out, rows, tables.FUZZY)
+    shutil.rmtree(experiment.folder, ignore_errors=True)
+    log.info("%s seed %d: %d judgements", fuzzy.corpus, seed, len(rows))
+
+
 @dataclass(frozen=True)
 class Versions:
-    """One corpus in all versions: `of` maps version to `Recordings`, clips (table CLIPS) are those usable in all."""
+    """One corpus in all versions: `of` maps version to `ClipDataset`, clips (table CLIPS) are those usable in all."""
 
-    of: dict[str, Recordings]
+    of: dict[str, ClipDataset]
     clips: pd.DataFrame
 
     @cached_property
@@ -83,7 +127,7 @@ class Versions:
         clear, other = (self.of[version].media[condition.modality] for version in (CLEAR, condition.version))
         return {clip for clip in self.clips["clip"] if not _same(clear[clip], other[clip])}
 
-    def mixed(self, condition: Condition, drawn: Collection[str], modalities: Collection[str]) -> Recordings:
+    def mixed(self, condition: Condition, drawn: Collection[str], modalities: Collection[str]) -> ClipDataset:
         """Return the corpus of a condition, as a network of `modalities` sees it: `drawn` clips as in its version.
 
         Face and voice of a drawn clip come from the same version, because a face moves with its voice.
@@ -139,13 +183,13 @@ def divide_people(clips: pd.DataFrame, *, tested: int, turn: int) -> dict[str, p
     }
 
 
-def _same(one: Medium, other: Medium) -> bool:
-    if isinstance(one, Footage):
+def _same(one: ModalityData, other: ModalityData) -> bool:
+    if isinstance(one, FrameSequence):
         return np.array_equal(one.pixels, other.pixels)
     return torch.equal(one.spectrum, other.spectrum)
 
 
-def in_order(variants: Mapping[str, VariantConfig]) -> list[str]:
+def sort_rows(variants: Mapping[str, VariantConfig]) -> list[str]:
     """Return the rows, those first whose branches others keep.
 
     Raises
@@ -160,14 +204,15 @@ def in_order(variants: Mapping[str, VariantConfig]) -> list[str]:
     return sorted(variants, key=lambda name: bool(variants[name].frozen))
 
 
-def first_files(variants: Mapping[str, VariantConfig], given: Sequence[str]) -> dict[str, dict[str, Path]]:
-    """Return variant -> modality -> file of the first weights.
+def find_init(variants: Mapping[str, VariantConfig], given: Iterable[str]) -> dict[str, dict[str, Path]]:
+    """Return variant -> modality -> file of pretrained weights.
 
     given : texts ROW=FILE, the models of rows of pretrain.
 
     Raises
     ------
-    ConfigError : a row is not given, is no file, was not applicable, or is not asked for.
+    ConfigError
+        A row is not given, is no file, was not applicable, or is not asked for.
     """
     asked = sorted({init for variant in variants.values() for init in variant.init.values()})
     models = {}
@@ -179,13 +224,10 @@ def first_files(variants: Mapping[str, VariantConfig], given: Sequence[str]) -> 
     files = {}
     for name, variant in variants.items():
         named = [f"{modality}={models[row]}" for modality, row in variant.init.items() if row in models]
-        files[name] = files_of(f"variants.{name}", variant.init, named)
-        if reason := no_start(variant.init, files[name]):
+        files[name] = run_folder.find_init(f"variants.{name}", variant.init, named)
+        if reason := run_folder.find_reason(run_folder.check_init(variant.init, files[name])):
             raise ConfigError(f"params.yaml: fuzziness.rows: {name}: {reason}; take it out, or train that row")
     return files
-
-
-EVERY_S = 60.0  # between two checkpoints of a network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,11 +254,10 @@ class Experiment:
     def key(self) -> str:
         """Return a digest of all that the results depend on."""
         configs = {name: run.config() for name, run in self.runs.items()}
-        first = {name: {m: sha256(path) for m, path in run.first.items()} for name, run in self.runs.items()}
+        init = {name: {m: sha256(path) for m, path in run.init.items()} for name, run in self.runs.items()}
         people = {role: sorted(set(clips.actor)) for role, clips in self.roles.items()}
-        return digest(
-            [configs, first, people, self.versions.digest, code_digest("training.noise:run"), *engine.conditions()]
-        )
+        code = code_digest("training.noise:train_fuzzy")
+        return digest([configs, init, people, self.versions.digest, code, *engine.environment()])
 
 
 @dataclass(frozen=True)
@@ -224,7 +265,7 @@ class Trained:
     """A network and what it says of the test clips."""
 
     model: Network
-    verdict: Verdict
+    result: EvalResult
 
 
 def run_conditions(experiment: Experiment) -> pd.DataFrame:
@@ -255,52 +296,32 @@ def train_condition(experiment: Experiment, condition: Condition, clear: Mapping
             continue
         frozen = {modality: trained[other].model for modality, other in run.variant.frozen.items()}
         trained[name] = _train(experiment, run, condition, frozen)
-        log.info("%s %s: accuracy %.3f", condition.name, name, trained[name].verdict.accuracy)
+        log.info("%s %s: accuracy %.3f", condition.name, name, trained[name].result.accuracy)
     return trained
 
 
 def _train(experiment: Experiment, run: Run, condition: Condition, frozen: Mapping[str, Network]) -> Trained:
     drawn = experiment.versions.drawn(condition, seed=run.seed, turn=experiment.turn)
-    recordings = experiment.versions.mixed(condition, drawn, run.variant.modalities)
-    settings = settings_of(run, recordings, 0, experiment.turn)
-    model = checkpoint.network(settings, seed=seed_for(run.seed, *experiment.scope, "weights"))
-    load_first(model, run.first)
+    dataset = experiment.versions.mixed(condition, drawn, run.variant.modalities)
+    model = checkpoint.network(
+        make_settings(run, dataset, 0, experiment.turn), seed=seed_for(run.seed, *experiment.scope, "weights")
+    )
+    run_folder.load_init(model, run.init)
     for modality, other in frozen.items():
         model.branches[modality].load_state_dict(other.branches[modality].state_dict())
     model.freeze(*frozen, trunks=run.variant.init if run.variant.extractors == "frozen" else ())
-    job = job_of(
-        run,
-        model=model,
-        recordings=recordings,
-        roles=experiment.roles,
-        loss_weights={},
-        scope=experiment.scope,
+    task = ClipTask(run=run, dataset=dataset, roles=experiment.roles, scope=experiment.scope, loss_weights={})
+    spec = TrainSpec(
+        learning_rate=run.train.learning_rate,
+        weight_decay=run.train.weight_decay,
+        epochs=run.train.epochs,
+        schedule="cosine",
+        roles=(),
         checkpoint=experiment.folder / condition.name / run.name,
         key=f"{experiment.key} {run.name} {condition.name}",
     )
-    return Trained(model, fit_all_epochs(job))
-
-
-def fit_all_epochs(job: Job) -> Verdict:
-    """Train for all epochs, going on from a checkpoint if there is one; return what is said of the test clips.
-
-    Raises
-    ------
-    ModelError : the loss is no longer a number.
-    """
-    model = to_device(job.model, engine.device())
-    optimizer = optimizer_of(job, model)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=job.train.epochs)
-
-    def run_epoch(epoch: int, progress: Progress) -> None:
-        loss = train_once(job, epoch, model, optimizer)
-        scheduler.step()
-        progress.history.append({"epoch": epoch, "train_loss": loss})
-        progress.finished = epoch == job.train.epochs
-
-    parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
-    run_epochs(run_epoch, parts, epochs=job.train.epochs, checkpoint=job.checkpoint, key=job.key, every_s=EVERY_S)
-    return judge(job, model, "test")
+    engine.fit(model, task, spec)
+    return Trained(model, task.evaluate(model, "test"))
 
 
 def _rows(experiment: Experiment, condition: Condition, trained: Mapping[str, Trained]) -> pd.DataFrame:
@@ -316,72 +337,8 @@ def _rows(experiment: Experiment, condition: Condition, trained: Mapping[str, Tr
             share=condition.share,
             variant=name,
             affected=tested["clip"].isin(affected),
-            logits=list(one.verdict.logits["fused"].numpy()),
+            logits=list(one.result.logits["fused"].numpy()),
         )
         for name, one in trained.items()
     ]
     return pd.concat(rows)[tables.FUZZY.columns.names]
-
-
-def add_arguments(parser) -> None:
-    """Declare the arguments of the command."""
-    parser.add_argument("--seed", type=int, required=True, metavar="S", help="repetition, from 0")
-    parser.add_argument("--data", type=Path, required=True, help="folder with VERSION/{corpora,faces,sound}/")
-    parser.add_argument("--out", type=Path, required=True, help="results/fuzziness/CORPUS/seedS/predictions.parquet")
-    parser.add_argument(
-        "--init",
-        nargs="+",
-        default=[],
-        metavar="ROW=FILE",
-        help="model files of the rows of pretrain that the variants start from",
-    )
-
-
-def run(args) -> None:
-    """Train and judge all networks of one repetition.
-
-    Raises
-    ------
-    ConfigError : a row needs people who validate, or first weights that were not given or not trained.
-    """
-    import shutil
-    from dataclasses import replace
-
-    from mien.config import schema
-    from mien.config.schema import conditions
-    from mien.io import tables
-    from mien.training.engine import prepare
-    from mien.training.train import Run
-
-    prepare(args.jobs)
-    params = schema.load(args.config)
-    fuzzy = schema.section(schema.FuzzinessConfig, params, "fuzziness")
-    variants = {name: schema.section(schema.VariantConfig, params, "variants", name) for name in fuzzy.rows}
-    faces = schema.section(schema.FacesConfig, params, "faces")
-    sound = schema.section(schema.SoundConfig, params, "sound")
-    first = first_files(variants, args.init)
-    versions = read_versions(args.data, fuzzy.corpus, faces=faces, sound=sound)
-    experiment = Experiment(
-        runs={
-            name: Run(
-                corpus=fuzzy.corpus,
-                name=name,
-                variant=variants[name],
-                first=first[name],
-                train=replace(schema.section(schema.TrainConfig, params, "train"), epochs=fuzzy.epochs),
-                augment=schema.section(schema.AugmentConfig, params, "augment"),
-                sound=sound,
-                faces=faces,
-                seed=schema.section(int, params, "seed"),
-            )
-            for name in in_order(variants)
-        },
-        versions=versions,
-        roles=divide_people(versions.clips, tested=fuzzy.tested, turn=args.seed),
-        conditions=conditions(fuzzy.shares),
-        turn=args.seed,
-    )
-    rows = run_conditions(experiment)
-    tables.write(args.out, rows, tables.FUZZY)
-    shutil.rmtree(experiment.folder, ignore_errors=True)
-    log.info("%s seed %d: %d judgements", fuzzy.corpus, args.seed, len(rows))

@@ -1,12 +1,8 @@
 """Command `assess`: trained variants judge their test clips again, disturbed and without a modality.
 
-Writes <variant>.parquet below the output folder: table ASSESSMENTS of all folds and seeds. What a network says of clean
-clips must be what its training has put down; anything else is an error.
-
-Trained networks judge their test clips again, under conditions that they were not trained for.
-
 Sounds are disturbed as waves, before the spectrogram, and pictures as stored regions. Every clip has its own draws
 under every condition, so that all networks hear and see the same. Action units are those of the undisturbed pictures.
+What a network says of clean clips must be what its training has put down; anything else is an error.
 """
 
 import logging
@@ -22,32 +18,90 @@ from torch import Tensor, nn
 from mien.audio import corrupt as disturb_sound
 from mien.audio.spectrogram import spectrogram
 from mien.augment import corrupt as disturb_pictures
-from mien.config.schema import SoundConfig, TrainConfig, TrustConfig
+from mien.config import schema
+from mien.config.schema import FacesConfig, SoundConfig, TrainConfig, TrustConfig
 from mien.errors import ModelError
 from mien.evaluation.calibration import CLEAN, Condition, conditions
-from mien.evaluation.runs import Run
+from mien.evaluation.runs import Run, read_runs, select_runs
 from mien.io import tables
 from mien.io.randomness import rng_for
 from mien.io.shards import FULL_SCALE
 from mien.models import checkpoint
 from mien.models.mrpn import Network
+from mien.training import clips as media
 from mien.training import engine
-from mien.training.clips import Recordings, Sampling, Voice, Wave, assemble, split
-from mien.training.train import EVALUATED, network_inputs
+from mien.training.clips import ClipDataset, Sampling, Spectrogram, Wave, assemble, network_inputs, split
 
 log = logging.getLogger(__name__)
 
 TOLERANCES = {"cpu": 1e-5, "cuda": 1e-3, "bfloat16": 5e-2}  # of a logit, absolute and relative: rounding
 
 
+def assess(
+    *,
+    corpus: str,
+    runs: list[Path],
+    out: Path,
+    data: Path = Path("results"),
+    config: str = "params.yaml",
+    jobs: int = 1,
+) -> None:
+    """Let the networks of section trust judge their test clips again, disturbed and without a modality.
+
+    Parameters
+    ----------
+    corpus : str
+        Name of the corpus.
+    runs : list of Path
+        Files run.json of every row, fold and seed.
+    out : Path
+        results/trust/CORPUS, for <variant>.parquet: table ASSESSMENTS of all folds and seeds.
+    data : Path
+        Folder with corpora/, faces/ and sound/.
+    config : str
+        params.yaml, or its sections as JSON text.
+    jobs : int
+        Threads.
+
+    Raises
+    ------
+    TableError
+        A row of section trust has no runs, or lacks a fold that another one has.
+    """
+    engine.prepare(jobs)
+    params = schema.load(config)
+    trust = schema.section(TrustConfig, params, "trust")
+    sections = {
+        "faces": schema.section(FacesConfig, params, "faces"),
+        "sound": schema.section(SoundConfig, params, "sound"),
+    }
+    found_runs = select_runs(read_runs(runs), corpus, trust.rows)
+    used = sorted({name for run in found_runs for name in run.record["config"]["variant"]["modalities"]})
+    heard = media.read(data, corpus, ["audio"] if "audio" in used else [], **sections, running=True)
+    job = Assessment(
+        dataset=media.read(data, corpus, used, **sections),
+        waves=heard.media.get("audio", {}),
+        trust=trust,
+        train=schema.section(TrainConfig, params, "train"),
+        sound=sections["sound"],
+        seed=schema.section(int, params, "seed"),
+    )
+    folds = sorted({run.fold for run in found_runs})
+    found = pd.concat([assess_fold(job, [run for run in found_runs if run.fold == fold]) for fold in folds])
+    for variant in trust.rows:
+        rows = found[found.variant == variant].drop(columns="variant")
+        tables.write(out / f"{variant}.parquet", rows, tables.ASSESSMENTS)
+    log.info("%s: %d judgements of %d networks", corpus, len(found), sum(run.trained for run in found_runs))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Assessment:
     """What all networks of a command share.
 
-    recordings : of all modalities that a network uses.   waves : clip -> its sound.
+    dataset : of all modalities that a network uses.   waves : clip -> its sound.
     """
 
-    recordings: Recordings
+    dataset: ClipDataset
     waves: Mapping[str, Wave]
     trust: TrustConfig
     train: TrainConfig
@@ -143,15 +197,15 @@ def _judge_of(job: Assessment, run: Run) -> Judge:
     return Judge(run, model, settings.modalities, sampling)
 
 
-def _judged(job: Assessment, judges: list[Judge], voices: Mapping[Condition, Mapping[str, Voice]]) -> list[tuple]:
+def _judged(job: Assessment, judges: list[Judge], voices: Mapping[Condition, Mapping[str, Spectrogram]]) -> list[tuple]:
     """Return what `judges`, who look at clips alike, say of the test clips of their fold: rows of `assess_fold`.
 
     voices : of `_disturbed_voices`.
     """
     fold, modalities, sampling = judges[0].run.fold, judges[0].modalities, judges[0].sampling
-    view = replace(job.recordings, media={name: job.recordings.media[name] for name in modalities})
+    view = replace(job.dataset, media={name: job.dataset.media[name] for name in modalities})
     clips = split(view, fold)["test"]
-    size, rows = EVALUATED * job.train.batch, []  # as in the evaluation of a training
+    size, rows = engine.EVALUATED * job.train.batch, []  # as in the evaluation of a training
     for start in range(0, len(clips), size):
         part = clips.iloc[start : start + size]
         names = list(zip(part["clip"], part.actor, part.label, strict=True))
@@ -166,10 +220,10 @@ def _judged(job: Assessment, judges: list[Judge], voices: Mapping[Condition, Map
 
 def _looks(
     job: Assessment,
-    view: Recordings,
+    view: ClipDataset,
     clips: pd.DataFrame,
     sampling: Sampling,
-    voices: Mapping[Condition, Mapping[str, Voice]],
+    voices: Mapping[Condition, Mapping[str, Spectrogram]],
 ) -> Iterator[tuple[Condition, dict[str, Tensor], dict[str, Tensor]]]:
     """Yield a condition and what networks are then given of a batch of clips: their inputs, and what is present."""
     batch = assemble(view, clips, sampling, rng=None)
@@ -196,20 +250,19 @@ def _looks(
 @torch.no_grad()
 def _logits(job: Assessment, judge: Judge, inputs: dict[str, Tensor], present: dict[str, Tensor]) -> np.ndarray:
     """Return what a network says of a batch, (B, C) float32."""
-    device = engine.device().type
-    with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda" and job.train.precision == "bfloat16"):
+    with engine.autocast(engine.device(), job.train.precision):
         return judge.model(inputs, present)["fused"].float().cpu().numpy()
 
 
-def _disturbed_voices(job: Assessment, condition: Condition, fold: int) -> dict[str, Voice]:
+def _disturbed_voices(job: Assessment, condition: Condition, fold: int) -> dict[str, Spectrogram]:
     """Return clip -> voice of the test clips of a fold, if it is voices that the condition disturbs."""
     if condition.modality != "audio" or condition.kind == "missing":
         return {}
-    clips = split(job.recordings, fold)["test"]["clip"]
+    clips = split(job.dataset, fold)["test"]["clip"]
     return {clip: _disturbed_voice(job, condition, clip) for clip in clips if clip in job.waves}
 
 
-def _disturbed_voice(job: Assessment, condition: Condition, clip: str) -> Voice:
+def _disturbed_voice(job: Assessment, condition: Condition, clip: str) -> Spectrogram:
     wave = job.waves[clip]
     level = wave.samples.astype(np.float32) / FULL_SCALE
     if condition.kind == "noise":
@@ -217,7 +270,7 @@ def _disturbed_voice(job: Assessment, condition: Condition, clip: str) -> Voice:
         level = disturb_sound.add_white_noise(level, snr_db=condition.amount, rng=rng)
     else:
         level = disturb_sound.through_telephone(level, job.sound.rate_hz)
-    return Voice(spectrogram(torch.from_numpy(level), job.sound), wave.duration_s)
+    return Spectrogram(spectrogram(torch.from_numpy(level), job.sound), wave.duration_s)
 
 
 def _disturbed_frames(job: Assessment, condition: Condition, clip: str, frames: Tensor) -> Tensor:
@@ -233,53 +286,4 @@ def _disturbed_frames(job: Assessment, condition: Condition, clip: str, frames: 
 
 
 def _rng(job: Assessment, condition: Condition, clip: str) -> np.random.Generator:
-    return rng_for(job.seed, "trust", job.recordings.corpus, condition.name, clip)
-
-
-def add_arguments(parser) -> None:
-    """Declare the arguments of the command."""
-    parser.add_argument("--corpus", required=True, help="name of the corpus")
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run.json of every row, fold and seed")
-    parser.add_argument("--data", type=Path, default=Path("results"), help="folder with corpora/, faces/ and sound/")
-    parser.add_argument("--out", type=Path, required=True, help="results/trust/CORPUS")
-
-
-def run(args) -> None:
-    """Read the corpus once, and fold by fold let all networks judge its test clips.
-
-    Raises
-    ------
-    TableError : a row of section trust has no runs, or lacks a fold that another one has.
-    """
-    import pandas as pd
-
-    from mien.config import schema
-    from mien.evaluation.runs import read_runs, select_runs
-    from mien.io import tables
-    from mien.training import clips
-    from mien.training.engine import prepare
-
-    prepare(args.jobs)
-    params = schema.load(args.config)
-    trust = schema.section(schema.TrustConfig, params, "trust")
-    sound = schema.section(schema.SoundConfig, params, "sound")
-    faces = schema.section(schema.FacesConfig, params, "faces")
-    runs = select_runs(read_runs(args.runs), args.corpus, trust.rows)
-    used = {name for run in runs for name in run.record["config"]["variant"]["modalities"]}
-    sources = {"faces": faces, "sound": sound}
-    data = clips.read(args.data, args.corpus, sorted(used), **sources)
-    heard = clips.read(args.data, args.corpus, ["audio"] if "audio" in used else [], **sources, running=True)
-    job = Assessment(
-        recordings=data,
-        waves=heard.media.get("audio", {}),
-        trust=trust,
-        train=schema.section(schema.TrainConfig, params, "train"),
-        sound=sound,
-        seed=schema.section(int, params, "seed"),
-    )
-    folds = sorted({run.fold for run in runs})
-    found = pd.concat([assess_fold(job, [run for run in runs if run.fold == fold]) for fold in folds])
-    for variant in trust.rows:
-        rows = found[found.variant == variant].drop(columns="variant")
-        tables.write(args.out / f"{variant}.parquet", rows, tables.ASSESSMENTS)
-    log.info("%s: %d judgements of %d networks", args.corpus, len(found), sum(run.trained for run in runs))
+    return rng_for(job.seed, "trust", job.dataset.corpus, condition.name, clip)

@@ -19,7 +19,7 @@ from mien.augment.slicing import Interval
 from mien.config.schema import SoundConfig
 from mien.io.shards import FULL_SCALE
 from mien.models.streaming import TOLERANCE_S, looks, newest_steps, ticks
-from mien.training.clips import Footage, Medium, Recordings, Wave, random_batches
+from mien.training.clips import ClipDataset, FrameSequence, ModalityData, Wave, random_batches
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class StreamBatch:
         )
 
 
-def usable(recordings: Recordings, pace: Pace) -> Recordings:
+def usable(recordings: ClipDataset, pace: Pace) -> ClipDataset:
     """Leave out media without a single step that a tick sees: a clip that is counted can be judged."""
     media = {
         name: {clip: medium for clip, medium in of_clip.items() if _is_followed(recordings, clip, medium, pace)}
@@ -79,14 +79,14 @@ def usable(recordings: Recordings, pace: Pace) -> Recordings:
     return usable(replace(recordings, media=media), pace)  # a clip may have become shorter, and its ticks fewer
 
 
-def _is_followed(recordings: Recordings, clip: str, medium: Medium, pace: Pace) -> bool:
+def _is_followed(recordings: ClipDataset, clip: str, medium: ModalityData, pace: Pace) -> bool:
     whole = Interval(0.0, recordings.duration_s(clip))
     _, step_s = _when(medium, whole, pace)
     return len(step_s) > 0 and newest_steps(step_s, _ticks(recordings, step_s, whole, pace))[-1] >= 0
 
 
 def stretch_batches(
-    recordings: Recordings,
+    recordings: ClipDataset,
     clips: pd.DataFrame,
     pace: Pace,
     *,
@@ -105,14 +105,14 @@ def stretch_batches(
         yield assemble(recordings, chosen, intervals, pace)
 
 
-def whole_batches(recordings: Recordings, clips: pd.DataFrame, pace: Pace, *, size: int) -> Iterator[StreamBatch]:
+def whole_batches(recordings: ClipDataset, clips: pd.DataFrame, pace: Pace, *, size: int) -> Iterator[StreamBatch]:
     """Yield all clips in their order, from beginning to end."""
     for start in range(0, len(clips), size):
         chosen = clips.iloc[start : start + size]
         yield assemble(recordings, chosen, [Interval(0.0, recordings.duration_s(c)) for c in chosen["clip"]], pace)
 
 
-def assemble(recordings: Recordings, clips: pd.DataFrame, intervals: list[Interval], pace: Pace) -> StreamBatch:
+def assemble(recordings: ClipDataset, clips: pd.DataFrame, intervals: list[Interval], pace: Pace) -> StreamBatch:
     """Put one stretch of each clip side by side; all modalities of a clip share its stretch."""
     steps: dict[str, list[Tensor]] = {name: [] for name in recordings.media}
     at: dict[str, list[Tensor]] = {name: [] for name in recordings.media}
@@ -135,17 +135,17 @@ def assemble(recordings: Recordings, clips: pd.DataFrame, intervals: list[Interv
     )
 
 
-def _ticks(recordings: Recordings, step_s: np.ndarray, interval: Interval, pace: Pace) -> np.ndarray:
+def _ticks(recordings: ClipDataset, step_s: np.ndarray, interval: Interval, pace: Pace) -> np.ndarray:
     """Return when the network judges: at the steps (T,) of its only modality, or every `hop_s`."""
     if len(recordings.media) == 1:
         return step_s
     return ticks(interval.stop_s - interval.start_s, hop_s=pace.hop_s)
 
 
-def _when(medium: Medium, interval: Interval, pace: Pace) -> tuple[np.ndarray, np.ndarray]:
+def _when(medium: ModalityData, interval: Interval, pace: Pace) -> tuple[np.ndarray, np.ndarray]:
     """Return the steps of a stretch: frames, or last samples plus one of segments (T,), and their times in it (T,)."""
     length_s = interval.stop_s - interval.start_s
-    if isinstance(medium, Footage):
+    if isinstance(medium, FrameSequence):
         time_s = medium.time_s - interval.start_s
         first, stop = np.searchsorted(time_s, [-TOLERANCE_S, length_s - TOLERANCE_S])
         frames, step_s = looks(time_s[first:stop], length_s, rate_fps=pace.rate_fps)
@@ -158,9 +158,9 @@ def _when(medium: Medium, interval: Interval, pace: Pace) -> tuple[np.ndarray, n
     return ends[heard], step_s[heard]
 
 
-def _take(medium: Medium, which: np.ndarray, pace: Pace) -> Tensor:
+def _take(medium: ModalityData, which: np.ndarray, pace: Pace) -> Tensor:
     """Return the steps that `_when` named; at least one row, of zeros where there is none."""
-    if isinstance(medium, Footage):
+    if isinstance(medium, FrameSequence):
         if len(which) == 0:
             return torch.zeros(1, *medium.pixels.shape[1:], dtype=torch.uint8)
         return torch.from_numpy(medium.pixels[which])  # (T, S, S, 3)

@@ -11,13 +11,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.audio.spectrogram import cells, cut_segments, segment_shape, spectrogram
@@ -25,16 +26,24 @@ from mien.config.schema import SoundConfig
 from mien.errors import TableError
 from mien.io import shards
 from mien.io.files import read_json
+from mien.io.randomness import rng_for
+from mien.models.checkpoint import ResNetClassifier
+from mien.models.resnet import ResNet18
+from mien.training import engine
+from mien.training.clips import random_batches
+from mien.training.distributed import Group
+from mien.training.engine import EvalResult, Pass
 
 log = logging.getLogger(__name__)
 
+SECONDS = 64  # segments at once where no gradients are kept
 READERS = 4  # threads that read ahead, each a batch: copying out of a mapped file waits for the disk, not for us
 
 T, Made = TypeVar("T"), TypeVar("Made")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Voices:
+class UtteranceDataset:
     """U audible utterances in the order of their clip names.
 
     waves : one (N,) int16 per part, memory-mapped.
@@ -73,7 +82,7 @@ class Crops:
     n_samples: np.ndarray
 
 
-def read_voices(results: Path, clips: pd.DataFrame, config: SoundConfig) -> Voices:
+def read_utterances(results: Path, clips: pd.DataFrame, config: SoundConfig) -> UtteranceDataset:
     """Map what `extract_sound` left of `clips` (table CLIPS, of one corpus), as far as it is usable and not silent.
 
     Raises
@@ -95,7 +104,7 @@ def read_voices(results: Path, clips: pd.DataFrame, config: SoundConfig) -> Voic
     table = pd.concat(rows)[columns].sort_values("clip") if rows else pd.DataFrame(columns=columns)
     numbers = {name: table[name].to_numpy(np.int64) for name in columns[1:]}
     log.info("%s: %d of %d clips can be heard", folder.name, len(table), len(clips))
-    return Voices(waves=tuple(waves), clip=table["clip"].to_numpy(), config=config, **numbers)
+    return UtteranceDataset(waves=tuple(waves), clip=table["clip"].to_numpy(), config=config, **numbers)
 
 
 def crop_samples(config: SoundConfig) -> int:
@@ -104,8 +113,8 @@ def crop_samples(config: SoundConfig) -> int:
     return (columns - 1) * config.hop + config.window
 
 
-def read_crops(voices: Voices, rows: np.ndarray, starts: np.ndarray) -> Crops:
-    """Read crops out of the utterances `rows`; `starts` (B,) are columns of the spectrogram below `Voices.n_starts`."""
+def read_crops(voices: UtteranceDataset, rows: np.ndarray, starts: np.ndarray) -> Crops:
+    """Read crops out of the utterances `rows`; `starts` (B,) are columns of the spectrogram below `n_starts`."""
     config = voices.config
     samples = np.zeros((len(rows), crop_samples(config)), np.int16)
     first = starts * config.hop * config.pool - config.window // 2  # the first window is centred on its column
@@ -140,7 +149,7 @@ def level_of(wave: Tensor, config: SoundConfig) -> Tensor:
     return torch.stack([mean, deviation, *_moments(_cells(padded[None], config))])
 
 
-def levels(voices: Voices, rows: np.ndarray, *, device: torch.device) -> Tensor:
+def levels(voices: UtteranceDataset, rows: np.ndarray, *, device: torch.device) -> Tensor:
     """Return `level_of` the utterances `rows`, (len(rows), 4) float32; one pass over their whole waves."""
     waves = in_advance(lambda row: np.array(voices.wave(row)), rows)
     found = [level_of(torch.from_numpy(wave).to(device).float() / shards.FULL_SCALE, voices.config) for wave in waves]
@@ -180,3 +189,87 @@ def _cells(wave: Tensor, config: SoundConfig) -> Tensor:
 def _moments(values: Tensor) -> tuple[Tensor, Tensor]:
     mean = values.mean()
     return mean, (values - mean).square().mean().sqrt().clamp(min=1e-8)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SpeakerTask:
+    """A network learns who speaks from random one-second crops; `scope` names its draws (thesis section 5.3.2).
+
+    An epoch looks at every training utterance `crops` times, each time at another second of it. A held-out utterance is
+    cut into seconds that touch: its feature is the mean of their features, and so, the classifier being linear, its
+    logits are the mean of their logits.
+
+    label : (U,) int64, speaker of every utterance.   rows : role -> its utterances, some.
+    batch : crops of all processes together.
+    """
+
+    utterances: UtteranceDataset
+    label: np.ndarray
+    rows: dict[str, np.ndarray]
+    crops: int
+    batch: int
+    seed: int
+    scope: tuple[object, ...]
+    precision: str
+    group: Group
+
+    @cached_property
+    def level(self) -> Tensor:
+        """Return `level_of` the training utterances, (N, 4), on the device."""
+        return self.group.gather(
+            levels(self.utterances, self.group.shard(self.rows["training"]), device=engine.device())
+        )
+
+    def train_epoch(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> Pass:
+        """Run one pass over the crops of the training utterances."""
+        model.train()
+        device, rows, level = engine.device(), self.rows["training"], self.level
+        item = np.tile(np.arange(len(rows)), self.crops)
+        place = rng_for(self.seed, *self.scope, "crops", epoch).random(len(item))
+        start = (place * self.utterances.n_starts(rows)[item]).astype(np.int64)
+        order = rng_for(self.seed, *self.scope, "order", epoch)
+        batches = list(random_batches(len(item), size=self.batch, rng=order))  # the same in every process
+        shards = [self.group.shard(batch) for batch in batches]
+        sums = torch.zeros(2, dtype=torch.float64, device=device)  # of losses and of hits
+        crops = in_advance(lambda own: read_crops(self.utterances, rows[item[own]], start[own]), shards)
+        for batch, own, crop in zip(batches, shards, crops, strict=True):
+            segments = transform(crop, level[torch.from_numpy(item[own])], self.utterances.config)
+            label = torch.from_numpy(self.label[rows[item[own]]]).to(device)
+            with engine.autocast(device, self.precision):
+                logits = model(segments).float()
+            loss = functional.cross_entropy(logits, label, reduction="sum")
+            optimizer.zero_grad(set_to_none=True)
+            (loss * (self.group.size / len(batch))).backward()  # gradients are averaged over the processes
+            optimizer.step()
+            sums += torch.stack([loss.detach(), (logits.detach().argmax(1) == label).sum()])
+        return Pass(*(self.group.sum(sums) / len(item)).tolist())
+
+    def evaluate(self, model: ResNetClassifier, role: str) -> EvalResult:
+        """Evaluate the utterances of a role, in their order."""
+        features = self.embed(model, self.rows[role])
+        with torch.no_grad():
+            logits = model.fc(features.to(engine.device())).float().cpu()
+        return EvalResult.of({"fused": logits}, torch.from_numpy(self.label[self.rows[role]]))
+
+    @torch.no_grad()
+    def embed(self, model: ResNetClassifier, rows: np.ndarray) -> Tensor:
+        """Return the mean feature of every utterance, (len(rows), D) float32 on the CPU, the same in every process."""
+        model.eval()
+        device = engine.device()
+        waves = in_advance(lambda row: np.array(self.utterances.wave(row)), self.group.shard(rows))
+        means, waiting = [torch.zeros(0, model.dim, device=device)], []
+        for wave in waves:
+            waiting.append(whole_segments(wave, self.utterances.config, device=device))
+            if sum(map(len, waiting)) >= SECONDS:
+                means.append(_mean_features(model, waiting))
+                waiting = []
+        if waiting:
+            means.append(_mean_features(model, waiting))
+        return self.group.gather(torch.cat(means)).cpu()
+
+
+def _mean_features(model: ResNetClassifier, utterances: list[Tensor]) -> Tensor:
+    """Return (N, D) of N utterances of (S, 1, F, W) segments each."""
+    segments = torch.cat(utterances)
+    features = torch.cat([ResNet18.forward(model, part) for part in segments.split(SECONDS)]).float()
+    return torch.stack([part.mean(dim=0) for part in features.split([len(part) for part in utterances])])
