@@ -16,8 +16,7 @@ from mien.io import tables
 from mien.io.files import write_json
 from mien.models import checkpoint
 from mien.training import clips as training_clips
-from mien.training.clips import Sampling, assemble
-from mien.training.train import network_inputs
+from mien.training.clips import Sampling, assemble, network_inputs
 
 KINDS = (  # settings that differ from those of N2
     {},

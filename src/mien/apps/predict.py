@@ -49,11 +49,11 @@ def predict(
     A clip without a face is judged by its voice, and the other way round. A file that cannot be read is reported, and
     the rest goes on.
 
-    Examples
-    --------
-    mien predict clip.mp4
-    mien predict clip.mp4 voice.wav holiday/ --out predictions
-    mien predict clip.mp4 --units --video annotated.mp4
+    Examples:
+
+        mien predict clip.mp4
+        mien predict clip.mp4 voice.wav holiday/ --out predictions
+        mien predict clip.mp4 --units --video annotated.mp4
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mien.audio.resample import is_silent, level_of, to_int16, to_mono
-from mien.audio.spectrogram import segment_s, segment_shape, spectrogram
+from mien.audio.spectrogram import segment_s, spectrogram
 from mien.augment.slicing import Interval, apart_s
 from mien.config.schema import FacesConfig, SoundConfig
 from mien.errors import MediaError
@@ -19,9 +19,7 @@ from mien.io import media
 from mien.io.shards import FULL_SCALE
 from mien.models.checkpoint import Settings
 from mien.models.mrpn import Network
-from mien.training.clips import Batch, Footage, Sampling, Voice
-from mien.training.clips import _look as look_at
-from mien.training.train import network_inputs
+from mien.training.clips import Batch, FrameSequence, Sampling, Spectrogram, assemble_inputs, network_inputs
 
 log = logging.getLogger(__name__)
 
@@ -194,43 +192,28 @@ def _run_network(
     recording: Recording, model: Network, settings: Settings, windows: list[tuple[Interval, tuple[str, ...]]]
 ) -> np.ndarray:
     """Return probabilities (B, C) of B windows: (interval, modalities that are present)."""
-    sound, size_px = recording.sound, recording.faces.size_px
     sampling = Sampling(
         frames=settings.frames,
         segments=settings.segments,
-        apart_s=apart_s(settings.augmentation, segment_s(sound)),
+        apart_s=apart_s(settings.augmentation, segment_s(recording.sound)),
         share=1.0,
         sliced=False,
-        sound=sound,
+        sound=recording.sound,
     )
-    blank = {
-        "video": torch.zeros(settings.frames, size_px, size_px, 3, dtype=torch.uint8),
-        "audio": torch.zeros(settings.segments, 1, *segment_shape(sound)),
-    }
-    inputs = {
-        name: torch.stack(
-            [
-                look_at(_cut_out(recording, name, interval), interval, sampling, None)
-                if name in present
-                else blank[name]
-                for interval, present in windows
-            ]
-        )
-        for name in settings.modalities
-    }
-    present = {name: torch.tensor([name in names for _, names in windows]) for name in settings.modalities}
+    clips = [(interval, {name: _cut_out(recording, name, interval) for name in names}) for interval, names in windows]
+    inputs, present = assemble_inputs(clips, settings.modalities, sampling, size_px=recording.faces.size_px)
     batch = Batch(inputs, present, torch.full((len(windows),), -1)).to(next(model.parameters()).device)
     scores = model(network_inputs(batch), batch.present)["fused"].float()
     return scores.softmax(dim=1).double().cpu().numpy()
 
 
-def _cut_out(recording: Recording, modality: str, interval: Interval) -> Footage | Voice:
+def _cut_out(recording: Recording, modality: str, interval: Interval) -> FrameSequence | Spectrogram:
     """Return what a network may see of an interval: no frame of another one."""
     if modality == "audio":
-        return Voice(recording.spectrum, recording.length_s("audio"))
+        return Spectrogram(recording.spectrum, recording.length_s("audio"))
     track = recording.track
     rows = track.found & _is_inside(track.time_s, interval)
-    return Footage(track.frames[rows], track.time_s[rows], recording.length_s("video"))
+    return FrameSequence(track.frames[rows], track.time_s[rows], recording.length_s("video"))
 
 
 def _is_inside(time_s: np.ndarray, interval: Interval) -> np.ndarray:

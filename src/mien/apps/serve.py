@@ -56,10 +56,10 @@ def serve(
 
     The page is at 127.0.0.1 and reached from this machine only. Nothing is kept. Ctrl-C ends it.
 
-    Examples
-    --------
-    mien serve
-    mien serve --port 0 --jobs 4
+    Examples:
+
+        mien serve
+        mien serve --port 0 --jobs 4
 
     Parameters
     ----------

@@ -61,11 +61,11 @@ def watch(
     --realtime the clock runs: pictures for which there is no time are dropped, and counted. Ctrl-C ends the film there;
     what was written until then is whole.
 
-    Examples
-    --------
-    mien watch camera
-    mien watch clip.mp4 --out annotated.mp4 --timeline emotions.csv
-    ffmpeg -i rtsp://door -f matroska - | mien watch -
+    Examples:
+
+        mien watch camera
+        mien watch clip.mp4 --out annotated.mp4 --timeline emotions.csv
+        ffmpeg -i rtsp://door -f matroska - | mien watch -
 
     Parameters
     ----------
