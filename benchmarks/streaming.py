@@ -5,13 +5,12 @@
 The film: synthetic takes, 640x360 pixels, 25 frames/s, with sound. The networks have the sizes of params.yaml and
 random weights, which cost what trained ones do; action units count among them. First the parts take turns and the CPU
 time of the process is counted, then `mien watch FILM --out` runs as it does for a user: one thread decodes, one looks,
-one paints and encodes.
+one annotates and encodes.
 """
 
 import argparse
 import os
 import tempfile
-import threading
 import time
 from collections import Counter
 from dataclasses import asdict
@@ -25,11 +24,11 @@ import cv2
 import numpy as np
 import torch
 
-from mien.apps.annotate import Painter
-from mien.apps.models import Models, together
+from mien.apps.annotate import Annotator
+from mien.apps.models import StreamingModels, combine
 from mien.apps.sources import Sound, open_source
-from mien.apps.streaming import Live, warm_up
-from mien.apps.watch import Clock, Outlets, follow
+from mien.apps.streaming import EmotionStream, warm_up
+from mien.apps.watch import write_film
 from mien.config import schema
 from mien.io import media
 from mien.io.randomness import rng_for
@@ -74,7 +73,7 @@ def _widened(frame: np.ndarray) -> np.ndarray:
     return cv2.copyMakeBorder(large, 0, 0, left, SIZE[0] - width - left, cv2.BORDER_REPLICATE)
 
 
-def random_models(params: dict) -> Models:
+def random_models(params: dict) -> StreamingModels:
     """Return the networks of section `watch` with random weights."""
     watch, streaming = params["watch"], params["streaming"]
     loaded = {}
@@ -96,7 +95,7 @@ def random_models(params: dict) -> Models:
             faces=asdict(schema.section(schema.FacesConfig, params, "faces")),
         )
         loaded[Path(row)] = network_of(settings).eval(), settings
-    return together(loaded)
+    return combine(loaded)
 
 
 class Meter:
@@ -113,38 +112,34 @@ class Meter:
         return result
 
 
-def measure_parts(film: Path, out: Path, models: Models, watch, candide) -> tuple[Counter, int]:
+def measure_parts(film: Path, out: Path, models: StreamingModels, watch, candide) -> tuple[Counter, int]:
     """Let the parts take turns; return CPU seconds by part and the number of frames."""
     meter, n_frames = Meter(), 0
-    live = Live(models, watch=watch, candide=candide)
-    look_for_faces = live._faces.look
-    live._faces.look = lambda *picture: meter.call("faces", look_for_faces, *picture)
-    painter = Painter(models.classes, size=SIZE, timeline_s=watch.timeline_s, units=candide is not None)
+    stream = EmotionStream(models, watch=watch, candide=candide)
+    find_faces = stream._faces.update
+    stream._faces.update = lambda *picture: meter.call("faces", find_faces, *picture)
+    annotator = Annotator(models.classes, size=SIZE, timeline_s=watch.timeline_s, units=candide is not None)
     source = open_source(str(film), rate_hz=models.sound.rate_hz)
     with media.FilmWriter(out, rate_fps=source.rate_fps, sound_of=film) as writer:
         items = iter(source)
         while (item := meter.call("decode", next, items, None)) is not None:
             if isinstance(item, Sound):
-                meter.call("networks", live.listen, item.samples)
+                meter.call("networks", stream.add_sound, item.samples)
                 continue
             faces = meter.spent["faces"]
-            moment = meter.call("networks", live.look, item.time_s, item.pixels)
+            moment = meter.call("networks", stream.add_picture, item.time_s, item.pixels)
             meter.spent["networks"] -= meter.spent["faces"] - faces
-            painted = meter.call("paint", painter.paint, moment)
-            meter.call("encode", writer.write, item.time_s, painted)
+            annotated = meter.call("annotate", annotator.draw, moment)
+            meter.call("encode", writer.write, item.time_s, annotated)
             n_frames += 1
     source.close()
     return meter.spent, n_frames
 
 
-def measure_whole(film: Path, out: Path, models: Models, watch, candide) -> tuple[float, float]:
+def measure_whole(film: Path, out: Path, models: StreamingModels, watch, candide) -> tuple[float, float]:
     """Watch the film as the command does; return seconds on the clock and of CPU time."""
     started, worked = time.perf_counter(), time.process_time()
-    source = open_source(str(film), rate_hz=models.sound.rate_hz)
-    outlets = Outlets(source, models.classes, watch=watch, units=candide is not None)
-    clock = Clock(drops=False, paces=False, stop=threading.Event())
-    with outlets.film(out):
-        follow(source, Live(models, watch=watch, candide=candide), outlets.show, clock=clock)
+    write_film(film, out, models, watch=watch, candide=candide)
     return time.perf_counter() - started, time.process_time() - worked
 
 

@@ -1,6 +1,5 @@
 """Shards hold what was found, are kept while nothing changes, and do not depend on the number of processes."""
 
-import argparse
 import json
 import os
 import shutil
@@ -19,12 +18,8 @@ CONFIG = {"rate_fps": 10, "size_px": 48, "detect_px": 240, "detect_every": 4, "m
 
 def extract(corpus, out, *, jobs=1, **changes):
     """Run the command as the command line does."""
-    parser = argparse.ArgumentParser()
-    faces_extract.add_arguments(parser)
-    paths = ["--manifest", corpus / "manifest.json", "--clips", corpus / "clips.parquet", "--out", out]
-    args = parser.parse_args(["--corpus", "toy", *map(str, paths)])
-    args.config, args.jobs = json.dumps({"faces": CONFIG | changes}), jobs
-    faces_extract.run(args)
+    paths = {"manifest": corpus / "manifest.json", "clips": corpus / "clips.parquet", "out": out}
+    faces_extract.extract_faces(corpus="toy", **paths, config=json.dumps({"faces": CONFIG | changes}), jobs=jobs)
     return read_json(out / "manifest.json")
 
 
@@ -90,13 +85,6 @@ def test_finished_parts_are_kept_and_broken_ones_made_again(corpus, extracted, t
     assert content(out) == content(extracted)
     assert (out / "01" / "frames.npy").stat().st_mtime == 1
     assert (out / "02" / "frames.npy").stat().st_mtime != 1
-
-
-def test_other_settings_make_other_shards(corpus, extracted, tmp_path):
-    out = tmp_path / "toy"
-    shutil.copytree(extracted, out)
-    extract(corpus, out, size_px=32)
-    assert shards.read_faces(out / "01").frames.shape[1:] == (32, 32, 3)
 
 
 def test_a_corpus_without_pictures_gives_an_empty_manifest(corpus, tmp_path):

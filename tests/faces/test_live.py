@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from faces.conftest import still
-from mien.faces.live import Faces
+from mien.faces.live import FaceTracker
 from mien.faces.track import cut_region, follow, region_around
 
 BLANK = np.full((240, 320, 3), 120, np.uint8)
@@ -24,8 +24,8 @@ def pair() -> np.ndarray:
 
 
 def _watch(film, config, *, forget_s=1.0, rate_fps=10.0):
-    faces = Faces(config, forget_s=forget_s)
-    return [faces.look(k / rate_fps, picture) for k, picture in enumerate(film)]
+    faces = FaceTracker(config, forget_s=forget_s)
+    return [faces.update(k / rate_fps, picture) for k, picture in enumerate(film)]
 
 
 def test_one_face_is_followed_as_in_a_stored_film(picture, config):
@@ -74,9 +74,9 @@ def test_the_main_face_does_not_flip_but_gives_way(pair, config):
     mirrored = np.roll(pair, 320, axis=1)  # somebody else is as prominent, but not by much
     alone = pair.copy()
     alone[LEFT] = 120
-    faces = Faces(config, forget_s=1.0)
+    faces = FaceTracker(config, forget_s=1.0)
     film = [pair] * 4 + [alone] * 9
-    mains = [faces.look(k / 10, picture)[0] for k, picture in enumerate(film)]
+    mains = [faces.update(k / 10, picture)[0] for k, picture in enumerate(film)]
     assert mains[0].box[0] < 320
     assert mains[4].person == mains[0].person  # lost only just now
     assert mains[-1].person != mains[0].person

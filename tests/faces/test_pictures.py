@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mien.errors import CorpusError, MediaError
-from mien.faces.extract import Footage, lacking, open_pictures, read_pixel_rows, shortfall
+from mien.errors import CorpusError
+from mien.faces.extract import VideoFrames, describe_missing_frames, describe_truncation, open_pictures, read_pixel_rows
 from mien.io import media
 
 GREY = np.arange(16).reshape(4, 4)
@@ -45,33 +45,27 @@ def _noise(tmp_path, name):
 def test_half_a_film_keeps_its_good_frames_and_says_so(tmp_path, name):
     path = _noise(tmp_path, name)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    footage = Footage(path, 10)
+    footage = VideoFrames(path, 10)
     n_read = sum(1 for _ in footage)
     assert 5 < n_read < 35
     assert footage.end_s == pytest.approx(n_read / 10)
-    assert footage.problem or "ends after" in shortfall(path, footage.end_s)
+    assert footage.problem or "ends after" in describe_truncation(path, footage.end_s)
 
 
 def test_a_whole_film_has_no_problem_and_can_be_read_twice(tmp_path):
     footage = open_pictures(_noise(tmp_path, "whole.mkv"), 10)
     assert [sum(1 for _ in footage), sum(1 for _ in footage)] == [40, 40]
     assert footage.problem == ""
-    assert shortfall(footage.path, footage.end_s) == ""
+    assert describe_truncation(footage.path, footage.end_s) == ""
 
 
 def test_a_few_frames_that_are_missing_are_noted(tmp_path):
     path = _noise(tmp_path, "whole.mp4")
     for end_s in (4.0, 3.9):  # tracks of a good film differ by a frame
-        assert lacking(path, end_s) == ""
+        assert describe_missing_frames(path, end_s) == ""
     for end_s in (3.8, 3.2):
-        assert shortfall(path, end_s) == ""
+        assert describe_truncation(path, end_s) == ""
         assert (
-            lacking(path, end_s)
+            describe_missing_frames(path, end_s)
             == f"{path}: its pictures end after {end_s:.2f} s of 4.00 s; frames at its end are missing"
         )
-
-
-def test_what_is_no_film_raises(tmp_path):
-    (tmp_path / "a.mp4").write_text("words\n" * 100)
-    with pytest.raises(MediaError, match=r"a\.mp4"):
-        list(Footage(tmp_path / "a.mp4", 10))

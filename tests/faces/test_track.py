@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mien.errors import MediaError
-from mien.faces.detect import Box, Detector
+from mien.faces.detect import Detector
 from mien.faces.track import cut_region, follow, region_around
 from mien.io import media
 
@@ -49,14 +49,6 @@ def test_landmarks_do_not_depend_on_the_resolution(picture, config):
     assert np.abs(large / 3 - small).mean() < 0.03 * face
 
 
-def test_the_region_is_square_and_constant(picture, config):
-    track = follow(_film(*[np.roll(picture, 4 * k, axis=1) for k in range(9)]), config)
-    left, top, side = track.region
-    assert side == round(float(np.median(track.boxes[:, 2])) * config.margin)
-    centre = np.median(track.boxes[:, :2] + track.boxes[:, 2:] / 2, axis=0)
-    np.testing.assert_allclose([left + side / 2, top + side / 2], centre, atol=1.0)
-
-
 def test_a_blank_picture_has_no_face_and_keeps_its_centre(config):
     track = follow(_film(BLANK, BLANK), config)
     assert not track.found.any()
@@ -71,14 +63,6 @@ def test_a_lost_face_is_lost_and_found_again_at_once(picture, config):
     assert track.found.tolist() == [True, True, False, False, False, True, True]
     assert np.isnan(track.landmarks[2:5]).all()
     np.testing.assert_array_equal(track.region, region_around(track.boxes[track.found], margin=config.margin))
-
-
-def test_a_small_face_is_found_at_double_size(picture, config):
-    tiny = cv2.resize(picture, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
-    track = follow(_film(tiny), config)
-    assert track.found.all()
-    reference = follow(_film(picture), config)
-    assert track.boxes[0, 2] == pytest.approx(0.4 * reference.boxes[0, 2], rel=0.2)
 
 
 def test_a_face_far_away_is_found_at_full_resolution(picture, config):
@@ -122,23 +106,11 @@ def test_a_region_beyond_the_edge_continues_the_edge(picture, region):
     np.testing.assert_array_equal(cut_region(picture, np.array(region), size_px=32), inside)
 
 
-def test_the_median_ignores_frames_without_a_face():
-    boxes = np.array([[10.0, 20.0, 50.0], [np.nan] * 3, [12.0, 22.0, 50.0], [200.0, 9.0, 90.0]])
-    assert region_around(boxes, margin=1.2).tolist() == region_around(boxes[[0, 2, 3]], margin=1.2).tolist()
-
-
 def test_films_without_frames_and_with_changing_frames_are_refused(picture, config):
     with pytest.raises(MediaError, match="no frames"):
         follow([], config)
     with pytest.raises(MediaError, match="changes its size"):
         follow(_film(picture, picture[:100]), config)
-
-
-def test_overlap_is_one_for_itself_and_zero_apart():
-    box = Box(10.0, 10.0, 40.0, 1.0)
-    assert box.overlap(box) == 1.0
-    assert box.overlap(Box(50.0, 10.0, 40.0, 1.0)) == 0.0
-    assert box.overlap(Box(30.0, 10.0, 40.0, 1.0)) == pytest.approx(1 / 3)
 
 
 def test_all_real_stills_have_exactly_one_face(shared, config):

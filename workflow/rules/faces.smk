@@ -24,7 +24,7 @@ rule extract_faces:
     priority: 20
     threads: 8
     params:
-        code=code("faces.extract:run"),
+        code=code("faces.extract:extract_faces"),
         config=sections("faces"),
         folder=subpath(output.manifest, parent=True),
     shell:

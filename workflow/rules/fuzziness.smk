@@ -83,7 +83,7 @@ rule extract_fuzzy_faces:
     priority: 20
     threads: 2
     params:
-        code=code("faces.extract:run"),
+        code=code("faces.extract:extract_faces"),
         config=sections(faces=FUZZY_FACES),
         folder=subpath(output.manifest, parent=True),
     shell:

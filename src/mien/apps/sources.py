@@ -24,7 +24,7 @@ import numpy as np
 
 from mien.audio.resample import Resampler
 from mien.errors import MediaError
-from mien.faces.extract import lacking, shortfall
+from mien.faces.extract import describe_missing_frames, describe_truncation
 from mien.io import media
 
 log = logging.getLogger(__name__)
@@ -54,9 +54,21 @@ class Sound:
 class Source:
     """A film that is open; iterate over it once. All sound up to a picture's time comes before the picture.
 
-    opened : the container, or it twice where it can be read twice: pictures and sound then go each their own way.
-    name : for messages.      live : the clock runs, whoever looks.      path : of the file, None of other sources.
-    has_sound, rate_fps : as declared.      problem : after the iteration, why it is not the whole; else empty.
+    Parameters
+    ----------
+    name
+        For messages.
+    opened
+        The container, or it twice where it can be read twice: pictures and sound then go each their own way.
+    path
+        Of the file, None of other sources.
+    live
+        The clock runs, whoever looks.
+
+    Attributes
+    ----------
+    has_sound, rate_fps : as declared.
+    problem : after the iteration, why it is not the whole; else empty.
     """
 
     def __init__(self, name: str, opened: list, rate_hz: int, *, path: Path | None = None, live: bool = False) -> None:
@@ -72,10 +84,10 @@ class Source:
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.rate_fps = float(rate) if rate and 1 <= rate <= 240 else USUAL_FPS
         if len(opened) == 2:
-            self._pictures, sound = (_Reader(opened[0], [self._stream]), _Reader(opened[1], [heard] if heard else []))
+            self._pictures, sound = (_Demuxer(opened[0], [self._stream]), _Demuxer(opened[1], [heard] if heard else []))
         else:
-            self._pictures = sound = _Reader(opened[0], [self._stream, heard] if heard else [self._stream])
-        self._wave = _Wave(sound, rate_hz) if heard else None
+            self._pictures = sound = _Demuxer(opened[0], [self._stream, heard] if heard else [self._stream])
+        self._audio = _AudioTrack(sound, rate_hz) if heard else None
 
     def close(self) -> None:
         """Close the film; nothing can be read any more."""
@@ -96,22 +108,22 @@ class Source:
                 time_s = frame.time - origin_s if frame.time is not None else last_s
                 time_s = time_s if time_s > last_s else last_s + 1.0 / self.rate_fps
             last_s = time_s
-            if self._wave is not None and len(samples := self._wave.until(time_s, origin_s)):
+            if self._audio is not None and len(samples := self._audio.until(time_s, origin_s)):
                 yield Sound(samples)
             yield Picture(time_s, pixels)
         if last_s is None:
             raise MediaError(f"{self.name}: ends before its first picture")
         end_s = last_s + 1.0 / self.rate_fps
         self.problem = self._damage(end_s)
-        if self.path is not None and not self.problem and (remark := lacking(self.path, end_s)):
+        if self.path is not None and not self.problem and (remark := describe_missing_frames(self.path, end_s)):
             log.warning("%s", remark)
 
     def _damage(self, end_s: float) -> str:
         """Say why the film is not whole, after it was read up to a time."""
-        readers = dict.fromkeys([self._pictures, *([self._wave.reader] if self._wave is not None else [])])
+        readers = dict.fromkeys([self._pictures, *([self._audio.reader] if self._audio is not None else [])])
         # Where there is sound to the end, a film that shows no picture any more is whole.
         end_s = max(end_s, *(reader.finish() for reader in readers))
-        if self.path is not None and (damage := shortfall(self.path, end_s)):
+        if self.path is not None and (damage := describe_truncation(self.path, end_s)):
             return damage
         found = dict.fromkeys(reader.problem for reader in readers if reader.problem)
         return f"{self.name}: {'; '.join(found)}" if found else ""
@@ -180,7 +192,7 @@ class _Unseekable:
         return os.read(self.descriptor, n_bytes)
 
 
-class _Reader:
+class _Demuxer:
     """Decodes streams of one container; a frame that was not asked for waits."""
 
     def __init__(self, container, streams: list) -> None:
@@ -251,10 +263,10 @@ class _Reader:
             self.problem = f"{self._n_broken} of its packets are broken, the last at {self._end_s:.1f} s"
 
 
-class _Wave:
+class _AudioTrack:
     """The sound of a film at one rate, mono: the mean of its channels, as the corpora have it."""
 
-    def __init__(self, reader: _Reader, rate_hz: int) -> None:
+    def __init__(self, reader: _Demuxer, rate_hz: int) -> None:
         self.reader = reader
         self.rate_hz = rate_hz
         self._plain, self._resampler, self._setup = None, None, None

@@ -1,10 +1,9 @@
-"""What networks make of a running film: pictures and sound come as they happen, a verdict may be had with each picture.
+"""What streaming networks make of a running film: pictures and sound as they happen, an emotion with each picture.
 
-Faces are followed in `faces.rate_fps` pictures a second and looked at `rate_fps` times a second, in those that
-`models.time_axes.looks` chooses, by the regions of `faces.track.region_by`; the sound is heard in the segments of
-`sound.spectrogram.segment_ends`; the joint network judges by what it has seen and heard by then
-(`models.running.Along.judge`). So what is watched is what is evaluated. A picture that is not due exactly is looked at
-when the next one shows that it was the newest.
+Faces are followed in `faces.rate_fps` pictures a second; the networks look `rate_fps` times a second, in those pictures
+that `models.streaming.looks` chooses, at the regions of `faces.track.region_by`; sound is cut into the segments of
+`audio.spectrogram.segment_ends`; the joint network judges by what it has seen and heard by then. So what is watched is
+what is evaluated. A picture that is not due exactly is looked at when the next one shows that it was the newest.
 """
 
 import math
@@ -14,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mien.apps.models import Models
-from mien.apps.units import RunningUnits
+from mien.apps.models import StreamingModels
+from mien.apps.units import StreamingUnits
 from mien.audio.spectrogram import is_heard, segment_alone, segment_s
 from mien.config.schema import CandideConfig, WatchConfig
 from mien.faces.detect import Box
-from mien.faces.live import Face, Faces
+from mien.faces.live import Face, FaceTracker
 from mien.faces.track import cut_region, points_of
 from mien.models.mrpn import Network, normalise_pixels
 from mien.models.streaming import TOLERANCE_S, Along, Newest
@@ -28,16 +27,11 @@ _WORDS = {"video": "face", "audio": "voice"}
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """A person in the newest picture in which faces were followed; px of the picture."""
+class JudgedFace(Face):
+    """A person in the newest picture in which faces were followed; `region` is what the network looks at."""
 
-    person: int  # the same number while the face is followed
-    box: np.ndarray  # (3,) left, top, side
-    region: np.ndarray  # (3,) left, top, side: what the network looks at
-    landmarks: np.ndarray  # (68, 2), NaN where not found
-    found: bool  # in that very picture
     probabilities: np.ndarray | None  # (C,) by the face alone; None before its first look
-    units: np.ndarray | None  # (8,) in the order of AU8; None where not fitted
+    units: np.ndarray | None  # (8,) in the order of AU_NAMES; None where not fitted
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +40,14 @@ class Moment:
 
     time_s: float
     picture: np.ndarray  # (H, W, 3) uint8 RGB
-    faces: tuple[Seen, ...]  # main face first
+    faces: tuple[JudgedFace, ...]  # main face first
     heard: bool  # the newest second of sound is not silent
     voice: np.ndarray | None  # (C,) by the voice alone
     probabilities: np.ndarray | None  # (C,) the verdict
     basis: tuple[str, ...]  # of that verdict: "face", "voice"
 
 
-class Live:
+class EmotionStream:
     """Follows one film. The voice belongs to the main face; the others are judged by their picture alone.
 
     The verdict is the joint network's, where there is one. To it a modality is absent until its first step, and then
@@ -61,116 +55,109 @@ class Live:
     place starts with an empty memory, while the voice's goes on. Where no face is there, a voice is judged for
     `forget_s` after its last segment that was not silent, and then nothing is.
 
-    candide : how the mesh is fitted; None: no action units.
+    Parameters
+    ----------
+    candide
+        How the mesh is fitted; None: no action units.
     """
 
-    def __init__(self, models: Models, *, watch: WatchConfig, candide: CandideConfig | None = None) -> None:
+    def __init__(self, models: StreamingModels, *, watch: WatchConfig, candide: CandideConfig | None = None) -> None:
         self.models = models
         self.classes = models.classes
         self._watch = watch
         self._candide = candide
         self._pictures: Newest[np.ndarray] = Newest(models.faces.rate_fps)
-        self._faces = Faces(models.faces, forget_s=watch.forget_s)
+        self._faces = FaceTracker(models.faces, forget_s=watch.forget_s)
         self._here: list[Face] = []  # in the newest picture in which faces were followed, the main face first
-        self._people: dict[int, _Person] = {}
-        self._ears = _Ears(models)
+        self._people: dict[int, _FaceStream] = {}
+        self._audio = _AudioStream(models)
         self._verdict: tuple[list[Tensor | None], np.ndarray] | None = None  # (features that it rests on, (C,))
 
-    @property
-    def n_classes(self) -> int:
-        return len(self.classes)
-
-    def listen(self, samples: np.ndarray) -> None:
+    def add_sound(self, samples: np.ndarray) -> None:
         """Take the next samples (N,) float32, mono at models.sound.rate_hz, the first at time 0.
 
         All sound up to a picture's time is given before the picture; more is kept until its time has come.
         """
-        self._ears.take(samples)
+        self._audio.take(samples)
 
-    def look(self, time_s: float, picture: np.ndarray) -> Moment:
+    def add_picture(self, time_s: float, picture: np.ndarray) -> Moment:
         """Take the next picture (H, W, 3) uint8 RGB, at a time in s from the first; times ascend."""
-        self._ears.hear(time_s)
+        self._audio.hear(time_s)
         for look in (self._pictures.put(time_s, picture), self._pictures.due(time_s)):
             if look is not None:
                 self._follow(*look)
         for person in self._people.values():
             person.look_by(time_s)
         heard_s = max(self._watch.forget_s, self.models.hop_s)
-        voice = self._ears.probabilities if time_s - self._ears.heard_at_s < heard_s else None
+        voice = self._audio.probabilities if time_s - self._audio.heard_at_s < heard_s else None
         probabilities, basis = self._judge(self._people[self._here[0].person] if self._here else None, voice)
-        seen = tuple(self._seen(face) for face in self._here)
-        heard = self._ears.heard and time_s - self._ears.segment_at_s < 2 * self.models.hop_s
+        seen = tuple(self._describe(face) for face in self._here)
+        heard = self._audio.heard and time_s - self._audio.segment_at_s < 2 * self.models.hop_s
         return Moment(time_s, picture, seen, heard, voice, probabilities, basis)
 
     def _follow(self, time_s: float, picture: np.ndarray) -> None:
-        self._here = self._faces.look(time_s, picture)
-        self._people = {face.person: self._people.get(face.person) or self._newcomer() for face in self._here}
+        self._here = self._faces.update(time_s, picture)
+        known, self._people = self._people, {}
         for k, face in enumerate(self._here):
-            person = self._people[face.person]
-            person.be_main(self.models.joint if k == 0 else None)
+            person = known.get(face.person) or _FaceStream(self.models, self._candide)
+            self._people[face.person] = person
+            person.set_main(self.models.joint if k == 0 else None)
             person.show(time_s, face, picture)
 
-    def _newcomer(self) -> "_Person":
-        return _Person(self.models, self._candide)
-
-    def _seen(self, face: Face) -> Seen:
+    def _describe(self, face: Face) -> JudgedFace:
         person = self._people[face.person]
         units = person.units if face.found else None
-        parts = (face.person, face.box, face.region, face.landmarks, face.found)
-        return Seen(*parts, person.probabilities, units)
+        return JudgedFace(**vars(face), probabilities=person.probabilities, units=units)
 
-    def _judge(self, main: "_Person | None", voice: np.ndarray | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
-        seen = main.eyes.features if main is not None and main.eyes is not None else {}
-        if self._ears.joint is not None and (seen or voice is not None):
-            return self._jointly(seen)
+    def _judge(self, main: "_FaceStream | None", voice: np.ndarray | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
+        """Return the probabilities and their basis; those of the joint network anew only if there was a step since."""
+        seen = main.joint.features if main is not None and main.joint is not None else {}
+        if self._audio.joint is not None and (seen or voice is not None):
+            both = self._audio.joint.copy()
+            both.features |= seen
+            newest = [both.features.get(name) for name in _WORDS]
+            if self._verdict is None or any(a is not b for a, b in zip(self._verdict[0], newest, strict=True)):
+                self._verdict = newest, _probabilities(both)
+            return self._verdict[1], tuple(word for name, word in _WORDS.items() if name in both.features)
         if main is not None and main.probabilities is not None:
             return main.probabilities, ("face",)
         return voice, ("voice",) if voice is not None else ()
 
-    def _jointly(self, seen: dict[str, Tensor]) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Judge what the joint network saw of the main face and heard; only anew if there was a step since."""
-        both = self._ears.joint.copy()
-        both.features |= seen
-        newest = [both.features.get(name) for name in _WORDS]
-        if self._verdict is None or any(a is not b for a, b in zip(self._verdict[0], newest, strict=True)):
-            self._verdict = newest, _probabilities(both)
-        return self._verdict[1], tuple(word for name, word in _WORDS.items() if name in both.features)
 
-
-def warm_up(models: Models) -> None:
+def warm_up(models: StreamingModels) -> None:
     """Do once what takes longer the first time, before a clock runs: libraries, landmarks, networks."""
     blank = np.zeros((64, 64, 3), np.uint8)
     box = np.array([8.0, 8.0, 48.0])
     points = points_of(blank[..., 0], Box(*box, score=0.0))
-    person, ears = _Person(models, None), _Ears(models)
-    person.be_main(models.joint)
+    person, audio = _FaceStream(models, None), _AudioStream(models)
+    person.set_main(models.joint)
     person.show(0.0, Face(1, box, box, points, found=True), blank)
     person.look_by(0.0)
-    ears.take(np.sin(np.arange(models.sound.rate_hz, dtype=np.float32)))
-    ears.hear(1.0)
+    audio.take(np.sin(np.arange(models.sound.rate_hz, dtype=np.float32)))
+    audio.hear(1.0)
 
 
-class _Person:
+class _FaceStream:
     """The memories of the networks that look at one face."""
 
-    def __init__(self, models: Models, candide: CandideConfig | None) -> None:
+    def __init__(self, models: StreamingModels, candide: CandideConfig | None) -> None:
         self.models = models
         self.alone = Along(models.of_face) if _has(models.of_face, "video") else None
-        self.eyes: Along | None = None  # of the joint network, for the main face
+        self.joint: Along | None = None  # for the main face
         self.probabilities: np.ndarray | None = None
-        self._units = RunningUnits(candide) if candide is not None else None
+        self._units = StreamingUnits(candide) if candide is not None else None
         self._frames: Newest[np.ndarray] = Newest(models.rate_fps)
 
     @property
     def units(self) -> np.ndarray | None:
         return self._units.newest if self._units is not None else None
 
-    def be_main(self, joint: Network | None) -> None:
-        """Be looked at by the joint network from now on, or, with None, no longer."""
+    def set_main(self, joint: Network | None) -> None:
+        """Let the joint network look at this face from now on, or, with None, no longer."""
         if joint is None:
-            self.eyes = None
-        elif self.eyes is None:
-            self.eyes = Along(joint)
+            self.joint = None
+        elif self.joint is None:
+            self.joint = Along(joint)
 
     def show(self, time_s: float, face: Face, picture: np.ndarray) -> None:
         """Show a picture with the face, or without it, of which it is not known yet whether it is to be looked at."""
@@ -190,17 +177,17 @@ class _Person:
     def _step(self, pixels: np.ndarray) -> None:
         """Give the networks a frame (S, S, 3) uint8."""
         frame = normalise_pixels(torch.from_numpy(pixels).permute(2, 0, 1).float())[None, None]  # (1, 1, 3, S, S)
-        if self.eyes is not None:
-            self.eyes.step("video", frame.to(_device(self.eyes.network)))
+        if self.joint is not None:
+            self.joint.step("video", frame.to(_device(self.joint.network)))
         if self.alone is not None:
             self.alone.step("video", frame.to(_device(self.alone.network)))
             self.probabilities = _probabilities(self.alone)
 
 
-class _Ears:
+class _AudioStream:
     """The sound until now, cut into segments, and the memories of the networks that hear them."""
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: StreamingModels) -> None:
         self.models = models
         self.alone = Along(models.of_voice) if _has(models.of_voice, "audio") else None
         self.joint = Along(models.joint) if models.joint is not None else None

@@ -33,7 +33,7 @@ class Shape:
 
 
 @dataclass(frozen=True, eq=False)
-class Units:
+class FittedUnits:
     """What was fitted to the T frames of a clip; pose_deg (T, 3) yaw, pitch and roll, NaN where not fitted."""
 
     shape: Shape
@@ -47,31 +47,24 @@ class Units:
         return int((self.frames.verdict == FITTED).sum())
 
 
-@dataclass(frozen=True, eq=False)
-class Fitting:
-    """How the mesh is fitted: section `candide`, and the person's shape where a neutral picture tells it."""
-
-    config: CandideConfig
-    neutral: Shape | None = None
-
-
-def fit_units(track: Track, fitting: Fitting) -> Units | None:
+def fit_units(track: Track, config: CandideConfig, *, shape: Shape | None = None) -> FittedUnits | None:
     """Fit the mesh to every frame of a clip; None if no frame has a face.
 
-    The shape of the person is that of `fitting`, else `median_shape`.
+    Parameters
+    ----------
+    shape
+        Of the person; None: `median_shape` of the clip.
     """
     if not track.found.any():
         return None
-    shape = fitting.neutral or median_shape(track.landmarks[track.found], fitting.config)
+    shape = shape or median_shape(track.landmarks[track.found], config)
     every = [np.arange(len(track.found))]
-    frames = fit_frames(
-        track.landmarks, found=track.found, recordings=every, shape=shape.coefficients, config=fitting.config
-    )
-    return Units(shape, track.time_s, frames, head_pose(frames.rotation))
+    frames = fit_frames(track.landmarks, found=track.found, recordings=every, shape=shape.coefficients, config=config)
+    return FittedUnits(shape, track.time_s, frames, compute_head_pose(frames.rotation))
 
 
-class RunningUnits:
-    """The action units of a face as they come, with the person's `median_shape` as far as it is known by then."""
+class StreamingUnits:
+    """The action units of a face, frame after frame, with the person's `median_shape` as far as it is known by then."""
 
     def __init__(self, config: CandideConfig) -> None:
         self.config = config
@@ -93,7 +86,7 @@ class RunningUnits:
         self.newest = frames.units[0] if frames.verdict[0] == FITTED else None
 
 
-def neutral_shape(picture: Path, *, faces: FacesConfig, config: CandideConfig) -> Shape:
+def fit_neutral_shape(picture: Path, *, faces: FacesConfig, config: CandideConfig) -> Shape:
     """Fit the shape of a person to a picture of the neutral face, seen from the front.
 
     Raises
@@ -128,7 +121,7 @@ def median_shape(landmarks: np.ndarray, config: CandideConfig) -> Shape:
     return Shape("mean face", np.zeros(len(SHAPES)))
 
 
-def head_pose(rotation: np.ndarray) -> np.ndarray:
+def compute_head_pose(rotation: np.ndarray) -> np.ndarray:
     """Turn rotation vectors (..., 3) rad of the mesh into (..., 3) yaw, pitch and roll in degrees; NaN stays NaN.
 
     The head is turned by R = R_y(yaw) R_x(-pitch) R_z(-roll); +x is the subject's left, +y up, +z to the viewer. So
@@ -144,18 +137,17 @@ def head_pose(rotation: np.ndarray) -> np.ndarray:
     return np.where(known[..., None], np.rad2deg(np.stack([yaw, pitch, roll], axis=-1)), np.nan)
 
 
-def write_units(path: Path, units: Units) -> None:
+def write_units(path: Path, units: FittedUnits) -> None:
     """Write a row per frame, the columns `COLUMNS`; cells are empty where the mesh was not fitted."""
     with atomic_file(path) as scratch, scratch.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(COLUMNS)
-        for frame in frames_of(units):
-            pose = [frame[name] for name in POSE]
-            values = [*(frame["units"] or [None] * len(AU_NAMES)), *pose, frame["residual"]]
-            rows.writerow([frame["time_s"], frame["verdict"], *("" if value is None else value for value in values)])
+        for frame in _list_frames(units):
+            values = [*(frame["units"] or [None] * len(AU_NAMES)), *(frame[name] for name in POSE), frame["residual"]]
+            rows.writerow([frame["time_s"], frame["verdict"], *values])  # None is an empty cell
 
 
-def summary_of(units: Units | None) -> dict[str, Any] | None:
+def summarise_units(units: FittedUnits | None) -> dict[str, Any] | None:
     """Return what stands under "units" in the JSON of a clip; None without a face."""
     if units is None:
         return None
@@ -164,11 +156,11 @@ def summary_of(units: Units | None) -> dict[str, Any] | None:
         "names": list(AU_NAMES),
         "codes": list(AU_CODES),
         "shape": {"source": units.shape.source, "coefficients": coefficients},
-        "frames": frames_of(units),
+        "frames": _list_frames(units),
     }
 
 
-def frames_of(units: Units) -> list[dict[str, Any]]:
+def _list_frames(units: FittedUnits) -> list[dict[str, Any]]:
     """Return a mapping per frame: time_s, verdict, units (8 numbers, None where not fitted), pose and residual."""
     frames = units.frames
     rows = zip(units.time_s, frames.verdict, frames.units, units.pose_deg, frames.residual, strict=True)
@@ -176,17 +168,12 @@ def frames_of(units: Units) -> list[dict[str, Any]]:
         {
             "time_s": _rounded(time_s, 3),
             "verdict": str(verdict),
-            "units": [_rounded(value, 4) for value in of_frame] if verdict == FITTED else None,
+            "units": [_rounded(value, 4) for value in fitted] if verdict == FITTED else None,
             **{name: _rounded(value, 2) for name, value in zip(POSE, pose, strict=True)},
             "residual": _rounded(residual, 5),
         }
-        for time_s, verdict, of_frame, pose, residual in rows
+        for time_s, verdict, fitted, pose, residual in rows
     ]
-
-
-def remark_of(units: Units | None) -> str:
-    """Say in a few words how far the units go."""
-    return "no units without a face" if units is None else f"units of {units.n_fitted} of {len(units.time_s)} frames"
 
 
 def _rounded(value: float, digits: int) -> float | None:

@@ -1,8 +1,7 @@
-"""The 68 landmarks of a face by an ensemble of regression trees (Kazemi & Sullivan 2014), as shipped with dlib.
+"""Faces by dlib's detector (histograms of gradients, Dalal & Triggs 2005; King 2009), and their 68 landmarks.
 
-The predictor was trained on iBUG 300-W, whose terms exclude commercial use.
-
-Find faces in a picture with dlib's histogram-of-gradients detector (Dalal & Triggs 2005; King 2009).
+Landmarks are found by an ensemble of regression trees (Kazemi & Sullivan 2014), as shipped with dlib. The predictor was
+trained on iBUG 300-W, whose terms exclude commercial use.
 """
 
 import importlib.util
@@ -20,9 +19,12 @@ SEARCH_SCORE = 0.0  # dlib's own threshold
 FOLLOW_SCORE = -0.3  # lower where a face was a frame ago
 FOLLOW_FACE_PX = 100  # side of the face in the small picture that is searched around it; the detector's window is 80
 FOLLOW_CONTEXT = 1.8  # side of that picture in faces
-SMALL_PX = (
-    480  # a picture whose shorter side is below is enlarged once: faces below 80 px are invisible to the detector
-)
+SMALL_PX = 480  # of the shorter side; below, a picture is enlarged once: the detector sees no face below 80 px
+N_LANDMARKS = 68
+PACKAGE = "face_recognition_models"
+FILE = "models/shape_predictor_68_face_landmarks.dat"
+FACE_PX = 240  # dlib rounds landmarks to whole pixels: at this size the rounding is 0.2 % of the face
+CONTEXT = 1.8  # side of the picture shown to the predictor, in faces
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,6 @@ def _resized(grey: np.ndarray, scale: float) -> np.ndarray:
         return grey
     size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
     return cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR)
-
-
-N_LANDMARKS = 68
-PACKAGE = "face_recognition_models"
-FILE = "models/shape_predictor_68_face_landmarks.dat"
-FACE_PX = 240  # dlib rounds landmarks to whole pixels: at this size the rounding is 0.2 % of the face
-CONTEXT = 1.8  # side of the picture shown to the predictor, in faces
 
 
 def locate(grey: np.ndarray, box: Box) -> np.ndarray:

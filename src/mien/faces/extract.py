@@ -1,11 +1,6 @@
-"""Command ``extract_faces``: face regions and landmarks of a corpus.
+"""Command `extract_faces`: face regions and landmarks of a corpus; and the pictures of a clip, whatever holds them.
 
-Writes below --out, per part: frames.npy (N, S, S, 3) uint8, landmarks.npy (N, 68, 2) px, index.parquet (FRAMES), where
-there are films also along.npy (N, S, S, 3) uint8, and once manifest.json: digests of the parts, counts, clips without a
-face, and files with a problem. In frames.npy all frames of a clip show one region; in along.npy each shows what was
-known by then (section faces: region_s), as `mien watch` has it.
-
-The pictures of a clip, whatever holds them: a video, a still, or a row of a table of pixels.
+A clip is a video, a still picture, or a row of a table of pixels.
 """
 
 import contextlib
@@ -18,21 +13,25 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 
 from mien.config import schema
 from mien.errors import CorpusError, MediaError, MienError
+from mien.faces.track import follow
 from mien.io import media, provenance, shards, tables
 from mien.io.files import digest, write_json
 from mien.io.shards import FaceShard, write_faces
+
+log = logging.getLogger(__name__)
 
 Timed = tuple[float, np.ndarray]  # time in s, picture (H, W, 3) uint8 RGB
 CUT_SHORT = 0.9  # a medium that ends before this share of the length it declares is damaged
 CUT_SHORT_S = 1.0  # if it lacks at least this: tracks of a good file differ by a few frames
 
 
-class Footage:
+class VideoFrames:
     """The frames of a video at `rate_fps`; iterable again and again.
 
     A stream that breaks off after its first frame ends there. After an iteration `end_s` is the length that was read,
@@ -57,8 +56,14 @@ class Footage:
             self.problem = str(error)
         self.end_s = n_read / self.rate_fps
 
+    def describe_damage(self) -> str:
+        """Return what is missing after an iteration; empty if nothing is."""
+        return (
+            self.problem or describe_truncation(self.path, self.end_s) or describe_missing_frames(self.path, self.end_s)
+        )
 
-class Still:
+
+class StillPicture:
     """One picture, shown at time 0."""
 
     problem = ""
@@ -69,8 +74,12 @@ class Still:
     def __iter__(self) -> Iterator[Timed]:
         yield 0.0, self.picture
 
+    def describe_damage(self) -> str:
+        """Return an empty text: a picture that could be opened is whole."""
+        return ""
 
-def shortfall(path: Path, end_s: float) -> str:
+
+def describe_truncation(path: Path, end_s: float) -> str:
     """Say so if a video or sound that was read up to `end_s` declares to be longer; else return an empty text.
 
     Half a file often decodes without an error: the decoder takes its end for the end of the film.
@@ -81,10 +90,10 @@ def shortfall(path: Path, end_s: float) -> str:
     return f"{path}: ends after {end_s:.1f} s of {declared_s:.1f} s; fetch the file again"
 
 
-def lacking(path: Path, end_s: float) -> str:
+def describe_missing_frames(path: Path, end_s: float) -> str:
     """Say so if a film whose pictures were read up to `end_s` declares more than one frame more; else an empty text.
 
-    What lacks less than `shortfall` reports: the rest is good, and is used.
+    What lacks less than `describe_truncation` reports: the rest is good, and is used.
     """
     declared = media.probe(path)
     if not declared.pictures_s - end_s > 1.5 / declared.rate_fps:  # NaN where nothing is declared
@@ -92,11 +101,11 @@ def lacking(path: Path, end_s: float) -> str:
     return f"{path}: its pictures end after {end_s:.2f} s of {declared.pictures_s:.2f} s; frames at its end are missing"
 
 
-def open_pictures(path: Path, rate_fps: float) -> Footage | Still:
+def open_pictures(path: Path, rate_fps: float) -> VideoFrames | StillPicture:
     """Return the pictures of a video or of a still, told apart by the suffix."""
     if path.suffix.lower() in media.IMAGE_SUFFIXES:
-        return Still(media.read_image(path))
-    return Footage(path, rate_fps)
+        return StillPicture(media.read_image(path))
+    return VideoFrames(path, rate_fps)
 
 
 def read_pixel_rows(path: Path, items: Iterable[int]) -> dict[int, np.ndarray]:
@@ -140,8 +149,6 @@ def _square(text: str) -> np.ndarray | None:
     return np.repeat(values.reshape(side, side, 1), 3, axis=2)
 
 
-log = logging.getLogger(__name__)
-
 USED = ["clip", "video", "item", "cropped", "sha256"]  # columns of CLIPS that a shard depends on
 
 
@@ -154,37 +161,53 @@ class Work:
     config: schema.FacesConfig
 
 
-def add_arguments(parser) -> None:
-    """Declare the arguments of the command."""
-    shards.add_arguments(parser)
+def extract_faces(
+    *, corpus: str, manifest: Path, clips: Path, out: Path, config: str = "params.yaml", jobs: int = 1
+) -> None:
+    """Find faces and landmarks in every clip of a corpus, and store square regions.
 
+    Writes below `out`, per part: frames.npy (N, S, S, 3) uint8, landmarks.npy (N, 68, 2) px, index.parquet (FRAMES),
+    where there are films also along.npy (N, S, S, 3) uint8, and once manifest.json: digests of the parts, counts, clips
+    without a face, and files with a problem. In frames.npy all frames of a clip show one region; in along.npy each
+    shows what was known by then (section faces: region_s), as `mien watch` has it.
 
-def run(args) -> None:
-    """Track the faces of all clips that have a picture."""
-    faces = schema.section(schema.FacesConfig, schema.load(args.config), "faces")
-    clips = tables.read(args.clips, tables.CLIPS)
-    clips = clips[clips.has_video & (clips.video != "")]
-    root, _ = shards.source_root(args.manifest, args.corpus)
-    code = provenance.code_digest("faces.extract:run")
+    Parameters
+    ----------
+    corpus
+        Name of the corpus.
+    manifest
+        Manifest of its files, of get_corpus.
+    clips
+        Its clips, of index_corpus.
+    out
+        Folder for the shards.
+    config
+        File with the parameters.
+    jobs
+        Number of processes.
+    """
+    faces = schema.section(schema.FacesConfig, schema.load(config), "faces")
+    table = tables.read(clips, tables.CLIPS)
+    table = table[table.has_video & (table.video != "")]
+    root, _ = shards.source_root(manifest, corpus)
+    code = provenance.code_digest("faces.extract:extract_faces")
     tasks = {}
-    for part, rows in clips.groupby("part", sort=True):
+    for part, rows in table.groupby("part", sort=True):
         work = Work(root, rows[USED].to_dict("records"), faces)
         key = digest([code, str(root), work.rows, dataclasses.asdict(faces)])
         tasks[str(part)] = shards.Task(key, work)
-    reports = shards.build_parts(args.out, tasks, build_part, jobs=args.jobs)
+    reports = shards.build_parts(out, tasks, build_part, jobs=jobs)
     summary = {
-        "corpus": args.corpus,
+        "corpus": corpus,
         "parts": {part: report["digest"] for part, report in reports.items()},
-        "n_clips": sum(report["n_clips"] for report in reports.values()),
-        "n_frames": sum(report["n_frames"] for report in reports.values()),
-        "n_found": sum(report["n_found"] for report in reports.values()),
+        **{name: sum(report[name] for report in reports.values()) for name in ("n_clips", "n_frames", "n_found")},
         "clips_without_face": [clip for report in reports.values() for clip in report["clips_without_face"]],
         "problems": [problem for report in reports.values() for problem in report["problems"]],
     }
-    write_json(args.out / "manifest.json", summary)
+    write_json(out / "manifest.json", summary)
     log.info(
         "%s: %d clips, %d frames, a face in %d; %d clips without a face, %d with a problem",
-        *(args.corpus, summary["n_clips"], summary["n_frames"], summary["n_found"]),
+        *(corpus, summary["n_clips"], summary["n_frames"], summary["n_found"]),
         *(len(summary["clips_without_face"]), len(summary["problems"])),
     )
 
@@ -194,10 +217,6 @@ def build_part(folder: Path, work: Work) -> dict[str, Any]:
 
     Regions go to the disk clip by clip: an actor of RAVDESS at 224 px is 0.8 GB.
     """
-    import cv2
-
-    from mien.faces.track import follow
-
     cv2.setNumThreads(0)  # the processes share the cores already
     indices, landmarks, problems = [], [np.empty((0, 68, 2), np.float32)], []
     names = ["frames", *(["along"] if any(_is_film(row) for row in work.rows) else [])]
@@ -208,13 +227,15 @@ def build_part(folder: Path, work: Work) -> dict[str, Any]:
             except MienError as error:
                 problems.append(shards.problem_of(work.root, row["clip"], row["video"], error))
                 continue
-            if damage := _damage(pictures):
+            if damage := pictures.describe_damage():  # the good frames are kept
                 problems.append(shards.problem_of(work.root, row["clip"], row["video"], damage))
             for name, file in files.items():
                 squares = track.along if name == "along" and _is_film(row) else track.frames
                 file.write(squares.tobytes())
             landmarks.append(track.landmarks)
-            indices.append(_index(row["clip"], track))
+            region = dict(zip(("x", "y", "side"), track.region, strict=True))
+            columns = {"time_s": track.time_s, **region, "score": track.score, "found": track.found}
+            indices.append(pd.DataFrame({"clip": row["clip"], "frame": np.arange(len(track.time_s)), **columns}))
         index = pd.concat(indices, ignore_index=True) if indices else tables.empty(tables.FRAMES)
         pixels = {name: _mapped(file, len(index), work.config.size_px) for name, file in files.items()}
         write_faces(folder, FaceShard(landmarks=np.concatenate(landmarks), index=index, **pixels))
@@ -251,7 +272,6 @@ def _mapped(file: Any, n_frames: int, size_px: int) -> np.ndarray:
 
 def _open_clips(work: Work, problems: list[dict[str, str]]):
     """Yield (row, pictures) of every clip that can be opened; the others go to `problems`."""
-
     tables_of_pixels: dict[str, dict[int, np.ndarray]] = {}
     for row in work.rows:
         name = row["video"]
@@ -270,30 +290,4 @@ def _open_clips(work: Work, problems: list[dict[str, str]]):
             reason = f"row {row['item']} is missing or not a square picture"
             problems.append(shards.problem_of(work.root, row["clip"], name, reason))
         else:
-            yield row, Still(picture)
-
-
-def _damage(pictures) -> str:
-    """Return what is missing at the end of a film whose good frames are kept; empty if nothing is."""
-
-    if not isinstance(pictures, Footage):
-        return ""
-    path, end_s = pictures.path, pictures.end_s
-    return pictures.problem or shortfall(path, end_s) or lacking(path, end_s)
-
-
-def _index(clip: str, track) -> pd.DataFrame:
-    n_frames = len(track.time_s)
-    left, top, side = track.region
-    return pd.DataFrame(
-        {
-            "clip": [clip] * n_frames,
-            "frame": np.arange(n_frames),
-            "time_s": track.time_s,
-            "x": np.full(n_frames, left),
-            "y": np.full(n_frames, top),
-            "side": np.full(n_frames, side),
-            "score": track.score,
-            "found": track.found,
-        }
-    )
+            yield row, StillPicture(picture)

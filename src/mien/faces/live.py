@@ -26,7 +26,7 @@ class Face:
     found: bool  # in this very frame
 
 
-class Faces:
+class FaceTracker:
     """The faces of one film, frame after frame.
 
     The whole picture is searched in every `detect_every`-th frame, and where a face was lost; between, each known face
@@ -43,7 +43,7 @@ class Faces:
         self._main: _Person | None = None
         self._n_people = 0
 
-    def look(self, time_s: float, picture: np.ndarray) -> list[Face]:
+    def update(self, time_s: float, picture: np.ndarray) -> list[Face]:
         """Return who is in the next picture (H, W, 3) uint8 RGB, or was until `forget_s` ago; the main face first.
 
         The main face is the most prominent over the last `forget_s`; somebody else takes its place only when clearly
@@ -53,7 +53,8 @@ class Faces:
         boxes = self._boxes(grey)
         for person, box in boxes.items():
             person.seen.append((time_s, box))
-        self._people = [person for person in {**dict.fromkeys(self._people), **boxes} if self._is_known(person, time_s)]
+        everybody = {**dict.fromkeys(self._people), **boxes}
+        self._people = [person for person in everybody if time_s - person.seen[-1][0] < self.forget_s]
         for person in self._people:
             person.here = person in boxes
             person.forget(time_s - max(self.config.region_s, self.forget_s))
@@ -77,18 +78,11 @@ class Faces:
                 if len(boxes) < MOST_FACES and not _is_taken(box, boxes.values()):
                     self._n_people += 1
                     boxes[_Person(self._n_people)] = box
-        return self._told_apart(boxes)
-
-    def _told_apart(self, boxes: dict["_Person", Box]) -> dict["_Person", Box]:
-        """Leave a box that two people claim to the one who is known for longer."""
         apart: dict[_Person, Box] = {}
-        for person in sorted(boxes, key=lambda person: person.number):
+        for person in sorted(boxes, key=lambda person: person.number):  # a box that two claim is the older one's
             if not _is_taken(boxes[person], apart.values()):
                 apart[person] = boxes[person]
         return apart
-
-    def _is_known(self, person: "_Person", time_s: float) -> bool:
-        return time_s - person.seen[-1][0] < self.forget_s
 
     def _choose_main(self, time_s: float) -> None:
         weights = {person: person.weight(time_s - self.forget_s) for person in self._people}

@@ -5,7 +5,6 @@ import { Microphone } from "./microphone.js";
 const LONGEST_SIDE = 640; // px of the pictures that are sent
 const QUALITY = 0.8;
 const SHOWN_S = 10;
-const FULL = 429; // status: too fast
 
 export class Camera {
   constructor(settings, complain) {
@@ -81,12 +80,8 @@ export class Camera {
       const sound_bytes = sound.reduce((sum, block) => sum + block.byteLength, 0);
       const query = new URLSearchParams({ time_s: time_s.toFixed(3), sound_bytes, sound_hz: run.microphone?.rate || 48000 });
       const body = new Blob([...sound, jpeg]);
-      try {
-        const moment = await ask(`/api/cameras/${run.id}/moments?${query}`, { method: "POST", body });
-        if (this.run === run) this.show(moment, run);
-      } catch (error) {
-        if (error.status !== FULL) throw error;
-      }
+      const moment = await ask(`/api/cameras/${run.id}/moments?${query}`, { method: "POST", body });
+      if (this.run === run) this.show(moment);
     }
     const spent = performance.now() - began;
     await new Promise((resolve) => setTimeout(resolve, Math.max(5, 1000 / this.settings.pictures_per_s - spent)));
@@ -101,7 +96,7 @@ export class Camera {
     return new Promise((resolve) => this.canvas.toBlob(resolve, "image/jpeg", QUALITY));
   }
 
-  show(moment, run) {
+  show(moment) {
     this.moment = moment;
     this.bars.show(moment?.probabilities || null);
     this.units.show(moment?.people[0]?.units || null);

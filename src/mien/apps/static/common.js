@@ -7,8 +7,7 @@ export async function ask(address, options = {}) {
   let response;
   try {
     response = await fetch(address, options);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
+  } catch {
     throw new Error("The server does not answer; is `mien serve` still running?");
   }
   if (!response.ok) throw await refusal(response.status, response.json());
@@ -16,8 +15,9 @@ export async function ask(address, options = {}) {
 }
 
 export async function refusal(status, body) {
-  const { error } = await Promise.resolve(body).catch(() => ({}));
-  return Object.assign(new Error(sentence(error || `The server answered ${status}.`)), { status });
+  const { detail } = await Promise.resolve(body).catch(() => ({}));
+  const text = Array.isArray(detail) ? `${detail[0].loc.at(-1)}: ${detail[0].msg}` : detail;
+  return new Error(sentence(text || `The server answered ${status}.`));
 }
 
 export const sentence = (text) => text.replace(/([^.!?])$/, "$1.");

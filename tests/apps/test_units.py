@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from mien.apps import units as module
-from mien.apps.units import COLUMNS, POSE, Fitting, Shape, fit_units, head_pose, median_shape, neutral_shape
+from apps.tiny_models import CANDIDE, FACES
+from mien.apps.units import COLUMNS, POSE, Shape, compute_head_pose, fit_neutral_shape, fit_units, median_shape
 from mien.candide.fit import FITTED, NO_FACE, place_mesh
 from mien.candide.mesh import ACTIONS, AU_CODES, AU_NAMES, LANDMARKS, VERTICES
 from mien.candide.pose import rotation_matrix, rotation_vector
@@ -18,7 +18,6 @@ from mien.faces.track import Track, follow
 from mien.io.randomness import rng_for
 from mien.synthetic.people import CLEAR, person_for
 from mien.synthetic.performance import portrait
-from predict.tiny_models import CANDIDE, FACES
 
 CONFIG = CandideConfig(**CANDIDE)
 SHAPE = np.array([0.3, -0.2, 0.25, 0.1, 0.2, -0.3, 0.1])
@@ -71,14 +70,14 @@ def test_a_turned_head_is_seen_where_the_signs_say(pose, vertex, axis, sign):
     assert sign * (moved[1] - moved[0]) > 10
     (name,), (angle,) = pose.keys(), pose.values()
     expected = np.where(np.array(POSE) == f"{name}_deg", angle, 0.0)
-    np.testing.assert_allclose(head_pose(rotations), [np.zeros(3), expected], atol=1e-9)
+    np.testing.assert_allclose(compute_head_pose(rotations), [np.zeros(3), expected], atol=1e-9)
 
 
 def test_three_angles_at_once_come_back():
     angles = np.random.default_rng(0).uniform([-85, -60, -85], [85, 60, 85], size=(50, 3))
     rotations = np.stack([turned(yaw=yaw, pitch=pitch, roll=roll) for yaw, pitch, roll in angles])
-    np.testing.assert_allclose(head_pose(rotations), angles, atol=1e-9)
-    assert np.isnan(head_pose(np.full((2, 3), np.nan))).all()
+    np.testing.assert_allclose(compute_head_pose(rotations), angles, atol=1e-9)
+    assert np.isnan(compute_head_pose(np.full((2, 3), np.nan))).all()
 
 
 def test_a_clip_of_known_units_and_pose_gives_them_back():
@@ -90,7 +89,7 @@ def test_a_clip_of_known_units_and_pose_gives_them_back():
     found = ~np.isin(np.arange(40), [0, 17, 18])
     track = track_of(landmarks_of(units=units, rotation=rotation), found)
     config = replace(CONFIG, ridge=1e-7)  # the usual one divides what two units of the lids share
-    result = fit_units(track, Fitting(config, Shape("known", SHAPE)))
+    result = fit_units(track, config, shape=Shape("known", SHAPE))
     assert result.shape.source == "known"
     assert result.n_fitted == found.sum()
     assert result.frames.verdict.tolist() == np.where(found, FITTED, NO_FACE).tolist()
@@ -111,23 +110,6 @@ def test_the_shape_of_a_clip_is_that_of_its_many_neutral_frames():
     assert np.abs(speaking.coefficients - SHAPE).max() > 0.2  # what the median has to pass over
 
 
-@pytest.mark.parametrize(("n_frames", "n_fitted"), [(9, 0), (10, 10), (100, 100), (257, 100)])
-def test_few_frames_give_the_mean_face_and_many_are_sampled(n_frames, n_fitted, monkeypatch):
-    fitted = []
-    real = module.fit_shapes
-    monkeypatch.setattr(module, "fit_shapes", lambda marks, config: fitted.append(marks) or real(marks, config))
-    marks = landmarks_of(units=np.zeros((n_frames, 8)), rotation=np.zeros((n_frames, 3)))
-    marks[:, 0] = np.arange(n_frames)[:, None]  # a point of the jaw that is not fitted tells the frame
-    shape = median_shape(marks, CONFIG)
-    chosen = [int(number) for some in fitted for number in some[:, 0, 0]]
-    assert len(chosen) == len(set(chosen)) == n_fitted
-    if n_fitted:
-        assert (chosen[0], chosen[-1]) == (0, n_frames - 1)
-    else:
-        assert shape.source == "mean face"
-        assert not shape.coefficients.any()
-
-
 def test_portraits_show_the_units_and_the_pose_they_were_made_with(tmp_path):
     """Through dlib, whose points are a few px off; what moves few points by little is not asked for."""
     moved, seen, errors_deg = [], [], []
@@ -140,14 +122,14 @@ def test_portraits_show_the_units_and_the_pose_they_were_made_with(tmp_path):
 
         picture, rest, _, _ = take("neutral", 0.0)
         Image.fromarray(picture).save(tmp_path / "rest.png")
-        shape = neutral_shape(tmp_path / "rest.png", faces=FACES, config=CONFIG)
+        shape = fit_neutral_shape(tmp_path / "rest.png", faces=FACES, config=CONFIG)
         takes = [take(*kind) for kind in (("surprised", 15.0), ("happy", -15.0), ("angry", 20.0))]
         track = follow([(k / 10, picture) for k, (picture, *_) in enumerate(takes)], FACES)
-        result = fit_units(track, Fitting(CONFIG, shape))
+        result = fit_units(track, CONFIG, shape=shape)
         assert result.n_fitted == 3
         moved += [(units - rest)[list(ACTIONS)] for _, units, _, _ in takes]
         seen += list(result.frames.units)
-        errors_deg += list(result.pose_deg - head_pose(np.stack([rotation for _, _, rotation, _ in takes])))
+        errors_deg += list(result.pose_deg - compute_head_pose(np.stack([rotation for _, _, rotation, _ in takes])))
     yaw, pitch, roll = np.median(np.abs(errors_deg), axis=0)
     assert yaw < 4
     assert pitch < 8
@@ -157,11 +139,11 @@ def test_portraits_show_the_units_and_the_pose_they_were_made_with(tmp_path):
         assert np.corrcoef(np.array(moved)[:, unit], np.array(seen)[:, unit])[0, 1] > 0.7, name
 
 
-def test_units_stand_in_a_file_of_their_own_and_in_the_json(mien, models, media_folder, tmp_path):
+def test_units_stand_in_a_file_of_their_own_and_in_the_json(run_predict, models, media_folder, tmp_path):
     clip = media_folder / "half.mp4"  # a face in the first half
-    common = [clip, "--checkpoint", models["VM"]]
-    code, out, err = mien(*common, "--out", tmp_path / "with", "--units")
-    assert (code, err) == (0, "")
+    models = [models["VM"]]
+    error, out, err = run_predict(clip, checkpoint=models, out=tmp_path / "with", units=True)
+    assert (error, err) == ("", "")
     rows = pd.read_csv(tmp_path / "with" / "half.units.csv")
     summary = json.loads((tmp_path / "with" / "half.json").read_text())
     section = summary.pop("units")
@@ -181,7 +163,7 @@ def test_units_stand_in_a_file_of_their_own_and_in_the_json(mien, models, media_
     units = [frame["units"] or [np.nan] * 8 for frame in section["frames"]]
     np.testing.assert_array_equal(units, rows[list(COLUMNS[2:10])])
     assert [frame["verdict"] for frame in section["frames"]] == rows.verdict.tolist()
-    mien(*common, "--out", tmp_path / "without")
+    run_predict(clip, checkpoint=models, out=tmp_path / "without")
     assert json.loads((tmp_path / "without" / "half.json").read_text()) == summary
     timelines = [(tmp_path / folder / "half.csv").read_bytes() for folder in ("with", "without")]
     assert timelines[0] == timelines[1]
@@ -189,43 +171,35 @@ def test_units_stand_in_a_file_of_their_own_and_in_the_json(mien, models, media_
 
 
 @pytest.mark.parametrize("clip", ["blank.mp4", "voice.wav"])
-def test_a_clip_without_a_face_has_no_units(mien, models, media_folder, tmp_path, clip):
-    code, out, _ = mien(media_folder / clip, "--out", tmp_path, "--checkpoint", models["AM"], "--units")
-    assert code == 0
+def test_a_clip_without_a_face_has_no_units(run_predict, models, media_folder, tmp_path, clip):
+    _, out, _ = run_predict(media_folder / clip, out=tmp_path, checkpoint=[models["AM"]], units=True)
     assert out.endswith("; no units without a face\n")
     stem = clip.partition(".")[0]
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{stem}.csv", f"{stem}.json"]
     assert json.loads((tmp_path / f"{stem}.json").read_text())["units"] is None
 
 
-def test_a_neutral_picture_gives_the_shape(mien, models, media_folder, tmp_path):
+def test_a_neutral_picture_gives_the_shape(run_predict, models, media_folder, tmp_path):
     still, model = media_folder / "still.png", models["VM"]
-    mien(still, "--out", tmp_path, "--checkpoint", model, "--units")
+    run_predict(still, out=tmp_path, checkpoint=[model], units=True)
     assert json.loads((tmp_path / "still.json").read_text())["units"]["shape"]["source"] == "mean face"
-    code, out, _ = mien(still, "--out", tmp_path, "--checkpoint", model, "--units", "--neutral", still)
-    assert code == 0
+    _, out, _ = run_predict(still, out=tmp_path, checkpoint=[model], units=True, neutral=still)
     assert "units of 1 of 1 frames" in out
     shape = json.loads((tmp_path / "still.json").read_text())["units"]["shape"]
     assert shape["source"] == "still.png"
     assert any(shape["coefficients"])
 
 
-def test_a_bad_neutral_picture_is_one_line(mien, models, media_folder, tmp_path):
+def test_a_bad_neutral_picture_is_one_line(run_predict, models, media_folder, tmp_path):
     Image.fromarray(np.full((200, 200, 3), 90, np.uint8)).save(tmp_path / "wall.png")
     (tmp_path / "text.png").write_text("no picture")
-    clip = [media_folder / "still.png", "--checkpoint", models["VM"], "--out", tmp_path / "out"]
     for neutral, words in [
         (tmp_path / "wall.png", "there is no face in it"),
         (tmp_path / "text.png", "not a readable picture"),
         (tmp_path / "gone.png", "no such file"),
         (media_folder / "voice.wav", "should be a picture"),
     ]:
-        code, out, err = mien(*clip, "--units", "--neutral", neutral)
-        assert (code, out) == (2, "")
-        assert err.count("\n") == 1
-        assert neutral.name in err
-        assert words in err
-    code, _, err = mien(*clip, "--neutral", media_folder / "still.png")
-    assert code == 2
-    assert "add --units" in err
+        options = {"checkpoint": [models["VM"]], "out": tmp_path / "out", "units": True, "neutral": neutral}
+        error, out, _ = run_predict(media_folder / "still.png", **options)
+        assert (out, "\n" in error, neutral.name in error, words in error) == ("", False, True, True)
     assert not (tmp_path / "out").exists()

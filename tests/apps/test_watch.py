@@ -1,6 +1,5 @@
 """`mien watch` writes whole films and tables, keeps to the clock when it runs, and ends when it is told to."""
 
-import argparse
 import csv
 import json
 import signal
@@ -14,14 +13,13 @@ import av
 import numpy as np
 import pytest
 
-from mien.apps import watch as page_module
+from apps.streaming_models import ROWS, WATCH, write_streaming
+from apps.tiny_models import CLASSES
 from mien.apps import watch as watch_module
-from mien.apps.streaming import Moment, Seen
-from mien.apps.watch import Ahead, Behind, Clock, Page, add_arguments, follow, rows_of, run
+from mien.apps.streaming import JudgedFace, Moment
+from mien.apps.watch import Clock, MjpegPage, Prefetcher, run_stream, timeline_rows
 from mien.errors import ConfigError, MediaError
 from mien.io import media
-from predict.running_models import ROWS, WATCH, write_running
-from predict.tiny_models import CLASSES
 
 PARAMS = json.dumps({"watch": asdict(WATCH)})
 
@@ -30,19 +28,15 @@ PARAMS = json.dumps({"watch": asdict(WATCH)})
 def files(tmp_path_factory):
     """Return model files, one for each role."""
     folder = tmp_path_factory.mktemp("running")
-    return [write_running(folder / f"{row}.safetensors", row) for row in ROWS]
+    return [write_streaming(folder / f"{row}.safetensors", row) for row in ROWS]
 
 
 @pytest.fixture
 def watch(files, capsys):
     """Return a function that runs `mien watch`: arguments -> what it prints."""
 
-    def call(*arguments: object) -> str:
-        parser = argparse.ArgumentParser()
-        add_arguments(parser)
-        args = parser.parse_args([*map(str, arguments), "--checkpoint", *map(str, files)])
-        args.config, args.jobs = PARAMS, 1
-        run(args)
+    def call(source, **options) -> str:
+        watch_module.watch(str(source), checkpoint=files, config=PARAMS, **options)
         return capsys.readouterr().out
 
     return call
@@ -58,7 +52,7 @@ def _film(path):
 
 def test_every_picture_of_a_film_is_written_with_its_sound(watch, media_folder, tmp_path):
     out, timeline = tmp_path / "out.mp4", tmp_path / "out.csv"
-    line = watch(media_folder / "both.mp4", "--out", out, "--timeline", timeline)
+    line = watch(media_folder / "both.mp4", out=out, timeline=timeline)
     times = [time_s for time_s, _ in media.read_frames(media_folder / "both.mp4")]
     pictures, heard = _film(out)
     np.testing.assert_allclose(pictures, times, atol=1e-3)
@@ -74,13 +68,13 @@ def test_every_picture_of_a_film_is_written_with_its_sound(watch, media_folder, 
 
 
 def test_a_film_with_nothing_to_see_or_hear_says_so(watch, media_folder, tmp_path):
-    line = watch(media_folder / "nothing.mp4", "--timeline", tmp_path / "out.csv")
+    line = watch(media_folder / "nothing.mp4", timeline=tmp_path / "out.csv")
     assert "no face; no voice" in line
     assert {row["basis"] for row in csv.DictReader((tmp_path / "out.csv").open())} == {""}
 
 
 def test_an_interrupt_leaves_a_whole_film(watch, media_folder, tmp_path, monkeypatch):
-    rows = watch_module.rows_of
+    rows = watch_module.timeline_rows
     shown = []
 
     def interrupting(moment, classes):
@@ -89,10 +83,10 @@ def test_an_interrupt_leaves_a_whole_film(watch, media_folder, tmp_path, monkeyp
             signal.raise_signal(signal.SIGINT)
         return rows(moment, classes)
 
-    monkeypatch.setattr(watch_module, "rows_of", interrupting)
+    monkeypatch.setattr(watch_module, "timeline_rows", interrupting)
     before = signal.getsignal(signal.SIGINT)
     out = tmp_path / "out.mp4"
-    line = watch(media_folder / "both.mp4", "--out", out, "--timeline", tmp_path / "out.csv")
+    line = watch(media_folder / "both.mp4", out=out, timeline=tmp_path / "out.csv")
     assert signal.getsignal(signal.SIGINT) is before
     assert "interrupted" in line
     pictures, heard = _film(out)
@@ -107,19 +101,19 @@ def test_a_damaged_film_is_written_until_there_and_reported(watch, media_folder,
     content = (tmp_path / "whole.avi").read_bytes()
     (tmp_path / "cut.avi").write_bytes(content[: int(0.9 * len(content))])
     with pytest.raises(MediaError, match=r"cut\.avi"):
-        watch(tmp_path / "cut.avi", "--out", tmp_path / "out.mp4")
+        watch(tmp_path / "cut.avi", out=tmp_path / "out.mp4")
     assert 3 < len(_film(tmp_path / "out.mp4")[0]) < len(pictures)
 
 
 def test_places_that_cannot_be_written_are_refused_at_once(watch, media_folder, tmp_path):
     with pytest.raises(MediaError, match="a film ends in one of"):
-        watch(media_folder / "both.mp4", "--out", tmp_path / "out.txt")
+        watch(media_folder / "both.mp4", out=tmp_path / "out.txt")
     with pytest.raises(ConfigError, match="is the source"):
-        watch(media_folder / "both.mp4", "--out", media_folder / "both.mp4")
+        watch(media_folder / "both.mp4", out=media_folder / "both.mp4")
     with pytest.raises(ConfigError, match="is a folder"):
-        watch(media_folder / "both.mp4", "--timeline", tmp_path)
+        watch(media_folder / "both.mp4", timeline=tmp_path)
     with pytest.raises(ConfigError, match="name the same file"):
-        watch(media_folder / "both.mp4", "--out", tmp_path / "one.mp4", "--timeline", tmp_path / "one.mp4")
+        watch(media_folder / "both.mp4", out=tmp_path / "one.mp4", timeline=tmp_path / "one.mp4")
 
 
 class _Camera:
@@ -148,7 +142,7 @@ class _Slow:
     def __init__(self, look_s: float) -> None:
         self.look_s = look_s
 
-    def look(self, time_s, picture):
+    def add_picture(self, time_s, picture):
         time.sleep(self.look_s)
         return Moment(time_s, picture, (), False, None, None, ())
 
@@ -157,21 +151,13 @@ class _Slow:
 def test_pictures_for_which_there_is_no_time_are_dropped_and_counted(live):
     source, shown = _Camera(30, 50.0, live=live), []
     clock = Clock(drops=True, paces=not live, stop=threading.Event())
-    count = follow(source, _Slow(0.06), lambda moment, remark: shown.append((moment.time_s, remark)), clock=clock)
+    count = run_stream(source, _Slow(0.06), lambda moment, remark: shown.append((moment.time_s, remark)), clock=clock)
     assert count.n_frames == 30
     assert len(shown) == 30 - count.n_dropped
     assert 8 < count.n_dropped < 25  # three in a picture's time, less what may be late or waits
     assert shown[-1][1].startswith("dropped ")
     assert [time_s for time_s, _ in shown] == sorted(time_s for time_s, _ in shown)
     assert source.closed
-
-
-def test_nothing_is_dropped_without_a_clock():
-    shown = []
-    clock = Clock(drops=False, paces=False, stop=threading.Event())
-    count = follow(_Camera(12, 500.0, live=False), _Slow(0.005), lambda *moment: shown.append(moment), clock=clock)
-    assert (count.n_frames, count.n_dropped, len(shown)) == (12, 0, 12)
-    assert {remark for _, remark in shown} == {""}
 
 
 def test_a_hopeless_film_is_still_seen_now_and_then(monkeypatch):
@@ -191,44 +177,32 @@ def test_errors_of_both_threads_arrive():
         raise MediaError("breaks off")
 
     with pytest.raises(MediaError, match="breaks off"):
-        list(Ahead(broken(), stop=threading.Event()))
+        list(Prefetcher(broken(), stop=threading.Event()))
 
-    def work(item):
+    def show(moment, remark):
         raise MediaError("disk full")
 
-    with pytest.raises(MediaError, match="disk full"), Behind(work) as behind:
-        for k in range(20):
-            behind.put(k)
-            time.sleep(0.001)
+    clock = Clock(drops=False, paces=False, stop=threading.Event())
+    with pytest.raises(MediaError, match="disk full"):
+        run_stream(_Camera(20, 500.0, live=False), _Slow(0.001), show, clock=clock)
 
 
 def test_the_timeline_names_who_is_judged_by_what():
     box, points, shares = np.zeros(3), np.zeros((68, 2)), np.array([0.1, 0.7, 0.1, 0.1])
     faces = tuple(
-        Seen(number, box, box, points, True, value, None) for number, value in ((4, shares), (2, shares[::-1]))
+        JudgedFace(number, box, box, points, True, value, None) for number, value in ((4, shares), (2, shares[::-1]))
     )
     moment = Moment(1.25, np.zeros((2, 2, 3)), faces, True, shares, shares, ("face", "voice"))
-    assert [row[:4] for row in rows_of(moment, CLASSES)] == [
+    assert [row[:4] for row in timeline_rows(moment, CLASSES)] == [
         ["1.250", 4, "face+voice", "happy"],
         ["1.250", 2, "face", "sad"],
     ]
     nobody = Moment(0.0, np.zeros((2, 2, 3)), (), False, None, None, ())
-    assert rows_of(nobody, CLASSES) == [["0.000", "", "", "", "", "", "", ""]]
-
-
-def test_a_viewer_who_waits_gives_the_thread_back(monkeypatch):
-    monkeypatch.setattr(page_module, "_WAIT_S", 0.01)
-    page = Page()
-    film = page._film()
-    assert next(film).startswith(b"--")
-    assert [next(film), next(film)] == [b"", b""]  # the server may look whether the viewer is still there
-    page.show(np.zeros((8, 8, 3), np.uint8))
-    assert b"image/jpeg" in next(film)
-    page._socket.close()
+    assert timeline_rows(nobody, CLASSES) == [["0.000", "", "", "", "", "", "", ""]]
 
 
 def test_the_page_shows_the_newest_picture_and_serves_this_machine_only():
-    with Page() as page:
+    with MjpegPage() as page:
         assert page.address.startswith("http://127.0.0.1:")
         assert "film" in urllib.request.urlopen(page.address, timeout=5).read().decode()
         elsewhere = urllib.request.Request(page.address, headers={"Host": "example.org"})

@@ -1,6 +1,5 @@
 """What is watched is what is evaluated: a film, picture by picture, and its shards, as training follows them, agree."""
 
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -8,18 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien import cli
-from mien.apps.models import together
+from apps.streaming_models import ROWS, WATCH, streaming_network
+from apps.tiny_models import FACES, SOUND
+from mien.apps.models import combine
 from mien.apps.sources import Sound, open_source
-from mien.apps.streaming import Live
+from mien.apps.streaming import EmotionStream
+from mien.audio import extract as audio_extract
 from mien.audio.resample import to_mono
+from mien.faces import extract as faces_extract
 from mien.io import media, tables
 from mien.io.files import write_json
 from mien.training import clips
 from mien.training.stream import follow
 from mien.training.streams import Pace, usable, whole_batches
-from predict.running_models import ROWS, WATCH, running_network
-from predict.tiny_models import FACES, SOUND
 
 HERE = replace(FACES, region_s=0.4)  # short, so that the region of a moving face is not that of the whole clip
 RATE = SOUND.rate_hz
@@ -49,7 +49,7 @@ def film(media_folder, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def models():
     """Return networks of every role with random weights."""
-    return together({Path(row): running_network(row, faces=asdict(HERE)) for row in ROWS})
+    return combine({Path(row): streaming_network(row, faces=asdict(HERE)) for row in ROWS})
 
 
 @pytest.fixture(scope="module")
@@ -64,26 +64,24 @@ def results(film) -> Path:
     folds = pd.DataFrame([(0, "1", "1", "test")], columns=tables.FOLDS.columns.names)
     tables.write(corpus / "folds.parquet", folds, tables.FOLDS)
     write_json(corpus / "corpus.json", {"classes": ["one", "two", "three", "four"]})
-    write_json(film.parent / "toy.json", {"corpus": "toy", "root": str(film.parent), "digest": "0"})
-    params = json.dumps({"faces": asdict(HERE), "sound": asdict(SOUND)})
-    for stage in ("faces", "sound"):
-        paths = ["--manifest", str(film.parent / "toy.json"), "--clips", str(corpus / "clips.parquet")]
-        words = [f"extract_{stage}", "--corpus", "toy", *paths, "--out", str(folder / stage / "toy")]
-        args = cli.parse([*words, "--config", params])
-        args.run(args)
+    write_json(folder / "sound" / "toy" / "manifest.json", {"parts": {"1": "0"}})
+    work = audio_extract.Work(film.parent, [row], SOUND.rate_hz, SOUND.silence_dbfs)
+    audio_extract.build_part(folder / "sound" / "toy" / "1", work)
+    write_json(folder / "faces" / "toy" / "manifest.json", {"parts": {"1": "0"}})
+    faces_extract.build_part(folder / "faces" / "toy" / "1", faces_extract.Work(film.parent, [row], HERE))
     return folder
 
 
 @pytest.fixture(scope="module")
 def moments(models, film):
     """Return what is said of every picture."""
-    live, moments = Live(models, watch=WATCH), []
+    live, moments = EmotionStream(models, watch=WATCH), []
     source = open_source(str(film), rate_hz=RATE)
     for item in source:
         if isinstance(item, Sound):
-            live.listen(item.samples)
+            live.add_sound(item.samples)
         else:
-            moments.append(live.look(item.time_s, item.pixels))
+            moments.append(live.add_picture(item.time_s, item.pixels))
     source.close()
     return moments
 

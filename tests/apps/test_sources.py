@@ -2,7 +2,6 @@
 
 import io
 import os
-import struct
 import sys
 import threading
 from fractions import Fraction
@@ -15,7 +14,6 @@ import pytest
 from mien.apps import sources
 from mien.apps.sources import Sound, open_source
 from mien.errors import MediaError
-from mien.io import media
 
 RATE = 16000
 
@@ -195,21 +193,3 @@ def test_what_cannot_be_watched_is_said(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "stdin", closed)
         with pytest.raises(MediaError, match="standard input: is closed"):
             open_source("-", rate_hz=RATE)
-
-
-def test_a_turned_film_is_seen_upright(tmp_path):
-    """A phone stores a turn of 90 degrees clockwise as the matrix of the track (ISO/IEC 14496-12, tkhd)."""
-    picture = np.zeros((64, 96, 3), np.uint8)
-    picture[:, :48] = 255  # white on the left: upright, it is above
-    media.write_video(tmp_path / "flat.mp4", [picture] * 3, rate_fps=10)
-    content = (tmp_path / "flat.mp4").read_bytes()
-    as_it_is = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
-    turned = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 64 << 16, 0, 1 << 30)
-    place = content.index(as_it_is, content.index(b"tkhd"))
-    (tmp_path / "turned.mp4").write_bytes(content[:place] + turned + content[place + len(turned) :])
-    source = open_source(str(tmp_path / "turned.mp4"), rate_hz=RATE)
-    shown = [item.pixels for item in source]
-    source.close()
-    assert [pixels.shape for pixels in shown] == [(96, 64, 3)] * 3
-    assert shown[0][:40].min() > 200
-    assert shown[0][56:].max() < 50

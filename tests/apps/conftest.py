@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from apps.tiny_models import CANDIDE, FUSION, PREDICT, write_model
+from mien.apps.predict import predict
+from mien.errors import MienError
 from mien.io import media
 from mien.io.randomness import rng_for
 from mien.synthetic.people import CLEAR, person_for
 from mien.synthetic.performance import perform
-from predict.tiny_models import CANDIDE, FUSION, PREDICT, write_model
 
 
 @pytest.fixture(scope="session")
@@ -53,20 +55,18 @@ def media_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def mien(capsys, monkeypatch, tmp_path):
-    """Return a function that runs `mien predict` in an empty folder: arguments -> (exit code, stdout, stderr)."""
-    from mien.cli import main
-
+def run_predict(capsys, monkeypatch, tmp_path):
+    """Return a function that runs `predict` in an empty folder: arguments -> (error or "", stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = 0
-        params = {"predict": PREDICT} | ({"candide": CANDIDE} if "--units" in arguments else {})
+    def call(*clips: Path, params: dict | None = None, **options) -> tuple[str, str, str]:
+        sections = {"predict": PREDICT, "candide": CANDIDE} | (params or {})
+        error = ""
         try:
-            main(["predict", "--config", json.dumps(params), *map(str, arguments)])
-        except SystemExit as stop:
-            code = stop.code
+            predict(*clips, config=json.dumps(sections), **options)
+        except MienError as raised:
+            error = str(raised)
         captured = capsys.readouterr()
-        return code, captured.out, captured.err
+        return error, captured.out, captured.err
 
     return call

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from mien.apps.predict import judge, read_recording, windows_of
+from apps.tiny_models import CLASSES, FACES, SOUND
+from mien.apps.recording import cut_windows, predict_windows, read_recording
 from mien.audio import extract as audio_extract
 from mien.augment.slicing import SEGMENTS
 from mien.faces import extract as faces_extract
@@ -15,9 +16,7 @@ from mien.io import tables
 from mien.io.files import write_json
 from mien.models import checkpoint
 from mien.training import clips as training_clips
-from mien.training.clips import Sampling, assemble
-from mien.training.train import network_inputs
-from predict.tiny_models import CLASSES, FACES, SOUND
+from mien.training.clips import Sampling, assemble, network_inputs
 
 KINDS = (  # settings that differ from those of N2
     {},
@@ -61,14 +60,14 @@ def test_the_verdict_is_that_of_the_evaluation(models, media_folder, tmp_path):
         with torch.no_grad():
             expected = network(network_inputs(batch), batch.present)["fused"].softmax(dim=1)
         for row, recording in enumerate(clips):
-            judgement = judge(recording, network, settings, window_s=1.0, hop_s=0.5)
-            np.testing.assert_allclose(judgement.verdict, expected[row], atol=1e-5)
-            assert judgement.used == tuple(name for name in settings.modalities if batch.present[name][row])
+            prediction = predict_windows(recording, network, settings, window_s=1.0, hop_s=0.5)
+            np.testing.assert_allclose(prediction.probabilities, expected[row], atol=1e-5)
+            assert prediction.used == tuple(name for name in settings.modalities if batch.present[name][row])
 
 
 @pytest.mark.parametrize("duration_s", [0.1, 0.99, 1.0, 1.01, 1.5, 3.7, 20.0])
 def test_windows_cover_the_clip(duration_s):
-    windows = windows_of(duration_s, window_s=1.0, hop_s=0.5)
+    windows = cut_windows(duration_s, window_s=1.0, hop_s=0.5)
     assert windows[0].start_s == 0.0
     assert windows[-1].stop_s == pytest.approx(duration_s)
     starts = np.array([window.start_s for window in windows])

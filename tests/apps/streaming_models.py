@@ -3,17 +3,17 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from apps.tiny_models import CLASSES, FACES, SOUND
 from mien.config.schema import WatchConfig
 from mien.models import checkpoint
 from mien.models.mrpn import Network
 from mien.models.streaming import StreamSettings, network_of
-from predict.tiny_models import CLASSES, FACES, SOUND
 
 ROWS = {"AV": (("video", "audio"), "mrpn"), "V": (("video",), "dense"), "A": (("audio",), "dense")}
 WATCH = WatchConfig(joint="AV", video="V", audio="A", forget_s=0.6, timeline_s=5.0)
 
 
-def running_network(row: str, **changes: object) -> tuple[Network, StreamSettings]:
+def streaming_network(row: str, **changes: object) -> tuple[Network, StreamSettings]:
     """Return a network in evaluation, and its settings with `changes`."""
     modalities, fusion = ROWS[row]
     settings = StreamSettings(
@@ -35,8 +35,8 @@ def running_network(row: str, **changes: object) -> tuple[Network, StreamSetting
     return network_of(settings, seed=1).eval(), settings
 
 
-def write_running(path: Path, row: str, **changes: object) -> Path:
+def write_streaming(path: Path, row: str, **changes: object) -> Path:
     """Write a model file."""
-    network, settings = running_network(row, **changes)
+    network, settings = streaming_network(row, **changes)
     checkpoint.save_state(path, network.state_dict(), settings)
     return path

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from mien.apps.models import best_run, choose, load_models, trained_files
+from mien.apps.models import choose_model, find_best_run, find_trained, load_models
 from mien.config.schema import PredictConfig
 from mien.errors import ModelError
 from mien.io.files import write_json
@@ -19,25 +19,25 @@ def _run(folder, name, loss, status="trained", selection="honest", key="validati
 
 
 def test_the_lowest_validation_loss_wins(tmp_path):
-    assert best_run(tmp_path) is None
+    assert find_best_run(tmp_path) is None
     _run(tmp_path, "fold0-seed0", 1.0)
     _run(tmp_path, "fold1-seed0", 0.5)
     _run(tmp_path, "fold2-seed0", 0.1, status="not applicable")
     write_json(tmp_path / "fold3-seed0" / "run.json", {"status": "trained", "metrics": {"honest": {}}})
-    assert best_run(tmp_path).name == "fold1-seed0"
+    assert find_best_run(tmp_path).name == "fold1-seed0"
 
 
 def test_without_validation_people_the_reported_ones_stand_in(tmp_path):
     _run(tmp_path, "fold0-seed0", 1.0, selection="optimistic", key="test_loss")
     _run(tmp_path, "fold1-seed0", math.inf, selection="optimistic", key="test_loss")
-    assert best_run(tmp_path).name == "fold0-seed0"
+    assert find_best_run(tmp_path).name == "fold0-seed0"
 
 
 def test_variants_that_were_not_trained_are_left_out(tmp_path):
     with pytest.raises(ModelError, match="snakemake"):
-        trained_files(tmp_path, CONFIG)
+        find_trained(tmp_path, "ravdess", CONFIG)
     _run(tmp_path / "training" / "ravdess" / "AM", "fold0-seed0", 1.0)
-    assert trained_files(tmp_path, CONFIG) == [
+    assert find_trained(tmp_path, "ravdess", CONFIG) == [
         tmp_path / "training" / "ravdess" / "AM" / "fold0-seed0" / "model.safetensors"
     ]
 
@@ -48,8 +48,8 @@ def test_variants_that_were_not_trained_are_left_out(tmp_path):
 )
 def test_a_network_that_uses_all_and_misses_nothing_is_chosen(models, modalities, variant):
     loaded = load_models([models[name] for name in ("AM", "N2", "VM")])
-    assert choose(loaded, modalities).settings.variant == variant
-    assert choose(loaded[:1], modalities).settings.variant == "AM"
+    assert choose_model(loaded, modalities).settings.variant == variant
+    assert choose_model(loaded[:1], modalities).settings.variant == "AM"
 
 
 @pytest.mark.parametrize("change", [{"modalities": ("video", "units"), "fusion": "mrpn"}, {"target": "intensity"}])
