@@ -49,6 +49,7 @@ COMMANDS = {  # command -> (module with (add_)NAME(_arguments) or add_arguments 
     "count_complexity": ("mien.report.tables.complexity", "count parameters and multiply-adds of the listings"),
     "summarise": ("mien.report.tables.summary", "collect the headline metrics"),
     "track": ("mien.report.track", "write the runs into the MLflow store"),
+    "list_runs": ("mien.io.prune", "list the files that a training job left"),
     "prune": ("mien.io.prune", "delete results that params.yaml no longer lists"),
     "plan": ("mien.report.plan", "say what all trainings take in runs, hours and disk"),
     "predict": ("mien.apps.predict", "emotion of a clip or a folder of clips"),

@@ -1,20 +1,12 @@
 """What a result depends on: a digest of the code that a command reaches, and the revision of the repository."""
 
 import ast
-import fcntl
 import hashlib
-import itertools
-import logging
-import os
-import re
 import subprocess
-import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TextIO
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # The schema checks values and computes none: what a command computes from them is in the values that it is given.
@@ -48,6 +40,11 @@ def code_digest(*entries: str) -> str:
         An entry does not exist.
     """
     return hashlib.sha256("\n".join(sorted(_dumps(entries))).encode()).hexdigest()[:12]
+
+
+def defines(module: str, name: str) -> bool:
+    """Say whether `name` is defined at the top level of a module of ours."""
+    return name in _module(module).definitions
 
 
 def reached(*entries: str) -> set[tuple[str, str]]:
@@ -180,58 +177,3 @@ def git_revision(folder: Path = Path()) -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return run.stdout.strip()
-
-
-log = logging.getLogger(__name__)
-
-VISIBLE = "CUDA_VISIBLE_DEVICES"
-_held: list[TextIO] = []  # locks of this process; closing one gives its GPU back
-
-
-def visible_gpus(devices: Path = Path("/dev")) -> list[str]:
-    """Return the GPUs that this process may use, as CUDA names them; the order is that of CUDA.
-
-    Nothing of CUDA is loaded: what a process may see has to be settled before.
-    """
-    told = os.environ.get(VISIBLE)
-    if told is not None:
-        names = (name.strip() for name in told.split(",") if name.strip())
-        return list(itertools.takewhile(lambda name: not name.startswith("-"), names))  # CUDA's rule: -1 ends the list
-    nodes = [path for path in devices.glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name)]
-    return [str(k) for k in range(len(nodes))]
-
-
-def take_gpu(*, poll_s: float = 2.0) -> None:
-    """Let this process see one GPU that no other training holds; wait while all are held.
-
-    To be called before anything asks CUDA. Where there is no choice nothing happens: without a GPU, with one, and in
-    the processes of torchrun, which share out the GPUs of a machine by themselves.
-    """
-    names = visible_gpus()
-    if len(names) < 2 or "LOCAL_RANK" in os.environ:
-        return
-    waiting = False
-    while (name := _take_free(names)) is None:
-        if not waiting:
-            all_of = ", ".join(names)
-            log.info("GPUs %s are held by other trainings; waiting (%s=N takes one all the same)", all_of, VISIBLE)
-        waiting = True
-        time.sleep(poll_s)
-    os.environ[VISIBLE] = name
-    log.info("GPU %s of %d", name, len(names))
-
-
-def _take_free(names: Sequence[str]) -> str | None:
-    """Lock the first of `names` that nobody holds until this process ends, and return it."""
-    folder = Path(tempfile.gettempdir()) / f"mien-gpus-{os.getuid()}"  # one for all checkouts of a person
-    folder.mkdir(mode=0o700, exist_ok=True)
-    for name in names:
-        lock = (folder / f"{re.sub(r'[^A-Za-z0-9-]', '_', name)}.lock").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            continue
-        _held.append(lock)
-        return name
-    return None

@@ -46,7 +46,6 @@ from tqdm import tqdm
 from mien.config.labels import nearest_level
 from mien.io import tables
 from mien.io.files import atomic_file
-from mien.io.provenance import take_gpu
 from mien.io.randomness import seed_for
 
 log = logging.getLogger(__name__)
@@ -256,11 +255,10 @@ KEPT = 2**30  # bytes
 
 
 def prepare(n_threads: int) -> None:
-    """Take a GPU if there are several, and make torch reproducible, with `n_threads` threads.
+    """Make torch reproducible, with `n_threads` threads.
 
     To be called before any computation. Equal bits need an equal number of threads and an equal kind of device.
     """
-    take_gpu()
     _keep_freed_memory()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.set_num_threads(n_threads)

@@ -97,7 +97,7 @@ class Versions:
 
 
 def read_versions(folder: Path, corpus: str, *, faces: FacesConfig, sound: SoundConfig) -> Versions:
-    """Read every version from `folder`/<version>/{corpora,faces,sound}.
+    """Read every version, a corpus of its own: `folder`/{corpora,faces,sound}/<corpus>-<version>.
 
     Voices of the versions with another face are those of the clear one, so they are not stored again.
 
@@ -108,7 +108,8 @@ def read_versions(folder: Path, corpus: str, *, faces: FacesConfig, sound: Sound
     of = {}
     for version in VERSIONS:
         looks = ("video",) if version.endswith("_video") else FUZZY_MODALITIES
-        of[version] = media.read(Path(folder) / version, corpus, looks, faces=faces, sound=sound)
+        read = media.read(folder, f"{corpus}-{version}", looks, faces=faces, sound=sound)
+        of[version] = replace(read, corpus=corpus)
         if "audio" not in looks:
             of[version] = replace(of[version], media=of[version].media | {"audio": of[CLEAR].media["audio"]})
     takes = {version: one.clips[["clip", "actor", "label"]] for version, one in of.items()}
@@ -326,7 +327,7 @@ def _rows(experiment: Experiment, condition: Condition, trained: Mapping[str, Tr
 def add_arguments(parser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument("--seed", type=int, required=True, metavar="S", help="repetition, from 0")
-    parser.add_argument("--data", type=Path, required=True, help="folder with VERSION/{corpora,faces,sound}/")
+    parser.add_argument("--data", type=Path, required=True, help="folder with {corpora,faces,sound}/CORPUS-VERSION/")
     parser.add_argument("--out", type=Path, required=True, help="results/fuzziness/CORPUS/seedS/predictions.parquet")
     parser.add_argument(
         "--init",
