@@ -1,88 +1,129 @@
-"""The command line: only the module of the command that runs is imported."""
+"""The command line: every command is a function, its options are the function's signature and docstring.
 
-import argparse
-import importlib
+cyclopts makes it from these: it reads numpydoc, takes several values after one option, as rules of the workflow list
+files, and imports the module of the command that is asked for, no other.
+"""
+
+import difflib
 import logging
 import sys
 
+import cyclopts
+
 from mien.errors import MienError
 
-COMMANDS = {  # command -> (module with (add_)NAME(_arguments) or add_arguments and run, one line of help)
-    "get_corpus": ("mien.corpora.download", "synthesise, download or unpack a corpus"),
-    "index_corpus": ("mien.corpora.index", "list the clips, folds and defects of a corpus"),
-    "extract_faces": ("mien.faces.extract", "find faces and landmarks, store square regions"),
-    "extract_sound": ("mien.audio.extract", "store the sound as 16 kHz mono"),
-    "fit_candide": ("mien.candide.extract", "fit the Candide-3 mesh to the landmarks of a corpus"),
-    "select_samples": ("mien.classical.samples", "select the pictures of four emotions and divide the people"),
-    "fit_classical": ("mien.classical.fit", "fit a support vector machine or a subspace to every split"),
-    "train_classifier": ("mien.training.classify", "train a small network on pictures or geometry"),
-    "pretrain": ("mien.training.pretrain", "train a network of one modality ahead: emotions, identities, speakers"),
-    "train": ("mien.training.train", "train a variant on folds of a corpus"),
-    "assess": ("mien.training.robustness", "let trained networks judge disturbed clips"),
-    "embed": ("mien.training.embed", "write down what trained networks judge the clips of a fold by"),
-    "train_stream": ("mien.training.stream", "train a network that runs along with a recording"),
-    "train_fuzzy": ("mien.training.noise", "train networks on people whose faces or voices say less and less"),
-    "build_table": ("mien.report.tables.comparison", "put a table of the thesis beside ours"),
-    "build_overview": ("mien.report.tables.overview", "put table 5.4 of the thesis beside ours"),
-    "plot_confusion": ("mien.report.figures.confusion", "draw the confusion matrices of a table"),
-    "plot_curves": ("mien.report.figures.curves", "draw the learning curves of a corpus"),
-    "plot_embeddings": ("mien.report.figures.embeddings", "lay out what networks judge clips by"),
-    "plot_samples": ("mien.report.figures.images", "show faces and spectrograms of a corpus"),
-    "check_units": ("mien.synthetic.check_units", "compare fitted action units with the truth of synthetic people"),
-    "compare_classifiers": ("mien.report.tables.classifiers", "put tables 4.1 and 4.2 of the thesis beside ours"),
-    "judge_hypotheses": ("mien.report.claims", "judge the thesis's claims, on its numbers and on ours"),
-    "compare_transfer": ("mien.report.tables.transfer", "put table 4.3 of the thesis beside ours"),
-    "plot_transfer": ("mien.report.figures.curves", "draw the studies of learning rates and of frozen convolutions"),
-    "plot_fer2013": ("mien.report.figures.fer2013", "show FER2013, its balanced copies and its hardest pictures"),
-    "plot_features": ("mien.report.figures.images", "show kernels and feature maps of a CNN-1"),
-    "draw_candide": ("mien.report.figures.candide", "draw the mesh, its units and the landmarks"),
-    "draw_networks": ("mien.report.figures.networks", "draw the networks of chapter 5 from their modules"),
-    "plot_fits": ("mien.report.figures.candide", "show fitted faces with their action units"),
-    "plot_pictures": ("mien.report.figures.images", "show training and test pictures, AUG-A and eigenfaces"),
-    "build_trust": ("mien.report.tables.trust", "say how far the networks of a corpus can be trusted"),
-    "plot_trust": ("mien.report.figures.trust", "draw how sure networks are, and what disturbs them"),
-    "compare_intensity": ("mien.report.tables.intensity", "say how well networks tell the strength of an emotion"),
-    "plot_fuzziness": ("mien.report.figures.fuzziness", "say what missing and fuzzy information does to networks"),
-    "compare_streams": ("mien.report.tables.streams", "say how steady and how right running networks are"),
-    "plot_streams": ("mien.report.figures.streams", "show labels along clips, and accuracy by seconds"),
-    "plot_spectrograms": ("mien.report.figures.spectrograms", "show spectrograms and how segments are cut"),
-    "count_complexity": ("mien.report.tables.complexity", "count parameters and multiply-adds of the listings"),
-    "summarise": ("mien.report.tables.summary", "collect the headline metrics"),
-    "track": ("mien.report.track", "write the runs into the MLflow store"),
-    "list_runs": ("mien.io.prune", "list the files that a training job left"),
-    "prune": ("mien.io.prune", "delete results that params.yaml no longer lists"),
-    "plan": ("mien.report.plan", "say what all trainings take in runs, hours and disk"),
+PEOPLE = {  # command -> (module, one line of help); the function has the command's name
     "predict": ("mien.apps.predict", "emotion of a clip or a folder of clips"),
     "watch": ("mien.apps.watch", "emotion of a film, a camera or a pipe as it runs"),
     "serve": ("mien.apps.serve", "a local page for clips and the camera"),
+    "plan": ("mien.report.plan", "say what all trainings take in runs, hours and disk"),
 }
+STAGES = {  # command -> module; called by the rules of the workflow
+    "get_corpus": "mien.corpora.download",
+    "index_corpus": "mien.corpora.index",
+    "extract_faces": "mien.faces.extract",
+    "extract_sound": "mien.audio.extract",
+    "fit_candide": "mien.candide.extract",
+    "select_samples": "mien.classical.samples",
+    "fit_classical": "mien.classical.fit",
+    "train_classifier": "mien.training.classify",
+    "pretrain": "mien.training.pretrain",
+    "train": "mien.training.train",
+    "assess": "mien.training.robustness",
+    "embed": "mien.training.embed",
+    "train_stream": "mien.training.stream",
+    "train_fuzzy": "mien.training.noise",
+    "build_table": "mien.report.tables.comparison",
+    "build_overview": "mien.report.tables.overview",
+    "plot_confusion": "mien.report.figures.confusion",
+    "plot_curves": "mien.report.figures.curves",
+    "plot_embeddings": "mien.report.figures.embeddings",
+    "plot_samples": "mien.report.figures.images",
+    "check_units": "mien.synthetic.check_units",
+    "compare_classifiers": "mien.report.tables.classifiers",
+    "judge_hypotheses": "mien.report.claims",
+    "compare_transfer": "mien.report.tables.transfer",
+    "plot_transfer": "mien.report.figures.curves",
+    "plot_fer2013": "mien.report.figures.fer2013",
+    "plot_features": "mien.report.figures.images",
+    "draw_candide": "mien.report.figures.candide",
+    "draw_networks": "mien.report.figures.networks",
+    "plot_fits": "mien.report.figures.candide",
+    "plot_pictures": "mien.report.figures.images",
+    "build_trust": "mien.report.tables.trust",
+    "plot_trust": "mien.report.figures.trust",
+    "compare_intensity": "mien.report.tables.intensity",
+    "plot_fuzziness": "mien.report.figures.fuzziness",
+    "compare_streams": "mien.report.tables.streams",
+    "plot_streams": "mien.report.figures.streams",
+    "plot_spectrograms": "mien.report.figures.spectrograms",
+    "count_complexity": "mien.report.tables.complexity",
+    "summarise": "mien.report.tables.summary",
+    "track": "mien.report.track",
+    "list_runs": "mien.io.prune",
+    "prune": "mien.io.prune",
+}
+
+COMMANDS = [*PEOPLE, *STAGES]
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command; exit with 2 and one message when the user can mend what is wrong."""
-    args = parse(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    command = next(iter(argv), "")
+    if command and not command.startswith("-") and command not in COMMANDS:  # cyclopts would import all of them
+        near = difflib.get_close_matches(command, COMMANDS, n=3) or PEOPLE
+        sys.exit(_refuse(f"{command} is no command; did you mean {', '.join(near)}? See mien --help"))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     try:
-        args.run(args)
+        if _runs_old_style(command, argv):
+            return
+        _app(command)(argv, exit_on_error=False, print_error=False)
+    except cyclopts.CycloptsError as error:
+        sys.exit(_refuse(f"{str(error).rstrip('.')}; see mien{f' {command}' * (command in COMMANDS)} --help"))
     except MienError as error:
-        print(f"mien {args.command}: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(_refuse(str(error), command))
     except KeyboardInterrupt:
-        print(f"mien {args.command}: interrupted", file=sys.stderr)
+        _refuse("interrupted", command)
         sys.exit(130)
 
 
-def parse(argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the arguments of one command, importing its module only."""
-    argv = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(prog="mien", description="Emotion recognition from faces and voices.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (module, help_line) in COMMANDS.items():
-        command = commands.add_parser(name, help=help_line, description=f"{help_line[0].upper()}{help_line[1:]}.")
-        if argv[:1] == [name]:
-            loaded = importlib.import_module(module)
-            command.add_argument("--config", default="params.yaml", help="params.yaml, or its sections as JSON text")
-            command.add_argument("--jobs", type=int, default=1, metavar="N", help="processes or threads to use")
-            (getattr(loaded, f"add_{name}_arguments", None) or loaded.add_arguments)(command)
-            command.set_defaults(run=getattr(loaded, f"run_{name}", None) or loaded.run)
-    return parser.parse_args(argv)
+def _app(command: str) -> cyclopts.App:
+    app = cyclopts.App(
+        name="mien",
+        help="Emotion recognition from faces and voices. Stages of the workflow are commands too: mien STAGE --help.",
+        default_parameter=cyclopts.Parameter(consume_multiple=True, negative=()),
+        help_formatter="plain",
+        suppress_keyboard_interrupt=False,
+        result_action="return_value",
+    )
+    for name, (module, line) in PEOPLE.items():  # without its line, a command is imported to be described
+        app.command(f"{module}:{name}", name=name, help=None if name == command else line)
+    for name, module in STAGES.items():
+        app.command(f"{module}:{name}", name=name, show=False)
+    return app
+
+
+def _refuse(message: str, command: str = "") -> int:
+    print(f"mien{f' {command}' * bool(command)}: {message}", file=sys.stderr)
+    return 2
+
+
+def _runs_old_style(command: str, argv: list[str]) -> bool:
+    """Run a command that still is a pair of add_arguments and run; to be removed when none is left."""
+    import argparse
+    import importlib
+
+    if command not in COMMANDS:
+        return False
+    module = importlib.import_module(PEOPLE[command][0] if command in PEOPLE else STAGES[command])
+    run = getattr(module, f"run_{command}", None) or getattr(module, "run", None)
+    add = getattr(module, f"add_{command}_arguments", None) or getattr(module, "add_arguments", None)
+    if (callable(getattr(module, command, None)) and not (run and add)) or not (run and add):
+        return False
+    parser = argparse.ArgumentParser(prog=f"mien {command}")
+    parser.add_argument("--config", default="params.yaml")
+    parser.add_argument("--jobs", type=int, default=1)
+    add(parser)
+    run(parser.parse_args(argv[1:]))
+    return True

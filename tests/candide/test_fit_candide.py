@@ -1,6 +1,5 @@
 """Every frame of a corpus gets a verdict, every person a face with a source, whatever the recordings are like."""
 
-import argparse
 import json
 import logging
 
@@ -91,13 +90,10 @@ class Corpus:
         return pd.DataFrame({"clip": [clip] * n, **times, **side, "found": found})
 
     def fit(self, *, out="candide", jobs=1, **changes):
-        parser = argparse.ArgumentParser()
-        extract.add_arguments(parser)
         faces = self.folder / "faces"
-        paths = ["--manifest", faces / "manifest.json", "--clips", self.folder / "clips.parquet", "--faces", faces]
-        args = parser.parse_args(["--corpus", "toy", *map(str, paths), "--out", str(self.folder / out)])
-        args.config, args.jobs = json.dumps({"candide": CONFIG | changes}), jobs
-        extract.run(args)
+        paths = {"manifest": faces / "manifest.json", "clips": self.folder / "clips.parquet", "faces": faces}
+        config = json.dumps({"candide": CONFIG | changes})
+        extract.fit_candide(corpus="toy", **paths, out=self.folder / out, config=config, jobs=jobs)
         return read_json(self.folder / out / "manifest.json")
 
     def fits(self, part="01"):

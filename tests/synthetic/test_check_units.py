@@ -1,6 +1,5 @@
 """The fit finds what synthetic people did, and the table says how well: per unit, per camera, without flattery."""
 
-import argparse
 import json
 
 import numpy as np
@@ -94,13 +93,15 @@ class Data:
         return self
 
     def check(self, *corpora):
-        parser = argparse.ArgumentParser()
-        check_units.add_arguments(parser)
         out = [self.data.parent / name for name in ("units.csv", "units.md")]
-        paths = ["--candide", self.candide, "--data", self.data, "--out-csv", out[0], "--out-md", out[1]]
-        args = parser.parse_args([*map(str, paths), "--corpora", *corpora])
-        args.config, args.jobs = json.dumps({"candide": CONFIG, "seed": 0}), 1
-        check_units.run(args)
+        check_units.check_units(
+            candide=self.candide,
+            data=self.data,
+            corpora=list(corpora),
+            out_csv=out[0],
+            out_md=out[1],
+            config=json.dumps({"candide": CONFIG, "seed": 0}),
+        )
         return out
 
 

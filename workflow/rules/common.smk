@@ -119,7 +119,7 @@ def sections(*keys):
 
 def entry(command):
     """Name the function of a command as `code_digest` wants it."""
-    home = cli.COMMANDS[command][0].removeprefix("mien.")
+    home = cli.STAGES[command].removeprefix("mien.")
     return f"{home}:{next(name for name in (command, f'run_{command}', 'run') if defines(home, name))}"
 
 

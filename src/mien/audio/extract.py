@@ -1,8 +1,4 @@
-"""Command ``extract_sound``: the sound of a corpus as mono at the rate of section ``sound``.
-
-Writes below --out, per part: wave.npy (N,) int16, index.parquet (SOUNDS), and once manifest.json: digests of the parts,
-counts, and files with a problem.
-"""
+"""The sound of a corpus as mono at the rate of section ``sound``."""
 
 import dataclasses
 import logging
@@ -25,7 +21,7 @@ USED = ["clip", "audio", "sha256"]  # columns of CLIPS that a shard depends on
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What a process needs to build a part; `rows` holds the columns `USED` of its clips."""
+    """What is needed to build a part; `rows` holds the columns `USED` of its clips."""
 
     root: Path
     rows: list[dict[str, Any]]
@@ -33,25 +29,45 @@ class Work:
     silence_dbfs: float
 
 
-def add_arguments(parser) -> None:
-    """Declare the arguments of the command."""
-    shards.add_arguments(parser)
+def extract_sound(
+    *, corpus: str, manifest: Path, clips: Path, out: Path, config: str = "params.yaml", jobs: int = 1
+) -> None:
+    """Resample the sound of all clips of a corpus that have one.
 
+    Writes per part wave.npy (N,) int16 and index.parquet (SOUNDS), and once manifest.json: digests of the parts,
+    counts, and files with a problem.
 
-def run(args) -> None:
-    """Resample the sound of all clips that have one."""
-    sound = schema.section(schema.SoundConfig, schema.load(args.config), "sound")
-    clips = tables.read(args.clips, tables.CLIPS)
-    clips = clips[clips.has_audio & (clips.audio != "")]
-    root, _ = shards.source_root(args.manifest, args.corpus)
-    code = provenance.code_digest("audio.extract:run")
+    Parameters
+    ----------
+    corpus : str
+        Name of the corpus.
+    manifest : Path
+        data/<corpus>.json of get_corpus.
+    clips : Path
+        Table CLIPS.
+    out : Path
+        Folder for the shards and manifest.json.
+    config : str
+        params.yaml, or its sections as JSON text.
+    jobs : int
+        Number of threads.
+    """
+    import torch
+
+    torch.set_num_threads(1)  # the parts share the cores already; the same bits for any number of them
+    sound = schema.section(schema.SoundConfig, schema.load(config), "sound")
+    listed = tables.read(clips, tables.CLIPS)
+    listed = listed[listed.has_audio & (listed.audio != "")]
+    root, _ = shards.source_root(manifest, corpus)
+    code = provenance.code_digest("audio.extract:extract_sound")
     tasks = {}
-    for part, rows in clips.groupby("part", sort=True):
+    for part, rows in listed.groupby("part", sort=True):
         work = Work(root, rows[USED].to_dict("records"), sound.rate_hz, sound.silence_dbfs)
         tasks[str(part)] = shards.Task(digest([code, str(root), work.rows, work.rate_hz, work.silence_dbfs]), work)
-    reports = shards.build_parts(args.out, tasks, build_part, jobs=args.jobs)
+    # decoding and resampling leave the interpreter lock, and every process would import torch anew
+    reports = shards.build_parts(out, tasks, build_part, jobs=jobs, in_threads=True)
     summary = {
-        "corpus": args.corpus,
+        "corpus": corpus,
         "parts": {part: report["digest"] for part, report in reports.items()},
         "rate_hz": sound.rate_hz,
         "n_clips": sum(report["n_clips"] for report in reports.values()),
@@ -59,21 +75,18 @@ def run(args) -> None:
         "n_silent": sum(report["n_silent"] for report in reports.values()),
         "problems": [problem for report in reports.values() for problem in report["problems"]],
     }
-    write_json(args.out / "manifest.json", summary)
+    write_json(out / "manifest.json", summary)
     log.info(
         "%s: %d clips, %.1f min of sound; %d silent, %d with a problem",
-        *(args.corpus, summary["n_clips"], summary["n_samples"] / sound.rate_hz / 60),
+        *(corpus, summary["n_clips"], summary["n_samples"] / sound.rate_hz / 60),
         *(summary["n_silent"], len(summary["problems"])),
     )
 
 
 def build_part(folder: Path, work: Work) -> dict[str, Any]:
     """Write the shard of one part and return its counts and problems."""
-    import torch
-
     from mien.audio.resample import is_silent, level_of, to_int16, to_mono
 
-    torch.set_num_threads(1)  # the processes share the cores already; the same bits for any number of them
     waves, rows, problems, start = [np.empty(0, np.int16)], [], [], 0
     for row in work.rows:
         path = work.root / row["audio"]

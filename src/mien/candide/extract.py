@@ -1,8 +1,4 @@
-"""Command ``fit_candide``: the Candide-3 mesh on every tracked frame of a corpus.
-
-Writes below --out, per part: index.parquet (FITS, in the order of the face shard), people.parquet (PEOPLE), and once
-manifest.json: digests of the parts, verdicts, where the faces of the people come from, iterations and residuals.
-"""
+"""The Candide-3 mesh on every tracked frame of a corpus."""
 
 import dataclasses
 import logging
@@ -16,7 +12,6 @@ from mien.candide.mesh import mesh_digest
 from mien.config import schema
 from mien.errors import TableError
 from mien.io import provenance, shards, tables
-from mien.io import shards as io_shards
 from mien.io.files import atomic_folder, digest, read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -38,29 +33,43 @@ class Work:
     config: schema.CandideConfig
 
 
-def add_arguments(parser) -> None:
-    """Declare the arguments of the command."""
-    parser.add_argument("--corpus", required=True, help="name of the corpus")
-    parser.add_argument("--manifest", type=Path, required=True, help="manifest.json of extract_faces")
-    parser.add_argument("--clips", type=Path, required=True, help="table CLIPS")
-    parser.add_argument("--faces", type=Path, required=True, help="folder of the face shards")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the fits and manifest.json")
+def fit_candide(
+    *, corpus: str, manifest: Path, clips: Path, faces: Path, out: Path, config: str = "params.yaml", jobs: int = 1
+) -> None:
+    """Fit the Candide-3 mesh to the landmarks of every frame of a corpus.
 
+    Writes per part index.parquet (FITS, in the order of the face shard) and people.parquet (PEOPLE), and once
+    manifest.json: digests of the parts, verdicts, where the faces of the people come from, iterations and residuals.
 
-def run(args) -> None:
-    """Fit all parts of the corpus and sum them up."""
-    candide = schema.section(schema.CandideConfig, schema.load(args.config), "candide")
-    digests = _face_parts(args.manifest, args.corpus)
-    clips = tables.read(args.clips, tables.CLIPS)
-    code = provenance.code_digest("candide.extract:run")
+    Parameters
+    ----------
+    corpus : str
+        Name of the corpus.
+    manifest : Path
+        manifest.json of extract_faces.
+    clips : Path
+        Table CLIPS.
+    faces : Path
+        Folder of the face shards.
+    out : Path
+        Folder for the fits and manifest.json.
+    config : str
+        params.yaml, or its sections as JSON text.
+    jobs : int
+        Number of processes.
+    """
+    candide = schema.section(schema.CandideConfig, schema.load(config), "candide")
+    digests = _face_parts(manifest, corpus)
+    listed = tables.read(clips, tables.CLIPS)
+    code = provenance.code_digest("candide.extract:fit_candide")
     mesh = mesh_digest()
     tasks = {}
     for part, shard in digests.items():
-        work = Work(args.faces / part, clips.loc[clips.part == part, USED].to_dict("records"), candide)
-        tasks[part] = io_shards.Task(digest([code, mesh, shard, work.rows, dataclasses.asdict(candide)]), work)
-    reports = io_shards.build_parts(args.out, tasks, build_part, jobs=args.jobs)
-    summary = _summarise(args.out, args.corpus, reports)
-    write_json(args.out / "manifest.json", summary)
+        work = Work(faces / part, listed.loc[listed.part == part, USED].to_dict("records"), candide)
+        tasks[part] = shards.Task(digest([code, mesh, shard, work.rows, dataclasses.asdict(candide)]), work)
+    reports = shards.build_parts(out, tasks, build_part, jobs=jobs)
+    summary = _summarise(out, corpus, reports)
+    write_json(out / "manifest.json", summary)
     _announce(summary)
 
 
@@ -82,7 +91,7 @@ def build_part(folder: Path, work: Work) -> dict[str, Any]:
         fits.append(_fit(own, rows, person["shape"], work.config))
     table = pd.concat(fits).sort_values("row") if fits else tables.empty(tables.FITS)
     with atomic_folder(folder) as scratch:
-        tables.write(scratch / io_shards.INDEX, table[tables.FITS.columns.names], tables.FITS)
+        tables.write(scratch / shards.INDEX, table[tables.FITS.columns.names], tables.FITS)
         found = pd.DataFrame(people) if people else tables.empty(tables.PEOPLE)
         tables.write(scratch / PEOPLE, found, tables.PEOPLE)
     return {"n_frames": len(table), "sources": {person["actor"]: person["source"] for person in people}}
@@ -154,7 +163,7 @@ def _with_clips(shard: shards.FaceShard, work: Work) -> pd.DataFrame:
     clips = pd.DataFrame(work.rows, columns=USED)
     if unknown := sorted(set(shard.index["clip"]) - set(clips["clip"])):
         raise TableError(
-            f"{work.shard / io_shards.INDEX}: CLIPS has no clip {unknown[0]!r} in this part ({len(unknown)} unknown in"
+            f"{work.shard / shards.INDEX}: CLIPS has no clip {unknown[0]!r} in this part ({len(unknown)} unknown in"
             " all); the faces are those of another state of the corpus: run extract_faces again"
         )
     frames = shard.index.assign(row=np.arange(len(shard.index))).merge(clips, on="clip", how="left", validate="m:1")
@@ -185,7 +194,7 @@ def _fit(landmarks: np.ndarray, rows: pd.DataFrame, shape: np.ndarray, config: s
 def _summarise(out: Path, corpus: str, reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
     from mien.candide.fit import FITTED
 
-    fits = [tables.read(out / part / io_shards.INDEX, tables.FITS) for part in reports] or [tables.empty(tables.FITS)]
+    fits = [tables.read(out / part / shards.INDEX, tables.FITS) for part in reports] or [tables.empty(tables.FITS)]
     frames = pd.concat([table[["verdict", "residual", "iterations"]] for table in fits], ignore_index=True)
     fitted = frames[frames.verdict == FITTED]
     sources = [(actor, source) for report in reports.values() for actor, source in report["sources"].items()]

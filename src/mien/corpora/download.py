@@ -1,12 +1,7 @@
-"""Where the open corpora are fetched from, and what to tell the user about the others.
+"""How a corpus comes into its folder: synthesised, downloaded, unpacked, or found where the user has it.
 
-Unpack archives: whole or not at all, and nothing outside the target folder.
-
-Fetch files with their checksums: in segments, resumed after a break, with a progress bar (pypdl).
-
-A corpus that the user has: a folder, an archive, or a folder of archives; and what a corpus folder holds.
-
-Command get_corpus: synthesise, download, unpack or find a corpus, and write its manifest.
+Downloads are checked against published checksums, fetched in segments and resumed after a break (pypdl). Archives are
+unpacked whole or not at all, and nothing outside the target folder.
 """
 
 import gzip
@@ -28,9 +23,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from mien.config.schema import CorpusConfig, SyntheticConfig, load, section
 from mien.corpora.base import Access, list_files
+from mien.corpora.index import adapter_for
 from mien.errors import CorpusError
-from mien.io.files import atomic_file, atomic_folder, digest, sha256
+from mien.io.files import atomic_file, atomic_folder, digest, sha256, write_json
 from mien.io.media import LFS_POINTER
 
 log = logging.getLogger(__name__)
@@ -396,39 +393,39 @@ def _store_root(root: Path) -> str:
     return full.relative_to(here).as_posix() if full.is_relative_to(here) else full.as_posix()
 
 
-def add_arguments(parser) -> None:
-    """Declare what the command reads and writes."""
-    parser.add_argument("--corpus", required=True, help="name of the corpus")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="manifest data/NAME.json; the corpus goes to data/NAME/"
-    )
+def get_corpus(*, corpus: str, out: Path, config: str = "params.yaml", jobs: int = 1) -> None:
+    """Synthesise, download or unpack a corpus, and describe what is there.
 
-
-def run(args) -> None:
-    """Make the corpus available and describe what is there.
+    Parameters
+    ----------
+    corpus : str
+        Name of the corpus.
+    out : Path
+        Manifest data/NAME.json; the corpus goes to data/NAME/.
+    config : str
+        params.yaml, or its sections as JSON text.
+    jobs : int
+        Number of processes.
 
     Raises
     ------
-    CorpusError : the source is missing, empty, damaged or given out under an agreement.
+    CorpusError
+        The source is missing, empty, damaged or given out under an agreement.
     """
-    from mien.config.schema import CorpusConfig, SyntheticConfig, load, section
-    from mien.corpora.index import adapter_for
-    from mien.io.files import write_json
-
-    params = load(args.config)
-    config = section(CorpusConfig, params, "corpora", args.corpus)
-    folder = args.out.with_suffix("")
-    if config.source == "synthetic":
+    params = load(config)
+    row = section(CorpusConfig, params, "corpora", corpus)
+    folder = out.with_suffix("")
+    if row.source == "synthetic":
         # by name: the writers depend on the renderer, the adapters must not
         writer = importlib.import_module("mien.synthetic.corpora")
         synthetic, seed = section(SyntheticConfig, params, "synthetic"), section(int, params, "seed")
-        writer.write_corpus(args.corpus, folder, n_actors=config.actors, config=synthetic, seed=seed, n_jobs=args.jobs)
+        writer.write_corpus(corpus, folder, n_actors=row.actors, config=synthetic, seed=seed, n_jobs=jobs)
         root = folder
-    elif config.source == "download":
-        download(args.corpus, adapter_for(args.corpus).ACCESS, folder)
+    elif row.source == "download":
+        download(corpus, adapter_for(corpus).ACCESS, folder)
         root = folder
     else:
-        root = open_source(args.corpus, Path(config.source), folder)
-    manifest = {"corpus": args.corpus, "source": config.source, **describe_folder(root, n_jobs=args.jobs)}
-    write_json(args.out, manifest)
-    log.info("%s: %d files in %s", args.corpus, manifest["n_files"], manifest["root"])
+        root = open_source(corpus, Path(row.source), folder)
+    manifest = {"corpus": corpus, "source": row.source, **describe_folder(root, n_jobs=jobs)}
+    write_json(out, manifest)
+    log.info("%s: %d files in %s", corpus, manifest["n_files"], manifest["root"])

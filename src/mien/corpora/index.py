@@ -9,9 +9,6 @@ An adapter is a module with
 - arrange(listing, n_folds) -> FOLDS,
 and, where the general rules do not fit, examine(root, listing, n_jobs=...) and decide(listing, facts) -> CLIPS;
 and votes(root) -> VOTES, where raters have said what they heard and saw.
-
-
-Command index_corpus: list the clips, folds and defects of a corpus, and what raters made of the clips.
 """
 
 import importlib
@@ -22,12 +19,14 @@ from types import ModuleType
 import pandas as pd
 
 from mien.config.labels import CORPORA
+from mien.config.schema import load, section
 from mien.corpora import base
 from mien.corpora.base import Listing, list_files
 from mien.corpora.folds import arrange_published, people_of, read_split
 from mien.errors import ConfigError, CorpusError
 from mien.io import tables
-from mien.io.files import digest
+from mien.io.files import digest, read_json, write_json
+from mien.io.shards import source_root
 
 
 def adapter_for(corpus: str) -> ModuleType:
@@ -121,38 +120,49 @@ def _refuse_unusable(corpus: str, root: Path, clips: pd.DataFrame, defects: pd.D
 log = logging.getLogger(__name__)
 
 
-def add_arguments(parser) -> None:
-    """Declare what the command reads and writes."""
-    parser.add_argument("--corpus", required=True, help="name of the corpus")
-    parser.add_argument("--manifest", type=Path, required=True, help="data/NAME.json of get_corpus")
-    parser.add_argument("--split", type=Path, help="published division in folds, such as one of resources/splits")
-    parser.add_argument("--out", type=Path, required=True, help="folder for four tables and corpus.json")
+def index_corpus(
+    *,
+    corpus: str,
+    manifest: Path,
+    out: Path,
+    split: Path | None = None,
+    config: str = "params.yaml",
+    jobs: int = 1,
+) -> None:
+    """List the clips, folds and defects of a corpus, and what raters made of the clips.
 
-
-def run(args) -> None:
-    """Index the corpus of the manifest.
+    Parameters
+    ----------
+    corpus : str
+        Name of the corpus.
+    manifest : Path
+        data/NAME.json of get_corpus.
+    out : Path
+        Folder for four tables and corpus.json.
+    split : Path, optional
+        Published division in folds, such as one of resources/splits.
+    config : str
+        params.yaml, or its sections as JSON text.
+    jobs : int
+        Number of processes.
 
     Raises
     ------
-    CorpusError : no file fits the grammar, the people do not make the folds, or the division is not of these people.
+    CorpusError
+        No file fits the grammar, the people do not make the folds, or the division is not of these people.
     """
-    from mien.config.schema import load, section
-    from mien.io import tables
-    from mien.io.files import read_json, write_json
-    from mien.io.shards import source_root
-
-    n_folds = section(int, load(args.config), "folds", args.corpus)
-    root, _ = source_root(args.manifest, args.corpus)
-    source = read_json(args.manifest)["source"]
-    clips, folds, defects, classes = index(args.corpus, root, n_folds=n_folds, n_jobs=args.jobs, split=args.split)
-    tables.write(args.out / "clips.parquet", clips, tables.CLIPS)
-    tables.write(args.out / "folds.parquet", folds, tables.FOLDS)
-    tables.write(args.out / "defects.parquet", defects, tables.DEFECTS)
-    tables.write(args.out / "votes.parquet", votes_of(args.corpus, root), tables.VOTES)
-    write_json(args.out / "corpus.json", describe(args.corpus, source, clips, folds, classes))
+    n_folds = section(int, load(config), "folds", corpus)
+    root, _ = source_root(manifest, corpus)
+    source = read_json(manifest)["source"]
+    clips, folds, defects, classes = index(corpus, root, n_folds=n_folds, n_jobs=jobs, split=split)
+    tables.write(out / "clips.parquet", clips, tables.CLIPS)
+    tables.write(out / "folds.parquet", folds, tables.FOLDS)
+    tables.write(out / "defects.parquet", defects, tables.DEFECTS)
+    tables.write(out / "votes.parquet", votes_of(corpus, root), tables.VOTES)
+    write_json(out / "corpus.json", describe(corpus, source, clips, folds, classes))
     log.info(
         "%s: %d clips of %d groups (%d with a picture, %d with a sound), %d folds; findings: %s",
-        args.corpus,
+        corpus,
         len(clips),
         clips.group.nunique(),
         int(clips.has_video.sum()),

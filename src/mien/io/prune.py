@@ -27,7 +27,8 @@ def list_runs(*, folders: list[Path], out: Path) -> None:
     """
     if missing := [folder for folder in folders if not (folder / "run.json").is_file()]:
         raise TableError(f"{missing[0]} holds no run.json; see the log of the training, and run it again")
-    write_json(out, {str(folder): {path.name: sha256(path) for path in sorted(folder.iterdir())} for folder in folders})
+    files = {str(folder): sorted(path for path in folder.iterdir() if path.is_file()) for folder in folders}
+    write_json(out, {folder: {path.name: sha256(path) for path in paths} for folder, paths in files.items()})
 
 
 def prune(*, root: Path, keep: list[str]) -> None:
@@ -65,21 +66,3 @@ def find_stale(root: Path, keep: list[str]) -> list[Path]:
             elif path not in kept:
                 stale.append(path)
     return stale
-
-
-def add_list_runs_arguments(parser) -> None:
-    parser.add_argument("--folders", type=Path, nargs="+", required=True)
-    parser.add_argument("--out", type=Path, required=True)
-
-
-def run_list_runs(args) -> None:
-    list_runs(folders=args.folders, out=args.out)
-
-
-def add_prune_arguments(parser) -> None:
-    parser.add_argument("--root", type=Path, required=True)
-    parser.add_argument("--keep", nargs="*", default=[])
-
-
-def run_prune(args) -> None:
-    prune(root=args.root, keep=args.keep)

@@ -16,6 +16,7 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,16 +142,26 @@ def problem_of(root: Path, clip: str, path: str, reason: object) -> dict[str, st
 
 
 def build_parts(
-    out: Path, tasks: Mapping[str, Task], build: Callable[[Path, Any], dict[str, Any]], *, jobs: int
+    out: Path,
+    tasks: Mapping[str, Task],
+    build: Callable[[Path, Any], dict[str, Any]],
+    *,
+    jobs: int,
+    in_threads: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """Return the report of every part in sorted order, building those that are not finished.
 
-    build : module-level function; build(out / part, work) writes the folder and returns a JSON-able report. With
-        `jobs` > 1 it runs in that many processes.
+    Parameters
+    ----------
+    build : callable
+        Module-level function; build(out / part, work) writes the folder and returns a JSON-able report.
+    jobs : int
+        Parts that are built at once, each in a process, or in a thread if `in_threads`.
 
     Raises
     ------
-    MienError : a process died, most likely for want of memory; finished parts are kept.
+    MienError
+        A process died, most likely for want of memory; finished parts are kept.
     """
     out.mkdir(parents=True, exist_ok=True)
     _remove_stale(out, tasks)
@@ -159,10 +170,14 @@ def build_parts(
     if reports:
         log.info("%d of %d parts are finished already", len(reports), len(tasks))
     columns = ([build] * len(todo), [out / part for part in todo], [tasks[part] for part in todo])
-    built = map_in_processes(_build_one, *columns, n_jobs=min(jobs, len(todo)))
-    for n_done, (part, report) in enumerate(zip(todo, built, strict=True), start=1):
-        reports[part] = report
-        log.info("part %s written, %d of %d", part, n_done, len(todo))
+    n_jobs = min(jobs, len(todo))
+    with ThreadPoolExecutor(max(n_jobs, 1)) as threads:
+        built = (
+            threads.map(_build_one, *columns) if in_threads else map_in_processes(_build_one, *columns, n_jobs=n_jobs)
+        )
+        for n_done, (part, report) in enumerate(zip(todo, built, strict=True), start=1):
+            reports[part] = report
+            log.info("part %s written, %d of %d", part, n_done, len(todo))
     return {part: reports[part] for part in sorted(reports)}
 
 

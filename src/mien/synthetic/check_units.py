@@ -1,15 +1,7 @@
-"""Command ``check_units``: the action units and poses of the fit beside what the synthetic people did.
-
-Twice with landmarks that are exact but for a little noise, once with those that dlib found in every synthetic corpus.
-
-Fitted units and poses beside the true ones of embedded people, and how far they agree.
-
-Faces whose landmarks are the true places of the vertices but for a little noise, and what the fit finds in them.
-"""
+"""Fitted action units and poses compared with the true ones of synthetic people."""
 
 import logging
 import math
-from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -23,7 +15,7 @@ from mien.candide.pose import project, rotation_matrix, rotation_vector
 from mien.config.schema import CandideConfig, load, section
 from mien.errors import TableError
 from mien.io import tables
-from mien.io.files import read_json
+from mien.io.files import atomic_file, read_json
 from mien.io.randomness import rng_for
 from mien.io.shards import INDEX
 from mien.synthetic.people import CLEAR, EMOTIONS, Person, face_units, person_for
@@ -290,28 +282,42 @@ RANDOM, ACTED, DLIB = "random", "acted", "dlib"
 SOURCE = ["source", "corpus", "angle"]
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--candide", type=Path, required=True, help="folder with the fits of every corpus")
-    parser.add_argument("--data", type=Path, required=True, help="folder with <corpus>.truth")
-    parser.add_argument("--corpora", nargs="*", required=True, help="names of corpora that were fitted")
-    parser.add_argument("--out-csv", type=Path, required=True)
-    parser.add_argument("--out-md", type=Path, required=True)
+def check_units(
+    *,
+    candide: Path,
+    data: Path,
+    corpora: list[str],
+    out_csv: Path,
+    out_md: Path,
+    config: str = "params.yaml",
+) -> None:
+    """Compare fitted action units and poses with the truth of synthetic people.
 
+    Twice with landmarks that are exact but for a little noise, once with those that dlib found in every synthetic
+    corpus.
 
-def run(args: Namespace) -> None:
-    """Measure all kinds of landmarks, write both files."""
-    from mien.io.files import atomic_file
-
-    params = load(args.config)
-    config = section(CandideConfig, params, "candide")
+    Parameters
+    ----------
+    candide : Path
+        Folder with the fits of every corpus.
+    data : Path
+        Folder with <corpus>.truth.
+    corpora : list of str
+        Names of corpora that were fitted.
+    out_csv, out_md : Path
+        The table, and the page.
+    config : str
+        params.yaml, or its sections as JSON text.
+    """
+    params = load(config)
+    settings = section(CandideConfig, params, "candide")
     measured = [
-        (RANDOM, "", recover_random(params["seed"], config)),
-        (ACTED, "", recover_acted(params["seed"], config)),
+        (RANDOM, "", recover_random(params["seed"], settings)),
+        (ACTED, "", recover_acted(params["seed"], settings)),
     ]
-    without = [corpus for corpus in args.corpora if not has_truth(corpus, args.data)]
-    for corpus in (corpus for corpus in args.corpora if corpus not in without):
-        measured.append((DLIB, corpus, recover_twin(corpus, args.candide, args.data)))
+    without = [corpus for corpus in corpora if not has_truth(corpus, data)]
+    for corpus in (corpus for corpus in corpora if corpus not in without):
+        measured.append((DLIB, corpus, recover_twin(corpus, candide, data)))
     rows = []
     for source, corpus, (recovery, cameras) in measured:
         if not len(cameras):
@@ -319,10 +325,10 @@ def run(args: Namespace) -> None:
         for camera in sorted(set(cameras.tolist())):
             rows += measure(recovery.take(cameras == camera), source=source, corpus=corpus, angle=camera)
     table = pd.DataFrame(rows, columns=COLUMNS)
-    with atomic_file(args.out_csv) as scratch:
+    with atomic_file(out_csv) as scratch:
         table.round(9).to_csv(scratch, index=False, float_format="%.4f", lineterminator="\n")
-    with atomic_file(args.out_md) as scratch:
-        scratch.write_text(render(table, without, config), encoding="utf-8", newline="\n")
+    with atomic_file(out_md) as scratch:
+        scratch.write_text(render(table, without, settings), encoding="utf-8", newline="\n")
     log.info("%d sources measured; no truth: %s", table.groupby(SOURCE).ngroups, ", ".join(without) or "none")
 
 

@@ -1,6 +1,5 @@
 """Shards hold every readable sound once, at one rate, whatever the number of processes."""
 
-import argparse
 import json
 import os
 import zipfile
@@ -9,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.audio import extract as audio_extract
+from mien.audio.extract import extract_sound
 from mien.io import media, shards, tables
 from mien.io.files import read_json, write_json
 
@@ -17,13 +16,8 @@ CONFIG = {"rate_hz": 16000, "silence_dbfs": -60.0, "window": 512, "hop": 64, "se
 
 
 def extract(folder, out, *, jobs=1):
-    """Run the command as the command line does."""
-    parser = argparse.ArgumentParser()
-    audio_extract.add_arguments(parser)
-    paths = ["--manifest", folder / "manifest.json", "--clips", folder / "clips.parquet", "--out", out]
-    args = parser.parse_args(["--corpus", "toy", *map(str, paths)])
-    args.config, args.jobs = json.dumps({"sound": CONFIG}), jobs
-    audio_extract.run(args)
+    paths = {"manifest": folder / "manifest.json", "clips": folder / "clips.parquet", "out": out}
+    extract_sound(corpus="toy", **paths, config=json.dumps({"sound": CONFIG}), jobs=jobs)
     return read_json(out / "manifest.json")
 
 
