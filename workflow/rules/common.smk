@@ -133,11 +133,11 @@ def one_of(names):
     return "|".join(sorted(set(names))) or "(?!)"
 
 
-def runs_of(kind, *, corpus=None, name=None, seed=None):
-    """List the runs of a kind, or those of them that a training job makes."""
-    wanted = {"kind": kind, "corpus": corpus, "name": name, "seed": seed}
-    asked = {key: str(value) for key, value in wanted.items() if value is not None}
-    return [run for run in RUNS if all(str(getattr(run, key)) == value for key, value in asked.items())]
+def runs_of(*kinds, **asked):
+    """List the runs of some kinds, of all that are trained by themselves unless some are named, with these fields."""
+    kinds = kinds or ("variant", "stream", "classifier", "pretrain")
+    chosen = [run for run in RUNS if run.kind in kinds]
+    return [run for run in chosen if all(str(getattr(run, key)) == value for key, value in asked.items())]
 
 
 def manifests(runs):

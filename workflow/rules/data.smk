@@ -118,9 +118,7 @@ rule index_corpus:
     priority: 30
     threads: 2
     params:
-        code=lambda wildcards: code_digest(
-            entry("index_corpus"), f"corpora.{ADAPTERS[wildcards.corpus]}"
-        ),
+        code=lambda wildcards: code_digest(entry("index_corpus"), f"corpora.{ADAPTERS[wildcards.corpus]}"),
         config=fold_sections,
         adapter=lambda wildcards: ADAPTERS[wildcards.corpus],
         folder=subpath(output.info, parent=True),

@@ -55,7 +55,7 @@ def info_of(corpus):
 
 def learnt_on(corpus):
     """List the runs with epochs on a corpus, or on the pair of chapter 4."""
-    return [run for run in RUNS if run.corpus == corpus and run.has_epochs and run.kind != "fuzziness"]
+    return [run for run in runs_of(corpus=corpus) if run.has_epochs]
 
 
 def info(corpus):
@@ -226,7 +226,7 @@ FUZZINESS = page(
     rows={"variants": {name: PARAMS.variants[name] for name in FUZZY.rows}},
     predictions=manifests(runs_of("fuzziness")),
 )
-TRAINED = [run for run in RUNS if run.kind != "fuzziness"]
+TRAINED = runs_of()
 SUMMARY = page("summarise", runs=TRAINED, clips=tables_of(*HEADLINED, names=["clips.parquet"]))
 TRACKED = page(
     "track",
@@ -274,6 +274,11 @@ def out_options(wildcards, output):
     return " ".join(f"--out-{kind} {shlex.quote(file)}" for kind, file in output.items())
 
 
+def shown(path, caption, category="Figures", **labels):
+    """Put files into Snakemake's report, with a caption of workflow/report."""
+    return report(path, caption=f"../report/{caption}.rst", category=category, labels=labels or None)
+
+
 def figures(names, *suffixes):
     """List files of figures."""
     return expand("results/figures/{name}.{suffix}", name=names, suffix=suffixes)
@@ -302,12 +307,7 @@ rule table:
     input:
         needs(TABLES, "table"),
     output:
-        csv=report(
-            "results/tables/{table}.csv",
-            caption="../report/tables.rst",
-            category="Tables",
-            labels={"table": "{table}"},
-        ),
+        csv=shown("results/tables/{table}.csv", "tables", "Tables", table="{table}"),
         md="results/tables/{table}.md",
     log:
         "logs/table/{table}.log",
@@ -324,12 +324,7 @@ use rule table as figure with:
     input:
         needs(FIGURES, "figure"),
     output:
-        svg=report(
-            "results/figures/{figure}.svg",
-            caption="../report/figures.rst",
-            category="Figures",
-            labels={"figure": "{figure}"},
-        ),
+        svg=shown("results/figures/{figure}.svg", "figures", figure="{figure}"),
         png="results/figures/{figure}.png",
         csv="results/figures/{figure}.csv",
     log:
@@ -344,12 +339,7 @@ use rule table as plot_curves with:
     input:
         needs(CURVES, "trained"),
     output:
-        svg=report(
-            "results/figures/curves-{trained}.svg",
-            caption="../report/curves.rst",
-            category="Training",
-            labels={"corpus": "{trained}"},
-        ),
+        svg=shown("results/figures/curves-{trained}.svg", "curves", "Training", corpus="{trained}"),
     log:
         "logs/plot_curves/{trained}.log",
     wildcard_constraints:
@@ -362,12 +352,7 @@ use rule table as plot_samples with:
     input:
         needs(SHEETS, "corpus"),
     output:
-        png=report(
-            "results/figures/samples-{corpus}.png",
-            caption="../report/samples.rst",
-            category="Corpora",
-            labels={"corpus": "{corpus}"},
-        ),
+        png=shown("results/figures/samples-{corpus}.png", "samples", "Corpora", corpus="{corpus}"),
     log:
         "logs/plot_samples/{corpus}.log",
     wildcard_constraints:
@@ -380,12 +365,7 @@ use rule table as plot_fits with:
     input:
         FITS["inputs"],
     output:
-        png=report(
-            "results/figures/4.5.png",
-            caption="../report/fits.rst",
-            category="Figures",
-            labels={"figure": "4.5"},
-        ),
+        png=shown("results/figures/4.5.png", "fits", figure="4.5"),
         csv="results/figures/4.5.csv",
     log:
         "logs/plot_fits.log",
@@ -398,11 +378,7 @@ use rule table as draw_candide with:
     input:
         CANDIDE["inputs"],
     output:
-        report(
-            figures(MESH_FIGURES, "svg"),
-            caption="../report/candide.rst",
-            category="Figures",
-        ),
+        shown(figures(MESH_FIGURES, "svg"), "candide"),
         figures(MESH_FIGURES, "png"),
     log:
         "logs/draw_candide.log",
@@ -415,11 +391,7 @@ use rule draw_candide as plot_pictures with:
     input:
         PICTURES["inputs"],
     output:
-        report(
-            figures(PICTURE_FIGURES, "png"),
-            caption="../report/pictures.rst",
-            category="Figures",
-        ),
+        shown(figures(PICTURE_FIGURES, "png"), "pictures"),
         figures("3.1", "csv"),
     log:
         "logs/plot_pictures.log",
@@ -431,11 +403,7 @@ use rule draw_candide as plot_fer2013 with:
     input:
         FER_PAGE["inputs"],
     output:
-        report(
-            figures(FER_FIGURES, "svg"),
-            caption="../report/fer2013.rst",
-            category="Figures",
-        ),
+        shown(figures(FER_FIGURES, "svg"), "fer2013"),
         figures(FER_FIGURES, "png"),
         figures(["4.11", "4.12", "4.13"], "csv"),
     log:
@@ -448,11 +416,7 @@ use rule draw_candide as plot_streams with:
     input:
         STRIPS["inputs"],
     output:
-        report(
-            figures(STRIP_FIGURES, "svg"),
-            caption="../report/strips.rst",
-            category="Figures",
-        ),
+        shown(figures(STRIP_FIGURES, "svg"), "strips"),
         figures(STRIP_FIGURES, "png"),
         figures("anytime", "csv"),
     log:
@@ -465,11 +429,7 @@ use rule draw_candide as plot_spectrograms with:
     input:
         SPECTROGRAMS["inputs"],
     output:
-        report(
-            figures(SOUND_FIGURES, "png"),
-            caption="../report/spectrograms.rst",
-            category="Figures",
-        ),
+        shown(figures(SOUND_FIGURES, "png"), "spectrograms"),
     log:
         "logs/plot_spectrograms.log",
     params:
@@ -480,11 +440,7 @@ use rule draw_candide as draw_networks with:
     input:
         [],
     output:
-        report(
-            figures(NETWORK_FIGURES, "svg"),
-            caption="../report/networks.rst",
-            category="Figures",
-        ),
+        shown(figures(NETWORK_FIGURES, "svg"), "networks"),
         figures(NETWORK_FIGURES, "png"),
     log:
         "logs/draw_networks.log",
@@ -496,11 +452,7 @@ use rule draw_candide as plot_trust with:
     input:
         needs(TRUST_PAGES, "trusted"),
     output:
-        report(
-            figures(expand("trust-{{trusted}}-{figure}", figure=TRUST_FIGURES), "svg"),
-            caption="../report/trust_figures.rst",
-            category="Figures",
-        ),
+        shown(figures(expand("trust-{{trusted}}-{figure}", figure=TRUST_FIGURES), "svg"), "trust_figures"),
         figures(expand("trust-{{trusted}}-{figure}", figure=TRUST_FIGURES), "png"),
     log:
         "logs/plot_trust/{trusted}.log",
@@ -515,20 +467,10 @@ use rule table as plot_fuzziness with:
     input:
         manifests(runs_of("fuzziness")),
     output:
-        csv=report(
-            "results/tables/fuzziness.csv",
-            caption="../report/fuzziness.rst",
-            category="Tables",
-            labels={"table": "fuzziness"},
-        ),
+        csv=shown("results/tables/fuzziness.csv", "fuzziness", "Tables", table="fuzziness"),
         md="results/tables/fuzziness.md",
         figures=[
-            report(
-                "results/figures/fuzziness.svg",
-                caption="../report/fuzziness.rst",
-                category="Figures",
-                labels={"figure": "fuzziness"},
-            ),
+            shown("results/figures/fuzziness.svg", "fuzziness", figure="fuzziness"),
             "results/figures/fuzziness.png",
         ],
     log:
@@ -542,18 +484,8 @@ use rule table as compare_classifiers with:
     input:
         CLASSIFIERS["inputs"],
     output:
-        report(
-            "results/tables/4.1.csv",
-            caption="../report/classifiers.rst",
-            category="Tables",
-            labels={"table": "4.1"},
-        ),
-        report(
-            "results/tables/4.2.csv",
-            caption="../report/repeats.rst",
-            category="Tables",
-            labels={"table": "4.2"},
-        ),
+        shown("results/tables/4.1.csv", "classifiers", "Tables", table="4.1"),
+        shown("results/tables/4.2.csv", "repeats", "Tables", table="4.2"),
         "results/tables/4.1.md",
         "results/tables/4.2.md",
     log:
@@ -568,12 +500,7 @@ use rule table as judge_hypotheses with:
         HYPOTHESES["inputs"],
     output:
         md="results/hypotheses.md",
-        csv=report(
-            "results/hypotheses.csv",
-            caption="../report/hypotheses.rst",
-            category="Tables",
-            labels={"table": "hypotheses"},
-        ),
+        csv=shown("results/hypotheses.csv", "hypotheses", "Tables", table="hypotheses"),
     log:
         "logs/judge_hypotheses.log",
     params:

@@ -25,17 +25,18 @@ def embedded(wildcards):
     return [run for run in wanted if (run.fold, run.seed) == (int(wildcards.fold), 0)]
 
 
-def fuzzy_models():
+def fuzzy_init():
     """Give the models of rows of pretrain as arguments; a file in params.yaml speaks for itself."""
-    parts = {part.name: part.folder for run in runs_of("fuzziness") for part in run.made_from}
-    pairs = [f"{name}={parts[name]}/model.safetensors" for name in sorted(parts)]
+    parts = {part.name: part for run in runs_of("fuzziness") for part in run.made_from}
+    pairs = [f"{name}={parts[name].folder}/model.safetensors" for name in sorted(parts)]
     return f"--init {shlex.join(pairs)}" if pairs else ""
 
 
-def fuzzy_files():
-    """List the files of first weights that params.yaml names."""
+def fuzzy_parts():
+    """List the trainings, and the files that params.yaml names, that first weights come from."""
+    parts = [part for run in runs_of("fuzziness") for part in run.made_from]
     inits = {init for name in FUZZY.rows for init in PARAMS.variants[name].init.values()}
-    return sorted(inits - PARAMS.pretrain.keys())
+    return [*manifests(parts), *sorted(inits - PARAMS.pretrain.keys())]
 
 
 rule studies_all:
@@ -108,8 +109,7 @@ rule train_fuzzy:
         tables_of(*FUZZY_VERSIONS),
         data_of("faces", FUZZY_VERSIONS),
         data_of("sound", [corpus for corpus in FUZZY_VERSIONS if corpus in VOICED]),
-        manifests(part for run in runs_of("fuzziness") for part in run.made_from),
-        fuzzy_files(),
+        fuzzy_parts(),
     output:
         f"results/fuzziness/{FUZZY.corpus}/seed{{seed}}/predictions.parquet",
     log:
@@ -131,7 +131,7 @@ rule train_fuzzy:
             variants={name: PARAMS.variants[name] for name in FUZZY.rows},
             faces=FUZZY_FACES,
         ),
-        init=fuzzy_models(),
+        init=fuzzy_init(),
     shell:
         """
         python -m mien train_fuzzy --config {params.config:q} --jobs {threads} --seed {wildcards.seed} \

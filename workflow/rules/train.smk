@@ -8,81 +8,64 @@
 
 
 def names_of(kind, *, has_epochs=True):
-    """List the names of the runs of a kind."""
-    return {run.name for run in runs_of(kind) if run.has_epochs == has_epochs}
+    """Give the expression of names of the runs of a kind."""
+    return one_of(run.name for run in runs_of(kind) if run.has_epochs == has_epochs)
 
 
-def folders_of(kind):
-    """Give a function that lists the folders that a training job makes."""
-    return lambda wildcards: shlex.join(run.folder for run in runs_of(kind, **wildcards))
+def job(wildcards):
+    """List the runs that a training job makes; no two kinds have a corpus and a name in common."""
+    return runs_of(**wildcards)
 
 
-def folds_of(kind):
-    """Give a function that lists the folds that a training job makes."""
-    return lambda wildcards: [run.fold for run in runs_of(kind, **wildcards)]
+def parts_of(wildcards):
+    """List what a training job is made from: other trainings, and files of weights that params.yaml names."""
+    parts = [part for run in job(wildcards) for part in run.made_from]
+    models = [f"{part.folder}/model.safetensors" for part in parts]
+    return [*manifests(parts), *(file for file in job(wildcards)[0].init.values() if file not in models)]
 
 
-def seeds_of(wildcards):
-    """List the seeds, or divisions, of a classifier."""
-    return [run.seed for run in runs_of("classifier", name=wildcards.name)]
+def init_option(wildcards):
+    """Give the files of first weights as arguments."""
+    files = [f"{modality}={file}".removeprefix("=") for modality, file in job(wildcards)[0].init.items()]
+    return f"--init {shlex.join(files)}" if files else ""
 
 
-def starts_of(kind, name):
-    """Give modality -> first weights of a row of variants or streams, or of one of pretrain, whose key is empty."""
-    if kind == "pretrain":
-        init = PARAMS.pretrain[name].init
-        return {} if init in ("random", "none") else {"": init}
-    rows = PARAMS.variants if kind == "variant" else PARAMS.streams
-    return dict(sorted(rows[name].init.items()))
+def options(text, numbers="fold"):
+    """Give a function that fills wildcards, and folds or seeds of a job, into a text."""
+    return lambda wildcards: text.format(
+        numbers=" ".join(str(getattr(run, numbers)) for run in job(wildcards)), pair=PAIR, **wildcards
+    )
 
 
-def parts_of(kind):
-    """Give a function that lists what a training job is made from: other trainings, files that params.yaml names."""
-
-    def at(wildcards):
-        made_from = (part for run in runs_of(kind, **wildcards) for part in run.made_from)
-        starts = starts_of(kind, wildcards.name).values()
-        return [*manifests(made_from), *(init for init in starts if init not in PARAMS.pretrain)]
-
-    return at
-
-
-def init_option(kind):
-    """Give a function that gives the files of first weights as arguments."""
-
-    def at(wildcards):
-        models = {run.name: f"{run.folder}/model.safetensors" for run in runs_of("pretrain")}
-        starts = starts_of(kind, wildcards.name)
-        pairs = [f"{modality}={models.get(init, init)}".removeprefix("=") for modality, init in starts.items()]
-        return f"--init {shlex.join(pairs)}" if pairs else ""
-
-    return at
+def pretrain_row(wildcards):
+    """Give a row of pretrain."""
+    return PARAMS.pretrain[wildcards.name]
 
 
 def pretrain_sections(wildcards):
     """Give what a row depends on; its place in table 4.3 is no reason to train it again."""
-    row = PARAMS.pretrain[wildcards.name]
+    row = pretrain_row(wildcards)
     return given(*row.uses, pretrain={wildcards.name: replace(row, thesis="")})
 
 
 def pretrain_code(wildcards):
     """Digest what trains a row: what networks of pictures depend on is no reason to train those of sound again."""
-    heard = PARAMS.pretrain[wildcards.name].modality == "audio"
+    heard = pretrain_row(wildcards).modality == "audio"
     return code_digest(f"training.pretrain:{'train_row_speakers' if heard else 'train_row'}")
 
 
 def pretrain_data(wildcards):
     """List what a row learns from."""
-    row = PARAMS.pretrain[wildcards.name]
-    if row.modality == "audio":
-        return tables_of(row.corpus, names=["clips.parquet"]) + data_of("sound", row.corpus)
-    return tables_of(row.corpus) + data_of("faces", row.corpus)
+    corpus = pretrain_row(wildcards).corpus
+    if pretrain_row(wildcards).modality == "audio":
+        return [f"data/{corpus}.json", *tables_of(corpus, names=["clips.parquet"]), *data_of("sound", corpus)]
+    return [f"data/{corpus}.json", *tables_of(corpus), *data_of("faces", corpus)]
 
 
 def variant_data(wildcards):
-    """List what a variant learns from."""
-    looks = "units" in PARAMS.variants[wildcards.name].modalities
-    stages = ["faces", "sound", *(["candide"] if looks else [])]
+    """List what a variant, or a running network, learns from."""
+    row = {**PARAMS.variants, **PARAMS.streams}[wildcards.name]
+    stages = ["faces", "sound", *(["candide"] if "units" in row.modalities else [])]
     return tables_of(wildcards.corpus) + data_of(stages, wildcards.corpus)
 
 
@@ -96,47 +79,14 @@ def classifier_sections(wildcards):
 
 rule training_all:
     input:
-        manifests(run for run in RUNS if run.kind != "fuzziness"),
-
-
-rule pretrain:
-    """Train a network of one modality ahead, or fine-tune such a one."""
-    input:
-        pretrain_data,
-        parts_of("pretrain"),
-        corpus=lambda wildcards: f"data/{PARAMS.pretrain[wildcards.name].corpus}.json",
-    output:
-        "results/training/{corpus}/{name}/seed{seed}.json",
-    log:
-        "logs/pretrain/{corpus}-{name}-seed{seed}.log",
-    benchmark:
-        "benchmarks/pretrain/{corpus}-{name}-seed{seed}.tsv"
-    wildcard_constraints:
-        corpus=one_of(run.corpus for run in runs_of("pretrain")),
-        name=one_of(PARAMS.pretrain),
-    priority: 5
-    threads: TRAINING_THREADS
-    resources:
-        gpu=GPU,
-    params:
-        code=pretrain_code,
-        config=pretrain_sections,
-        init=init_option("pretrain"),
-        folders=folders_of("pretrain"),
-    shell:
-        """
-        python -m mien pretrain --config {params.config:q} --jobs {threads} --row {wildcards.name} --data results \
-            --manifest {input.corpus:q} {params.init} --seeds {wildcards.seed} \
-            --out results/training/{wildcards.corpus}/{wildcards.name} >{log:q} 2>&1
-        python -m mien list_runs --folders {params.folders} --out {output:q} >>{log:q} 2>&1
-        """
+        manifests(runs_of()),
 
 
 rule train:
     """Train a variant on every fold that a table or a study asks for."""
     input:
         variant_data,
-        parts_of("variant"),
+        parts_of,
     output:
         "results/training/{corpus}/{name}/seed{seed}.json",
     log:
@@ -145,99 +95,94 @@ rule train:
         "benchmarks/train/{corpus}-{name}-seed{seed}.tsv"
     wildcard_constraints:
         corpus=one_of(run.corpus for run in runs_of("variant")),
-        name=one_of(names_of("variant")),
+        name=names_of("variant"),
     threads: TRAINING_THREADS
     resources:
         gpu=GPU,
     params:
         code=code("train"),
         config=sections("variants.{name}", "train", "augment", "sound", "faces", "seed"),
-        option=lambda wildcards: f"--corpus {wildcards.corpus} --variant {wildcards.name}",
-        folds=folds_of("variant"),
-        init=init_option("variant"),
-        folders=folders_of("variant"),
+        options=options("--corpus {corpus} --variant {name} --folds {numbers} --seeds {seed}"),
+        init=init_option,
+        folders=lambda wildcards: [run.folder for run in job(wildcards)],
     shell:
         """
-        python -m mien {rule} --config {params.config:q} --jobs {threads} {params.option} --folds {params.folds} \
-            --seeds {wildcards.seed} --data results --out results/training/{wildcards.corpus}/{wildcards.name} \
-            {params.init} >{log:q} 2>&1
-        python -m mien list_runs --folders {params.folders} --out {output:q} >>{log:q} 2>&1
+        python -m mien {rule} --config {params.config:q} --jobs {threads} {params.options} {params.init} \
+            --data results --out results/training/{wildcards.corpus}/{wildcards.name} >{log:q} 2>&1
+        python -m mien list_runs --folders {params.folders:q} --out {output:q} >>{log:q} 2>&1
         """
+
+
+# Train a network of one modality ahead, or fine-tune such a one.
+use rule train as pretrain with:
+    input:
+        pretrain_data,
+        parts_of,
+    log:
+        "logs/pretrain/{corpus}-{name}-seed{seed}.log",
+    benchmark:
+        "benchmarks/pretrain/{corpus}-{name}-seed{seed}.tsv"
+    wildcard_constraints:
+        corpus=one_of(run.corpus for run in runs_of("pretrain")),
+        name=names_of("pretrain"),
+    priority: 5
+    params:
+        code=pretrain_code,
+        config=pretrain_sections,
+        options=lambda wildcards: f"--row {wildcards.name} --manifest data/{pretrain_row(wildcards).corpus}.json"
+        f" --seeds {wildcards.seed}",
 
 
 # Train a network that runs along with a recording.
 use rule train as train_stream with:
-    input:
-        lambda wildcards: tables_of(wildcards.corpus)
-        + data_of(["faces", "sound"], wildcards.corpus),
-        parts_of("stream"),
     log:
         "logs/train_stream/{corpus}-{name}-seed{seed}.log",
     benchmark:
         "benchmarks/train_stream/{corpus}-{name}-seed{seed}.tsv"
     wildcard_constraints:
         corpus=PARAMS.streaming.corpus,
-        name=one_of(PARAMS.streams),
+        name=names_of("stream"),
     params:
         code=code("train_stream"),
         config=sections(
-            "streams.{name}",
-            "streaming",
-            "train.width",
-            "train.weight_decay",
-            "train.dropout",
-            "augment",
-            "sound",
-            "faces",
-            "seed",
+            *("streams.{name}", "streaming", "train.width", "train.weight_decay", "train.dropout"),
+            *("augment", "sound", "faces", "seed"),
         ),
-        option=lambda wildcards: f"--stream {wildcards.name}",
-        folds=folds_of("stream"),
-        init=init_option("stream"),
-        folders=folders_of("stream"),
+        options=options("--stream {name} --folds {numbers} --seeds {seed}"),
 
 
-rule train_classifier:
-    """Train a network on pictures or on geometry, with every seed."""
+# Train a network on pictures or on geometry, with every seed.
+use rule train as train_classifier with:
     input:
         SAMPLES,
     output:
-        f"results/training/{PAIR}/{{name}}/seeds.json",
+        "results/training/{corpus}/{name}/seeds.json",
     log:
-        "logs/train_classifier/{name}.log",
+        "logs/train_classifier/{corpus}-{name}.log",
     benchmark:
-        "benchmarks/train_classifier/{name}.tsv"
+        "benchmarks/train_classifier/{corpus}-{name}.tsv"
     wildcard_constraints:
-        name=one_of(names_of("classifier")),
-    threads: TRAINING_THREADS
-    resources:
-        gpu=GPU,
+        corpus=PAIR,
+        name=names_of("classifier"),
     params:
         code=code("train_classifier"),
         config=classifier_sections,
-        seeds=lambda wildcards: ["--seeds", *seeds_of(wildcards)],
-        folders=folders_of("classifier"),
-    shell:
-        """
-        python -m mien {rule} --config {params.config:q} --jobs {threads} --classifier {wildcards.name} \
-            --samples results/samples/{PAIR} --data results {params.seeds} \
-            --out results/training/{PAIR}/{wildcards.name} >{log:q} 2>&1
-        python -m mien list_runs --folders {params.folders} --out {output:q} >>{log:q} 2>&1
-        """
+        options=options("--classifier {name} --samples results/samples/{pair} --seeds {numbers}", "seed"),
 
 
 # Fit a classifier without epochs to every division.
 use rule train_classifier as fit_classical with:
     log:
-        "logs/fit_classical/{name}.log",
+        "logs/fit_classical/{corpus}-{name}.log",
     benchmark:
-        "benchmarks/fit_classical/{name}.tsv"
+        "benchmarks/fit_classical/{corpus}-{name}.tsv"
     wildcard_constraints:
-        name=one_of(names_of("classifier", has_epochs=False)),
+        corpus=PAIR,
+        name=names_of("classifier", has_epochs=False),
     threads: 1
     resources:
         gpu=0,
     params:
         code=code("fit_classical"),
         config=sections("classifiers.{name}", "seed"),
-        seeds=lambda wildcards: ["--splits", *seeds_of(wildcards)],
+        options=options("--classifier {name} --samples results/samples/{pair} --splits {numbers}", "seed"),

@@ -6,7 +6,7 @@ The workflow takes its jobs and their inputs from it; `mien plan` and `mien prun
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mien.config.labels import CLASSICAL
 
@@ -25,6 +25,7 @@ class Run:
     folder : of its files, from the repository's root; a run of fuzziness has none of its own.
     manifest : what the job that trains it declares as its output; lists `folder`, and those of the job's other runs.
     has_epochs : with a learning curve and a file of weights.
+    init : modality, empty of pretrain -> file with its first weights; random where absent.
     wanted_by : table or study -> place among its rows.   made_from : runs whose files it reads.
     """
 
@@ -36,6 +37,7 @@ class Run:
     folder: str
     manifest: str
     has_epochs: bool = True
+    init: Mapping[str, str] = field(default_factory=dict)
     wanted_by: Mapping[str, int] = field(default_factory=dict)
     made_from: tuple["Run", ...] = ()
 
@@ -46,11 +48,11 @@ def list_runs(params: "Params") -> list[Run]:
     transfers = _transfers(params)
     for name in sorted(params.pretrain, key=lambda name: len(_starts(params, name))):  # after what it starts from
         row = params.pretrain[name]
-        ahead[name] = _run("pretrain", row.name, name, 0, 0, wanted=transfers, made_from=_inits({"": row.init}, ahead))
+        ahead[name] = _run("pretrain", row.name, name, 0, 0, wanted=transfers, **_begin({"": row.init}, ahead))
     trained = _list_variants(params, ahead)
     corpus, seeds = params.streaming.corpus, range(params.repeats)
     streams = [
-        _run("stream", corpus, name, fold, seed, made_from=_inits(row.init, ahead))
+        _run("stream", corpus, name, fold, seed, **_begin(row.init, ahead))
         for name, row in params.streams.items()
         for fold in range(params.folds[corpus])
         for seed in seeds
@@ -138,8 +140,8 @@ def _list_variants(params: "Params", ahead: Mapping[str, Run]) -> list[Run]:
     @cache
     def make(corpus: str, name: str, fold: int, seed: int) -> Run:
         parts = [make(corpus, other, fold, seed) for other in parts_of(params, name)]
-        made_from = (*parts, *_inits(params.variants[name].init, ahead))
-        return _run("variant", corpus, name, fold, seed, wanted=wanted, made_from=made_from)
+        begun = _begin(params.variants[name].init, ahead, parts)
+        return _run("variant", corpus, name, fold, seed, wanted=wanted, **begun)
 
     return [
         make(corpus, name, fold, seed)
@@ -181,7 +183,7 @@ def _list_fuzzy(params: "Params", ahead: Mapping[str, Run]) -> list[Run]:
             seed=seed,
             folder="",
             manifest=f"results/fuzziness/{fuzzy.corpus}/seed{seed}/predictions.parquet",
-            made_from=_inits(params.variants[name].init, ahead),
+            **_begin(params.variants[name].init, ahead),
         )
         for name in fuzzy.rows
         for seed in range(fuzzy.seeds)
@@ -190,21 +192,19 @@ def _list_fuzzy(params: "Params", ahead: Mapping[str, Run]) -> list[Run]:
     ]
 
 
-def _inits(init: Mapping[str, str], ahead: Mapping[str, Run]) -> tuple[Run, ...]:
-    """Return the runs that first weights come from; files that params.yaml names are none."""
-    return tuple(ahead[row] for row in dict.fromkeys(init.values()) if row in ahead)
+def _begin(init: Mapping[str, str], ahead: Mapping[str, Run], parts: Iterable[Run] = ()) -> dict[str, Any]:
+    """Return the fields `init` and `made_from` of a run; of files that params.yaml names, no run is made."""
+    named = {modality: row for modality, row in sorted(init.items()) if row not in ("random", "none")}
+    rows = (ahead[row] for row in dict.fromkeys(named.values()) if row in ahead)
+    models = {row: f"{run.folder}/model.safetensors" for row, run in ahead.items()}
+    return {
+        "init": {modality: models.get(row, row) for modality, row in named.items()},
+        "made_from": (*parts, *rows),
+    }
 
 
-def _run(
-    kind: str,
-    corpus: str,
-    name: str,
-    fold: int,
-    seed: int,
-    *,
-    wanted: Wanted | None = None,
-    made_from: Iterable[Run] = (),
-) -> Run:
+def _run(kind: str, corpus: str, name: str, fold: int, seed: int, *, wanted: Wanted | None = None, **begun: Any) -> Run:
+    """Return a run with its paths, and its places among the rows of those that want it."""
     places = {
         who: place
         for who, rows in (wanted or {}).items()
@@ -220,5 +220,5 @@ def _run(
         folder=f"results/training/{corpus}/{name}/fold{fold}-seed{seed}",
         manifest=f"results/training/{corpus}/{name}/seed{seed}.json",
         wanted_by=places,
-        made_from=tuple(made_from),
+        **begun,
     )
