@@ -37,8 +37,9 @@ JobScheduler._schedule_reevalutation = schedule_reevaluation
 
 # A machine setting, not science: it comes by `--config` and never enters a result. One training at a time takes the
 # GPU of a machine; a cluster gives every job its own (profiles/slurm).
+COUNTED_ELSEWHERE = "gpus" in config
 GPU = int(config.pop("gpus", any(Path("/dev").glob("nvidia[0-9]*"))))
-if workflow.is_main_process and "gpu" not in workflow.global_resources:
+if workflow.is_main_process and not COUNTED_ELSEWHERE and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", 1)
 TRAINING_THREADS = 4 if GPU else 1
 
