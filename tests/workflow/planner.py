@@ -65,7 +65,7 @@ def _run(folder: Path, output: Path, jobs: Path, args: tuple[str, ...]) -> None:
                 sorted(map(str, job.input)),
                 sorted(map(str, job.non_derived_params)),
             ]
-            for job in self.needrun_jobs()
+            for job in self.needrun_jobs(exclude_finished=False)
         }
         jobs.write_text(json.dumps(found))
         return printed(self)

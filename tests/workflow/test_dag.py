@@ -50,8 +50,9 @@ def edit(file, old, new):
 
 
 def stages(jobs):
-    """Return the rules of jobs, of tables and figures with their names."""
-    return {re.sub(r" results/(tables|figures)/(\S+)\.(csv|svg) .*| .*", r" \2", job).strip() for job in jobs}
+    """Return the rules of jobs; of tables and figures with their names."""
+    named = re.compile(r"(table|figure) results/(?:tables|figures)/(\S+)\.(?:csv|svg) .*")
+    return {named.sub(r"\1 \2", job) if named.match(job) else job.split()[0] for job in jobs}
 
 
 def test_a_bare_clone_plans_every_stage(bare, planned):
