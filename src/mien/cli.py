@@ -61,6 +61,7 @@ STAGES = {  # command -> module; called by the rules of the workflow
     "count_complexity": "mien.report.tables.complexity",
     "summarise": "mien.report.tables.summary",
     "track": "mien.report.track",
+    "list_runs": "mien.io.prune",
     "prune": "mien.io.prune",
     "write_docs": "mien.report.docs",
 }
@@ -77,8 +78,6 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(_refuse(f"{command} is no command; did you mean {', '.join(near)}? See mien --help"))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     try:
-        if _runs_old_style(command, argv):
-            return
         _app(command)(argv, exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
         sys.exit(_refuse(f"{str(error).rstrip('.')}; see mien{f' {command}' * (command in COMMANDS)} --help"))
@@ -108,23 +107,3 @@ def _app(command: str) -> cyclopts.App:
 def _refuse(message: str, command: str = "") -> int:
     print(f"mien{f' {command}' * bool(command)}: {message}", file=sys.stderr)
     return 2
-
-
-def _runs_old_style(command: str, argv: list[str]) -> bool:
-    """Run a command that still is a pair of add_arguments and run; to be removed when none is left."""
-    import argparse
-    import importlib
-
-    if command not in COMMANDS:
-        return False
-    module = importlib.import_module(PEOPLE[command][0] if command in PEOPLE else STAGES[command])
-    run = getattr(module, f"run_{command}", None) or getattr(module, "run", None)
-    add = getattr(module, f"add_{command}_arguments", None) or getattr(module, "add_arguments", None)
-    if (callable(getattr(module, command, None)) and not (run and add)) or not (run and add):
-        return False
-    parser = argparse.ArgumentParser(prog=f"mien {command}")
-    parser.add_argument("--config", default="params.yaml")
-    parser.add_argument("--jobs", type=int, default=1)
-    add(parser)
-    run(parser.parse_args(argv[1:]))
-    return True

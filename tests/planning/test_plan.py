@@ -1,6 +1,5 @@
 """The plan of a whole run: its formulas against the counted networks, its numbers of runs against the workflow's."""
 
-import argparse
 import csv
 import json
 import math
@@ -199,28 +198,20 @@ def test_the_shipped_rates_are_read(repository):
     assert {row["network"] for row in read_rates(repository / "resources" / "rates.csv")} >= {"N2"}
 
 
-def command(repository, *args):
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--config", default=str(repository / "params.yaml"))
-    plan.add_arguments(parser)
-    plan.run(parser.parse_args(list(args)))
-
-
 def test_the_command_writes_a_page_and_its_numbers(repository, params, tmp_path, capsys):
-    command(repository, "--scale", "thesis", "--out-csv", f"{tmp_path}/plan.csv", "--out-md", f"{tmp_path}/plan.md")
+    config = str(repository / "params.yaml")
+    plan.plan(config=config, scale="thesis", out_csv=tmp_path / "plan.csv", out_md=tmp_path / "plan.md")
     page = (tmp_path / "plan.md").read_text()
     assert summary(params("thesis")) in page
     rows = list(csv.DictReader((tmp_path / "plan.csv").open()))
     assert sum(int(row["runs"]) for row in rows) == sum(run.runs for run in planned(params("thesis")))
-    command(repository, "--scale", "thesis")
+    plan.plan(config=config, scale="thesis")
     assert capsys.readouterr().out == page
-    command(repository, "--scale", "thesis", "--tflops", "20")
-    assert "20 TFLOP/s in training, assumed" in capsys.readouterr().out
-    with pytest.raises(ConfigError, match="or neither"):
-        command(repository, "--out-md", str(tmp_path / "plan.md"))
-    resolved = json.dumps(load(repository / "params.yaml"))
+    for wrong in ({"out_md": tmp_path / "plan.md"}, {"tflops": 20.0, "device": "A"}):
+        with pytest.raises(ConfigError, match="plan: give"):
+            plan.plan(config=config, **wrong)
     with pytest.raises(ConfigError, match="resolved already"):
-        command(repository, "--config", resolved, "--scale", "thesis")
+        plan.plan(config=json.dumps(load(repository / "params.yaml")), scale="thesis")
 
 
 def test_the_line_of_a_dry_run_loads_neither_torch_nor_pandas():

@@ -1,14 +1,14 @@
-"""The DAG: what is planned, and what a change of one value plans again."""
+"""The DAG: what is planned, and what a change of one value, or of code, plans again."""
 
+import re
 import shutil
-from collections import Counter
 
 import pytest
 import yaml
 
-from mien.config.schema import Params, resolve, section
 from mien.config.runs import needed_folds
-from workflow.planner import Plan, plan
+from mien.config.schema import Params, resolve, section
+from workflow.planner import plan
 from workflow.shrink import shrink
 
 
@@ -16,8 +16,8 @@ from workflow.shrink import shrink
 def bare(repository, tmp_path_factory):
     """Copy what the workflow reads into an empty folder, with small parameters; not to be changed."""
     folder = tmp_path_factory.mktemp("bare") / "clone"
-    for name in ("workflow", "profiles", "resources"):
-        shutil.copytree(repository / name, folder / name)
+    for name in ("workflow", "profiles", "resources", "src"):
+        shutil.copytree(repository / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(repository / "Snakefile", folder)
     write_params(folder, shrink(yaml.safe_load((repository / "params.yaml").read_text())))
     return folder
@@ -25,8 +25,8 @@ def bare(repository, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def planned(bare):
-    """Return the number of jobs of every rule in a bare clone."""
-    return jobs(plan(bare))
+    """Plan in a bare clone."""
+    return plan(bare)
 
 
 @pytest.fixture
@@ -35,89 +35,148 @@ def clone(bare, tmp_path):
     return shutil.copytree(bare, tmp_path, dirs_exist_ok=True)
 
 
+def read_params(folder):
+    return yaml.safe_load((folder / "params.yaml").read_text())
+
+
 def write_params(folder, params):
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 
-def jobs(run: Plan) -> Counter:
-    assert run.returncode == 0, run.output
-    lines = run.output.split("Job stats:")[1].split("total")[0].splitlines()[3:]
-    return Counter({line.split()[0]: int(line.split()[1]) for line in lines if line.strip()})
+def edit(file, old, new):
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+def stages(jobs):
+    """Return the rules of jobs; of tables and figures with their names."""
+    named = re.compile(r"(table|figure) results/(?:tables|figures)/(\S+)\.(?:csv|svg) .*")
+    return {named.sub(r"\1 \2", job) if named.match(job) else job.split()[0] for job in jobs}
 
 
 def test_a_bare_clone_plans_every_stage(bare, planned):
-    params = yaml.safe_load((bare / "params.yaml").read_text())
-    assert planned["get_corpus"] == planned["index_corpus"] == planned["plot_samples"] == len(params["corpora"])
-    assert planned["extract_faces"] == len(params["corpora"]) - 1  # VoxCeleb has no pictures
-    trained = Counter(
-        f"train_{corpus}_0_{n_folds - 1}"
-        for (corpus, _), n_folds in needed_folds(section(Params, resolve(params))).items()
-    )
-    assert {rule: planned[rule] for rule in trained} == trained
-    assert planned["pretrain_pictures"] + planned["pretrain_voices"] == len(params["pretrain"])
-    assert planned["train_stream_0_1"] == len(params["streams"])
-    assert planned["compare_transfer"] == planned["plot_fer2013"] == planned["plot_features"] == 1
-    assert planned["build_table"] == len(params["tables"])
-    assert planned["plot_confusion"] == sum("confusion" in table for table in params["tables"].values())
-    assert planned["fit_candide"] == planned["extract_faces"]
-    assert planned["fit_classical"] + planned["train_classifier"] == len(params["classifiers"])
-    assert planned["select_samples"] == planned["compare_classifiers"] == planned["judge_hypotheses"] == 1
-    assert planned["track"] == planned["summarise"] == 1
+    params, rules = read_params(bare), planned.rules
+    typed = section(Params, resolve(params))
+    versions = 5  # of the experiment on fuzziness, three of them with voices of their own
+    assert rules["get_corpus"] == rules["index_corpus"] == len(params["corpora"]) + versions
+    assert rules["extract_faces"] == rules["fit_candide"] + versions == len(params["corpora"]) - 1 + versions
+    assert rules["extract_sound"] == 3 + 3
+    assert rules["train"] == len(needed_folds(typed))
+    assert rules["pretrain"] == len(params["pretrain"])
+    assert rules["train_stream"] == len(params["streams"])
+    assert rules["fit_classical"] + rules["train_classifier"] == len(params["classifiers"])
+    assert rules["table"] == len(params["tables"]) + len(params["trust"]["corpora"]) + 6
+    assert rules["figure"] == sum("confusion" in table for table in params["tables"].values()) + 4
+    assert rules["plot_samples"] == len(params["corpora"])
+    for rule in ("select_samples", "compare_classifiers", "judge_hypotheses", "plot_fer2013", "track", "summarise"):
+        assert rules[rule] == 1
 
 
-def test_folds_per_job_changes_jobs_and_not_files(clone):
-    planned = jobs(plan(clone, "--config", "folds_per_job=1"))
-    assert planned["train_ravdess_0_0"] > planned["train_ravdess_1_1"] > 1  # some variants have one fold only
+def test_stages_of_dvc_are_targets(repository, planned):
+    named = yaml.safe_load((repository / "dvc.yaml").read_text())["stages"].values()
+    rules = "".join(file.read_text() for file in [repository / "Snakefile", *(repository / "workflow").rglob("*.smk")])
+    for stage in named:
+        for target in stage["cmd"].removeprefix("snakemake --cores all ").split():
+            assert f"\nrule {target}:" in rules
 
 
-def test_late_fusion_waits_for_the_networks_it_freezes(clone):
-    run = plan(clone, "results/training/ravdess/N0_late/fold0-seed0/run.json")
-    assert jobs(run)["train_ravdess_0_1"] == 3
-    assert "results/training/ravdess/AM/fold0-seed0/model.safetensors" in run.output
-
-
-def test_a_weighed_loss_waits_for_the_histories_that_weigh_it(clone):
-    run = plan(clone, "results/training/ravdess/N1_blend/fold0-seed0/run.json")
-    assert all(
-        f"results/training/ravdess/{other}/fold0-seed0/history.csv" in run.output for other in ("N0", "VM", "AM")
-    )
-
-
-def test_networks_that_look_at_units_wait_for_them(clone):
-    assert jobs(plan(clone, "results/training/ravdess/N2_units/fold0-seed0/run.json"))["fit_candide"] == 1
-    assert "fit_candide" not in jobs(plan(clone, "results/training/ravdess/N2/fold0-seed0/run.json"))
+def test_a_training_waits_for_what_it_is_made_from(clone):
+    run = plan(clone, "results/training/ravdess/N0_late/seed0.json")
+    assert run.rules["train"] == 3  # with the networks whose branches it keeps
+    assert run.rules["pretrain"] == 2
+    inputs, _ = plan(clone, "results/training/ravdess/N1_blend/seed0.json").jobs[
+        "train results/training/ravdess/N1_blend/seed0.json"
+    ]
+    assert {f"results/training/ravdess/{other}/seed0.json" for other in ("N0", "VM", "AM")} <= set(inputs)
+    assert plan(clone, "results/training/fer2013/FER_3/seed0.json").rules["pretrain"] == 2
+    assert plan(clone, "results/training/ravdess/N2_units/seed0.json").rules["fit_candide"] == 1
+    assert "fit_candide" not in plan(clone, "results/training/ravdess/N2/seed0.json").rules
 
 
 def test_new_variants_and_classifiers_are_rows_of_yaml(clone, planned):
-    params = yaml.safe_load((clone / "params.yaml").read_text())
+    params = read_params(clone)
     params["variants"]["N1_scoring"] = {**params["variants"]["N1"], "side_head": "scoring"}
     params["tables"]["5.2"]["rows"].append("N1_scoring")
     params["classifiers"]["CNN1_64"] = {**params["classifiers"]["CNN1_50"], "size_px": 64}
     write_params(clone, params)
-    assert jobs(plan(clone)) - planned == Counter({"train_ravdess_0_1": 1, "train_classifier": 1})
+    trained = {job for job in plan(clone).changed_since(planned) if "results/training/" in job.split()[1]}
+    assert trained == {
+        "train results/training/ravdess/N1_scoring/seed0.json",
+        "train_classifier results/training/ckplus_rafd/CNN1_64/seeds.json",
+    }
 
 
-def test_a_row_that_starts_from_another_waits_for_it(clone):
-    planned = jobs(plan(clone, "results/training/fer2013/FER_3/fold0-seed0/run.json"))
-    assert planned["pretrain_pictures"] == 2  # and the network of identities
-    assert planned["extract_faces"] == 2
+def test_a_new_optional_key_and_another_order_of_keys_plan_nothing(clone, planned):
+    params = read_params(clone)
+    params["variants"]["N2"] |= {"residual": "sigmoid", "modality_dropout": 0.0}  # as by default
+    params["train"] = dict(reversed(params["train"].items()))
+    write_params(clone, dict(reversed(params.items())))
+    assert plan(clone).changed_since(planned) == set()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "stages_of_it"),
+    [
+        ("trust.bins", 12, {"assess", "table trust-ravdess", "table trust-cremad"}),
+        ("streaming.loss", "last", {"train_stream", "plot_streams", "table streams", "table complexity"}),
+        ("fuzziness.epochs", 2, {"train_fuzzy", "plot_fuzziness"}),
+        ("variants.N2_relu.residual", "sigmoid", {"train", "table complexity"}),
+        ("pretrain.FER_3.thesis", "", {"table 4.3", "judge_hypotheses"}),
+        ("embeddings.perplexity", 10.0, {"embed", "figure 5.1"}),
+        ("candide.ridge", 0.0, {"fit_candide", "table units", "draw_candide"}),
+    ],
+)
+def test_a_changed_value_plans_what_depends_on_it(clone, planned, key, value, stages_of_it):
+    """But for what follows from other results of these jobs."""
+    params = read_params(clone)
+    *parents, last = key.split(".")
+    target = params
+    for parent in parents:
+        target = target[parent]
+    assert target.get(last) != value
+    target[last] = value
+    write_params(clone, params)
+    changed = plan(clone).changed_since(planned)
+    assert stages(changed) == stages_of_it
+    if key.startswith("variants"):
+        assert {job for job in changed if job.startswith("train")} == {
+            "train results/training/ravdess/N2_relu/seed0.json"
+        }
+
+
+def test_code_plans_the_jobs_that_run_it(clone, planned):
+    folder = clone / "src" / "mien"
+    for file in folder.rglob("*.py"):
+        file.write_text(
+            f"# A comment.\n{file.read_text()}" if "__future__" not in file.read_text() else file.read_text()
+        )
+    first = folder / "report" / "figures" / "embeddings.py"
+    text = first.read_text()
+    (folder / "report" / "figures" / "moved.py").write_text(text)  # all of it, to another file
+    name = re.search(r"^def (_\w+)\(", text, re.MULTILINE)[1]
+    body = re.search(rf"^def {name}\(.*?(?=^\S)", text, re.MULTILINE | re.DOTALL)[0]
+    first.write_text(f"from mien.report.figures.moved import {name}\n{text.replace(body, '')}")
+    assert plan(clone).changed_since(planned) == set()
+    edit(first, "perplexity", "perplexities")
+    assert stages(plan(clone).changed_since(planned)) == {"figure 5.1"}
 
 
 def test_real_faces_are_not_checked_against_a_truth(clone):
-    params = yaml.safe_load((clone / "params.yaml").read_text())
+    params = read_params(clone)
     params["corpora"]["jaffe"]["source"] = "jaffe.zip"
     write_params(clone, params)
     run = plan(clone, "results/tables/units.md")
-    assert jobs(run)["fit_candide"] == 6
+    assert run.rules["fit_candide"] == 6
     assert "results/candide/jaffe" not in run.output
 
 
 @pytest.mark.parametrize(
     ("section", "key", "value", "words"),
-    [("train", "epoch", 3, "did you mean epochs?"), ("train", "epochs", "many", "train.epochs should be int")],
+    [("train", "epoch", 3, "did you mean epochs?"), ("train", "epochs", "many", "train.epochs")],
 )
 def test_a_wrong_parameter_stops_before_the_first_job(clone, section, key, value, words):
-    params = yaml.safe_load((clone / "params.yaml").read_text())
+    params = read_params(clone)
     params[section][key] = value
     write_params(clone, params)
     run = plan(clone)
@@ -126,9 +185,9 @@ def test_a_wrong_parameter_stops_before_the_first_job(clone, section, key, value
 
 
 def test_results_without_their_memory_are_refused(clone):
-    folder = clone / "results" / "training" / "ravdess" / "AM" / "fold0-seed0"
+    folder = clone / "results" / "training" / "ravdess" / "AM"
     folder.mkdir(parents=True)
-    (folder / "run.json").touch()
+    (folder / "seed0.json").touch()
     run = plan(clone)
     assert run.returncode != 0
     assert "dvc pull" in run.output

@@ -1,29 +1,25 @@
-"""Shared by all stages, no rules: checked parameters, digests, lists."""
+"""Shared by all rules: checked parameters, the table of runs, digests of code, what a rule hands to its command."""
 
-import fcntl
 import json
+import re
 import shlex
 import sys
 import threading
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-from mien.config.schema import (
-    CLASSICAL,
-    NETWORKS,
-    CrossConfig,
-    Params,
-    PretrainConfig,
-    TransferConfig,
-    resolve,
-    section,
-)
+from mien import cli
+from mien.config.runs import list_runs, select_wanted
+from mien.config.checks import check_files
+from mien.config.rows import read_yaml
+from mien.config.schema import VERSIONS, Params, made_as, resolve, section, slice_of
+from mien.config.values import adapter
 from mien.errors import ConfigError
-from mien.io.provenance import visible_gpus
-from mien.config.runs import needed_folds, parts_of
 from mien.io.provenance import code_digest
+from mien.io.randomness import seed_for
 from mien.report.plan import summary
 
 
@@ -42,57 +38,45 @@ def schedule_reevaluation(self, delay):
 
 JobScheduler._schedule_reevalutation = schedule_reevaluation
 
-
-# Machine settings, not science: they come by `--config` and never enter a result.
-FOLDS_PER_JOB = int(
-    config.pop("folds_per_job", 0)
-)  # 0: all folds in one job, saves start-up time
-N_GPUS = len(visible_gpus())
-COUNTED_ELSEWHERE = "gpus" in config  # a cluster counts its own
-GPUS_PER_JOB = int(config.pop("gpus", min(N_GPUS, 1)))
-if (
-    workflow.is_main_process
-    and not COUNTED_ELSEWHERE
-    and "gpu" not in workflow.global_resources
-):
-    workflow.register_resource("gpu", N_GPUS)
+# A machine setting, not science: it comes by `--config` and never enters a result. One training at a time takes the
+# GPU of a machine; a cluster gives every job its own (profiles/slurm).
+COUNTED_ELSEWHERE = "gpus" in config
+GPU = int(config.pop("gpus", any(Path("/dev").glob("nvidia[0-9]*"))))
+if workflow.is_main_process and not COUNTED_ELSEWHERE and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", 1)
+TRAINING_THREADS = 4 if GPU else 1
 
 try:
-    PARAMS = resolve(config)
+    read_yaml(Path("params.yaml"))  # Snakemake's reader lets a key stand twice
+    RESOLVED = resolve(config)
+    PARAMS = section(Params, RESOLVED)
+    if workflow.is_main_process:
+        check_files(PARAMS)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
+if workflow.is_main_process and workflow.output_settings.dryrun and PARAMS.scale == "thesis":
+    print(f"Plan: {summary(PARAMS)}", file=sys.stderr)
 
-CORPORA = list(PARAMS["corpora"])
-PICTURED = [corpus for corpus in CORPORA if corpus != "voxceleb"]
-VOICED = [corpus for corpus in CORPORA if corpus in ("ravdess", "cremad", "voxceleb")]
-SYNTHETIC_FACES = [
-    corpus for corpus in PICTURED if PARAMS["corpora"][corpus]["source"] == "synthetic"
+RUNS = list_runs(PARAMS)
+CORPORA = list(PARAMS.corpora)
+FUZZY = PARAMS.fuzziness
+PAIR = PARAMS.cross.name
+# Versions of the people of the experiment on fuzziness are corpora of their own: corpus -> version.
+FUZZY_VERSIONS = {f"{FUZZY.corpus}-{version}": version for version in VERSIONS}
+# Corpus -> the name of the adapter that reads it.
+ADAPTERS = {corpus: corpus for corpus in CORPORA} | dict.fromkeys(FUZZY_VERSIONS, FUZZY.corpus)
+PICTURED = [corpus for corpus in ADAPTERS if corpus != "voxceleb"]
+# A version with another face has the voices of the clear one: they are not stored again.
+VOICED = [
+    corpus
+    for corpus, adapter in ADAPTERS.items()
+    if adapter in ("ravdess", "cremad", "voxceleb") and not corpus.endswith("_video")
 ]
-TYPED = section(Params, PARAMS)  # with the defaults of what params.yaml leaves out
-if (
-    workflow.is_main_process
-    and workflow.output_settings.dryrun
-    and TYPED.scale == "thesis"
-):
-    print(f"Plan: {summary(TYPED)}", file=sys.stderr)
-TABLES = TYPED.tables
-CONFUSED = {  # figure of confusion matrices -> table
-    table.confusion: name for name, table in TABLES.items() if table.confusion
-}
-VARIANTS = list(PARAMS["variants"])
-SEEDS = list(range(PARAMS["repeats"]))
-TRAINED = needed_folds(TYPED)  # (corpus, variant) -> number of folds
-TRAINED_CORPORA = sorted({corpus for corpus, _ in TRAINED})
-CROSS = section(CrossConfig, PARAMS, "cross")
-CLASSIFIERS = PARAMS["classifiers"]
-CLASSIC = [name for name, row in CLASSIFIERS.items() if row["model"] in CLASSICAL]
-NEURAL = [name for name, row in CLASSIFIERS.items() if row["model"] in NETWORKS]
-RUN_FILES = ["run.json", "predictions.parquet", "history.csv", "model.safetensors"]
 
 if (
     workflow.is_main_process
     and not workflow.touch
-    and any(Path("results/training").glob("*/*/*/run.json"))
+    and any(Path("results/training").glob("*/*/*.json"))
     and not any(Path(".snakemake/metadata").glob("*"))
 ):
     raise WorkflowError(
@@ -101,66 +85,67 @@ if (
     )
 
 
-def clear_stale_locks():
-    """Remove Snakemake's lock if its owner was killed, so that the next run simply goes on.
+def plain(value):
+    """Turn typed parameters into plain ones, without what is as it is by default.
 
-    The operating system frees our own lock when its process ends, however it ends; Snakemake's is a plain file.
+    So neither the order of keys in params.yaml nor a new optional key plans a job; the order of rows does, of those
+    that read them.
     """
-    Path(".snakemake").mkdir(exist_ok=True)
-    ours = Path(".snakemake/alive").open("w")
-    try:
-        fcntl.flock(ours, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return None  # another run is alive: Snakemake will say so
-    for lock in Path(".snakemake/locks").glob("*.lock"):
-        lock.unlink()
-    return ours
+    if is_dataclass(value):
+        return adapter(type(value)).dump_python(value, mode="json", exclude_defaults=True)
+    return {key: plain(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
-ALIVE = (
-    clear_stale_locks() if workflow.is_main_process else None
-)  # held as long as this process lives
+def given(*keys, **literal):
+    """Give parts of the parameters, as dotted keys, as one JSON text; `literal` ones replace or join them.
 
-
-def sections(*keys, **literal):
-    """Give parts of the parameters, as dotted keys with wildcards, as one canonical JSON text.
-
-    A function of the wildcards, so that its braces are not taken for wildcards; one text, because Snakemake compares
-    parameters as a set of values without names.
+    One text, because Snakemake compares parameters as a set of values without names.
     """
-
-    def at(wildcards):
-        chosen = {}
-        for key in keys:
-            source, target = PARAMS, chosen
-            *parents, last = key.format(**wildcards).split(".")
-            for parent in parents:
-                source, target = source[parent], target.setdefault(parent, {})
-            target[last] = source[last]
-        return json.dumps({**chosen, **literal}, sort_keys=True)
-
-    return at
+    return json.dumps(slice_of(RESOLVED, *keys) | {key: plain(value) for key, value in literal.items()})
 
 
-def corpus_sections(wildcards):
-    """Give what get_corpus depends on: how people are synthesised matters to a synthetic corpus only."""
-    keys = ["corpora.{corpus}"]
-    if PARAMS["corpora"][wildcards.corpus]["source"] == "synthetic":
-        keys += ["synthetic", "seed"]
-    return sections(*keys)(wildcards)
+def sections(*keys):
+    """Give `given` of keys with wildcards; a function, so that the braces of its text are not taken for wildcards."""
+    return lambda wildcards: given(*(key.format(**wildcards) for key in keys))
 
 
-def corpus_code(wildcards):
-    """Digest the code that makes a corpus: how people are synthesised matters to a synthetic corpus only."""
-    made = PARAMS["corpora"][wildcards.corpus]["source"] == "synthetic"
-    return code_digest(
-        "corpora.download:get_corpus",
-        *(["synthetic.corpora", f"synthetic.write_{wildcards.corpus}"] if made else []),
-    )
+def entry(command):
+    """Name the function of a command as `code_digest` wants it."""
+    return f"{cli.STAGES[command].removeprefix('mien.')}:{command}"
 
 
-def code(*modules):
-    """Digest the code that a command reaches: edits rerun a rule, comments and docstrings do not."""
-    return lambda wildcards: code_digest(
-        *(module.format(**wildcards) for module in modules)
-    )
+def code(*commands):
+    """Digest what commands, or further module:function, reach: edits rerun a rule, comments and moved code do not."""
+    return lambda wildcards: code_digest(*(one if ":" in one else entry(one) for one in commands))
+
+
+def one_of(names):
+    """Give the expression of a wildcard that is one of `names`; nothing matches it if there are none."""
+    return "|".join(sorted(set(names))) or "(?!)"
+
+
+def runs_of(*kinds, **asked):
+    """List the runs of some kinds, of all that are trained by themselves unless some are named, with these fields."""
+    kinds = kinds or ("variant", "stream", "classifier", "pretrain")
+    chosen = [run for run in RUNS if run.kind in kinds]
+    return [run for run in chosen if all(str(getattr(run, key)) == value for key, value in asked.items())]
+
+
+def manifests(runs):
+    """List what the jobs that train runs declare as their output."""
+    return list(dict.fromkeys(run.manifest for run in runs))
+
+
+def data_of(stage, corpora):
+    """List the manifests of the shards that a stage makes of some corpora."""
+    return expand("results/{stage}/{corpus}/manifest.json", stage=stage, corpus=corpora)
+
+
+def tables_of(*corpora, names=("clips.parquet", "folds.parquet", "corpus.json")):
+    """List tables of some corpora."""
+    return expand("results/corpora/{corpus}/{name}", corpus=corpora, name=names)
+
+
+def records(runs):
+    """List the descriptions of runs, by which commands find their folders."""
+    return [f"{run.folder}/run.json" for run in runs]

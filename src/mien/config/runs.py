@@ -1,9 +1,69 @@
-"""Which networks the parameters ask for: on how many folds of which corpus a variant is trained."""
+"""The table of runs: every training that the parameters ask for, who wants it, and which others it is made from.
 
-from typing import TYPE_CHECKING
+The workflow takes its jobs and their inputs from it; `mien plan` and `mien prune` are filters of it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from mien.config.labels import CLASSICAL
 
 if TYPE_CHECKING:
     from mien.config.schema import Params
+
+Wanted = dict[str, list[tuple[str, str, Iterable[int]]]]  # who wants -> (corpus, name, folds), in the order of its rows
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """One training.
+
+    kind : variant | stream | classifier | pretrain | fuzziness.   corpus : as results/ names it.
+    fold : of fuzziness: the number of the condition.
+    folder : of its files, from the repository's root; a run of fuzziness has none of its own.
+    manifest : what the job that trains it declares as its output; lists `folder`, and those of the job's other runs.
+    has_epochs : with a learning curve and a file of weights.
+    init : modality, empty of pretrain -> file with its first weights; random where absent.
+    wanted_by : table or study -> place among its rows.   made_from : runs whose files it reads.
+    """
+
+    kind: str
+    corpus: str
+    name: str
+    fold: int
+    seed: int
+    folder: str
+    manifest: str
+    has_epochs: bool = True
+    init: Mapping[str, str] = field(default_factory=dict)
+    wanted_by: Mapping[str, int] = field(default_factory=dict)
+    made_from: tuple["Run", ...] = ()
+
+
+def list_runs(params: "Params") -> list[Run]:
+    """Return every run: variants, streams, classifiers, what is trained ahead, the experiment on fuzziness."""
+    ahead: dict[str, Run] = {}
+    transfers = _transfers(params)
+    for name in sorted(params.pretrain, key=lambda name: len(_starts(params, name))):  # after what it starts from
+        row = params.pretrain[name]
+        ahead[name] = _run("pretrain", row.name, name, 0, 0, wanted=transfers, **_begin({"": row.init}, ahead))
+    trained = _list_variants(params, ahead)
+    corpus, seeds = params.streaming.corpus, range(params.repeats)
+    streams = [
+        _run("stream", corpus, name, fold, seed, **_begin(row.init, ahead))
+        for name, row in params.streams.items()
+        for fold in range(params.folds[corpus])
+        for seed in seeds
+    ]
+    classifiers = _list_classifiers(params)
+    return [*trained, *streams, *classifiers, *(ahead[name] for name in params.pretrain), *_list_fuzzy(params, ahead)]
+
+
+def select_wanted(runs: Iterable[Run], who: str) -> list[Run]:
+    """Return the runs that a table or study wants, in the order of its rows, then of folds and seeds."""
+    return sorted((run for run in runs if who in run.wanted_by), key=lambda run: run.wanted_by[who])
 
 
 def needed_folds(params: "Params") -> dict[tuple[str, str], int]:
@@ -18,16 +78,9 @@ def needed_folds(params: "Params") -> dict[tuple[str, str], int]:
         for other in parts_of(params, variant):
             need(corpus, other, n_folds)
 
-    for table in params.tables.values():
-        for variant in table.rows:
-            need(table.corpus, variant, table.folds or params.folds[table.corpus])
-    for variant, row in params.overview.rows.items():
-        for corpus in row.corpora:
-            need(corpus, variant, params.overview.folds[corpus])
-    for variant in params.intensity.rows:
-        need(params.intensity.corpus, variant, params.intensity.folds)
-    for variant in params.embeddings.rows.values():
-        need(params.embeddings.corpus, variant, max(params.embeddings.folds) + 1)
+    for rows in _tables(params).values():
+        for corpus, variant, folds in rows:
+            need(corpus, variant, max(folds) + 1)
     return dict(sorted(needed.items()))
 
 
@@ -35,3 +88,137 @@ def parts_of(params: "Params", variant: str) -> list[str]:
     """Return the variants that `variant` is made from: their branches are kept, or their histories weigh its losses."""
     row = params.variants[variant]
     return sorted({*row.frozen.values(), *row.blend.values()})
+
+
+def _tables(params: "Params") -> Wanted:
+    """Return what tables and studies of chapter 5 want."""
+    wanted: Wanted = {
+        f"tables.{name}": [
+            (table.corpus, variant, range(table.folds or params.folds[table.corpus])) for variant in table.rows
+        ]
+        for name, table in params.tables.items()
+    }
+    overview, intensity, embeddings = params.overview, params.intensity, params.embeddings
+    wanted["overview"] = [
+        (corpus, variant, range(overview.folds[corpus]))
+        for variant, row in overview.rows.items()
+        for corpus in row.corpora
+    ]
+    wanted["intensity"] = [(intensity.corpus, variant, range(intensity.folds)) for variant in intensity.rows]
+    wanted["embeddings"] = [(embeddings.corpus, variant, embeddings.folds) for variant in embeddings.rows.values()]
+    return wanted
+
+
+def _transfers(params: "Params") -> Wanted:
+    """Return what the study of transfer learning wants of the rows of pretrain."""
+    corpus, transfer = type(params.transfer).corpus, params.transfer
+    learnt = [name for name, row in params.pretrain.items() if row.name == corpus]
+    chain = {start for name in learnt for start in (name, *_starts(params, name))}
+    studies = {
+        "transfer": [name for name in params.pretrain if name in chain],
+        "transfer.rates": transfer.rates,
+        "transfer.frozen": transfer.frozen,
+        "fer2013": dict.fromkeys([*transfer.table, *learnt]),
+    }
+    return {who: [(params.pretrain[name].name, name, (0,)) for name in names] for who, names in studies.items()}
+
+
+def _starts(params: "Params", name: str) -> list[str]:
+    """Return the row of pretrain that a row starts from, that which this one starts from, and so on."""
+    chain = []
+    while (name := params.pretrain[name].init) in params.pretrain:
+        chain.append(name)
+    return chain
+
+
+def _list_variants(params: "Params", ahead: Mapping[str, Run]) -> list[Run]:
+    needed, wanted = needed_folds(params), _tables(params)
+    for corpus in params.trust.corpora:
+        shared = range(min(needed[corpus, name] for name in params.trust.rows))
+        wanted[f"trust.{corpus}"] = [(corpus, name, shared) for name in params.trust.rows]
+
+    @cache
+    def make(corpus: str, name: str, fold: int, seed: int) -> Run:
+        parts = [make(corpus, other, fold, seed) for other in parts_of(params, name)]
+        begun = _begin(params.variants[name].init, ahead, parts)
+        return _run("variant", corpus, name, fold, seed, wanted=wanted, **begun)
+
+    return [
+        make(corpus, name, fold, seed)
+        for (corpus, name), n_folds in needed.items()
+        for fold in range(n_folds)
+        for seed in range(params.repeats)
+    ]
+
+
+def _list_classifiers(params: "Params") -> list[Run]:
+    """Return the classifiers of chapter 4: a job trains a row on all its divisions or with all its seeds."""
+    corpus, rows = params.cross.name, params.classifiers
+    shown = [name for name, row in rows.items() if (row.features, row.model) == ("AU8", "ssvm")][:1]
+    cnns = [name for name, row in rows.items() if row.model == "cnn1"]
+    featured = sorted(cnns, key=lambda name: rows[name].size_px)[-1:]
+    wanted = {who: [(corpus, name, (0,)) for name in names] for who, names in (("4.5", shown), ("2.12", featured))}
+    found = []
+    for name, row in rows.items():
+        classical = row.model in CLASSICAL
+        for seed in range(params.cross.splits if classical else params.classify.seeds):
+            run = _run("classifier", corpus, name, 0, seed, wanted=wanted)
+            found.append(
+                replace(run, has_epochs=not classical, manifest=f"results/training/{corpus}/{name}/seeds.json")
+            )
+    return found
+
+
+def _list_fuzzy(params: "Params", ahead: Mapping[str, Run]) -> list[Run]:
+    """Return the runs of the experiment on fuzziness: nothing wrong, and all that a network can notice."""
+    from mien.config.schema import conditions
+
+    fuzzy = params.fuzziness
+    return [
+        Run(
+            kind="fuzziness",
+            corpus=fuzzy.corpus,
+            name=name,
+            fold=number,
+            seed=seed,
+            folder="",
+            manifest=f"results/fuzziness/{fuzzy.corpus}/seed{seed}/predictions.parquet",
+            **_begin(params.variants[name].init, ahead),
+        )
+        for name in fuzzy.rows
+        for seed in range(fuzzy.seeds)
+        for number, condition in enumerate(conditions(fuzzy.shares))
+        if condition.modality != "video" or "video" in params.variants[name].modalities
+    ]
+
+
+def _begin(init: Mapping[str, str], ahead: Mapping[str, Run], parts: Iterable[Run] = ()) -> dict[str, Any]:
+    """Return the fields `init` and `made_from` of a run; of files that params.yaml names, no run is made."""
+    named = {modality: row for modality, row in sorted(init.items()) if row not in ("random", "none")}
+    rows = (ahead[row] for row in dict.fromkeys(named.values()) if row in ahead)
+    models = {row: f"{run.folder}/model.safetensors" for row, run in ahead.items()}
+    return {
+        "init": {modality: models.get(row, row) for modality, row in named.items()},
+        "made_from": (*parts, *rows),
+    }
+
+
+def _run(kind: str, corpus: str, name: str, fold: int, seed: int, *, wanted: Wanted | None = None, **begun: Any) -> Run:
+    """Return a run with its paths, and its places among the rows of those that want it."""
+    places = {
+        who: place
+        for who, rows in (wanted or {}).items()
+        for place, (on, row, folds) in reversed(list(enumerate(rows)))
+        if (on, row) == (corpus, name) and fold in folds
+    }
+    return Run(
+        kind=kind,
+        corpus=corpus,
+        name=name,
+        fold=fold,
+        seed=seed,
+        folder=f"results/training/{corpus}/{name}/fold{fold}-seed{seed}",
+        manifest=f"results/training/{corpus}/{name}/seed{seed}.json",
+        wanted_by=places,
+        **begun,
+    )

@@ -1,20 +1,12 @@
 """What a result depends on: a digest of the code that a command reaches, and the revision of the repository."""
 
 import ast
-import fcntl
 import hashlib
-import itertools
-import logging
-import os
-import re
 import subprocess
-import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TextIO
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # The schema checks values and computes none: what a command computes from them is in the values that it is given.
@@ -25,12 +17,12 @@ NOT_FOLLOWED = ("config.schema", "config.runs")
 class _Module:
     """A parsed module: its top-level definitions by name, and what its imports mean, local name -> dotted target."""
 
-    name: str
     definitions: Mapping[str, ast.stmt]
     imports: Mapping[str, str]
-    statements: tuple[str, ...]  # dumps of what is executed on import and defines nothing
+    statements: tuple[str, ...]  # digests of what is executed on import and defines nothing
 
 
+@cache
 def code_digest(*entries: str) -> str:
     """Return a digest of the definitions of ours that `entries` reach, at any depth.
 
@@ -40,14 +32,21 @@ def code_digest(*entries: str) -> str:
     Parameters
     ----------
     *entries : str
-        ``"training.train:run"``, a definition, or ``"corpora.ravdess"``, all definitions of a module.
+        ``"training.train:train"``, a definition, or ``"corpora.ravdess"``, all definitions of a module.
 
     Raises
     ------
     ModuleNotFoundError, AttributeError
         An entry does not exist.
     """
-    return hashlib.sha256("\n".join(sorted(_dumps(entries))).encode()).hexdigest()[:12]
+    pairs = reached(*entries)
+    statements = {one for name in {module for module, _ in pairs} for one in _module(name).statements}
+    return _digest(*sorted({_definition(*pair)[0] for pair in pairs} | statements))[:12]
+
+
+def defines(module: str, name: str) -> bool:
+    """Say whether `name` is defined at the top level of a module of ours."""
+    return name in _module(module).definitions
 
 
 def reached(*entries: str) -> set[tuple[str, str]]:
@@ -62,10 +61,14 @@ def reached(*entries: str) -> set[tuple[str, str]]:
     return seen
 
 
-def _dumps(entries: tuple[str, ...]) -> set[str]:
-    pairs = reached(*entries)
-    statements = {text for name in {module for module, _ in pairs} for text in _module(name).statements}
-    return {_definition(*pair)[0] for pair in pairs} | statements
+def forget() -> None:
+    """Read the code again: what was parsed is kept as long as a process lives."""
+    for function in (code_digest, _module, _definition):
+        function.cache_clear()
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def _pairs(entry: str) -> list[tuple[str, str]]:
@@ -93,8 +96,8 @@ def _module(name: str) -> _Module | None:
         if bound := list(_bound(node)):
             definitions |= dict.fromkeys(bound, node)
         elif not isinstance(node, ast.Import | ast.ImportFrom) and not _is_text(node):
-            statements.append(ast.dump(node))
-    return _Module(name, definitions, _imports(tree.body), tuple(statements))
+            statements.append(_Canonical({}).read(node))
+    return _Module(definitions, _imports(tree.body), tuple(statements))
 
 
 def _bound(node: ast.stmt) -> Iterator[str]:
@@ -105,11 +108,11 @@ def _bound(node: ast.stmt) -> Iterator[str]:
         yield from (one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name))
 
 
-def _imports(nodes: list[ast.stmt]) -> dict[str, str]:
+def _imports(nodes: Iterable[ast.AST]) -> dict[str, str]:
     """Return local name -> "package.module" or "package.module:name" of the imports of ours among `nodes`."""
     found = {}
     for node in nodes:
-        if isinstance(node, ast.ImportFrom) and node.module and f"{node.module}.".startswith("mien."):
+        if isinstance(node, ast.ImportFrom) and _is_ours(node):
             package = node.module.removeprefix("mien").removeprefix(".")
             for alias in node.names:
                 inner = f"{package}.{alias.name}".removeprefix(".")
@@ -119,52 +122,79 @@ def _imports(nodes: list[ast.stmt]) -> dict[str, str]:
 
 @cache
 def _definition(module: str, name: str) -> tuple[str, list[tuple[str, str]]]:
-    """Return a text that stands for a definition, and (module, name) of what it refers to."""
+    """Return a digest of a definition, and (module, name) of what it refers to."""
     home = _module(module)
     node = home.definitions[name]
     first = next(one for one, other in home.definitions.items() if other is node)
-    if first != name:  # of several targets of an assignment, whose tree is canonical once only
+    if first != name:  # one of several targets of an assignment
         return "", [(module, first)]
-    own = {local: f"{module}:{local}" for local in home.definitions}
-    names = own | dict(home.imports) | _imports([one for one in ast.walk(node) if isinstance(one, ast.ImportFrom)])
-    canonical = _Canonical(names)
-    text = ast.dump(canonical.visit(node))
-    return text, sorted(canonical.references)
+    canonical = _Canonical({local: f"{module}:{local}" for local in home.definitions} | dict(home.imports))
+    return canonical.read(node), sorted(canonical.references)
 
 
-class _Canonical(ast.NodeTransformer):
-    """Takes docstrings and imports of ours away, and notes what is referred to, by the bare name of its definition."""
+class _Canonical:
+    """Digests a tree without docstrings and imports of ours, and notes which definitions it refers to.
 
-    def __init__(self, names: Mapping[str, str]) -> None:
+    What is referred to stands there by the bare name of its definition, however it was imported.
+    """
+
+    def __init__(self, names: dict[str, str]) -> None:
         self.names = names
         self.references: set[tuple[str, str]] = set()
+        self.texts: list[str] = []
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt | None:
-        return None if f"{node.module or ''}.".startswith("mien.") else node
+    def read(self, node: ast.stmt) -> str:
+        self.names |= _imports(_statements(node))
+        self._add(node)
+        return _digest(*self.texts)
 
-    def visit_Expr(self, node: ast.Expr) -> ast.stmt | None:
-        return None if _is_text(node) else self.generic_visit(node)
+    def _add(self, value: object) -> None:
+        if isinstance(value, list):
+            self.texts.append("[")
+            for one in value:
+                self._add(one)
+            self.texts.append("]")
+        elif not isinstance(value, ast.AST):
+            self.texts.append(repr(value))
+        elif isinstance(value, ast.Name):
+            self.texts.append(f"name {self._named(self.names.get(value.id, '')) or value.id}")
+        elif isinstance(value, ast.Attribute) and (name := self._attribute(value)):
+            self.texts.append(f"name {name}")
+        elif not _is_text(value) and not (isinstance(value, ast.ImportFrom) and _is_ours(value)):
+            self.texts.append(type(value).__name__)
+            for part in value._fields:
+                if part not in ("ctx", "kind", "type_comment"):
+                    self._add(getattr(value, part, None))
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self._named(node, self.names.get(node.id, ""))
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+    def _attribute(self, node: ast.Attribute) -> str:
         home = self.names.get(node.value.id, "") if isinstance(node.value, ast.Name) else ""
-        if home and ":" not in home:
-            return self._named(node, f"{home}:{node.attr}")
-        return self.generic_visit(node)
+        return self._named(f"{home}:{node.attr}") if home and ":" not in home else ""
 
-    def _named(self, node: ast.expr, target: str) -> ast.expr:
+    def _named(self, target: str) -> str:
+        """Return the bare name of the definition that "module:name" leads to, empty if it is none of ours."""
         module, _, name = target.partition(":")
         while name and (home := _module(module)) and name not in home.definitions and name in home.imports:
             module, _, name = home.imports[name].partition(":")  # as imported there
         if not name or module in NOT_FOLLOWED or not (home := _module(module)) or name not in home.definitions:
-            return node
+            return ""
         self.references.add((module, name))
-        return ast.Name(name, ast.Load())
+        return name
 
 
-def _is_text(node: ast.stmt) -> bool:
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Go through a statement and those within it; no imports are in expressions."""
+    yield node
+    for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+        inner = getattr(node, part, ())
+        for one in inner if isinstance(inner, list) else ():
+            yield from _statements(one)
+
+
+def _is_ours(node: ast.ImportFrom) -> bool:
+    return f"{node.module or ''}.".startswith("mien.")
+
+
+def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
@@ -180,58 +210,3 @@ def git_revision(folder: Path = Path()) -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return run.stdout.strip()
-
-
-log = logging.getLogger(__name__)
-
-VISIBLE = "CUDA_VISIBLE_DEVICES"
-_held: list[TextIO] = []  # locks of this process; closing one gives its GPU back
-
-
-def visible_gpus(devices: Path = Path("/dev")) -> list[str]:
-    """Return the GPUs that this process may use, as CUDA names them; the order is that of CUDA.
-
-    Nothing of CUDA is loaded: what a process may see has to be settled before.
-    """
-    told = os.environ.get(VISIBLE)
-    if told is not None:
-        names = (name.strip() for name in told.split(",") if name.strip())
-        return list(itertools.takewhile(lambda name: not name.startswith("-"), names))  # CUDA's rule: -1 ends the list
-    nodes = [path for path in devices.glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name)]
-    return [str(k) for k in range(len(nodes))]
-
-
-def take_gpu(*, poll_s: float = 2.0) -> None:
-    """Let this process see one GPU that no other training holds; wait while all are held.
-
-    To be called before anything asks CUDA. Where there is no choice nothing happens: without a GPU, with one, and in
-    the processes of torchrun, which share out the GPUs of a machine by themselves.
-    """
-    names = visible_gpus()
-    if len(names) < 2 or "LOCAL_RANK" in os.environ:
-        return
-    waiting = False
-    while (name := _take_free(names)) is None:
-        if not waiting:
-            all_of = ", ".join(names)
-            log.info("GPUs %s are held by other trainings; waiting (%s=N takes one all the same)", all_of, VISIBLE)
-        waiting = True
-        time.sleep(poll_s)
-    os.environ[VISIBLE] = name
-    log.info("GPU %s of %d", name, len(names))
-
-
-def _take_free(names: Sequence[str]) -> str | None:
-    """Lock the first of `names` that nobody holds until this process ends, and return it."""
-    folder = Path(tempfile.gettempdir()) / f"mien-gpus-{os.getuid()}"  # one for all checkouts of a person
-    folder.mkdir(mode=0o700, exist_ok=True)
-    for name in names:
-        lock = (folder / f"{re.sub(r'[^A-Za-z0-9-]', '_', name)}.lock").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            continue
-        _held.append(lock)
-        return name
-    return None

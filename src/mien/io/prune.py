@@ -1,40 +1,68 @@
-"""Command `prune`: delete results of corpora, variants and folds that params.yaml no longer lists.
-
-DVC versions whole folders; a fold that was dropped would stay in them for ever.
-"""
+"""Commands `list_runs` and `prune`: what a training job left behind, and what nobody asks for any more."""
 
 import logging
 import shutil
 from pathlib import Path
 
+from mien.errors import TableError
+from mien.io.files import sha256, write_json
+
 log = logging.getLogger(__name__)
 
 
-def add_arguments(parser) -> None:
-    """Declare the arguments of `prune`."""
-    parser.add_argument("--root", type=Path, required=True, help="folder below which results are kept")
-    parser.add_argument("--keep", nargs="*", default=[], metavar="FOLDER", help="folders below the root to keep")
+def list_runs(*, folders: list[Path], out: Path) -> None:
+    """List the files of the run folders of a job with their digests: the one output that the job declares.
 
+    Parameters
+    ----------
+    folders : list[Path]
+        Folders of runs; each must hold a run.json.
+    out : Path
+        JSON: folder -> file -> SHA-256.
 
-def run(args) -> None:
-    """Delete what is below the stages that `--keep` names, but not kept."""
-    for folder in stale_folders(args.root, args.keep):
-        log.info("removing %s", folder)
-        shutil.rmtree(folder)
-
-
-def stale_folders(root: Path, keep: list[str]) -> list[Path]:
-    """Return the folders in the stages (first part) of `keep` that are neither kept, nor in, nor around a kept one.
-
-    A stage without a kept folder is left alone: an empty list must never empty the results.
+    Raises
+    ------
+    TableError
+        A folder holds no run.
     """
-    kept = {Path(root, folder) for folder in keep}
-    around = {parent for folder in kept for parent in folder.parents}
-    stale, queue = [], sorted({Path(root, Path(folder).parts[0]) for folder in keep})
+    if missing := [folder for folder in folders if not (folder / "run.json").is_file()]:
+        raise TableError(f"{missing[0]} holds no run.json; see the log of the training, and run it again")
+    files = {str(folder): sorted(path for path in folder.iterdir() if path.is_file()) for folder in folders}
+    write_json(out, {folder: {path.name: sha256(path) for path in paths} for folder, paths in files.items()})
+
+
+def prune(*, root: Path, keep: list[str]) -> None:
+    """Delete results of corpora, variants and folds that params.yaml no longer lists.
+
+    DVC versions whole folders; a fold that was dropped would stay in them for ever.
+
+    Parameters
+    ----------
+    root : Path
+        Folder below which results are kept.
+    keep : list[str]
+        Folders and files below the root to keep, and with them all in a folder.
+    """
+    for path in find_stale(root, keep):
+        log.info("removing %s", path)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def find_stale(root: Path, keep: list[str]) -> list[Path]:
+    """Return what is in the stages (first part) of `keep` and neither kept, nor in, nor around what is kept.
+
+    A stage without anything kept is left alone: an empty list must never empty the results.
+    """
+    kept = {Path(root, path) for path in keep}
+    around = {parent for path in kept for parent in path.parents}
+    stale, queue = [], sorted({Path(root, Path(path).parts[0]) for path in keep})
     while queue:
-        for folder in sorted(path for path in queue.pop(0).glob("*") if path.is_dir()):
-            if folder in around:
-                queue.append(folder)
-            elif folder not in kept:
-                stale.append(folder)
+        for path in sorted(queue.pop(0).glob("[!.]*")):
+            if path in around:
+                queue.append(path)
+            elif path not in kept:
+                stale.append(path)
     return stale

@@ -128,14 +128,6 @@ class Task:
     work: Any
 
 
-def add_arguments(parser) -> None:
-    """Declare what every command that turns a corpus into shards reads and writes."""
-    parser.add_argument("--corpus", required=True, help="name of the corpus")
-    parser.add_argument("--manifest", type=Path, required=True, help="data/<corpus>.json of get_corpus")
-    parser.add_argument("--clips", type=Path, required=True, help="table CLIPS")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the shards and manifest.json")
-
-
 def problem_of(root: Path, clip: str, path: str, reason: object) -> dict[str, str]:
     """Return one line of a manifest; the path has its own field, so the reason does not repeat it."""
     return {"clip": clip, "path": path, "reason": str(reason).removeprefix(f"{root / path}: ")}

@@ -1,46 +1,26 @@
 """Command plan: what all trainings of the parameters take in runs, hours and disk, counted before anything is run.
 
-Without --out-csv and --out-md the page is printed.
-
-How large the corpora are: what is published or was counted of the real ones, and what is made of the synthetic ones.
-
-Nothing is read from a disk, so a plan can be made before anything is there.
-
-
-Multiply-adds of our networks from formulas, without building them: for plans, which are to be there at once.
-
-Trunks and aggregators are counted as `models.cost` counts them honestly; heads and fusion, less than a hundredth at the
-sizes of the thesis, are left out. A test holds the formulas to the count.
-
-
-Every training that the parameters ask for, and how many multiply-adds it takes at most.
-
-A training pass costs three passes forward: one, and one each for the gradients of inputs and of weights. A branch that
-stays as it is costs one. Held-out clips are judged after every epoch. Early stops are not foreseen.
-
-
-What the stages leave on the disk, in bytes, from the parameters alone.
-
-How fast a machine trains: what was measured of it (resources/rates.csv), or what is assumed in its place.
-
-The plan of a whole run in one line, at once: a dry run says it before the list of its jobs.
-
-The plan of a whole run as a page and as rows of a table.
+Nothing is read from a disk: the table of runs says which trainings there are, formulas how many multiply-adds they take
+at most and what the stages leave. Trunks and aggregators are counted as `models.cost` counts them; heads and fusion,
+less than a hundredth at the sizes of the thesis, are left out. A training pass costs three passes forward: one, and one
+each for the gradients of inputs and of weights; a branch that stays as it is costs one. Held-out clips are judged after
+every epoch. Early stops are not foreseen. How fast a machine trains was measured of it (resources/rates.csv), or is
+assumed.
 """
 
 import csv
 import logging
 import sys
-from argparse import ArgumentParser, Namespace
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mien.augment.slicing import SEGMENTS
 from mien.config.labels import CLASSICAL
-from mien.config.runs import needed_folds
+from mien.config.runs import list_runs
 from mien.config.schema import (
     SCALES,
     VERSIONS,
@@ -48,7 +28,6 @@ from mien.config.schema import (
     StreamConfig,
     VariantConfig,
     build,
-    conditions,
     hint,
     load,
 )
@@ -206,8 +185,17 @@ class Planned:
 
 
 def planned(params: Params) -> list[Planned]:
-    """List all trainings of the resolved parameters, in the order in which they come."""
-    return [*_ahead(params), *_variants(params), *_streams(params), *_classifiers(params), *_fuzzy(params)]
+    """List the kinds of training in the table of runs, in the order in which they come."""
+    counts = Counter((run.kind, run.corpus, run.name) for run in list_runs(params))
+    found = []
+    for kind, (stage, cost) in KINDS.items():
+        for corpus, name in [key[1:] for key in counts if key[0] == kind]:
+            runs = counts[kind, corpus, name]
+            if kind == "pretrain":
+                row = params.pretrain[name]
+                corpus, runs = row.corpus, runs * (row.init != "none")
+            found.append(Planned(stage=stage, corpus=corpus, name=name, runs=runs, **cost(params, corpus, name, runs)))
+    return found
 
 
 def branch(modality: str, steps: int, aggregator: str, params: Params, *, deep: bool = False) -> tuple[int, int]:
@@ -232,151 +220,108 @@ def input_size(modality: str, params: Params) -> tuple[int, int]:
     return (params.sound.window // 2 + 1) // params.sound.pool, params.sound.segment // params.sound.pool
 
 
-def _ahead(params: Params) -> list[Planned]:
-    found = []
-    for name, row in params.pretrain.items():
-        size, extractor = size_of(row.corpus, params), params.extractor
-        learnt, held = SHARES.get(row.corpus, DIVIDED)
-        learnt, held = learnt * size.clips, held * size.clips
-        passes = held
-        if row.modality == "audio":
-            learnt, passes = learnt * extractor.crops, held * size.seconds  # held-out sounds are cut into seconds
-        else:
-            learnt *= (BALANCED if row.balance else 1) * (PER_FILM if size.seconds else 1)
-        if row.network == "vgg16":
-            classes = size.people if row.target == "actor" else EMOTIONS
-            forward = vgg16(extractor.vgg_size_px, extractor.vgg_width, classes)
-        else:
-            forward = branch(row.modality, 1, "none", params)[0]
-        factor = LEARNT if row.trained == "all" else KEPT
-        runs = int(row.init != "none")
-        found.append(
-            Planned(
-                stage="pretrain",
-                corpus=row.corpus,
-                name=name,
-                runs=runs,
-                clips=round(learnt),
-                judged=round(held),
-                epochs=row.epochs,
-                family="vgg16" if row.network == "vgg16" else row.modality,
-                precision=extractor.precision,
-                forward=forward,
-                work=runs * row.epochs * forward * (factor * learnt + passes),
-            )
-        )
-    return found
+def _cost_of_pretrain(params: Params, _: str, name: str, runs: int) -> dict[str, Any]:
+    row, extractor = params.pretrain[name], params.extractor
+    size = size_of(row.corpus, params)
+    learnt, held = SHARES.get(row.corpus, DIVIDED)
+    learnt, held = learnt * size.clips, held * size.clips
+    passes = held
+    if row.modality == "audio":
+        learnt, passes = learnt * extractor.crops, held * size.seconds  # held-out sounds are cut into seconds
+    else:
+        learnt *= (BALANCED if row.balance else 1) * (PER_FILM if size.seconds else 1)
+    if row.network == "vgg16":
+        classes = size.people if row.target == "actor" else EMOTIONS
+        forward = vgg16(extractor.vgg_size_px, extractor.vgg_width, classes)
+    else:
+        forward = branch(row.modality, 1, "none", params)[0]
+    factor = LEARNT if row.trained == "all" else KEPT
+    return {
+        "clips": round(learnt),
+        "judged": round(held),
+        "epochs": row.epochs,
+        "family": "vgg16" if row.network == "vgg16" else row.modality,
+        "precision": extractor.precision,
+        "forward": forward,
+        "work": runs * row.epochs * forward * (factor * learnt + passes),
+    }
 
 
-def _variants(params: Params) -> list[Planned]:
-    found = []
-    for (corpus, name), n_folds in needed_folds(params).items():
-        learnt, judged = _of_a_fold(corpus, params)
-        epochs = params.train.epochs
-        forward, learning = _variant(params.variants[name], params)
-        runs = n_folds * params.repeats
-        found.append(
-            Planned(
-                stage="variants",
-                corpus=corpus,
-                name=name,
-                runs=runs,
-                clips=round(learnt),
-                judged=round(judged),
-                epochs=epochs,
-                family=_family(params.variants[name]),
-                precision=params.train.precision,
-                forward=forward,
-                work=runs * epochs * (learnt * learning + judged * forward),
-            )
-        )
-    return found
+def _cost_of_variant(params: Params, corpus: str, name: str, runs: int) -> dict[str, Any]:
+    row, epochs = params.variants[name], params.train.epochs
+    learnt, judged = _of_a_fold(corpus, params)
+    forward, learning = _variant(row, params)
+    return {
+        "clips": round(learnt),
+        "judged": round(judged),
+        "epochs": epochs,
+        "family": _family(row),
+        "precision": params.train.precision,
+        "forward": forward,
+        "work": runs * epochs * (learnt * learning + judged * forward),
+    }
 
 
-def _streams(params: Params) -> list[Planned]:
-    streaming = params.streaming
-    learnt, judged = _of_a_fold(streaming.corpus, params)
-    seconds = size_of(streaming.corpus, params).seconds
+def _cost_of_stream(params: Params, corpus: str, name: str, runs: int) -> dict[str, Any]:
+    row, streaming = params.streams[name], params.streaming
+    learnt, judged = _of_a_fold(corpus, params)
+    seconds = size_of(corpus, params).seconds
     rates = {"video": streaming.rate_fps, "audio": 1 / streaming.hop_s}  # steps per second
-    runs = params.folds[streaming.corpus] * params.repeats
-    found = []
-    for name, row in params.streams.items():
-        second = sum(rates[one] * sum(branch(one, 1, row.aggregator, params)) for one in row.modalities)
-        work = LEARNT * learnt * second * min(streaming.window_s, seconds) + judged * second * seconds
-        found.append(
-            Planned(
-                stage="streams",
-                corpus=streaming.corpus,
-                name=name,
-                runs=runs,
-                clips=round(learnt),
-                judged=round(judged),
-                epochs=streaming.epochs,
-                family=_family(row),
-                precision="float32",
-                forward=round(second * min(streaming.window_s, seconds)),
-                work=runs * streaming.epochs * work,
-            )
-        )
-    return found
+    second = sum(rates[one] * sum(branch(one, 1, row.aggregator, params)) for one in row.modalities)
+    work = LEARNT * learnt * second * min(streaming.window_s, seconds) + judged * second * seconds
+    return {
+        "clips": round(learnt),
+        "judged": round(judged),
+        "epochs": streaming.epochs,
+        "family": _family(row),
+        "precision": "float32",
+        "forward": round(second * min(streaming.window_s, seconds)),
+        "work": runs * streaming.epochs * work,
+    }
 
 
-def _classifiers(params: Params) -> list[Planned]:
-    """Plan chapter 4; all pictures of its corpora are counted, of which some show other emotions."""
-    cross, classify = params.cross, params.classify
+def _cost_of_classifier(params: Params, _: str, name: str, runs: int) -> dict[str, Any]:
+    """All pictures of the corpora are counted, of which some show other emotions."""
+    row, cross, classify = params.classifiers[name], params.cross, params.classify
     clips = sum(size_of(corpus, params).clips for corpus in cross.train)
-    found = []
-    for name, row in params.classifiers.items():
-        neural = row.model not in CLASSICAL
-        epochs = classify.epochs_image if row.features == "image" else classify.epochs_vector
-        runs = classify.seeds if neural else cross.splits
-        forward = cnn(row.model, row.size_px)
-        found.append(
-            Planned(
-                stage="classifiers",
-                corpus=cross.name,
-                name=name,
-                runs=runs,
-                clips=clips,
-                judged=size_of(cross.test, params).clips,
-                epochs=epochs if neural else 0,
-                family="video" if neural else "",
-                precision="float32",
-                forward=forward,
-                work=runs * epochs * LEARNT * clips * forward,
-            )
-        )
-    return found
+    neural = row.model not in CLASSICAL
+    epochs = classify.epochs_image if row.features == "image" else classify.epochs_vector
+    forward = cnn(row.model, row.size_px)
+    return {
+        "clips": clips,
+        "judged": size_of(cross.test, params).clips,
+        "epochs": epochs if neural else 0,
+        "family": "video" if neural else "",
+        "precision": "float32",
+        "forward": forward,
+        "work": runs * epochs * LEARNT * clips * forward,
+    }
 
 
-def _fuzzy(params: Params) -> list[Planned]:
-    """Plan the experiment on missing and fuzzy information: nothing wrong, and all that a network can notice."""
-    fuzzy = params.fuzziness
-    size = made_size(fuzzy.corpus, fuzzy.actors, takes=1)
+def _cost_of_fuzziness(params: Params, corpus: str, name: str, runs: int) -> dict[str, Any]:
+    row, fuzzy = params.variants[name], params.fuzziness
+    size = made_size(corpus, fuzzy.actors, takes=1)
     judged = size.clips * fuzzy.tested / fuzzy.actors
     learnt = size.clips - judged
-    found = []
-    for name in fuzzy.rows:
-        row = params.variants[name]
-        noticed = [one for one in conditions(fuzzy.shares) if one.modality != "video" or "video" in row.modalities]
-        runs = len(noticed) * fuzzy.seeds
-        forward, learning = _variant(row, params)
-        found.append(
-            Planned(
-                stage="fuzziness",
-                corpus=fuzzy.corpus,
-                name=name,
-                runs=runs,
-                clips=round(learnt),
-                judged=round(judged),
-                epochs=fuzzy.epochs,
-                family=_family(row),
-                precision=params.train.precision,
-                forward=forward,
-                work=runs * (fuzzy.epochs * learnt * learning + judged * forward),
-            )
-        )
-    return found
+    forward, learning = _variant(row, params)
+    return {
+        "clips": round(learnt),
+        "judged": round(judged),
+        "epochs": fuzzy.epochs,
+        "family": _family(row),
+        "precision": params.train.precision,
+        "forward": forward,
+        "work": runs * (fuzzy.epochs * learnt * learning + judged * forward),
+    }
+
+
+KINDS = {  # kind of run -> stage of the plan, what its trainings take
+    "pretrain": ("pretrain", _cost_of_pretrain),
+    "variant": ("variants", _cost_of_variant),
+    "stream": ("streams", _cost_of_stream),
+    "classifier": ("classifiers", _cost_of_classifier),
+    "fuzziness": ("fuzziness", _cost_of_fuzziness),
+}
 
 
 def _variant(row: VariantConfig, params: Params) -> tuple[int, int]:
@@ -704,40 +649,56 @@ def _by_place(left: Sequence[Space]) -> list[dict[str, str]]:
 log = logging.getLogger(__name__)
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what is read and written."""
-    parser.add_argument("--scale", choices=SCALES, help="plan for this scale instead of that of params.yaml")
-    speed = parser.add_mutually_exclusive_group()
-    speed.add_argument("--tflops", type=float, help="TFLOP/s that a device sustains in training, assumed")
-    speed.add_argument("--device", help="device of --rates, whose measured speed counts")
-    parser.add_argument("--rates", type=Path, default=Path("resources/rates.csv"), help="what was measured")
-    parser.add_argument("--out-csv", type=Path, help="a row per kind of training")
-    parser.add_argument("--out-md", type=Path, help="the page")
+def plan(
+    *,
+    config: str = "params.yaml",
+    scale: Literal[SCALES] | None = None,
+    tflops: float | None = None,
+    device: str | None = None,
+    rates: Path = Path("resources/rates.csv"),
+    out_csv: Path | None = None,
+    out_md: Path | None = None,
+) -> None:
+    """Count what all trainings take; write the page and its numbers, or print the page.
 
-
-def run(args: Namespace) -> None:
-    """Count; write or print the page.
+    Parameters
+    ----------
+    config : str
+        params.yaml, or its sections as JSON text.
+    scale : str
+        Plan for this scale instead of that of params.yaml.
+    tflops : float
+        TFLOP/s that a device sustains in training, assumed; not together with --device.
+    device : str
+        Device of --rates, whose measured speed counts.
+    rates : Path
+        What was measured.
+    out_csv : Path
+        A row per kind of training.
+    out_md : Path
+        The page; without it and --out-csv the page is printed.
 
     Raises
     ------
-    ConfigError : one file is asked for without the other, or the device was not measured.
+    ConfigError
+        Options do not go together, or the device was not measured.
     """
     import pandas as pd
 
     from mien.report.page import write_table
 
-    if (args.out_csv is None) != (args.out_md is None):
+    if (out_csv is None) != (out_md is None):
         raise ConfigError("plan: give --out-csv and --out-md, or neither to have the page printed")
-    params = _params(args.config, args.scale)
-    if args.device:
-        speed = measured(read_rates(args.rates), args.device)
-    else:
-        speed = assumed(ASSUMED_TFLOPS if args.tflops is None else args.tflops)
+    if device and tflops is not None:
+        raise ConfigError("plan: give --tflops or --device, not both")
+    params = _params(config, scale)
+    sustained = ASSUMED_TFLOPS if tflops is None else tflops
+    speed = measured(read_rates(rates), device) if device else assumed(sustained)
     text = render(params, speed)
-    if args.out_md is None:
+    if out_md is None:
         sys.stdout.write(text)
     else:
-        write_table(pd.DataFrame(rows_of(planned(params), speed)), text, csv=args.out_csv, md=args.out_md)
+        write_table(pd.DataFrame(rows_of(planned(params), speed)), text, csv=out_csv, md=out_md)
     log.info("%s", summary(params, speed))
 
 

@@ -62,7 +62,7 @@ def train_fuzzy(
     seed : int
         Repetition, from 0.
     data : Path
-        Folder with VERSION/{corpora,faces,sound}/.
+        Folder with {corpora,faces,sound}/CORPUS-VERSION/.
     out : Path
         results/fuzziness/CORPUS/seedS/predictions.parquet, table FUZZY.
     init : list of str
@@ -141,7 +141,7 @@ class Versions:
 
 
 def read_versions(folder: Path, corpus: str, *, faces: FacesConfig, sound: SoundConfig) -> Versions:
-    """Read every version from `folder`/<version>/{corpora,faces,sound}.
+    """Read every version, a corpus of its own: `folder`/{corpora,faces,sound}/<corpus>-<version>.
 
     Voices of the versions with another face are those of the clear one, so they are not stored again.
 
@@ -152,7 +152,8 @@ def read_versions(folder: Path, corpus: str, *, faces: FacesConfig, sound: Sound
     of = {}
     for version in VERSIONS:
         looks = ("video",) if version.endswith("_video") else FUZZY_MODALITIES
-        of[version] = media.read(Path(folder) / version, corpus, looks, faces=faces, sound=sound)
+        read = media.read(folder, f"{corpus}-{version}", looks, faces=faces, sound=sound)
+        of[version] = replace(read, corpus=corpus)
         if "audio" not in looks:
             of[version] = replace(of[version], media=of[version].media | {"audio": of[CLEAR].media["audio"]})
     takes = {version: one.clips[["clip", "actor", "label"]] for version, one in of.items()}

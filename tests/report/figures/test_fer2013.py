@@ -64,7 +64,9 @@ def test_the_figures_are_whole_and_say_what_they_show(tmp_path, world, run, monk
 def test_copies_are_the_very_ones_of_training(world, gallery, run, repository):
     setup = PretrainRun.of("FER_random", schema.load(str(repository / "params.yaml")))
     rng = rng_for(0, "pretrain", "fer2013", 0, "copies")
-    data = stills_of(read_album(world, setup.base, target=setup.pretrain.target, faces=setup.faces), size_px=planted.VGG_PX, rng=rng)
+    data = stills_of(
+        read_album(world, setup.base, target=setup.pretrain.target, faces=setup.faces), size_px=planted.VGG_PX, rng=rng
+    )
     numbers = np.arange(len(data.copies))
     theirs, labels = data.batch(len(data.inputs) + numbers, torch.device("cpu"))
     found = fer2013.balanced(run, gallery)

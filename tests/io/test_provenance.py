@@ -25,13 +25,11 @@ def package(tmp_path, monkeypatch):
         for name, text in (FILES | changed).items():
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text(text)
-        provenance._module.cache_clear()
-        provenance._definition.cache_clear()
+        provenance.forget()
         return provenance.code_digest("a.one:f")
 
     yield write
-    provenance._module.cache_clear()
-    provenance._definition.cache_clear()
+    provenance.forget()
 
 
 def test_what_is_reached_goes_through_imports_of_modules_and_of_names(package):

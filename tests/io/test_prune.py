@@ -1,0 +1,32 @@
+"""Manifests list what runs left; pruning removes what is no longer listed and nothing else."""
+
+import pytest
+
+from mien.errors import TableError
+from mien.io.files import read_json, sha256
+from mien.io.prune import find_stale, list_runs
+
+
+def test_a_manifest_names_every_file_by_its_digest(tmp_path):
+    folders = [tmp_path / "fold0-seed0", tmp_path / "fold1-seed0"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "run.json").write_text(folder.name)
+    list_runs(folders=folders, out=tmp_path / "seed0.json")
+    assert read_json(tmp_path / "seed0.json") == {
+        str(folder): {"run.json": sha256(folder / "run.json")} for folder in folders
+    }
+    (folders[1] / "run.json").unlink()
+    with pytest.raises(TableError, match="fold1-seed0 holds no run"):
+        list_runs(folders=folders, out=tmp_path / "seed0.json")
+
+
+def test_only_what_is_unlisted_in_listed_stages_is_stale(tmp_path):
+    for folder in ("training/r/A/fold0", "training/r/A/fold1", "training/r/B/fold0", "faces/r/part", "tables/x"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in ("training/r/A/seed0.json", "training/r/A/seed1.json", "training/.gitignore"):
+        (tmp_path / file).touch()
+    stale = find_stale(tmp_path, ["training/r/A/fold0", "training/r/A/seed0.json", "faces/r"])
+    names = sorted(path.relative_to(tmp_path).as_posix() for path in stale)
+    assert names == ["training/r/A/fold1", "training/r/A/seed1.json", "training/r/B"]
+    assert find_stale(tmp_path, []) == []

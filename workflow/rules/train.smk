@@ -1,0 +1,187 @@
+# Training: networks that are trained ahead, variants, running networks, and the classifiers of chapter 4.
+# REQUIRED INPUTS  results/corpora, results/faces, results/sound, results/candide, results/samples
+# OUTPUTS          results/training/<corpus>/<name>/seed<s>.json, which lists the files of the folders beside it:
+#                  fold<k>-seed<s>/{run.json,predictions.parquet,history.csv,model.safetensors}
+# COMMANDS         mien pretrain, train, train_stream, train_classifier, fit_classical; list_runs
+# A job trains all folds of a seed, or all seeds of a classifier, because importing torch costs more than a fold at mini
+# scale. One that was killed goes on where it stopped.
+
+
+def names_of(kind, *, has_epochs=True):
+    """Give the expression of names of the runs of a kind."""
+    return one_of(run.name for run in runs_of(kind) if run.has_epochs == has_epochs)
+
+
+def job(wildcards):
+    """List the runs that a training job makes; no two kinds have a corpus and a name in common."""
+    return runs_of(**wildcards)
+
+
+def parts_of(wildcards):
+    """List what a training job is made from: other trainings, and files of weights that params.yaml names."""
+    parts = [part for run in job(wildcards) for part in run.made_from]
+    models = [f"{part.folder}/model.safetensors" for part in parts]
+    return [*manifests(parts), *(file for file in job(wildcards)[0].init.values() if file not in models)]
+
+
+def init_option(wildcards):
+    """Give the files of first weights as arguments."""
+    files = [f"{modality}={file}".removeprefix("=") for modality, file in job(wildcards)[0].init.items()]
+    return f"--init {shlex.join(files)}" if files else ""
+
+
+def options(text, numbers="fold"):
+    """Give a function that fills wildcards, and folds or seeds of a job, into a text."""
+    return lambda wildcards: text.format(
+        numbers=" ".join(str(getattr(run, numbers)) for run in job(wildcards)), pair=PAIR, **wildcards
+    )
+
+
+def pretrain_row(wildcards):
+    """Give a row of pretrain."""
+    return PARAMS.pretrain[wildcards.name]
+
+
+def pretrain_sections(wildcards):
+    """Give what a row depends on."""
+    return given(f"pretrain.{wildcards.name}", *pretrain_row(wildcards).uses)
+
+
+def pretrain_code(wildcards):
+    """Digest what trains a row: what networks of pictures depend on is no reason to train those of sound again."""
+    heard = pretrain_row(wildcards).modality == "audio"
+    return code_digest(f"training.pretrain:{'train_speakers' if heard else 'train_pictures'}")
+
+
+def pretrain_data(wildcards):
+    """List what a row learns from."""
+    corpus = pretrain_row(wildcards).corpus
+    if pretrain_row(wildcards).modality == "audio":
+        return [f"data/{corpus}.json", *tables_of(corpus, names=["clips.parquet"]), *data_of("sound", corpus)]
+    return [f"data/{corpus}.json", *tables_of(corpus), *data_of("faces", corpus)]
+
+
+def variant_data(wildcards):
+    """List what a variant, or a running network, learns from."""
+    row = {**PARAMS.variants, **PARAMS.streams}[wildcards.name]
+    stages = ["faces", "sound", *(["candide"] if "units" in row.modalities else [])]
+    return tables_of(wildcards.corpus) + data_of(stages, wildcards.corpus)
+
+
+def classifier_sections(wildcards):
+    """Give what a network of chapter 4 depends on: pictures and vectors are trained differently."""
+    kind = "image" if PARAMS.classifiers[wildcards.name].size_px else "vector"
+    keys = [f"classifiers.{wildcards.name}", "cross", "classify.learning_rate", "seed"]
+    keys += [f"classify.epochs_{kind}", f"classify.batch_{kind}"]
+    return given(*keys, *(["augment"] if kind == "image" else []))
+
+
+rule training_all:
+    input:
+        manifests(runs_of()),
+
+
+rule train:
+    """Train a variant on every fold that a table or a study asks for."""
+    input:
+        variant_data,
+        parts_of,
+    output:
+        "results/training/{corpus}/{name}/seed{seed}.json",
+    log:
+        "logs/train/{corpus}-{name}-seed{seed}.log",
+    benchmark:
+        "benchmarks/train/{corpus}-{name}-seed{seed}.tsv"
+    wildcard_constraints:
+        corpus=one_of(run.corpus for run in runs_of("variant")),
+        name=names_of("variant"),
+    threads: TRAINING_THREADS
+    resources:
+        gpu=GPU,
+    params:
+        code=code("train"),
+        config=sections("variants.{name}", "train", "augment", "sound", "faces", "seed"),
+        options=options("--corpus {corpus} --variant {name} --folds {numbers} --seeds {seed}"),
+        init=init_option,
+        folders=lambda wildcards: [run.folder for run in job(wildcards)],
+    shell:
+        """
+        python -m mien {rule} --config {params.config:q} --jobs {threads} {params.options} {params.init} \
+            --data results --out results/training/{wildcards.corpus}/{wildcards.name} >{log:q} 2>&1
+        python -m mien list_runs --folders {params.folders:q} --out {output:q} >>{log:q} 2>&1
+        """
+
+
+# Train a network of one modality ahead, or fine-tune such a one.
+use rule train as pretrain with:
+    input:
+        pretrain_data,
+        parts_of,
+    log:
+        "logs/pretrain/{corpus}-{name}-seed{seed}.log",
+    benchmark:
+        "benchmarks/pretrain/{corpus}-{name}-seed{seed}.tsv"
+    wildcard_constraints:
+        corpus=one_of(run.corpus for run in runs_of("pretrain")),
+        name=names_of("pretrain"),
+    priority: 5
+    params:
+        code=pretrain_code,
+        config=pretrain_sections,
+        options=lambda wildcards: f"--row {wildcards.name} --manifest data/{pretrain_row(wildcards).corpus}.json"
+        f" --seeds {wildcards.seed}",
+
+
+# Train a network that runs along with a recording.
+use rule train as train_stream with:
+    log:
+        "logs/train_stream/{corpus}-{name}-seed{seed}.log",
+    benchmark:
+        "benchmarks/train_stream/{corpus}-{name}-seed{seed}.tsv"
+    wildcard_constraints:
+        corpus=PARAMS.streaming.corpus,
+        name=names_of("stream"),
+    params:
+        code=code("train_stream"),
+        config=sections(
+            *("streams.{name}", "streaming", "train.width", "train.weight_decay", "train.dropout"),
+            *("augment", "sound", "faces", "seed"),
+        ),
+        options=options("--stream {name} --folds {numbers} --seeds {seed}"),
+
+
+# Train a network on pictures or on geometry, with every seed.
+use rule train as train_classifier with:
+    input:
+        SAMPLES,
+    output:
+        "results/training/{corpus}/{name}/seeds.json",
+    log:
+        "logs/train_classifier/{corpus}-{name}.log",
+    benchmark:
+        "benchmarks/train_classifier/{corpus}-{name}.tsv"
+    wildcard_constraints:
+        corpus=PAIR,
+        name=names_of("classifier"),
+    params:
+        code=code("train_classifier"),
+        config=classifier_sections,
+        options=options("--classifier {name} --samples results/samples/{pair} --seeds {numbers}", "seed"),
+
+
+# Fit a classifier without epochs to every division.
+use rule train_classifier as fit_classical with:
+    log:
+        "logs/fit_classical/{corpus}-{name}.log",
+    benchmark:
+        "benchmarks/fit_classical/{corpus}-{name}.tsv"
+    wildcard_constraints:
+        corpus=PAIR,
+        name=names_of("classifier", has_epochs=False),
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        code=code("fit_classical"),
+        config=sections("classifiers.{name}", "seed"),
+        options=options("--classifier {name} --samples results/samples/{pair} --splits {numbers}", "seed"),
