@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mien.config.schema import Condition, conditions
+from mien.config.fuzziness import Condition, conditions
 from mien.io import tables
 
 SHARES = [0.0, 0.5, 1.0]

@@ -1,16 +1,7 @@
 """Conditions and versions of the experiment on missing and fuzzy information."""
 
-from mien.config.schema import (
-    CLEAR,
-    FUZZY_MODALITIES,
-    KINDS,
-    NOTHING,
-    VERSIONS,
-    Condition,
-    SyntheticConfig,
-    conditions,
-    made_as,
-)
+from mien.config.fuzziness import CLEAR, FUZZY_MODALITIES, KINDS, NOTHING, VERSIONS, Condition, conditions, made_as
+from mien.config.schema import SyntheticConfig
 
 
 def test_a_share_above_zero_makes_a_condition_of_every_kind_and_modality():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import planted_fuzziness as planted
-from mien.config.schema import NOTHING, Condition
+from mien.config.fuzziness import NOTHING, Condition
 from mien.errors import TableError
 from mien.evaluation.fuzziness import Judgements, read_judgements
 from mien.io import tables

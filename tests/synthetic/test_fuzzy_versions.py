@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mien.config.schema import CLEAR, VERSIONS, SyntheticConfig, made_as
+from mien.config.fuzziness import CLEAR, VERSIONS, made_as
+from mien.config.schema import SyntheticConfig
 from mien.synthetic.performance import Actor, Scene
 
 

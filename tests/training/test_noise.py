@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import torch
 
-from mien.config.schema import CLEAR, NOTHING, VERSIONS, Condition, FacesConfig, SoundConfig, VariantConfig, conditions
+from mien.config.fuzziness import CLEAR, NOTHING, VERSIONS, Condition, conditions
+from mien.config.schema import FacesConfig, SoundConfig, VariantConfig
 from mien.errors import ConfigError, TableError
 from mien.io import tables
 from mien.training import engine, noise

@@ -15,7 +15,8 @@ from mien import cli
 from mien.config.runs import list_runs, select_wanted
 from mien.config.checks import check_files
 from mien.config.rows import read_yaml
-from mien.config.schema import VERSIONS, Params, made_as, resolve, section, slice_of
+from mien.config.fuzziness import VERSIONS, made_as
+from mien.config.schema import Params, resolve, section, slice_of
 from mien.config.values import adapter
 from mien.errors import ConfigError
 from mien.io.provenance import code_digest

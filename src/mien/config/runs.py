@@ -171,7 +171,7 @@ def _list_classifiers(params: "Params") -> list[Run]:
 
 def _list_fuzzy(params: "Params", ahead: Mapping[str, Run]) -> list[Run]:
     """Return the runs of the experiment on fuzziness: nothing wrong, and all that a network can notice."""
-    from mien.config.schema import conditions
+    from mien.config.fuzziness import conditions
 
     fuzzy = params.fuzziness
     return [

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from mien.config.schema import NOTHING, Condition
+from mien.config.fuzziness import NOTHING, Condition
 from mien.errors import TableError
 from mien.evaluation.statistics import interval_of_mean, interval_of_share
 from mien.io import tables

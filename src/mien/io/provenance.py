@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -42,11 +43,6 @@ def code_digest(*entries: str) -> str:
     pairs = reached(*entries)
     statements = {one for name in {module for module, _ in pairs} for one in _module(name).statements}
     return _digest(*sorted({_definition(*pair)[0] for pair in pairs} | statements))[:12]
-
-
-def defines(module: str, name: str) -> bool:
-    """Say whether `name` is defined at the top level of a module of ours."""
-    return name in _module(module).definitions
 
 
 def reached(*entries: str) -> set[tuple[str, str]]:
@@ -161,7 +157,7 @@ class _Canonical:
         elif isinstance(value, ast.Attribute) and (name := self._attribute(value)):
             self.texts.append(f"name {name}")
         elif not _is_text(value) and not (isinstance(value, ast.ImportFrom) and _is_ours(value)):
-            self.texts.append(type(value).__name__)
+            self.texts += [type(value).__name__, *_templates(value)]
             for part in value._fields:
                 if part not in ("ctx", "kind", "type_comment"):
                     self._add(getattr(value, part, None))
@@ -179,6 +175,17 @@ class _Canonical:
             return ""
         self.references.add((module, name))
         return name
+
+
+def _templates(node: ast.AST) -> Iterator[str]:
+    """Yield the templates that a call of `render_page` may fill in, and those that they import."""
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "render_page":
+        parts = getattr(node.args[0], "values", node.args[:1])  # of an f-string
+        name = "".join(one.value if isinstance(one, ast.Constant) else "*" for one in parts)
+        queue = sorted((PACKAGE / "report" / "templates").glob(f"{name}.md.j2"))
+        for path in queue:
+            yield (text := path.read_text(encoding="utf-8"))
+            queue += [path.with_name(other) for other in re.findall(r'{% import "([^"]+)"', text)]
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:

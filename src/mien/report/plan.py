@@ -19,18 +19,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mien.augment.slicing import SEGMENTS
+from mien.config.fuzziness import VERSIONS
 from mien.config.labels import CLASSICAL
 from mien.config.runs import list_runs
-from mien.config.schema import (
-    SCALES,
-    VERSIONS,
-    Params,
-    StreamConfig,
-    VariantConfig,
-    build,
-    hint,
-    load,
-)
+from mien.config.schema import SCALES, Params, StreamConfig, VariantConfig, build, hint, load
 from mien.errors import ConfigError, TableError
 
 

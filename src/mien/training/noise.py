@@ -20,16 +20,8 @@ import pandas as pd
 import torch
 
 from mien.config import schema
-from mien.config.schema import (
-    CLEAR,
-    FUZZY_MODALITIES,
-    NOTHING,
-    VERSIONS,
-    Condition,
-    FacesConfig,
-    SoundConfig,
-    VariantConfig,
-)
+from mien.config.fuzziness import CLEAR, FUZZY_MODALITIES, NOTHING, VERSIONS, Condition
+from mien.config.schema import FacesConfig, SoundConfig, VariantConfig
 from mien.errors import ConfigError, TableError
 from mien.io import tables
 from mien.io.files import digest, sha256

@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mien.config.schema import FUZZY_MODALITIES, KINDS, load
+from mien.config.fuzziness import FUZZY_MODALITIES, KINDS
+from mien.config.schema import load
 from mien.evaluation.fuzziness import SUBSETS
 from mien.report.page import write_table
 from mien.report.style import GREY, saved_figure, svg_png, title_line

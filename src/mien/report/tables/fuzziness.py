@@ -7,17 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from mien.config.schema import (
-    FUZZY_MODALITIES,
-    KINDS,
-    NOTHING,
-    Condition,
-    EvaluateConfig,
-    FuzzinessConfig,
-    VariantConfig,
-    conditions,
-    section,
-)
+from mien.config.fuzziness import FUZZY_MODALITIES, KINDS, NOTHING, Condition, conditions
+from mien.config.schema import EvaluateConfig, FuzzinessConfig, VariantConfig, section
 from mien.evaluation.fuzziness import SUBSETS, Estimate, Judgements, read_judgements
 from mien.report.claims import NOT_SUPPORTED, SUPPORTED, UNDECIDED, Answer, answer
 from mien.report.page import render_page, with_interval
