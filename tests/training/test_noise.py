@@ -171,7 +171,7 @@ def test_a_network_of_voices_is_the_clear_one_where_faces_change(repetition):
 def test_a_killed_repetition_goes_on_to_the_same_judgements(data, repetition, tmp_path, monkeypatch):
     chosen = [NOTHING, Condition("missing", "video", 0.5)]
     begun = dies_in(monkeypatch, ClipTask, 8)  # in the second condition
-    monkeypatch.setattr("mien.config.schema.conditions", lambda shares: chosen)
+    monkeypatch.setattr("mien.training.noise.conditions", lambda shares: chosen)
     with pytest.raises(SystemExit):
         train(data, tmp_path / "b.parquet")
     assert not (tmp_path / "b.parquet").exists()

@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 
 from mien.config import schema
-from mien.config.fuzziness import CLEAR, FUZZY_MODALITIES, NOTHING, VERSIONS, Condition
+from mien.config.fuzziness import CLEAR, FUZZY_MODALITIES, NOTHING, VERSIONS, Condition, conditions
 from mien.config.schema import FacesConfig, SoundConfig, VariantConfig
 from mien.errors import ConfigError, TableError
 from mien.io import tables
@@ -82,7 +82,7 @@ def train_fuzzy(
         runs=runs,
         versions=versions,
         roles=divide_people(versions.clips, tested=fuzzy.tested, turn=seed),
-        conditions=schema.conditions(fuzzy.shares),
+        conditions=conditions(fuzzy.shares),
         turn=seed,
     )
     rows = run_conditions(experiment)
