@@ -13,10 +13,9 @@ def _mien(*args: str, cwd=None) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command):
-    with pytest.raises(SystemExit) as stop:
-        main([command, "--help"])
-    assert stop.value.code == 0
+def test_every_command_explains_itself(command, capsys):
+    main([command, "--help"])
+    assert f"Usage: mien {command}" in capsys.readouterr().out
 
 
 def test_a_missing_params_file_is_one_line_and_exit_2(tmp_path):
