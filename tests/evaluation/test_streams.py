@@ -47,21 +47,6 @@ def test_a_flickering_clip_by_hand():
     assert math.isnan(row.right_s)
 
 
-def test_a_label_settles_where_it_changes_last():
-    (row,) = measure([trace([1, 2, 0, 0], [0.5, 1.0, 1.5, 2.0])]).itertuples()
-    assert (row.settled_s, row.right_s) == (1.5, 1.5)
-    assert row.flips == pytest.approx(2 / 1.5)  # by the time since the first judgement, not since the beginning
-    (row,) = measure([trace([0, 0], [0.5, 1.0])]).itertuples()
-    assert (row.settled_s, row.flips, row.constant) == (0.5, 0, 1)
-
-
-def test_a_single_judgement_says_nothing_of_changes():
-    (row,) = measure([trace([0], [1.3])]).itertuples()
-    assert math.isnan(row.flips)
-    assert math.isnan(row.constant)
-    assert (row.majority, row.last, row.right_s) == (1, 1, 1.3)
-
-
 @pytest.mark.parametrize(("said", "expected"), [([2, 0, 0, 2], 0), ([2, 0, 2, 0], 2), ([1, 0], 1), ([3, 3, 1], 3)])
 def test_of_equals_the_label_that_had_as_many_first_wins(said, expected):
     assert majority(np.array(said)) == expected
@@ -74,14 +59,6 @@ def test_changes_per_second_are_all_changes_by_all_seconds():
     assert (found.n_clips, found.n_people) == (2, 2)
     assert found.low == 0 < found.value < found.high  # a rate is not negative
     assert one("right", busy, calm).value == pytest.approx(4 / 5)
-
-
-def test_one_person_has_no_interval_and_nobody_no_number():
-    assert math.isnan(one("last", trace([0], [1.0])).low)
-    assert math.isnan(one("settled_s", trace([0], [1.0])).low)
-    nothing = one("right_s", trace([1], [1.0]))
-    assert math.isnan(nothing.value)
-    assert nothing.n_clips == 0
 
 
 def test_the_interval_of_a_median_draws_whole_people():

@@ -199,18 +199,6 @@ def test_the_page_names_what_has_no_truth_and_is_the_same_every_time(data, monke
     assert (csv.read_bytes(), md.read_bytes()) == first
 
 
-def test_the_page_warns_of_heads_that_are_pulled_back_and_to_the_front(data, monkeypatch):
-    monkeypatch.setattr("mien.synthetic.check_units._N_PEOPLE", 2)
-    tilt = np.deg2rad([-5.0, 7.0, 0.0])  # camera 45 sees a head that is turned by -45 degrees
-    turned = [truth_of(f"Rafd045_{k:02d}_Caucasian_male_happy_frontal", [0.0]) for k in range(3)]
-    for one in turned:
-        one.pose[:] = 0.0
-    fits = [(clip, k, t, units, tilt, v) for one in turned for clip, k, t, units, _, v in fits_of(one)]
-    text = data.add("rafd", turned, fits).check("rafd")[1].read_text()
-    assert "the pitch bias lies between -5.00 and -5.00, where a negative one says that heads are" in text
-    assert "turned heads are fitted too near the front at camera 45 (yaw bias 7.00)." in text
-
-
 def test_missing_fits_and_a_damaged_truth_are_named(data):
     truths = [truth_of("a", np.arange(9) / 10)]
     data.add("toy", truths, fits_of(truths[0]))
