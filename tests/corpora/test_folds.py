@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.corpora import voxceleb
@@ -24,6 +24,7 @@ def blocks_of(folds: pd.DataFrame) -> dict[str, list[str]]:
     return folds[folds.role == "test"].groupby("name", sort=False).group.agg(list).to_dict()
 
 
+@settings(deadline=None)
 @given(
     n_people=st.integers(3, 40),
     n_folds=st.integers(2, 12),

@@ -14,7 +14,7 @@ from mien.io import tables
 from mien.io.files import write_json
 from mien.io.randomness import rng_for
 from mien.synthetic import check_units
-from mien.synthetic.check_units import LIDS, measure, recover_acted, recover_random, recover_twin, rotation_between
+from mien.synthetic.check_units import LIDS, measure, recover_embedded, recover_exact, rotation_between
 from mien.synthetic.corpora import _write_truth
 from mien.synthetic.people import CLEAR, person_for
 from mien.synthetic.performance import Planted, Truth, portrait
@@ -35,7 +35,7 @@ def before(camera, recovered):
 
 
 def test_units_and_pose_are_found_in_exact_landmarks():
-    drawn, acted = recover_random(0, CANDIDE), recover_acted(0, CANDIDE)
+    drawn, acted = (recover_exact(0, CANDIDE, acted=acted) for acted in (False, True))
     for camera in (90, 120):
         rows = before(camera, drawn)
         assert (rows.n == rows.n_frames).all()
@@ -134,7 +134,7 @@ def test_frames_of_another_rate_meet_the_true_frame_nearest_in_time(data):
     fits += [("a", 99, 9.0, np.ones(11), np.ones(3), FITTED)]  # long after the end of the truth
     fits += [("nobody", 0, 0.0, np.ones(11), np.ones(3), FITTED)]
     fits += fits_of(truths[0], [0.31], verdict=NOT_FINITE)
-    recovery, cameras = recover_twin("toy", data.add("toy", truths, fits).candide, data.data)
+    recovery, cameras = recover_embedded("toy", data.add("toy", truths, fits).candide, data.data)
     rows = rows_of(recovery)
     assert set(cameras) == {90}
     assert rows.n_frames.tolist() == [28] * 9
@@ -155,7 +155,7 @@ def test_what_differs_between_people_only_is_not_found_within_them(data):
     ]
     for one in truths:
         one.units[:] = 0.01 * one.units + 5.0 * (one.clip == "a")
-    recovery, _ = recover_twin("toy", data.add("toy", truths, fits).candide, data.data)
+    recovery, _ = recover_embedded("toy", data.add("toy", truths, fits).candide, data.data)
     rows = rows_of(recovery).loc[list(WELL)]
     assert (rows.correlation > 0.99).all()
     assert rows.correlation_within.isna().all()
@@ -164,19 +164,19 @@ def test_what_differs_between_people_only_is_not_found_within_them(data):
 def test_stills_tables_and_cameras_meet_their_truth(data):
     sequence = [truth_of(f"S005_001_{k:08d}", [k / 10]) for k in range(1, 6)]
     data.add("ckplus", sequence, [fit for one in sequence for fit in fits_of(one, [0.0])])
-    assert rows_of(recover_twin("ckplus", data.candide, data.data)[0]).n.tolist() == [5] * 9
+    assert rows_of(recover_embedded("ckplus", data.candide, data.data)[0]).n.tolist() == [5] * 9
 
     people = [truth_of(f"{k // 2:04d}-{k % 2}-0", [0.0]) for k in range(6)]
     fits = [fit for row, one in enumerate(people) for fit in fits_of(one, clip=f"{row:05d}")]
     fits[3] = ("00003", 0, 0.0, np.ones(11), np.ones(3), FITTED)  # its picture was replaced
     data.add("fer2013", people, fits, planted=[Planted("00003", "fer2013.csv", "twin")])
-    rows = rows_of(recover_twin("fer2013", data.candide, data.data)[0])
+    rows = rows_of(recover_embedded("fer2013", data.candide, data.data)[0])
     assert rows.n.tolist() == [5] * 9
     np.testing.assert_allclose(rows.rmse, 0.0, atol=1e-6)
 
     turned = [truth_of(f"Rafd{angle:03d}_01_Caucasian_male_happy_frontal", [0.0]) for angle in (0, 90, 135)]
     data.add("rafd", turned, [fit for one in turned for fit in fits_of(one)])
-    assert recover_twin("rafd", data.candide, data.data)[1].tolist() == [0, 90, 135]
+    assert recover_embedded("rafd", data.candide, data.data)[1].tolist() == [0, 90, 135]
 
 
 def test_the_page_names_what_has_no_truth_and_is_the_same_every_time(data, monkeypatch):
@@ -204,9 +204,9 @@ def test_missing_fits_and_a_damaged_truth_are_named(data):
     data.add("toy", truths, fits_of(truths[0]))
     (data.data / "toy.truth" / "frames.parquet").write_bytes(b"half")
     with pytest.raises(TableError, match=r"frames\.parquet is damaged"):
-        recover_twin("toy", data.candide, data.data)
+        recover_embedded("toy", data.candide, data.data)
     (data.candide / "toy" / "manifest.json").unlink()
     (data.data / "toy.truth" / "frames.parquet").unlink()
     _write_truth(data.data / "toy.truth", truths, [])
     with pytest.raises(TableError, match=r"manifest\.json is missing"):
-        recover_twin("toy", data.candide, data.data)
+        recover_embedded("toy", data.candide, data.data)

@@ -1,6 +1,6 @@
 """CREMA-D (Cao et al. 2014): 91 actors, 12 sentences, 6 emotions; <actor>_<sentence>_<emotion>_<level>.
 
-Votes of raters on what they heard, saw, or both, as CREMA-D tabulates them (Cao et al. 2014).
+With the votes of raters on what they heard, saw, or both, as the authors tabulate them.
 """
 
 import csv
@@ -20,6 +20,29 @@ from mien.io import tables
 NAME = "tabulatedVotes.csv"
 BLOCK = 100_000  # rows 1xxxxx are of voices, 2xxxxx of faces, 3xxxxx of both
 MODALITIES = {1: "voice", 2: "face", 3: "multimodal"}
+
+CORPUS = "cremad"
+CLASSES = ("neutral", "happy", "sad", "angry", "fear", "disgust")
+EXAMPLE = "AudioWAV/1001_IEO_ANG_HI.wav"
+ACCESS = Access(
+    address="https://github.com/CheyneyComputerScience/CREMA-D",
+    terms="Open Database License 1.0",
+    files="AudioWAV/, VideoFlash/, VideoDemographics.csv and processedResults/ (a git-lfs clone)",
+    open=True,
+)
+DEMOGRAPHICS = "VideoDemographics.csv"
+_CODES = {"NEU": 0, "HAP": 1, "SAD": 2, "ANG": 3, "FEA": 4, "DIS": 5}
+_VOTED = "NHSAFD"  # columns of the votes, in the order of CLASSES
+_SENTENCES = ("DFA", "IEO", "IOM", "ITH", "ITS", "IWL", "IWW", "MTI", "TAI", "TIE", "TSI", "WSI")
+_NAME = re.compile(rf"(\d{{4}})_({'|'.join(_SENTENCES)})_({'|'.join(_CODES)})_(LO|MD|HI|XX)")
+_SUFFIXES = {"AudioWAV": ".wav", "VideoFlash": ".flv"}
+_UNUSED = "AudioMP3"  # some are silent where the wav is not
+_STATED = {  # what the authors say of single takes: clip -> streams lost, what is wrong
+    "1064_IEO_DIS_MD": ("video and audio", "a minute long, all emotions"),
+    "1064_TIE_SAD_XX": ("video and audio", "no duration"),
+    "1076_MTI_SAD_XX": ("video and audio", "bad in every file"),
+    "1076_MTI_NEU_XX": ("video", "the picture is very short"),
+}
 
 
 def read_votes(path: Path, codes: Sequence[str]) -> pd.DataFrame:
@@ -53,25 +76,6 @@ def _vote(path: Path, number: int, row: dict[str, str], codes: Sequence[str]) ->
     if n < 1 or sum(counts) != n or min(counts) < 0:
         raise CorpusError(f"{path}, line {number}: {clip} has the votes {counts} of {n} raters; fetch it again")
     return clip, modality, counts, n, max(counts) / n
-
-
-CORPUS = "cremad"
-CLASSES = ("neutral", "happy", "sad", "angry", "fear", "disgust")
-EXAMPLE = "AudioWAV/1001_IEO_ANG_HI.wav"
-ACCESS = Access(
-    address="https://github.com/CheyneyComputerScience/CREMA-D",
-    terms="Open Database License 1.0",
-    files="AudioWAV/, VideoFlash/, VideoDemographics.csv and processedResults/ (a git-lfs clone)",
-    open=True,
-)
-DEMOGRAPHICS = "VideoDemographics.csv"
-
-_CODES = {"NEU": 0, "HAP": 1, "SAD": 2, "ANG": 3, "FEA": 4, "DIS": 5}
-_VOTED = "NHSAFD"  # columns of the votes, in the order of CLASSES
-_SENTENCES = ("DFA", "IEO", "IOM", "ITH", "ITS", "IWL", "IWW", "MTI", "TAI", "TIE", "TSI", "WSI")
-_NAME = re.compile(rf"(\d{{4}})_({'|'.join(_SENTENCES)})_({'|'.join(_CODES)})_(LO|MD|HI|XX)")
-_SUFFIXES = {"AudioWAV": ".wav", "VideoFlash": ".flv"}
-_UNUSED = "AudioMP3"  # some are silent where the wav is not
 
 
 def find(root: Path) -> Listing:
@@ -128,14 +132,6 @@ def _parse(path: str, sexes: dict[str, str]) -> tuple[str, ...] | None:
     if match is None or match[1] not in sexes or (match[4] != "XX" and match[2] != "IEO"):
         return None  # an unknown actor, or a graded level of another sentence than IEO
     return match.groups()
-
-
-_STATED = {  # what the authors say of single takes: clip -> streams lost, what is wrong
-    "1064_IEO_DIS_MD": ("video and audio", "a minute long, all emotions"),
-    "1064_TIE_SAD_XX": ("video and audio", "no duration"),
-    "1076_MTI_SAD_XX": ("video and audio", "bad in every file"),
-    "1076_MTI_NEU_XX": ("video", "the picture is very short"),
-}
 
 
 def _add_take(listing: Listing, clip: str, files: dict[str, str], sexes: dict[str, str]) -> None:

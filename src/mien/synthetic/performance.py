@@ -1,6 +1,6 @@
 """A performance: a person says a sentence with an emotion, as pictures, sound and the truth behind both.
 
-A take, a picture or an utterance of an embedded corpus together with the truth about it.
+A `Scene` makes the takes, pictures and utterances of one synthetic corpus, each together with its `Truth`.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,6 @@ from mien.io.randomness import rng_for
 from mien.synthetic.face import GRAIN_PX, FaceRenderer, draw_setting
 from mien.synthetic.people import (
     CLEAR,
-    EMOTIONS,
     Fuzziness,
     Person,
     draw_fuzziness,
@@ -23,21 +22,7 @@ from mien.synthetic.people import (
     person_for,
     voice_settings,
 )
-from mien.synthetic.voice import SENTENCES, synthesise
-
-__all__ = [
-    "CLEAR",
-    "EMOTIONS",
-    "SENTENCES",
-    "Fuzziness",
-    "Performance",
-    "Person",
-    "draw_fuzziness",
-    "perform",
-    "person_for",
-    "portrait",
-    "speak",
-]
+from mien.synthetic.voice import synthesise
 
 _VIDEO_ZOOM = 1 / 2.6  # px per model unit relative to the height of a frame
 _SPEECH_JAW = 0.40  # jaw drop at the loudest moment

@@ -1,4 +1,4 @@
-"""Write the embedded twin of CK+: sequences from neutral to apex, with Emotion, FACS and Landmarks files."""
+"""Write a synthetic CK+: sequences from neutral to apex, with Emotion, FACS and Landmarks files."""
 
 from pathlib import Path
 

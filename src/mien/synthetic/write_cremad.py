@@ -1,4 +1,4 @@
-"""Write the embedded twin of CREMA-D: VideoFlash/ (flv), AudioWAV/, demographics, sentences and perceived labels."""
+"""Write a synthetic CREMA-D: VideoFlash/ (flv), AudioWAV/, demographics, sentences and perceived labels."""
 
 import csv
 import itertools
@@ -67,7 +67,7 @@ def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
     cells = itertools.product([actor.name for actor in actors], ("HAP", "SAD"), ("LO", "HI"))
     graded = [f"{actor}_IEO_{emotion}_{level}" for actor, emotion, level in cells]
     empty, mute, silent, missing, other_missing = rng.choice(graded, 5, replace=False)
-    twin = f"{rng.choice([actor.name for actor in actors])}_TIE_"
+    take = f"{rng.choice([actor.name for actor in actors])}_TIE_"
     planted = []
     flash = root / "VideoFlash" / f"{empty}.flv"
     flash.write_bytes(b"")
@@ -82,7 +82,7 @@ def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
         (root / "VideoFlash" / f"{clip}.flv").unlink()
         (root / "AudioWAV" / f"{clip}.wav").unlink()
         planted.append(Planted(clip, "", "missing"))
-    one, other = (root / "AudioWAV" / f"{twin}{emotion}_XX.wav" for emotion in ("ANG", "FEA"))
+    one, other = (root / "AudioWAV" / f"{take}{emotion}_XX.wav" for emotion in ("ANG", "FEA"))
     other.write_bytes(one.read_bytes())
     return [*planted, *(Planted(path.stem, f"AudioWAV/{path.name}", "twin") for path in (one, other))]
 

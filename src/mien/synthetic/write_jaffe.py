@@ -1,4 +1,4 @@
-"""Write the embedded twin of JAFFE: grey TIFF pictures of women, some in palette mode."""
+"""Write a synthetic JAFFE: grey TIFF pictures of women, some in palette mode."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Write the embedded twin of MUG: takes of numbered images that go from neutral to an expression and back."""
+"""Write a synthetic MUG: takes of numbered images that go from neutral to an expression and back."""
 
 from pathlib import Path
 

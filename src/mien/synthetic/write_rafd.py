@@ -1,4 +1,4 @@
-"""Write the embedded twin of RaFD: every model, emotion, gaze and camera angle, named in the file name."""
+"""Write a synthetic RaFD: every model, emotion, gaze and camera angle, named in the file name."""
 
 import itertools
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Write the embedded twin of RAVDESS (speech): Actor_XX/ with audio-video mp4, video-only mp4 and wav of every take."""
+"""Write a synthetic RAVDESS (speech): Actor_XX/ with audio-video mp4, video-only mp4 and wav of every take."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
     takes = [f"01-{e:02d}-{i:02d}-01-01-{actor.name}" for actor in actors for e, i in _kinds()]
     stereo, other_stereo, first, silent, cut, pointer, missing = rng.choice(takes, 7, replace=False)
     planted = [_make_stereo(root, take, rng) for take in (stereo, other_stereo)]
-    planted += _make_twin(root, first, scene.config.takes)
+    planted += _make_duplicate(root, first, scene.config.takes)
     planted += _make_silent(root, silent)
     path = _path(root, "01", cut)
     path.write_bytes(path.read_bytes()[: int(0.6 * path.stat().st_size)])
@@ -82,7 +82,7 @@ def _make_stereo(root: Path, take: str, rng: np.random.Generator) -> Planted:
     return _plant(root, path, take, "stereo")
 
 
-def _make_twin(root: Path, first: str, takes: int) -> list[Planted]:
+def _make_duplicate(root: Path, first: str, takes: int) -> list[Planted]:
     """Store a take a second time under another repetition (or statement, where there is one repetition)."""
     fields = first.split("-")
     fields[4 if takes > 1 else 3] = "02"

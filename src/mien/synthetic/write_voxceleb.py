@@ -1,4 +1,4 @@
-"""Write the embedded twin of VoxCeleb1: wav/<speaker>/<video>/<number>.wav with its lists."""
+"""Write a synthetic VoxCeleb1: wav/<speaker>/<video>/<number>.wav with its lists."""
 
 import itertools
 import string
