@@ -43,11 +43,3 @@ def test_segments_without_overlap_stay_a_segment_apart(start_s, length_s, n, see
         assert starts[-1] <= max(cut.stop_s - 1.0, cut.start_s + n - 1.0) + 1e-9
     if length_s <= n:  # no room to move
         np.testing.assert_allclose(starts, cut.start_s + np.arange(n))
-
-
-def test_fixed_positions_spread_evenly():
-    cut = Interval(0.0, 4.0)
-    np.testing.assert_allclose(frame_times(cut, 4), [0.5, 1.5, 2.5, 3.5])
-    np.testing.assert_allclose(segment_starts(cut, 4, length_s=1.0), [0, 1, 2, 3])  # without overlap
-    np.testing.assert_allclose(segment_starts(cut, 7, length_s=1.0), np.arange(7) / 2)  # half overlapping
-    np.testing.assert_allclose(segment_starts(Interval(0.0, 0.7), 3, length_s=1.0), 0.0)

@@ -47,23 +47,10 @@ class Corpus:
     def __init__(self, folder):
         self.folder, self.clips, self.shards = folder, [], {}
 
-    def add(
-        self,
-        clip,
-        landmarks,
-        *,
-        part="01",
-        actor="01",
-        label="happy",
-        view="",
-        sequence="",
-        item=-1,
-        found=None,
-        **more,
-    ):
+    def add(self, clip, landmarks, *, part="01", actor="01", label="happy", found=None, **more):
         row = dict.fromkeys(tables.CLIPS.columns.names, "") | {"corpus": "toy", "clip": clip, "part": part}
-        row |= {"actor": actor, "group": actor, "label": 0, "label_name": label, "view": view, "item": item}
-        row |= {"sequence": sequence, "cropped": False, "has_video": True, "has_audio": False, "apart": False}
+        row |= {"actor": actor, "group": actor, "label": 0, "label_name": label, "item": -1}
+        row |= {"cropped": False, "has_video": True, "has_audio": False, "apart": False}
         self.clips.append(row | more)
         found = np.isfinite(landmarks).all(axis=(1, 2)) if found is None else found
         self.shards.setdefault(part, []).append((clip, landmarks, np.asarray(found)))
@@ -198,11 +185,6 @@ def test_a_corpus_in_which_nothing_can_be_fitted_is_no_crash(corpus):
     Corpus(corpus.folder).write()
     assert corpus.fit()["parts"] == {}
     assert not (corpus.folder / "candide" / "01").exists()
-
-
-def test_a_blank_picture_has_no_face_even_where_landmarks_were_put_on_it(corpus):
-    corpus.add("a", film(1)).add("b", film(1), defect="twin;blank").write().fit()
-    assert corpus.fits().verdict.tolist() == [FITTED, NO_FACE]
 
 
 def test_the_number_of_processes_changes_nothing_and_finished_parts_stay(corpus):

@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 
 from mien.candide.fit import DEGENERATE, FITTED, NO_FACE, NOT_FINITE, fit_frames, fit_shapes, place_mesh
-from mien.candide.mesh import AU_NAMES, LANDMARKS, VERTICES, load_mesh
+from mien.candide.mesh import LANDMARKS, VERTICES
 from mien.config.schema import CandideConfig
 from mien.io.randomness import rng_for
 
-MESH = load_mesh()
 CONFIG = CandideConfig(landmarks="printed", ridge=1e-3, warm_start=True, evaluations=100, tolerance=1e-8)
 SHAPE = np.array([0.3, -0.1, 0.2, 0.1, 0.2, -0.3, 0.05])
-CLEAR_UNITS = [AU_NAMES.index(name) for name in AU_NAMES if name not in ("lid tightener", "eyes closed")]
 NOISE = 0.01  # model units
 
 
@@ -98,19 +96,6 @@ def test_warm_start_saves_steps_and_changes_no_result():
     assert warm.iterations.sum() < cold.iterations.sum()
     np.testing.assert_allclose(warm.units, cold.units, atol=1e-3)
     np.testing.assert_allclose(warm.rotation, cold.rotation, atol=1e-3)
-
-
-def test_recordings_side_by_side_do_not_touch_each_other():
-    films = [film(n, seed=n)[0] for n in (5, 9, 2)]
-    together = np.concatenate(films)
-    rows = np.split(rng_for(0, "order").permutation(len(together)), [5, 14])
-    mixed = np.empty_like(together)
-    mixed[np.concatenate(rows)] = together
-    frames = fit_film(mixed, CONFIG, recordings=rows)
-    for own, landmarks in zip(rows, films, strict=True):
-        alone = fit_film(landmarks, CONFIG)
-        np.testing.assert_array_equal(frames.iterations[own], alone.iterations)
-        np.testing.assert_allclose(frames.units[own], alone.units, atol=1e-8)
 
 
 @pytest.mark.parametrize("yaw_deg", [0, 30])

@@ -27,15 +27,6 @@ def test_mesh_and_units_are_mirror_symmetric():
     np.testing.assert_allclose(tilted[partner] * MIRROR, -tilted)
 
 
-def test_faces_are_symmetric_and_name_no_vertex_twice():
-    partner = mirror_partner(MESH)
-    faces = {frozenset(face) for face in MESH.faces.tolist()}
-    assert all(len(face) == 3 for face in faces)
-    places = {frozenset(map(tuple, np.abs(MESH.vertices[list(face)]).tolist())) for face in faces}
-    mirrored = {frozenset(map(tuple, np.abs(MESH.vertices[partner[list(face)]]).tolist())) for face in faces}
-    assert places == mirrored
-
-
 def test_missing_and_damaged_tables_are_refused(tmp_path, repository):
     with pytest.raises(TableError, match=r"vertices\.csv is missing; restore"):
         load_mesh(tmp_path)

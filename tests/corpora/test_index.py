@@ -73,14 +73,6 @@ def test_index_is_the_same_with_two_processes(embed):
         pd.testing.assert_frame_equal(one, other)
 
 
-def test_cremad_sound_under_two_labels_is_dropped_and_the_face_kept(embed):
-    cremad = embed("cremad")
-    twins = cremad.clips[cremad.clips.defect == "twin"]
-    assert twins.label_name.tolist() == ["angry", "fear"]
-    assert twins.has_video.all()
-    assert not twins.has_audio.any()
-
-
 def test_fer2013_test_images_seen_in_training_are_apart(embed):
     fer = embed("fer2013")
     apart = fer.clips[fer.clips.apart]

@@ -103,13 +103,6 @@ def test_the_area_lies_between_knowing_every_mistake_and_knowing_nothing():
     assert least_area(wrong) == pytest.approx(error + (1 - error) * math.log(1 - error), abs=1e-3)
 
 
-def test_the_order_of_equally_sure_clips_does_not_matter():
-    confidence, wrong = np.array([0.9, 0.5, 0.5, 0.5, 0.1]), np.array([0, 1, 0, 0, 1])
-    order = [3, 1, 4, 2, 0]
-    one, other = risk_coverage(confidence, wrong), risk_coverage(confidence[order], wrong[order])
-    np.testing.assert_allclose(one, other)
-
-
 def test_the_commonest_vote_is_perceived_and_equals_share_it():
     counts = np.array([[5, 3, 2], [4, 4, 2], [3, 3, 3], [0, 0, 1]])
     shares = perceived(counts)

@@ -8,15 +8,7 @@ import pytest
 import planted_classifiers as planted
 from mien.config.schema import EvaluateConfig
 from mien.errors import TableError
-from mien.evaluation.classifiers import (
-    best_split,
-    expected_runs,
-    hit_rate,
-    interval_on,
-    paired_difference,
-    read_panel,
-    score_on,
-)
+from mien.evaluation.classifiers import best_split, expected_runs, hit_rate, paired_difference, read_panel, score_on
 from mien.evaluation.runs import read_runs
 
 CONFIG = EvaluateConfig(**planted.EVALUATE)
@@ -87,17 +79,6 @@ def test_a_planted_difference_is_found_on_the_same_pictures(tmp_path):
     assert (found.n_pictures, found.n_people) == (40, 5)
     turned = _compare(panel, "AU_SSVM", "CNN")
     assert turned.difference == pytest.approx(-found.difference)
-
-
-def test_one_person_has_no_interval_and_nobody_no_difference(tmp_path):
-    panel = _panel(tmp_path, {"CNN": lambda row: True, "AU_SSVM": lambda row: False}, n_people=1)
-    found = _compare(panel, "CNN", "AU_SSVM")
-    assert found.difference == 1
-    assert math.isnan(found.low)
-    assert math.isnan(found.high)
-    assert math.isnan(interval_on(panel, panel.of("CNN"), panel.rows("test"), config=CONFIG)[0])
-    for strict in (False, True):
-        assert math.isnan(_compare(panel, "CNN", "unknown", strict=strict).difference)
 
 
 def test_predictions_of_other_samples_are_refused(tmp_path):

@@ -62,16 +62,6 @@ def test_twins_are_in_no_headline(tmp_path):
     assert scores.apart.sum() == 2  # one per selection
 
 
-def test_pairs_are_compared_on_common_clips(tmp_path):
-    dropped = tuple(clip for clip, label in planted.clip_names(1) if label == 0)
-    planted.write_run(tmp_path, "VM", 0, actors=(1, 2), fold_name="A1,2", drop=dropped)
-    planted.write_run(tmp_path, "N2", 0, actors=(1, 2), fold_name="A1,2")
-    scores = metrics.score(read_runs(sorted((tmp_path / "results").rglob("run.json"))), set())
-    table = metrics.paired_clips(scores, ["N2", "VM"], "honest")
-    honest = scores[(scores.selection == "honest") & ~scores["clip"].isin(dropped)]
-    assert table.loc[(0, "A1,2"), "N2"].mean() == honest[honest.variant == "N2"].hit.mean()
-
-
 def test_seeds_on_different_clips_are_refused(tmp_path):
     planted.write_run(tmp_path, "N2", 0, actors=(1,), fold_name="A1", seed=0)
     planted.write_run(tmp_path, "N2", 0, actors=(2,), fold_name="A1", seed=1)

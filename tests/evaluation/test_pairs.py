@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from mien.evaluation.statistics import gain, gain_over_best, interval_of_mean, sign_flip
@@ -37,18 +36,6 @@ def test_only_common_clips_and_folds_count_and_seeds_are_averaged():
     assert (found.n_clips, found.n_people) == (6, 2)
     assert math.isnan(found.p)
     assert found.low < found.difference < found.high
-
-
-def test_folds_of_different_sizes_weigh_the_same():
-    table = pd.concat(
-        [
-            scores({"one": [[1.0]], "other": [[0.0]]}, n_clips=40),
-            scores({"one": [[0.0, 0.0]], "other": [[0.0, 0.5]]}).assign(fold=1, fold_name="B", actor=["b", "c"] * 8),
-        ]
-    )
-    found = gain(table, "one", "other", "honest", **OPTIONS)
-    assert found.difference == pytest.approx((100 - 25) / 2)
-    assert (found.low + found.high) / 2 == pytest.approx(found.difference)
 
 
 def test_a_fold_is_clearly_below_only_beyond_what_its_clips_leave_to_chance():

@@ -18,7 +18,6 @@ from mien.evaluation.streams import (
     differences,
     estimate,
     interval_of_median,
-    majority,
     measure,
     read_traces,
 )
@@ -45,11 +44,6 @@ def test_a_flickering_clip_by_hand():
     assert (row.constant, row.majority, row.last) == (0, 1, 0)
     assert row.settled_s == 0.8
     assert math.isnan(row.right_s)
-
-
-@pytest.mark.parametrize(("said", "expected"), [([2, 0, 0, 2], 0), ([2, 0, 2, 0], 2), ([1, 0], 1), ([3, 3, 1], 3)])
-def test_of_equals_the_label_that_had_as_many_first_wins(said, expected):
-    assert majority(np.array(said)) == expected
 
 
 def test_changes_per_second_are_all_changes_by_all_seconds():

@@ -64,11 +64,6 @@ def test_a_truncated_shard_is_refused(tmp_path):
         shards.read_sound(tmp_path / "s")
 
 
-def test_a_shard_whose_index_disagrees_is_refused():
-    with pytest.raises(TableError, match="index names"):
-        shards.SoundShard(np.zeros(5, np.int16), _sound(4).index)
-
-
 def _build(calls):
     def build(folder, work):
         calls.append(folder.name)

@@ -73,35 +73,20 @@ class Data:
         folder.mkdir()
         _write_truth(folder, truths, list(planted))
         write_json(self.data / f"{corpus}.json", {"corpus": corpus, "source": source})
-        rows = [
-            {
-                "clip": clip,
-                "frame": frame,
-                "time_s": time_s,
-                "verdict": verdict,
-                "scale": 1.0,
-                "rotation": pose if verdict == FITTED else np.full(3, np.nan),
-                "origin": np.zeros(2),
-                "units": units[list(ACTIONS)] if verdict == FITTED else np.full(8, np.nan),
-                "residual": 0.0,
-                "iterations": 1,
-            }
-            for clip, frame, time_s, units, pose, verdict in fits
-        ]
-        tables.write(self.candide / corpus / "01" / "index.parquet", pd.DataFrame(rows), tables.FITS)
+        rows = pd.DataFrame(fits, columns=["clip", "frame", "time_s", "units", "rotation", "verdict"])
+        known = rows.verdict == FITTED
+        rows["units"] = [units[list(ACTIONS)] for units in rows.units]
+        for name, width in (("units", 8), ("rotation", 3)):
+            rows[name] = [one if ok else np.full(width, np.nan) for one, ok in zip(rows[name], known, strict=True)]
+        rows = rows.assign(scale=1.0, residual=0.0, iterations=1, origin=[np.zeros(2)] * len(rows))
+        tables.write(self.candide / corpus / "01" / "index.parquet", rows, tables.FITS)
         write_json(self.candide / corpus / "manifest.json", {"corpus": corpus, "parts": {"01": "0"}})
         return self
 
     def check(self, *corpora):
-        out = [self.data.parent / name for name in ("units.csv", "units.md")]
-        check_units.check_units(
-            candide=self.candide,
-            data=self.data,
-            corpora=list(corpora),
-            out_csv=out[0],
-            out_md=out[1],
-            config=json.dumps({"candide": CONFIG, "seed": 0}),
-        )
+        out, config = [self.data.parent / f"units.{kind}" for kind in ("csv", "md")], {"candide": CONFIG, "seed": 0}
+        paths = {"candide": self.candide, "data": self.data, "out_csv": out[0], "out_md": out[1]}
+        check_units.check_units(**paths, corpora=list(corpora), config=json.dumps(config))
         return out
 
 

@@ -12,7 +12,6 @@ from mien.io.media import probe, read_sound
 from mien.synthetic.corpora import write_corpus
 from mien.synthetic.performance import Actor, Scene
 from mien.synthetic.write_ckplus import place_landmarks
-from mien.synthetic.write_fer2013 import SIZES, deal_pictures, enlist
 from mien.synthetic.write_ravdess import write_actor as write_ravdess_actor
 
 SHARES = {"missing_video": 0.5, "blended_video": 0.3, "missing_audio": 0.4, "blended_audio": 0.3}
@@ -79,17 +78,6 @@ def test_ravdess_take_has_the_real_files(tmp_path, monkeypatch):
     assert wav.channels == 1
     samples, _ = read_sound(tmp_path / "Actor_07" / files[4])
     assert abs(samples.shape[1] / 48000 - len(truth.time_s) / 5) < 0.5
-
-
-def test_emotions_of_fer2013_are_as_rare_as_the_real_ones():
-    scene = Scene("fer2013", 0, SMALL)
-    dealt = pd.DataFrame([deal_pictures(scene, actor) for actor in enlist(100)])
-    real = pd.Series(SIZES) / 28_709
-    assert dealt.sum().sub(1400 * real).abs().max() <= 1
-    assert dealt.sum().idxmin() == "disgust"
-    assert dealt.sum().idxmax() == "happy"
-    part = dealt.iloc[40:50].sum()  # any people in a row
-    assert part.sub(140 * real).abs().max() <= 1
 
 
 def test_landmarks_are_complete_and_in_order():

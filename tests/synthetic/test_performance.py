@@ -17,7 +17,6 @@ from mien.synthetic.people import (
     draw_fuzziness,
     face_units,
     person_for,
-    voice_settings,
 )
 from mien.synthetic.performance import Actor, Performance, Scene, perform, speak
 from mien.synthetic.voice import RATE_HZ, synthesise
@@ -62,16 +61,6 @@ def test_a_missing_face_has_the_scale_of_a_neutral_one():
         missing, neutral = units(emotion, MISSING, 1), units("neutral", CLEAR, 1)
         np.testing.assert_array_equal(missing, neutral)
         assert np.abs(missing).max() < 0.6 < 2 * np.abs(units(emotion, CLEAR, 1)).max()
-
-
-def test_a_blend_lies_between_its_emotions():
-    def settings(emotion, fuzziness):
-        return voice_settings(PERSON, emotion=emotion, intensity=1.0, fuzziness=fuzziness, rng=rng_for(0, "blend"))
-
-    angry, sad = settings("angry", CLEAR), settings("sad", CLEAR)
-    blend = settings("angry", Fuzziness("blended", "sad", 0.4))
-    for axis, value in blend.items():
-        assert value == pytest.approx(0.6 * angry[axis] + 0.4 * sad[axis])
 
 
 def test_the_jaw_follows_the_voice():
