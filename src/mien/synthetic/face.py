@@ -37,15 +37,16 @@ PIVOT = np.array([0.0, -0.75, -0.42])  # about which a head turns: the top of th
 
 DENSITY = 160.0  # px of the texture per model unit
 _LEFT, _TOP, _WIDTH, _HEIGHT = -0.75, 1.25, 1.5, 2.3  # model units
+
 # Outlines by vertex number, subject's left side last so that both halves close.
 BROWS = ((17, 16, 15, 18), (50, 49, 48, 51))
 UPPER_LIP = (31, 79, 33, 7, 66, 80, 64, 89, 82, 87, 81, 88)
 LOWER_LIP = (31, 88, 83, 40, 84, 89, 64, 86, 8, 85)
 _EYE_FACES = range(156, 184)  # the eyeball; drawn as sclera and iris instead
 _FINE = 125.0  # px per model unit below which the picture is drawn larger and averaged
-_SUBPIXEL = 4  # bits after the point of cv2's polygons
 GRAIN_PX = 64  # by which the sensor's noise is larger than a frame
 _WILD = ("fer2013",)  # corpora whose pictures were not taken in one studio
+
 # What happens to the skin besides motion: a line through weighted pairs of vertices, dark where its units are active.
 _CREASES = (
     # (pairs of vertices, share of the second), darkness per unit
@@ -506,9 +507,9 @@ class FaceRenderer:
     def _draw_skin(self, canvas, turned, points, brightness, units) -> None:
         corners = points[self.corners]  # (F, 3, 2)
         numbers = np.zeros(canvas.shape[:2], np.uint8)
-        triangles = np.round(corners * 2**_SUBPIXEL).astype(np.int32)
+        triangles = np.round(corners * 2**_SHIFT).astype(np.int32)
         for number in np.argsort(turned[self.corners, 2].mean(axis=1), kind="stable").tolist():
-            cv2.fillConvexPoly(numbers, triangles[number], number + 1, cv2.LINE_8, _SUBPIXEL)
+            cv2.fillConvexPoly(numbers, triangles[number], number + 1, cv2.LINE_8, _SHIFT)
         attributes = np.concatenate([self.texture_corners, brightness[self.corners][..., None]], axis=2)  # (F, 3, 3)
         per_face = np.zeros((len(corners) + 1, 9), np.float32)
         per_face[0, 8] = brightness.mean()
@@ -534,8 +535,8 @@ class FaceRenderer:
                 continue
             for side in (line, tuple((_MIRROR[a], _MIRROR[b], share) for a, b, share in line)):
                 places = np.array([(1 - share) * points[a] + share * points[b] for a, b, share in side])
-                fixed = np.round(places * 2**_SUBPIXEL).astype(np.int32)
-                cv2.polylines(dark, [fixed], False, int(255 * min(strength, 0.7)), thickness, cv2.LINE_8, _SUBPIXEL)
+                fixed = np.round(places * 2**_SHIFT).astype(np.int32)
+                cv2.polylines(dark, [fixed], False, int(255 * min(strength, 0.7)), thickness, cv2.LINE_8, _SHIFT)
         soft = 2 * thickness + 1
         return cv2.blur(dark, (soft, soft)).astype(np.float32) / 255.0
 
