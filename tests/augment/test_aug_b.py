@@ -47,16 +47,6 @@ def test_only_rows_that_may_be_copied_are():
     assert not set(label[copies.source]) & {0}
 
 
-def test_the_middle_of_all_draws_changes_nothing():
-    """No mirror, scale 1, no angle, no shift: the centre of every printed range."""
-    pictures = torch.rand(3, 1, 20, 20, generator=torch.Generator().manual_seed(0)) * 255
-    middle = torch.full((3, DRAWS), 0.5)
-    torch.testing.assert_close(change(pictures, middle), pictures, rtol=0, atol=1e-2)
-    mirrored = middle.clone()
-    mirrored[:, 0] = 0.49
-    torch.testing.assert_close(change(pictures, mirrored), pictures.flip(-1), rtol=0, atol=1e-2)
-
-
 def test_copies_move_within_the_printed_ranges():
     """Affine maps are recovered from where three dots go."""
     n = 300

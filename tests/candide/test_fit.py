@@ -88,16 +88,6 @@ def test_what_cannot_be_fitted_is_marked_and_harms_no_other_frame():
     assert np.isfinite(shapes[[0, 6]]).all()
 
 
-def test_warm_start_saves_steps_and_changes_no_result():
-    landmarks, *_ = film(40)
-    noisy = landmarks + rng_for(1, "noise").normal(size=landmarks.shape) * 90 * NOISE
-    warm, cold = (fit_film(noisy, replace(CONFIG, warm_start=on, tolerance=1e-12)) for on in (True, False))
-    assert (warm.verdict == FITTED).all()
-    assert warm.iterations.sum() < cold.iterations.sum()
-    np.testing.assert_allclose(warm.units, cold.units, atol=1e-3)
-    np.testing.assert_allclose(warm.rotation, cold.rotation, atol=1e-3)
-
-
 @pytest.mark.parametrize("yaw_deg", [0, 30])
 def test_errors_are_those_that_the_noise_forces(yaw_deg):
     """The spread of every unit, and of the pose, is the Cramér-Rao bound of the 35 noisy points."""

@@ -19,7 +19,6 @@ from mien.evaluation.calibration import (
     least_area,
     perceived,
     probabilities,
-    raters_of,
     risk_coverage,
     share_at,
 )
@@ -77,15 +76,6 @@ def test_a_calibrated_network_has_the_error_of_chance():
     assert calibration_error(*sureness(logits, label, 0.3), bins=10) > 3 * limit
 
 
-def test_the_error_of_an_example_by_hand():
-    confidence = np.array([0.95, 0.85, 0.55, 0.65, 0.35])
-    hit = np.array([1.0, 0.0, 1.0, 1.0, 0.0])
-    # two bins: (0, .5] holds .35, (.5, 1] the mean confidence .75 and 3 of 4
-    assert calibration_error(confidence, hit, bins=2) == pytest.approx(0.2 * 0.35)
-    # ten bins: every clip for itself
-    assert calibration_error(confidence, hit, bins=10) == pytest.approx(np.abs(hit - confidence).mean())
-
-
 def test_an_example_by_hand():
     coverage, risk = risk_coverage(np.array([0.9, 0.5, 0.7, 0.6]), np.array([0, 1, 1, 0]))
     assert coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
@@ -108,12 +98,6 @@ def test_the_commonest_vote_is_perceived_and_equals_share_it():
     shares = perceived(counts)
     np.testing.assert_allclose(shares, [[1, 0, 0], [0.5, 0.5, 0], [1 / 3] * 3, [0, 0, 1]])
     assert share_at(shares, np.array([0, 1, 2, 0])).tolist() == [1, 0.5, pytest.approx(1 / 3), 0]
-
-
-def test_a_network_is_held_against_raters_who_met_the_clip_as_it_does():
-    assert raters_of(("audio",)) == "voice"
-    assert raters_of(("video",)) == raters_of(("units",)) == raters_of(("video", "units")) == "face"
-    assert raters_of(("video", "audio")) == raters_of(("video", "audio", "units")) == "multimodal"
 
 
 @pytest.fixture(scope="module")

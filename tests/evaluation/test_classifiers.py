@@ -1,7 +1,5 @@
 """Judgements of pictures: kept apart by role, averaged over runs, compared on the same pictures."""
 
-import math
-
 import numpy as np
 import pytest
 
@@ -42,20 +40,6 @@ def test_missing_pictures_lower_coverage_and_strict_accuracy_only(tmp_path):
     assert (score.accuracy, score.macro_recall) == (1, 1)
     assert score.coverage == score.strict == pytest.approx(36 / 40)
     assert (score.n_pictures, score.n_judged, score.n_classes, score.n_people) == (40, 36, 4, 5)
-
-
-def test_without_judgements_coverage_is_known_and_strict_only_where_no_picture_has_the_features(tmp_path):
-    panel = _panel(tmp_path, {"AU_SSVM": lambda row: True})
-    rows, aside = panel.rows("test"), panel.rows("aside")
-    untrained = score_on(panel, [], rows, usable=panel.table.angle.to_numpy() == 90)
-    assert (untrained.coverage, untrained.n_judged, untrained.n_classes) == (0.5, 0, 0)
-    assert math.isnan(untrained.strict)
-    nothing = score_on(panel, [], rows, usable=aside)
-    assert (nothing.coverage, nothing.strict) == (0, 0)
-    assert math.isnan(nothing.accuracy)
-    nobody = score_on(panel, [], np.zeros_like(rows), usable=rows)
-    assert math.isnan(nobody.coverage)
-    assert math.isnan(nobody.strict)
 
 
 def test_the_best_split_is_chosen_by_validation_and_the_earlier_of_equals(tmp_path):

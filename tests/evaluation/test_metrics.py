@@ -11,14 +11,6 @@ from mien.evaluation.runs import read_run, read_runs, select_runs
 from mien.io import tables
 
 
-def test_recall_by_hand():
-    label, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 2, 1])
-    assert metrics.accuracy(label, predicted) == 0.75
-    assert metrics.macro_recall(label, predicted) == pytest.approx((2 / 3 + 1) / 2)  # class 2 does not occur
-    counts = metrics.confusion_counts(label, predicted, n_classes=3)
-    assert counts.tolist() == [[2, 0, 1], [0, 1, 0], [0, 0, 0]]
-
-
 def test_a_clear_signal_is_found_and_noise_is_at_chance(tmp_path):
     clear = planted.write_runs(tmp_path, n_folds=6, variants=("clear",), strength=20.0)
     noise = planted.write_runs(tmp_path, n_folds=6, variants=("noise",), strength=0.0)
