@@ -76,11 +76,6 @@ class Recovery:
         return Recovery(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-def joined(recoveries: list[Recovery]) -> Recovery:
-    """Return the frames of several recoveries as one."""
-    return Recovery(*(np.concatenate([getattr(one, field.name) for one in recoveries]) for field in fields(Recovery)))
-
-
 def recover_embedded(corpus: str, candide: Path, data: Path) -> tuple[Recovery, np.ndarray]:
     """Put the fits of an embedded corpus beside its truth; return them and the camera (N,) of every frame, degrees.
 
@@ -202,7 +197,8 @@ def recover_exact(seed: int, config: CandideConfig, *, acted: bool) -> tuple[Rec
         the neutral face is still.
     """
     people = [_recover_person(seed, config, f"{number:02d}", acted=acted) for number in range(_N_PEOPLE)]
-    return joined(people), np.tile(np.repeat(CAMERAS, _N_FACES), _N_PEOPLE)
+    everybody = Recovery(*(np.concatenate([getattr(one, field.name) for one in people]) for field in fields(Recovery)))
+    return everybody, np.tile(np.repeat(CAMERAS, _N_FACES), _N_PEOPLE)
 
 
 def _recover_person(seed: int, config: CandideConfig, actor: str, *, acted: bool) -> Recovery:
@@ -290,8 +286,7 @@ def check_units(
         (ACTED, "", recover_exact(params["seed"], settings, acted=True)),
     ]
     without = [corpus for corpus in corpora if not has_truth(corpus, data)]
-    for corpus in (corpus for corpus in corpora if corpus not in without):
-        measured.append((DLIB, corpus, recover_embedded(corpus, candide, data)))
+    measured += [(DLIB, one, recover_embedded(one, candide, data)) for one in corpora if one not in without]
     rows = []
     for source, corpus, (recovery, cameras) in measured:
         if not len(cameras):
@@ -356,13 +351,13 @@ def _by_unit(table: pd.DataFrame, names: dict[tuple, str], column: str) -> str:
 
 def _poses(table: pd.DataFrame, names: dict[tuple, str]) -> str:
     first = table.drop_duplicates(SOURCE).set_index(SOURCE)
+    columns = {"median": "pose_median_deg", "95%": "pose_q95_deg"}
+    columns |= {f"{axis} bias": f"{axis}_bias_deg" for axis in ("pitch", "yaw", "roll")}
     rows = []
     for key, name in names.items():
         row = first.loc[key]
         counts = {"frames": f"{row.n_frames}", "fitted": f"{row.n}", "%": f"{100 * row.n / row.n_frames:.1f}"}
-        angles = {"median": _number(row.pose_median_deg), "95%": _number(row.pose_q95_deg)}
-        bias = {f"{axis} bias": _number(row[f"{axis}_bias_deg"]) for axis in ("pitch", "yaw", "roll")}
-        rows.append({"landmarks": name} | counts | angles | bias)
+        rows.append({"landmarks": name} | counts | {head: _number(row[column]) for head, column in columns.items()})
     return _grid(rows)
 
 
