@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import resample_poly
 
-from mien.errors import ConfigError
 from mien.io.media import write_sound, write_video
 from mien.synthetic.containers import copy_video
 from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
@@ -26,9 +25,7 @@ _N_RATERS = 10
 
 def enlist(n_actors: int) -> list[Actor]:
     """Return actors 1001, 1002, ...; every other is a man."""
-    if n_actors > 91:
-        raise ConfigError(f"params.yaml: corpora.cremad.actors should be at most 91, got {n_actors}")
-    return cast([str(k) for k in range(1001, 1092)], n_actors)
+    return cast("cremad", [str(k) for k in range(1001, 1092)], n_actors)
 
 
 def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:

@@ -35,7 +35,7 @@ _DUPLICATES = 0.07  # share of a test that shows a training picture again: 499 o
 
 def enlist(n_actors: int) -> list[Actor]:
     """Return people 0000, 0001, ...; the real corpus names nobody."""
-    return cast([f"{k:04d}" for k in range(n_actors)], n_actors)
+    return cast("fer2013", [f"{k:04d}" for k in range(n_actors)], n_actors)
 
 
 def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
