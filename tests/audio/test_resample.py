@@ -1,11 +1,11 @@
-"""Rate and channels change, pitch and level do not."""
+"""Rate and channels change, pitch and level do not; noise and telephone are as loud and as wide as asked for."""
 
 import numpy as np
 import pytest
 
-from mien.audio.resample import Resampler, is_silent, level_of, to_int16, to_mono
+from mien.audio.corrupt import add_white_noise, through_telephone
+from mien.audio.resample import Resampler, to_mono
 from mien.errors import MediaError
-from mien.io import media
 from mien.io.randomness import rng_for
 
 
@@ -52,31 +52,27 @@ def test_what_is_above_the_new_band_does_not_fold_back():
     assert np.abs(wave[500:-500]).max() < 0.01
 
 
-def test_channels_are_averaged():
-    stereo = np.stack([tone(16000)[0], -tone(16000)[0]])
-    assert np.abs(to_mono(stereo, 16000, 16000)).max() == 0.0
-
-
-@pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_s24le", "pcm_u8", "pcm_f32le"])
-def test_any_sample_format_is_read(tmp_path, codec):
-    media.write_sound(tmp_path / "a.wav", tone(44100, channels=2), 44100, codec=codec)
-    wave = to_mono(*media.read_sound(tmp_path / "a.wav"), 16000)
-    assert pitch_of(wave, 16000) == pytest.approx(440.0, rel=1e-3)
-    assert level_of(wave)[1] == pytest.approx(0.5 / np.sqrt(2), rel=0.03)
-
-
 @pytest.mark.parametrize("samples", [np.empty((1, 0)), np.array([[0.0, np.nan]]), np.array([[np.inf]])])
 def test_what_is_no_sound_is_refused(samples):
     with pytest.raises(MediaError):
         to_mono(samples, 16000, 16000)
 
 
-def test_silence_is_a_matter_of_the_peak():
-    assert is_silent(0.0, -60.0)
-    assert is_silent(0.00099, -60.0)
-    assert not is_silent(0.00101, -60.0)
+def power(wave: np.ndarray) -> float:
+    return float(np.mean(np.asarray(wave, float) ** 2))
 
 
-def test_sixteen_bits_keep_the_level_and_clip_at_full_scale():
-    wave = np.array([0.0, 0.5, -0.5, 1.0, -1.0, 3.0, -3.0], dtype=np.float32)
-    assert to_int16(wave).tolist() == [0, 16384, -16384, 32767, -32767, 32767, -32767]
+@pytest.mark.parametrize("snr_db", [20.0, 0.0, -6.0])
+def test_noise_is_as_loud_as_it_is_asked_for_at_any_level_of_the_voice(snr_db):
+    for level in (1.0, 0.01):
+        wave = level * tone(16000)[0]
+        noise = add_white_noise(wave, snr_db=snr_db, rng=rng_for(0, "noise")) - wave
+        assert 10 * np.log10(power(wave) / power(noise)) == pytest.approx(snr_db, abs=0.01)
+
+
+@pytest.mark.parametrize(("hz", "passes"), [(100, False), (600, True), (1000, True), (2800, True), (3900, False)])
+def test_a_telephone_passes_its_band(hz, passes):
+    wave = tone(16000, pitch_hz=hz)[0]
+    heard = through_telephone(wave, 16000)[4000:]  # after the filter has settled
+    loss_db = 10 * np.log10(power(wave) / power(heard))
+    assert loss_db < 1 if passes else loss_db > 20

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.augment.slicing import SEGMENTS, Interval, apart_s, frame_times, nearest_frames, random_slice, segment_starts
+from mien.augment.slicing import Interval, frame_times, random_slice, segment_starts
 from mien.io.randomness import rng_for
 
 
@@ -43,33 +43,3 @@ def test_segments_without_overlap_stay_a_segment_apart(start_s, length_s, n, see
         assert starts[-1] <= max(cut.stop_s - 1.0, cut.start_s + n - 1.0) + 1e-9
     if length_s <= n:  # no room to move
         np.testing.assert_allclose(starts, cut.start_s + np.arange(n))
-
-
-@given(st.floats(0.5, 5.0), st.integers(0, 1000))
-def test_overlapping_segments_are_half_a_segment_apart_in_three_and_a_half_seconds(scale, seed):
-    n, apart = SEGMENTS["VA+AO"], apart_s("VA+AO", 1.0)
-    np.testing.assert_allclose(segment_starts(Interval(0.0, 3.5), n, length_s=1.0, apart_s=apart), np.arange(6) / 2)
-    steps = np.diff(segment_starts(Interval(0.0, 3.5 * scale), n, length_s=1.0, apart_s=apart))
-    np.testing.assert_allclose(steps, max(3.5 * scale - 1.0, 0.0) / 5)  # evenly, to the end
-    moved = np.diff(segment_starts(Interval(0.0, 3.5), n, length_s=1.0, apart_s=apart, rng=rng_for(seed)))
-    assert (moved <= 1.0).all()  # neighbours overlap or touch in training too
-
-
-def test_augmentations_differ_in_overlap():
-    assert [apart_s(name, 1.25) for name in ("NT", "VA+WO", "VA+AO")] == [1.25, 1.25, 0.0]
-
-
-def test_fixed_positions_spread_evenly():
-    cut = Interval(0.0, 4.0)
-    np.testing.assert_allclose(frame_times(cut, 4), [0.5, 1.5, 2.5, 3.5])
-    np.testing.assert_allclose(segment_starts(cut, 4, length_s=1.0), [0, 1, 2, 3])  # without overlap
-    np.testing.assert_allclose(segment_starts(cut, 7, length_s=1.0), np.arange(7) / 2)  # half overlapping
-    np.testing.assert_allclose(segment_starts(Interval(0.0, 0.7), 3, length_s=1.0), 0.0)
-
-
-def test_the_nearest_frame_is_nearest():
-    rng = rng_for(0)
-    for n in (1, 2, 9):
-        time_s, wanted = np.sort(rng.uniform(0, 3, n)), rng.uniform(-1, 4, 50)
-        distance = np.abs(time_s[nearest_frames(time_s, wanted)] - wanted)
-        np.testing.assert_allclose(distance, np.abs(time_s[None] - wanted[:, None]).min(axis=1))

@@ -1,38 +1,19 @@
+"""The mesh, its points and its camera: symmetric, named as in the model file, and proper rotations."""
+
+import re
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mien.candide import mesh as candide
+from mien.candide import mesh
 from mien.candide.mesh import load_mesh, mesh_digest, mirror_partner
+from mien.candide.pose import project, rotation_matrix, rotation_vector
 from mien.errors import TableError
 
 MESH = load_mesh()
 MIRROR = np.array([-1.0, 1.0, 1.0])
-
-
-def test_tables_have_the_sizes_of_candide_3():
-    assert MESH.vertices.shape == (113, 3)
-    assert MESH.faces.shape == (184, 3)
-    assert MESH.action_units.shape == (11, 113, 3)
-    assert MESH.shape_units.shape == (14, 113, 3)
-    assert len(set(MESH.action_names)) == 11
-    assert len(set(MESH.shape_names)) == 14
-
-
-def test_named_positions_are_those_of_the_file():
-    words = {
-        candide.UPPER_LIP: "Upper lip raiser",
-        candide.JAW: "Jaw drop",
-        candide.STRETCH: "Lip stretcher",
-        candide.BROW_LOWER: "Brow lowerer",
-        candide.CORNER: "Lip corner depressor",
-        candide.BROW_OUTER: "Outer brow raiser",
-        candide.EYES_CLOSED: "Eyes closed",
-        candide.LID_TIGHT: "Lid tightener",
-        candide.NOSE: "Nose wrinkler",
-        candide.PRESS: "Lip presser",
-        candide.LID_RAISE: "Upper lid raiser",
-    }
-    assert all(word in MESH.action_names[position] for position, word in words.items())
 
 
 def test_mesh_and_units_are_mirror_symmetric():
@@ -44,40 +25,6 @@ def test_mesh_and_units_are_mirror_symmetric():
     np.testing.assert_allclose(symmetric[:, partner] * MIRROR, symmetric)
     tilted = MESH.shape_units[12]  # eyes vertical difference
     np.testing.assert_allclose(tilted[partner] * MIRROR, -tilted)
-
-
-def test_faces_are_symmetric_and_name_no_vertex_twice():
-    partner = mirror_partner(MESH)
-    faces = {frozenset(face) for face in MESH.faces.tolist()}
-    assert all(len(face) == 3 for face in faces)
-    places = {frozenset(map(tuple, np.abs(MESH.vertices[list(face)]).tolist())) for face in faces}
-    mirrored = {frozenset(map(tuple, np.abs(MESH.vertices[partner[list(face)]]).tolist())) for face in faces}
-    assert places == mirrored
-
-
-def test_deform_is_linear_and_broadcasts():
-    rng = np.random.default_rng(0)
-    shape, actions = rng.normal(size=14), rng.normal(size=(5, 11))
-    batch = MESH.deform(shape, actions)
-    assert batch.shape == (5, 113, 3)
-    single = np.stack([MESH.deform(shape, action) for action in actions])
-    np.testing.assert_allclose(batch, single)
-    middle = MESH.deform(shape, actions.mean(axis=0))
-    np.testing.assert_allclose(batch.mean(axis=0), middle)
-    np.testing.assert_array_equal(MESH.deform(np.zeros(14), np.zeros(11)), MESH.vertices)
-
-
-def test_closing_the_eyes_brings_the_lids_together():
-    units = np.zeros(11)
-    units[candide.EYES_CLOSED] = 1.0
-    closed = MESH.deform(np.zeros(14), units)
-    for upper, lower in ((97, 99), (105, 107), (98, 100), (106, 108)):
-        assert abs(closed[upper, 1] - closed[lower, 1]) < 0.01
-
-
-def test_loaded_numbers_cannot_be_changed():
-    with pytest.raises(ValueError, match="read-only"):
-        MESH.vertices[0, 0] = 1.0
 
 
 def test_missing_and_damaged_tables_are_refused(tmp_path, repository):
@@ -98,3 +45,60 @@ def test_missing_and_damaged_tables_are_refused(tmp_path, repository):
         (tmp_path / "faces.csv").write_text("\n".join(damaged))
         with pytest.raises(TableError, match=r"faces\.csv"):
             load_mesh(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["printed", "inner"])
+def test_the_points_are_their_own_mirror_image(name):
+    vertices = set(mesh.VERTICES[name])
+    assert set(mirror_partner(MESH)[list(vertices)].tolist()) == vertices
+
+
+def test_landmarks_and_vertices_lie_in_the_same_order_across_the_face():
+    # Landmarks 36 to 47 run from the eye on the left of the picture, the subject's right (-x), to the other eye.
+    eyes = [mesh.VERTICES["printed"][mesh.LANDMARKS.index(point)] for point in (36, 39, 42, 45)]
+    assert (np.diff(MESH.vertices[eyes, 0]) > 0).all()
+
+
+def test_only_the_inner_points_close_with_the_lids():
+    lids = MESH.action_units[list(mesh.ACTIONS)][[5, 7]]  # lid tightener, eyes closed
+    moves = {name: np.abs(lids[:, list(of)]).max(axis=(0, 2)) > 0 for name, of in mesh.VERTICES.items()}
+    changed = np.array(mesh.VERTICES["printed"]) != np.array(mesh.VERTICES["inner"])
+    assert [mesh.LANDMARKS[k] for k in np.flatnonzero(changed)] == [38, 40, 43, 47]
+    assert moves["inner"][changed].all()
+    assert not moves["printed"][changed].any()
+
+
+def test_each_name_of_a_shape_unit_fits_that_unit_of_the_model_file_alone():
+    for position, name in zip(mesh.SHAPES, mesh.SHAPE_NAMES, strict=True):
+        part, change = name.split(", ")
+        said = re.compile(rf"{part.removesuffix('s')}s?\b.*\b{change}\b", re.IGNORECASE)
+        assert [k for k, official in enumerate(MESH.shape_names) if said.search(official)] == [position]
+
+
+axes = st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda axis: np.linalg.norm(axis) > 1e-3).map(np.array)
+
+
+@given(axes, st.floats(0, np.pi - 1e-6))
+def test_rotation_vector_inverts_rotation_matrix(axis, angle):
+    vector = axis / np.linalg.norm(axis) * angle
+    np.testing.assert_allclose(rotation_vector(rotation_matrix(vector)), vector, atol=1e-11)
+
+
+@given(axes, st.floats(0, 20.0))
+def test_rotations_are_proper(axis, angle):
+    matrix = rotation_matrix(axis / np.linalg.norm(axis) * angle)
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(np.linalg.det(matrix), 1.0)
+
+
+@given(axes)
+def test_half_turns_keep_their_axis_up_to_sign(axis):
+    vector = axis / np.linalg.norm(axis) * np.pi
+    matrix = rotation_matrix(vector)
+    np.testing.assert_allclose(rotation_matrix(rotation_vector(matrix)), matrix, atol=1e-9)
+
+
+def test_positive_yaw_turns_the_nose_to_the_subjects_left():
+    nose = np.array([[0.0, 0.0, 1.0]])
+    seen = project(nose, rotation_matrix(np.array([0.0, 0.3, 0.0])), 100.0, np.zeros(2))
+    assert seen[0, 0] > 0  # the subject's left is the right of the picture

@@ -13,13 +13,7 @@ from mien.synthetic.corpora import write_corpus
 
 ACTORS = {"fer2013": 8, "voxceleb": 6, "ravdess": 3, "cremad": 3}  # others: 3
 SMALL = SyntheticConfig(
-    size_px=128,
-    rate_fps=1,
-    takes=1,
-    missing_video=0.1,
-    blended_video=0.15,
-    missing_audio=0.1,
-    blended_audio=0.15,
+    size_px=128, rate_fps=1, takes=1, missing_video=0.1, blended_video=0.15, missing_audio=0.1, blended_audio=0.15
 )
 
 

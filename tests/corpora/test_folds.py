@@ -1,16 +1,19 @@
-"""Folds: everybody tested once, one role per fold, men and women on both sides."""
+"""Folds, made or published: everybody tested once, one role per fold, men and women on both sides."""
 
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.corpora import voxceleb
 from mien.corpora.base import Listing
-from mien.corpora.folds import blocks, dealt, members, official
+from mien.corpora.folds import arrange_published, blocks, dealt, read_split
+from mien.corpora.index import index
 from mien.errors import CorpusError
+from mien.io import tables
 
 
 def people(names, sexes=("male", "female")) -> pd.DataFrame:
@@ -21,6 +24,7 @@ def blocks_of(folds: pd.DataFrame) -> dict[str, list[str]]:
     return folds[folds.role == "test"].groupby("name", sort=False).group.agg(list).to_dict()
 
 
+@settings(deadline=None)
 @given(
     n_people=st.integers(3, 40),
     n_folds=st.integers(2, 12),
@@ -60,30 +64,6 @@ def test_ravdess_pairs_are_those_of_the_thesis():
     assert last.group.tolist() == ["01", "02"]
 
 
-def test_fewer_folds_hold_blocks_of_pairs():
-    folds = blocks(people([f"{k:02d}" for k in range(1, 13)]), 3, corpus="ravdess")
-    assert list(blocks_of(folds)) == ["A1-4", "A5-8", "A9-12"]
-
-
-@pytest.mark.parametrize(
-    ("n_folds", "names"),
-    [(2, ["A1,2", "A5,20"]), (3, ["A1,2", "A5", "A20"]), (4, ["A1", "A2", "A5", "A20"])],
-)
-def test_four_actors_make_two_to_four_folds(n_folds, names):
-    folds = blocks(people(["01", "02", "05", "20"]), n_folds, corpus="ravdess")
-    assert list(blocks_of(folds)) == names
-    assert (folds[folds.role == "training"].groupby("fold").size() >= 1).all()
-
-
-def test_too_many_folds_name_the_largest_possible():
-    with pytest.raises(CorpusError, match=r"4 people cannot make 5 folds; .* folds\.ravdess can be 2 to 4"):
-        blocks(people(["01", "02", "05", "20"]), 5, corpus="ravdess")
-    with pytest.raises(CorpusError, match="2 people are too few"):
-        dealt(people(["01", "02"]), 2, corpus="cremad")
-    with pytest.raises(CorpusError, match="can be 3 to 3"):
-        dealt(people(["01", "02", "03"]), 1, corpus="cremad")
-
-
 def test_nine_folds_cover_the_91_actors_of_cremad(shared):
     cast = pd.read_csv(shared / "data/crema-d/VideoDemographics.csv", dtype=str)
     cast = pd.DataFrame({"group": cast.ActorID, "sex": cast.Sex.str.lower()})
@@ -96,13 +76,6 @@ def test_nine_folds_cover_the_91_actors_of_cremad(shared):
     assert of_fold.sum(axis=1).between(10, 11).all()
 
 
-def test_official_split_is_one_fold():
-    with pytest.raises(CorpusError, match=r"set folds\.fer2013 to 1"):
-        official({"Training": "training"}, 3, corpus="fer2013")
-    with pytest.raises(CorpusError, match="nothing to train on"):
-        official({"PrivateTest": "test"}, 1, corpus="fer2013")
-
-
 def test_speakers_without_a_list_are_split_by_number():
     listing = Listing("voxceleb", tuple(f"id{k}" for k in range(10001, 10041)))
     for k, speaker in enumerate(listing.classes):
@@ -113,8 +86,109 @@ def test_speakers_without_a_list_are_split_by_number():
     assert len(roles["validation"]) == 3
 
 
-def test_members_leave_out_clips_apart():
-    clips = pd.DataFrame({"group": ["a", "a", "b"], "apart": [True, False, False]})
-    folds = pd.DataFrame({"fold": [0, 0], "group": ["a", "b"], "role": ["test", "training"]})
-    assert members(clips, folds, fold=0, role="test").index.tolist() == [1]
-    assert members(clips, folds, fold=0, role="test", with_apart=True).index.tolist() == [0, 1]
+SHIPPED = sorted((Path(__file__).parents[2] / "resources" / "splits").glob("*.csv"))
+PEOPLE = {"ravdess": [f"{k:02d}" for k in range(1, 25)], "cremad": [str(k) for k in range(1001, 1092)]}
+
+
+def written(tmp_path, rows) -> Path:
+    path = tmp_path / "split.csv"
+    pd.DataFrame(rows, columns=["fold", "name", "group", "role"]).to_csv(path, index=False)
+    return path
+
+
+def two_folds() -> list[list]:
+    """Return a valid division of 01 to 06."""
+    return [
+        [fold, f"F{fold}", f"0{k}", "test" if (k > 3) == bool(fold) else "training"]
+        for fold in (0, 1)
+        for k in range(1, 7)
+    ]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=[path.stem for path in SHIPPED])
+def test_shipped_divisions_test_everybody_once_and_name_everybody_everywhere(path):
+    corpus = path.stem.split("-")[0]
+    split = read_split(path)
+    assert sorted(split.group[split.role == "test"]) == PEOPLE[corpus]
+    assert all(sorted(fold.group) == PEOPLE[corpus] for _, fold in split.groupby("fold"))
+    folds, absent = arrange_published(people(PEOPLE[corpus]), split, split.fold.nunique(), corpus=corpus, path=path)
+    assert absent == []
+    assert folds[folds.role == "test"].reset_index(drop=True).equals(split[split.role == "test"].reset_index(drop=True))
+    assert f"`{path.name}`" in (path.parent / "README.md").read_text()
+    for _, fold in folds.groupby("fold"):
+        validating = fold.group[fold.role == "validation"]
+        assert sorted(int(person) % 2 for person in validating) == [0, 1]  # a woman and a man
+
+
+def test_people_that_a_copy_lacks_are_left_out_and_recorded(embed, tmp_path):
+    whole = embed("jaffe")  # three people; any corpus will do
+    names = sorted(whole.clips.group.unique())
+    roles = {names[0]: 0, names[1]: 1, names[2]: 2, "24": 0}
+    rows = [
+        [fold, f"F{fold}", name, "test" if tested == fold else "training"]
+        for fold in range(3)
+        for name, tested in roles.items()
+    ]
+    clips, folds, defects, _ = index("jaffe", whole.root, n_folds=3, split=written(tmp_path, rows))
+    assert clips.drop(columns="defect").equals(whole.clips.drop(columns="defect"))
+    assert sorted(folds.group.unique()) == names
+    assert folds.name.unique().tolist() == ["F0", "F1", "F2"]
+    assert defects.detail[defects.defect == "absent"].tolist() == ["24 of split.csv is not in this copy"]
+    tables.write(tmp_path / "folds.parquet", folds, tables.FOLDS)
+    assert tables.read(tmp_path / "folds.parquet", tables.FOLDS).equals(folds)
+
+
+def swap(rows, place, value):
+    rows[place[0]][place[1]] = value
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (swap(two_folds(), (0, 3), "training"), None),
+        (swap(two_folds(), (3, 3), "test"), "tested in more than one fold: 04"),
+        (swap(two_folds(), (3, 3), "Test"), "role should be one of test, validation, training; found Test"),
+        ([*two_folds(), [0, "F0", "01", "training"]], "01 has two rows in fold F0"),
+        (swap(two_folds(), (0, 1), "F1"), "every fold needs a name of its own"),
+        ([[row[0] + 1, *row[1:]] for row in two_folds()], "folds should be numbered 0, 1, ...; found 1, 2"),
+        ([row for row in two_folds() if row[3] == "test"], "fold F0 has nobody for training"),
+        ([], "folds should be numbered"),
+    ],
+)
+def test_contradictions_are_refused(tmp_path, rows, words):
+    path = written(tmp_path, rows)
+    if words is None:
+        assert len(read_split(path)) == 12
+        return
+    with pytest.raises(CorpusError, match=re.escape(words)) as refusal:
+        read_split(path)
+    assert str(path) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_file_that_is_no_division_is_refused(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("actor,fold\n01,0\n")
+    with pytest.raises(CorpusError, match="should have the columns fold, name, group, role; found actor, fold"):
+        read_split(path)
+    path.write_bytes(b"")
+    with pytest.raises(CorpusError, match=r"list\.csv"):
+        read_split(path)
+    with pytest.raises(CorpusError, match="no such file"):
+        read_split(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("names", "n_folds", "words"),
+    [
+        (range(1, 7), 3, "has 2 folds: set folds.x to 2"),
+        (range(1, 8), 2, "fold F0 does not name 07 of x"),
+        (range(1, 4), 2, "nobody of fold F0 is left for training, as this copy of x lacks 04, 05, 06"),
+        ((3, 4), 2, "too few people to validate and train in fold 0"),
+    ],
+)
+def test_a_copy_that_the_division_does_not_fit_is_refused(tmp_path, names, n_folds, words):
+    path = written(tmp_path, two_folds())
+    with pytest.raises(CorpusError, match=re.escape(words)):
+        arrange_published(people([f"0{k}" for k in names]), read_split(path), n_folds, corpus="x", path=path)

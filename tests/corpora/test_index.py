@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mien.corpora.folds import members
-from mien.corpora.index import describe, index, votes_of
-from mien.io import tables
+from mien.corpora.index import index
 
 OURS = {  # class names of the corpora -> emotions of the synthetic people
     "anger": "angry",
@@ -52,23 +51,6 @@ def test_labels_are_the_acted_emotions(embedded):
     assert (labelled.label_name.to_numpy() == np.array(embedded.classes)[labelled.label]).all()
 
 
-def test_tables_survive_their_files(embedded, tmp_path):
-    for name, rows, schema in (
-        ("clips", embedded.clips, tables.CLIPS),
-        ("folds", embedded.folds, tables.FOLDS),
-        ("defects", embedded.defects, tables.DEFECTS),
-    ):
-        tables.write(tmp_path / name, rows, schema)
-        pd.testing.assert_frame_equal(tables.read(tmp_path / name, schema), rows, check_dtype=False)
-
-
-def test_used_files_exist_and_usable_clips_have_one(embedded):
-    for stream in ("video", "audio"):
-        used = embedded.clips[stream][embedded.clips[f"has_{stream}"]]
-        assert all((embedded.root / path).stat().st_size > 0 for path in used.unique())
-    assert embedded.clips.sha256.ne("").sum() >= (embedded.clips.has_video | embedded.clips.has_audio).sum()
-
-
 def test_nothing_leaks_between_the_roles_of_a_fold(embedded):
     for fold in embedded.folds.fold.unique():
         roles = embedded.folds[embedded.folds.fold == fold]
@@ -84,55 +66,11 @@ def test_nothing_leaks_between_the_roles_of_a_fold(embedded):
                 assert shared <= {""}, (column, shared)
 
 
-def test_everybody_is_tested_once(embedded):
-    tested = embedded.folds[embedded.folds.role == "test"]
-    assert tested.group.is_unique
-    if embedded.folds.fold.nunique() > 1:
-        assert set(tested.group) == set(embedded.clips.group)
-
-
 def test_index_is_the_same_with_two_processes(embed):
     first = embed("cremad")
     again = index("cremad", first.root, n_folds=3, n_jobs=2)
     for one, other in zip((first.clips, first.folds, first.defects), again[:3], strict=True):
         pd.testing.assert_frame_equal(one, other)
-
-
-def test_description_counts_and_notices_changes(embed):
-    rafd = embed("rafd")
-    facts = describe("rafd", "synthetic", rafd.clips, rafd.folds, rafd.classes)
-    assert facts["n_clips"] == len(rafd.clips) == sum(facts["counts"].values())
-    assert facts["n_actors"] == 3
-    changed = rafd.clips.assign(label=(rafd.clips.label + 1) % 8)
-    assert describe("rafd", "synthetic", changed, rafd.folds, rafd.classes)["digest"] != facts["digest"]
-
-
-def test_ravdess_falls_back_to_the_other_files_of_a_take(embed):
-    ravdess = embed("ravdess")
-    broken = ravdess.defects[ravdess.defects.defect.isin(["unreadable", "pointer"])]
-    rows = ravdess.clips.set_index("clip").loc[broken["clip"]]
-    assert rows.has_video.all()
-    assert rows.has_audio.all()
-    assert rows.video.str.contains("/02-").all()
-    assert rows.audio.str.contains("/03-").all()
-    silent = ravdess.clips[ravdess.clips.defect.str.contains("silent")]
-    assert silent.has_video.all()
-    assert not silent.has_audio.any()
-
-
-def test_ravdess_twin_is_used_once(embed):
-    ravdess = embed("ravdess")
-    twins = ravdess.clips[ravdess.clips.duplicate != ""]
-    assert len(twins) == 2
-    assert twins.has_video.tolist() == twins.has_audio.tolist() == [True, False]
-
-
-def test_cremad_sound_under_two_labels_is_dropped_and_the_face_kept(embed):
-    cremad = embed("cremad")
-    twins = cremad.clips[cremad.clips.defect == "twin"]
-    assert twins.label_name.tolist() == ["angry", "fear"]
-    assert twins.has_video.all()
-    assert not twins.has_audio.any()
 
 
 def test_fer2013_test_images_seen_in_training_are_apart(embed):
@@ -153,34 +91,3 @@ def test_ckplus_labels_first_and_last_frames_of_labelled_sequences(embed):
         labels = frames.sort_values("item").label.tolist()
         assert frames.sort_values("item").item.tolist() == list(range(6))
         assert labels == [-1] * 6 or (labels[:3] == [0, -1, -1] and labels[3] == labels[4] == labels[5] > 0)
-
-
-def test_voxceleb_class_is_the_speaker_and_lists_are_read(embed):
-    vox = embed("voxceleb")
-    assert vox.classes == tuple(sorted(vox.clips.actor.unique()))
-    assert set(vox.clips.split) == {"train", "dev", "test"}
-    tested = {line.split()[1].split("/")[0] for line in (vox.root / "veri_test.txt").read_text().splitlines()}
-    assert set(vox.folds.group[vox.folds.role == "test"]) == tested
-
-
-def test_every_clip_of_the_twin_was_heard_seen_and_both(embed, tmp_path):
-    corpus = embed("cremad")
-    votes = votes_of("cremad", corpus.root)
-    assert set(corpus.clips["clip"]) <= set(votes["clip"])
-    assert votes.groupby("clip").modality.agg(set).map(len).eq(3).all()
-    assert votes.counts.map(sum).equals(votes.n)
-    tables.write(tmp_path / "votes.parquet", votes, tables.VOTES)
-    assert len(tables.read(tmp_path / "votes.parquet", tables.VOTES)) == len(votes)
-
-
-def test_most_raters_of_the_twin_see_and_hear_what_is_acted(embed):
-    corpus = embed("cremad")
-    votes = votes_of("cremad", corpus.root)
-    label = votes["clip"].map(dict(zip(corpus.clips["clip"], corpus.clips.label, strict=True)))
-    known = label.notna()
-    share = [
-        counts[int(one)] / n for counts, one, n in zip(votes.counts[known], label[known], votes.n[known], strict=True)
-    ]
-    means = votes[known].assign(share=share).groupby("modality").share.mean()
-    assert means["voice"] < means["face"] < means["multimodal"]
-    assert means["voice"] > 1 / 6

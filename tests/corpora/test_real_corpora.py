@@ -93,13 +93,7 @@ def test_cremad_names_and_gaps_are_the_published_ones(cremad_clone):
     assert counts == {"neutral": 1087} | dict.fromkeys(["happy", "sad", "angry", "fear", "disgust"], 1271)
     missing = sorted(row["clip"] for row in listing.defects if row["defect"] == "missing")
     assert len(missing) == 20
-    assert {name.rsplit("_", 2)[0] for name in missing} == {
-        "1002_TIE",
-        "1008_WSI",
-        "1009_MTI",
-        "1019_ITH",
-        "1076_ITS",
-    }
+    assert {name.rsplit("_", 2)[0] for name in missing} == {"1002_TIE", "1008_WSI", "1009_MTI", "1019_ITH", "1076_ITS"}
     assert {row["defect"] for row in listing.defects} == {"missing", "unused", "stated"}
     assert len({row["actor"]: row["sex"] for row in listing.clips if row["sex"] == "female"}) == 43
 

@@ -1,4 +1,4 @@
-"""Calibration: planted temperatures and errors come back, and losses are those of scikit-learn."""
+"""Calibration, risk and coverage, perceived labels: planted values come back, references agree."""
 
 import math
 
@@ -6,15 +6,21 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss
 
+from mien.config.schema import TrustConfig, load, section
 from mien.evaluation.calibration import (
+    area,
     at_limit,
     brier_scores,
     calibration_error,
+    conditions,
     cross_entropies,
     error_by_chance,
     fit_temperature,
+    least_area,
+    perceived,
     probabilities,
-    reliability,
+    risk_coverage,
+    share_at,
 )
 from mien.io.randomness import rng_for
 
@@ -70,29 +76,42 @@ def test_a_calibrated_network_has_the_error_of_chance():
     assert calibration_error(*sureness(logits, label, 0.3), bins=10) > 3 * limit
 
 
-def test_the_error_of_an_example_by_hand():
-    confidence = np.array([0.95, 0.85, 0.55, 0.65, 0.35])
-    hit = np.array([1.0, 0.0, 1.0, 1.0, 0.0])
-    # two bins: (0, .5] holds .35, (.5, 1] the mean confidence .75 and 3 of 4
-    assert calibration_error(confidence, hit, bins=2) == pytest.approx(0.2 * 0.35)
-    # ten bins: every clip for itself
-    assert calibration_error(confidence, hit, bins=10) == pytest.approx(np.abs(hit - confidence).mean())
+def test_an_example_by_hand():
+    coverage, risk = risk_coverage(np.array([0.9, 0.5, 0.7, 0.6]), np.array([0, 1, 1, 0]))
+    assert coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
+    assert risk.tolist() == [0, 1 / 2, 1 / 3, 1 / 2]
+    assert area(np.array([0.9, 0.5, 0.7, 0.6]), np.array([0, 1, 1, 0])) == pytest.approx((1 / 2 + 1 / 3 + 1 / 2) / 4)
 
 
-def test_bins_share_the_clips_out_and_keep_their_means():
-    confidence, hit = sureness(*drawn(500))
-    table = reliability(confidence, hit, bins=10)
-    assert table.share.sum() == pytest.approx(1)
-    assert (table.share * table.accuracy).sum() == pytest.approx(hit.mean())
-    assert (table.share * table.confidence).sum() == pytest.approx(confidence.mean())
-    assert (table.confidence > table.bin / 10).all()
-    assert (table.confidence <= (table.bin + 1) / 10).all()
+def test_the_area_lies_between_knowing_every_mistake_and_knowing_nothing():
+    rng = rng_for(0, "selective")
+    wrong = (rng.random(2000) < 0.3).astype(float)
+    useful = -wrong + rng.normal(0, 1, 2000)
+    assert least_area(wrong) < area(useful, wrong) < area(-useful, wrong)
+    assert area(np.zeros(2000), wrong) == pytest.approx(wrong.mean())
+    error = wrong.mean()  # of many clips, the least area is r + (1 - r) log(1 - r) (Geifman, Uziel & El-Yaniv 2019)
+    assert least_area(wrong) == pytest.approx(error + (1 - error) * math.log(1 - error), abs=1e-3)
 
 
-def test_an_edge_belongs_to_the_bin_below_and_certainty_to_the_last():
-    assert reliability(np.array([0.5, 1.0]), np.ones(2), bins=2).bin.tolist() == [0, 1]
+def test_the_commonest_vote_is_perceived_and_equals_share_it():
+    counts = np.array([[5, 3, 2], [4, 4, 2], [3, 3, 3], [0, 0, 1]])
+    shares = perceived(counts)
+    np.testing.assert_allclose(shares, [[1, 0, 0], [0.5, 0.5, 0], [1 / 3] * 3, [0, 0, 1]])
+    assert share_at(shares, np.array([0, 1, 2, 0])).tolist() == [1, 0.5, pytest.approx(1 / 3), 0]
 
 
-def test_nothing_has_no_error():
-    assert math.isnan(calibration_error(np.empty(0), np.empty(0), bins=10))
-    assert math.isnan(error_by_chance(np.empty(0), bins=10, resamples=9, level=0.9, rng=rng_for(0))[0])
+@pytest.fixture(scope="module")
+def shipped(repository):
+    return conditions(section(TrustConfig, load(repository / "params.yaml"), "trust"))
+
+
+def test_a_network_meets_the_conditions_of_what_it_uses(shipped):
+    def of(*modalities):
+        return {one.modality for one in shipped if one.concerns(modalities)}
+
+    assert of("audio") == {"", "audio"}
+    assert of("video") == of("video", "units") == {"", "video"}
+    assert of("video", "audio") == {"", "audio", "video"}
+    alone = [one for one in shipped if one.kind == "missing" and one.concerns(("audio",))]
+    assert not alone
+    assert len([one for one in shipped if one.kind == "missing" and one.concerns(("video", "audio"))]) == 2

@@ -1,24 +1,12 @@
 """Judgements of pictures: kept apart by role, averaged over runs, compared on the same pictures."""
 
-import math
-
 import numpy as np
 import pytest
 
 import planted_classifiers as planted
 from mien.config.schema import EvaluateConfig
 from mien.errors import TableError
-from mien.evaluation.classifiers import (
-    accuracy_in,
-    best_split,
-    expected_runs,
-    hit_rate,
-    interval_on,
-    mean_and_sd,
-    paired_difference,
-    read_panel,
-    score_on,
-)
+from mien.evaluation.classifiers import best_split, expected_runs, hit_rate, paired_difference, read_panel, score_on
 from mien.evaluation.runs import read_runs
 
 CONFIG = EvaluateConfig(**planted.EVALUATE)
@@ -32,15 +20,6 @@ def _panel(root, right, **options):
 def _compare(panel, one, other, *, strict=False):
     sides = (panel.of(one), panel.of(other))
     return paired_difference(panel, *sides, strict=strict, config=CONFIG)
-
-
-def test_every_role_has_its_own_accuracy(tmp_path):
-    panel = _panel(tmp_path, {"AU_SSVM": lambda row: row.role in ("training", "aside") or row.label == 0})
-    one = panel.of("AU_SSVM")[0]
-    found = {role: accuracy_in(panel, one, role) for role in ("training", "validation", "test", "aside", "none")}
-    assert found == pytest.approx(
-        {"training": 1, "validation": 0.25, "test": 0.25, "aside": 1, "none": math.nan}, nan_ok=True
-    )
 
 
 def test_seeds_are_averaged_per_picture(tmp_path):
@@ -63,27 +42,13 @@ def test_missing_pictures_lower_coverage_and_strict_accuracy_only(tmp_path):
     assert (score.n_pictures, score.n_judged, score.n_classes, score.n_people) == (40, 36, 4, 5)
 
 
-def test_without_judgements_coverage_is_known_and_strict_only_where_no_picture_has_the_features(tmp_path):
-    panel = _panel(tmp_path, {"AU_SSVM": lambda row: True})
-    rows, aside = panel.rows("test"), panel.rows("aside")
-    untrained = score_on(panel, [], rows, usable=panel.table.angle.to_numpy() == 90)
-    assert (untrained.coverage, untrained.n_judged, untrained.n_classes) == (0.5, 0, 0)
-    assert math.isnan(untrained.strict)
-    nothing = score_on(panel, [], rows, usable=aside)
-    assert (nothing.coverage, nothing.strict) == (0, 0)
-    assert math.isnan(nothing.accuracy)
-    nobody = score_on(panel, [], np.zeros_like(rows), usable=rows)
-    assert math.isnan(nobody.coverage)
-    assert math.isnan(nobody.strict)
-
-
 def test_the_best_split_is_chosen_by_validation_and_the_earlier_of_equals(tmp_path):
     panel = _panel(
         tmp_path,
         {
             "AU_SSVM": lambda row: (
                 row.label < {0: 2, 1: 3, 2: 3}[row.seed] if row.role == "validation" else row.seed == 0
-            ),
+            )
         },
     )
     assert best_split(panel, panel.of("AU_SSVM")).seed == 1  # seed 0 is best on test, seeds 1 and 2 on validation
@@ -98,32 +63,6 @@ def test_a_planted_difference_is_found_on_the_same_pictures(tmp_path):
     assert (found.n_pictures, found.n_people) == (40, 5)
     turned = _compare(panel, "AU_SSVM", "CNN")
     assert turned.difference == pytest.approx(-found.difference)
-
-
-def test_missing_pictures_count_as_errors_only_when_strict(tmp_path):
-    gone = [f"rafd-{person:02d}-{label}-135frontal" for person in range(5) for label in range(4)]
-    panel = _panel(tmp_path, {"CNN": lambda row: True, "AU_SSVM": lambda row: True}, missing={"AU_SSVM": gone})
-    assert _compare(panel, "CNN", "AU_SSVM").difference == 0
-    assert _compare(panel, "CNN", "AU_SSVM").n_pictures == 20
-    strict = _compare(panel, "CNN", "AU_SSVM", strict=True)
-    assert (strict.difference, strict.low, strict.high, strict.n_pictures) == (0.5, 0.5, 0.5, 40)
-
-
-def test_one_person_has_no_interval_and_nobody_no_difference(tmp_path):
-    panel = _panel(tmp_path, {"CNN": lambda row: True, "AU_SSVM": lambda row: False}, n_people=1)
-    found = _compare(panel, "CNN", "AU_SSVM")
-    assert found.difference == 1
-    assert math.isnan(found.low)
-    assert math.isnan(found.high)
-    assert math.isnan(interval_on(panel, panel.of("CNN"), panel.rows("test"), config=CONFIG)[0])
-    for strict in (False, True):
-        assert math.isnan(_compare(panel, "CNN", "unknown", strict=strict).difference)
-
-
-def test_mean_and_sd_of_few_values():
-    assert mean_and_sd([1.0, 3.0]) == pytest.approx((2.0, math.sqrt(2)))
-    assert mean_and_sd([1.0]) == pytest.approx((1.0, math.nan), nan_ok=True)
-    assert mean_and_sd([]) == pytest.approx((math.nan, math.nan), nan_ok=True)
 
 
 def test_predictions_of_other_samples_are_refused(tmp_path):

@@ -38,21 +38,6 @@ def test_affected_and_clear_clips_make_up_all(tmp_path):
     assert np.isnan(found.share(found.accuracy("N1", full, "clear")).value)
 
 
-def test_one_repetition_is_judged_over_its_people(tmp_path):
-    found = judgements(tmp_path, seeds=[1])
-    assert found.unit == "actor"
-    assert sorted(found.accuracy("N1", NOTHING).index) == ["2", "3"]
-
-
-def test_intervals_widen_with_the_spread_of_repetitions(tmp_path):
-    found = judgements(tmp_path)
-    values = found.accuracy("N1", NOTHING)
-    narrow, wide = found.mean(values), found.mean(values.mean() + 2 * (values - values.mean()))
-    assert narrow.value == pytest.approx(wide.value)
-    assert wide.high - wide.low == pytest.approx(2 * (narrow.high - narrow.low))
-    assert narrow.low < values.mean() < narrow.high
-
-
 def test_repetitions_that_do_not_fit_are_refused(tmp_path):
     paths = planted.write(tmp_path / "a", planted.falling())
     fewer = planted.write(tmp_path / "b", planted.falling(), seeds=[3], variants=["AM"])

@@ -18,22 +18,6 @@ def rows(label, said, *, person=None, fold="A", constant=0.5) -> pd.DataFrame:
     return frame.assign(person=person, right=right, **facts)[SAID]
 
 
-def test_who_says_the_level_makes_no_error():
-    level = np.array([0, 1, 0, 1, 1, 0, 0, 0])
-    found = measures(rows(level, level.astype(float)), confidence=0.95)
-    assert (found["mae"], found["r2"], found["right"]) == (0.0, 1.0, 1.0)
-    assert found["r"] == pytest.approx(1.0)
-    assert found["constant"] == 0.5
-    assert found["commonest"] == 5 / 8
-
-
-def test_who_says_the_constant_has_no_correlation_and_explains_nothing():
-    found = measures(rows(np.array([0, 1, 0, 1]), np.full(4, 0.25), constant=0.25), confidence=0.95)
-    assert np.isnan([found["r"], found["r_low"], found["r_high"]]).all()
-    assert found["r2"] == 0.0
-    assert found["mae"] == found["constant"] == 0.5
-
-
 def test_of_one_fold_the_numbers_are_the_plain_ones():
     rng = rng_for(0)
     level = rng.integers(0, 3, 40)

@@ -11,14 +11,11 @@ from mien.config.schema import EvaluateConfig
 from mien.errors import TableError
 from mien.evaluation.runs import read_runs
 from mien.evaluation.streams import (
-    QUANTITIES,
     Trace,
     anytime,
     at_common_times,
     differences,
-    estimate,
     interval_of_median,
-    majority,
     measure,
     read_traces,
 )
@@ -27,15 +24,10 @@ from mien.io.randomness import rng_for
 from report import planted_streams
 
 CONFIG = EvaluateConfig(confidence=0.95, resamples=300)
-BY_KEY = {quantity.key: quantity for quantity in QUANTITIES}
 
 
 def trace(said, time_s, *, clip="a", person="1", label=0, seed=0, variant="V") -> Trace:
     return Trace(variant, 0, seed, clip, person, label, np.array(time_s, float), np.array(said))
-
-
-def one(key: str, *traces: Trace):
-    return estimate(measure(traces), BY_KEY[key], config=CONFIG, rng=rng_for(0, "test"))
 
 
 def test_a_flickering_clip_by_hand():
@@ -45,43 +37,6 @@ def test_a_flickering_clip_by_hand():
     assert (row.constant, row.majority, row.last) == (0, 1, 0)
     assert row.settled_s == 0.8
     assert math.isnan(row.right_s)
-
-
-def test_a_label_settles_where_it_changes_last():
-    (row,) = measure([trace([1, 2, 0, 0], [0.5, 1.0, 1.5, 2.0])]).itertuples()
-    assert (row.settled_s, row.right_s) == (1.5, 1.5)
-    assert row.flips == pytest.approx(2 / 1.5)  # by the time since the first judgement, not since the beginning
-    (row,) = measure([trace([0, 0], [0.5, 1.0])]).itertuples()
-    assert (row.settled_s, row.flips, row.constant) == (0.5, 0, 1)
-
-
-def test_a_single_judgement_says_nothing_of_changes():
-    (row,) = measure([trace([0], [1.3])]).itertuples()
-    assert math.isnan(row.flips)
-    assert math.isnan(row.constant)
-    assert (row.majority, row.last, row.right_s) == (1, 1, 1.3)
-
-
-@pytest.mark.parametrize(("said", "expected"), [([2, 0, 0, 2], 0), ([2, 0, 2, 0], 2), ([1, 0], 1), ([3, 3, 1], 3)])
-def test_of_equals_the_label_that_had_as_many_first_wins(said, expected):
-    assert majority(np.array(said)) == expected
-
-
-def test_changes_per_second_are_all_changes_by_all_seconds():
-    busy, calm = trace([0, 1, 0], [0.0, 0.5, 1.0]), trace([0, 0], [0.0, 9.0], clip="b", person="2")
-    found = one("flips", busy, calm, trace([0], [1.0], clip="c", person="3"))
-    assert found.value == pytest.approx(2 / 10)
-    assert (found.n_clips, found.n_people) == (2, 2)
-    assert found.low == 0 < found.value < found.high  # a rate is not negative
-    assert one("right", busy, calm).value == pytest.approx(4 / 5)
-
-
-def test_one_person_has_no_interval_and_nobody_no_number():
-    assert math.isnan(one("last", trace([0], [1.0])).low)
-    assert math.isnan(one("settled_s", trace([0], [1.0])).low)
-    nothing = one("right_s", trace([1], [1.0]))
-    assert math.isnan(nothing.value)
-    assert nothing.n_clips == 0
 
 
 def test_the_interval_of_a_median_draws_whole_people():

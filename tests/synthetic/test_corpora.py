@@ -1,24 +1,17 @@
 """Embedded corpora: the same bytes whoever writes them, and the formats of the real ones."""
 
-import struct
-
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from mien.config.labels import CORPORA
 from mien.config.schema import SyntheticConfig
 from mien.errors import ConfigError
 from mien.io.files import sha256
-from mien.io.media import probe, read_frames, read_image, read_sound, write_video
-from mien.synthetic.containers import copy_video, write_filled_wav
+from mien.io.media import probe, read_sound
 from mien.synthetic.corpora import write_corpus
 from mien.synthetic.performance import Actor, Scene
 from mien.synthetic.write_ckplus import place_landmarks
-from mien.synthetic.write_cremad import write_actor as write_cremad_actor
-from mien.synthetic.write_fer2013 import SIZES, USAGES, deal_pictures, deal_usages, enlist
-from mien.synthetic.write_jaffe import save_grey
 from mien.synthetic.write_ravdess import write_actor as write_ravdess_actor
 
 SHARES = {"missing_video": 0.5, "blended_video": 0.3, "missing_audio": 0.4, "blended_audio": 0.3}
@@ -40,12 +33,6 @@ def test_bytes_do_not_depend_on_the_number_of_processes(voices, tmp_path):
     write_corpus("voxceleb", tmp_path / "voxceleb", n_actors=3, config=SMALL, seed=0, n_jobs=2)
     assert bytes_of(tmp_path / "voxceleb") == bytes_of(voices)
     assert bytes_of(tmp_path / "voxceleb.truth") == bytes_of(voices.with_name("voxceleb.truth"))
-
-
-def test_another_seed_is_another_corpus(voices, tmp_path):
-    write_corpus("voxceleb", tmp_path / "voxceleb", n_actors=2, config=SMALL, seed=1)
-    shared = set(bytes_of(tmp_path / "voxceleb" / "wav").values()) & set(bytes_of(voices / "wav").values())
-    assert len(shared) <= 2  # the planted silence and the planted text
 
 
 def test_truth_names_every_clip_and_its_fuzziness(tmp_path):
@@ -91,79 +78,6 @@ def test_ravdess_take_has_the_real_files(tmp_path, monkeypatch):
     assert wav.channels == 1
     samples, _ = read_sound(tmp_path / "Actor_07" / files[4])
     assert abs(samples.shape[1] / 48000 - len(truth.time_s) / 5) < 0.5
-
-
-def test_cremad_clip_has_the_real_files(tmp_path, monkeypatch):
-    monkeypatch.setattr("mien.synthetic.write_cremad._cells", lambda takes: [("TIE", "HAP", "XX")])
-    write_cremad_actor(Scene("cremad", 0, SMALL), tmp_path, Actor("1001", "male"))
-    flash = probe(tmp_path / "VideoFlash" / "1001_TIE_HAP_XX.flv")
-    assert flash.has_video
-    assert flash.has_audio
-    wav = probe(tmp_path / "AudioWAV" / "1001_TIE_HAP_XX.wav")
-    assert (wav.rate_hz, wav.channels) == (16000, 1)
-
-
-def test_wav_with_a_filler_starts_at_byte_4096(tmp_path):
-    wave = np.random.default_rng(0).uniform(-1, 1, 1000).astype(np.float32)
-    write_filled_wav(tmp_path / "a.wav", wave, 48000)
-    content = (tmp_path / "a.wav").read_bytes()
-    assert content[36:40] == b"FLLR"
-    assert content[4088:4092] == b"data"
-    assert struct.unpack("<I", content[4:8])[0] == len(content) - 8
-    samples, rate_hz = read_sound(tmp_path / "a.wav")
-    assert rate_hz == 48000
-    np.testing.assert_allclose(samples[0], wave, atol=1 / 16384)
-
-
-def test_copied_video_keeps_its_packets_and_changes_its_sound(tmp_path):
-    rng = np.random.default_rng(0)
-    frames = rng.integers(0, 255, (6, 64, 80, 3)).astype(np.uint8)
-    wave = rng.normal(0, 0.1, 48000).astype(np.float32)
-    write_video(tmp_path / "a.mp4", frames, rate_fps=10, wave=wave)
-    copy_video(tmp_path / "a.mp4", tmp_path / "mute.mp4")
-    copy_video(tmp_path / "a.mp4", tmp_path / "silent.mp4", wave=np.zeros(48000, np.float32))
-    seen = [[picture for _, picture in read_frames(tmp_path / name)] for name in ("a.mp4", "mute.mp4", "silent.mp4")]
-    np.testing.assert_array_equal(seen[0], seen[1])
-    np.testing.assert_array_equal(seen[0], seen[2])
-    assert not probe(tmp_path / "mute.mp4").has_audio
-    assert np.abs(read_sound(tmp_path / "silent.mp4")[0]).max() == 0
-
-
-def test_palette_picture_shows_the_same_as_the_grey_one(tmp_path):
-    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    for palette in (False, True):
-        save_grey(tmp_path / f"{palette}.tiff", grey, palette=palette)
-        np.testing.assert_array_equal(read_image(tmp_path / f"{palette}.tiff")[..., 1], grey)
-    assert Image.open(tmp_path / "True.tiff").mode == "P"
-
-
-def test_emotions_of_fer2013_are_as_rare_as_the_real_ones():
-    scene = Scene("fer2013", 0, SMALL)
-    dealt = pd.DataFrame([deal_pictures(scene, actor) for actor in enlist(100)])
-    real = pd.Series(SIZES) / 28_709
-    assert dealt.sum().sub(1400 * real).abs().max() <= 1
-    assert dealt.sum().idxmin() == "disgust"
-    assert dealt.sum().idxmax() == "happy"
-    part = dealt.iloc[40:50].sum()  # any people in a row
-    assert part.sub(140 * real).abs().max() <= 1
-
-
-@pytest.mark.parametrize("n_people", [20, 24, 61])
-def test_both_tests_of_fer2013_show_every_emotion(n_people):
-    scene = Scene("fer2013", 0, SMALL)
-    shown = [{code for code, n in enumerate(deal_pictures(scene, actor).values()) if n} for actor in enlist(n_people)]
-    usages = deal_usages(shown)
-    tested = round(0.1 * n_people)
-    assert [usages.count(usage) for usage in USAGES] == [n_people - 2 * tested, tested, tested]
-    for usage in USAGES:
-        assert set().union(*(codes for codes, of in zip(shown, usages, strict=True) if of == usage)) == set(range(7))
-
-
-def test_few_people_of_fer2013_train_first():
-    everything = set(range(7))
-    assert deal_usages([everything] * 3) == ["Training", "PublicTest", "PrivateTest"]
-    assert deal_usages([everything] * 2) == ["Training", "PrivateTest"]
-    assert deal_usages([everything]) == ["Training"]
 
 
 def test_landmarks_are_complete_and_in_order():

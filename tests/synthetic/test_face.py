@@ -60,18 +60,6 @@ def test_dlib_landmarks_lie_on_the_features(found):
     assert np.median(errors, axis=0).max() < 0.08  # of the distance between the outer eye corners
 
 
-def test_equal_arguments_give_equal_bits():
-    for first, second in zip(portrait_of(3), portrait_of(3), strict=True):
-        np.testing.assert_array_equal(first, second)
-
-
-def test_people_differ():
-    pictures = [portrait_of(number, emotion="neutral")[0].astype(float) for number in range(4)]
-    for i in range(4):
-        for j in range(i):
-            assert np.abs(pictures[i] - pictures[j]).mean() > 5
-
-
 def test_mirrored_yaw_mirrors_the_vertices():
     renderer = renderer_of(0)
     renderer.shape[12] = 0.0  # eyes vertical difference, the one asymmetric unit
@@ -107,31 +95,3 @@ def test_every_unit_shows(unit):
     rest, _ = renderer.render(np.zeros(11), np.zeros(3), **STILL)
     moved, _ = renderer.render(np.eye(11)[unit], np.zeros(3), **STILL)
     assert (np.abs(moved.astype(int) - rest).max(axis=2) > 20).sum() > 15  # px
-
-
-def test_closed_eyes_hide_the_iris():
-    renderer = renderer_of(2)
-    units = np.zeros(11)
-    open_eyes, places = renderer.render(units, np.zeros(3), **STILL)
-    units[candide.EYES_CLOSED] = 1.0
-    closed, _ = renderer.render(units, np.zeros(3), **STILL)
-    column, row = np.round(places[[67, 68, 71, 72]].mean(axis=0)).astype(int)
-    eye = np.s_[row - 2 : row + 1, column - 8 : column + 9]
-    assert closed[eye].std() < open_eyes[eye].std()
-
-
-def test_every_size_and_angle_can_be_drawn():
-    for size in ((48, 48), (64, 90), (256, 200)):
-        for yaw_deg in (-90.0, -45.0, 0.0, 90.0):
-            picture, units, pose, places = portrait_of(5, size=size, yaw_deg=yaw_deg)
-            assert picture.shape == (*size, 3)
-            assert picture.std() > 10
-            assert units.shape == (11,)
-            assert pose.shape == (3,)
-            assert np.isfinite(places).all()
-
-
-def test_a_head_outside_the_picture_leaves_the_wall():
-    renderer = renderer_of(0)
-    frame, _ = renderer.render(np.zeros(11), np.zeros(3), **{**STILL, "shift": np.array([900.0, 0.0])})
-    assert frame.shape == (*SIZE, 3)

@@ -1,6 +1,7 @@
-"""The Candide-3 mesh and its linear units (Ahlberg 2001): g(σ, α) = ḡ + Σ σₖ Sₖ + Σ αₖ Aₖ.
+"""The Candide-3 mesh: its vertices, its linear units, and the landmarks that stand for its vertices.
 
-Which landmark is which vertex, and which units are fitted (thesis section 4.1, lists L649-697).
+A face is g(σ, α) = ḡ + Σ σₖ Sₖ + Σ αₖ Aₖ (Ahlberg 2001), with 14 shape units S and 11 action units A. Which of them are
+fitted, and which landmark of the 68 is which vertex, is as in section 4.1 of the thesis (lists L649-697).
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,39 @@ N_VERTICES, N_FACES, N_ACTIONS, N_SHAPES = 113, 184, 11, 14
 # Positions of the action units in the model file; the number in a unit's name is another one.
 UPPER_LIP, JAW, STRETCH, BROW_LOWER, CORNER, BROW_OUTER = range(6)
 EYES_CLOSED, LID_TIGHT, NOSE, PRESS, LID_RAISE = range(6, N_ACTIONS)
+
+# Positions in the model file of the units that are fitted, in the order of the thesis.
+ACTIONS = (
+    JAW,
+    BROW_LOWER,
+    CORNER,
+    UPPER_LIP,
+    STRETCH,
+    LID_TIGHT,
+    NOSE,
+    EYES_CLOSED,
+)
+SHAPES = (1, 2, 3, 5, 10, 11, 12)
+AU_NAMES = (
+    "jaw drop",
+    "brow lowerer",
+    "lip corner depressor",
+    "upper lip raiser",
+    "lip stretcher",
+    "lid tightener",
+    "nose wrinkler",
+    "eyes closed",
+)
+AU_CODES = ("AU26/27", "AU4", "AU13/15", "AU10", "AU20", "AU7", "AU9", "AU42-45")
+SHAPE_NAMES = (
+    "brows, vertical position",
+    "eyes, vertical position",
+    "eyes, width",
+    "eyes, separation",
+    "mouth, vertical position",
+    "mouth, width",
+    "eyes, vertical difference",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,37 +196,3 @@ _INNER = _PRINTED | {38: 106, 40: 108, 43: 105, 47: 107}
 
 LANDMARKS = tuple(_PRINTED)  # 35 numbers among the 68
 VERTICES = {"printed": tuple(_PRINTED.values()), "inner": tuple(_INNER.values())}  # one vertex per entry of LANDMARKS
-
-# Positions in the model file of the units that are fitted, in the order of the thesis.
-ACTIONS = (
-    JAW,
-    BROW_LOWER,
-    CORNER,
-    UPPER_LIP,
-    STRETCH,
-    LID_TIGHT,
-    NOSE,
-    EYES_CLOSED,
-)
-SHAPES = (1, 2, 3, 5, 10, 11, 12)
-
-AU_NAMES = (
-    "jaw drop",
-    "brow lowerer",
-    "lip corner depressor",
-    "upper lip raiser",
-    "lip stretcher",
-    "lid tightener",
-    "nose wrinkler",
-    "eyes closed",
-)
-AU_CODES = ("AU26/27", "AU4", "AU13/15", "AU10", "AU20", "AU7", "AU9", "AU42-45")
-SHAPE_NAMES = (
-    "brows, vertical position",
-    "eyes, vertical position",
-    "eyes, width",
-    "eyes, separation",
-    "mouth, vertical position",
-    "mouth, width",
-    "eyes, vertical difference",
-)

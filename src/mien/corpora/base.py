@@ -1,10 +1,8 @@
-"""From listed clips and examined files to the tables CLIPS and DEFECTS: which file is used, what is dropped and why.
+"""What all adapters share: clips and findings read from names, files examined, and the tables CLIPS and DEFECTS.
 
-What an adapter reads from file names and label files: clips with candidate files, and findings.
-
-How a corpus is obtained.
-
-What the bytes of a corpus's files say: digest, whether they decode, channels, peak, blank pictures.
+An adapter fills a `Listing` from file names and label files. `examine_listing` opens the files (digest, whether they
+decode, channels, peak, blank pictures), `settle` and `settle_duplicates` decide which file each clip uses and what is
+dropped, and `finish` returns both tables. `Access` says how a corpus is obtained.
 """
 
 import hashlib
@@ -37,6 +35,10 @@ _CLIP_DEFAULTS = {
     "split": "",
     "cropped": False,
 }
+
+SILENCE_DBFS = -60.0  # a sound whose peak stays below has no voice; the quietest take of RAVDESS peaks at -44
+FEW = 32  # files that one process examines before others have started
+_STREAMS = {"video": ("pictures", "picture_flaw"), "audio": ("sounds", "sound_flaw")}
 
 
 @dataclass
@@ -174,11 +176,6 @@ class Access:
     open: bool = False
 
 
-SILENCE_DBFS = -60.0  # a sound whose peak stays below has no voice; the quietest take of RAVDESS peaks at -44
-
-FEW = 32  # files that one process examines before others have started
-
-
 @dataclass(frozen=True)
 class Facts:
     """What was found in one file.
@@ -287,9 +284,6 @@ def _with(found: Facts, **changes: object) -> Facts:
     return replace(found, detail="; ".join(detail for detail in details if detail), **changes)
 
 
-_STREAMS = {"video": ("pictures", "picture_flaw"), "audio": ("sounds", "sound_flaw")}
-
-
 def examine_listing(root: Path, listing: Listing, *, n_jobs: int = 1) -> dict[str, Facts]:
     """Examine every file that the clips of `listing` name, and the further copies."""
     wants: dict[str, frozenset[str]] = defaultdict(frozenset)
@@ -321,7 +315,7 @@ def settle(listing: Listing, facts: Mapping[str, Facts], *, drop_blank: bool = T
     return clips
 
 
-def settle_twins(listing: Listing, clips: pd.DataFrame, facts: Mapping[str, Facts]) -> pd.DataFrame:
+def settle_duplicates(listing: Listing, clips: pd.DataFrame, facts: Mapping[str, Facts]) -> pd.DataFrame:
     """Decide on files with equal bytes in several clips.
 
     Under one label the first clip keeps the file; under several, which label is right is unknown and nobody does.
@@ -333,12 +327,12 @@ def settle_twins(listing: Listing, clips: pd.DataFrame, facts: Mapping[str, Fact
     for stream in _STREAMS:
         usable = clips[clips[f"has_{stream}"]]
         of_bytes = usable.groupby(usable[stream].map(lambda path: facts[path].sha256), sort=True)
-        for _, twins in of_bytes:
-            if len(twins) < 2 or (twins.sequence.ne("").all() and twins.sequence.nunique() == 1):
+        for _, equal in of_bytes:
+            if len(equal) < 2 or (equal.sequence.ne("").all() and equal.sequence.nunique() == 1):
                 continue
-            torn = twins.label[twins.label >= 0].nunique() > 1
-            for row in twins.index if torn else twins.index[1:]:
-                others = twins["clip"].drop(row) if torn else twins["clip"].iloc[:1]
+            torn = equal.label[equal.label >= 0].nunique() > 1
+            for row in equal.index if torn else equal.index[1:]:
+                others = equal["clip"].drop(row) if torn else equal["clip"].iloc[:1]
                 key = (row, clips.at[row, stream])
                 lost[key].append(stream)
                 words[key] = f"same bytes as {', '.join(others)}" + (" under another label" if torn else "")

@@ -1,6 +1,6 @@
 """CREMA-D (Cao et al. 2014): 91 actors, 12 sentences, 6 emotions; <actor>_<sentence>_<emotion>_<level>.
 
-Votes of raters on what they heard, saw, or both, as CREMA-D tabulates them (Cao et al. 2014).
+With the votes of raters on what they heard, saw, or both, as the authors tabulate them.
 """
 
 import csv
@@ -17,44 +17,6 @@ from mien.corpora.folds import dealt, people_of
 from mien.errors import CorpusError
 from mien.io import tables
 
-NAME = "tabulatedVotes.csv"
-BLOCK = 100_000  # rows 1xxxxx are of voices, 2xxxxx of faces, 3xxxxx of both
-MODALITIES = {1: "voice", 2: "face", 3: "multimodal"}
-
-
-def read_votes(path: Path, codes: Sequence[str]) -> pd.DataFrame:
-    """Return VOTES of a tabulatedVotes.csv.
-
-    codes : columns of the classes, in the order of their labels.
-
-    Raises
-    ------
-    CorpusError : the file cannot be read, lacks columns, or contradicts itself.
-    """
-    rows = [_vote(path, number, row, codes) for number, row in enumerate(csv.DictReader(read_lines(path)), start=2)]
-    votes = pd.DataFrame(rows, columns=tables.VOTES.columns.names)
-    twice = votes[votes.duplicated(["clip", "modality"])]
-    if len(twice):
-        modality, clip = twice[["modality", "clip"]].iloc[0]
-        raise CorpusError(f"{path}: two rows for the {modality} of {clip}; fetch it again")
-    return votes.sort_values(["clip", "modality"], ignore_index=True)
-
-
-def _vote(path: Path, number: int, row: dict[str, str], codes: Sequence[str]) -> tuple[str, str, list[int], int, float]:
-    try:
-        counts = [int(row[code]) for code in codes]
-        modality = MODALITIES[int(row[""]) // BLOCK]
-        n, clip = int(row["numResponses"]), row["fileName"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise CorpusError(
-            f"{path}, line {number}: needs a number beginning with 1, 2 or 3, the columns {', '.join(codes)}, fileName"
-            f" and numResponses ({error!r}); fetch it again"
-        ) from error
-    if n < 1 or sum(counts) != n or min(counts) < 0:
-        raise CorpusError(f"{path}, line {number}: {clip} has the votes {counts} of {n} raters; fetch it again")
-    return clip, modality, counts, n, max(counts) / n
-
-
 CORPUS = "cremad"
 CLASSES = ("neutral", "happy", "sad", "angry", "fear", "disgust")
 EXAMPLE = "AudioWAV/1001_IEO_ANG_HI.wav"
@@ -65,13 +27,22 @@ ACCESS = Access(
     open=True,
 )
 DEMOGRAPHICS = "VideoDemographics.csv"
+VOTES_FILE = "tabulatedVotes.csv"
 
 _CODES = {"NEU": 0, "HAP": 1, "SAD": 2, "ANG": 3, "FEA": 4, "DIS": 5}
 _VOTED = "NHSAFD"  # columns of the votes, in the order of CLASSES
+_VOTE_BLOCK = 100_000  # rows 1xxxxx are of voices, 2xxxxx of faces, 3xxxxx of both
+_VOTE_MODALITIES = {1: "voice", 2: "face", 3: "multimodal"}
 _SENTENCES = ("DFA", "IEO", "IOM", "ITH", "ITS", "IWL", "IWW", "MTI", "TAI", "TIE", "TSI", "WSI")
 _NAME = re.compile(rf"(\d{{4}})_({'|'.join(_SENTENCES)})_({'|'.join(_CODES)})_(LO|MD|HI|XX)")
 _SUFFIXES = {"AudioWAV": ".wav", "VideoFlash": ".flv"}
 _UNUSED = "AudioMP3"  # some are silent where the wav is not
+_STATED = {  # what the authors say of single takes: clip -> streams lost, what is wrong
+    "1064_IEO_DIS_MD": ("video and audio", "a minute long, all emotions"),
+    "1064_TIE_SAD_XX": ("video and audio", "no duration"),
+    "1076_MTI_SAD_XX": ("video and audio", "bad in every file"),
+    "1076_MTI_NEU_XX": ("video", "the picture is very short"),
+}
 
 
 def find(root: Path) -> Listing:
@@ -101,9 +72,11 @@ def find(root: Path) -> Listing:
     _add_gaps(listing, takes)
     if n_unused := sum(f"{_UNUSED}/" in path for path in files):
         listing.add_defect("unused", path=_UNUSED, detail=f"{n_unused} files", decision="ignore: the wav is used")
-    if _find_file(files, NAME) is None:
+    if _find_file(files, VOTES_FILE) is None:
         decision = "how people understood the clips is not reported"
-        listing.add_defect("missing", path=f"processedResults/{NAME}", detail="no votes of raters", decision=decision)
+        listing.add_defect(
+            "missing", path=f"processedResults/{VOTES_FILE}", detail="no votes of raters", decision=decision
+        )
     return listing
 
 
@@ -114,8 +87,41 @@ def votes(root: Path) -> pd.DataFrame:
     ------
     CorpusError : the table of votes is damaged.
     """
-    path = _find_file(list_files(root), NAME)
+    path = _find_file(list_files(root), VOTES_FILE)
     return tables.empty(tables.VOTES) if path is None else read_votes(Path(root) / path, _VOTED)
+
+
+def read_votes(path: Path, codes: Sequence[str]) -> pd.DataFrame:
+    """Return VOTES of a tabulatedVotes.csv.
+
+    codes : columns of the classes, in the order of their labels.
+
+    Raises
+    ------
+    CorpusError : the file cannot be read, lacks columns, or contradicts itself.
+    """
+    rows = [_vote(path, number, row, codes) for number, row in enumerate(csv.DictReader(read_lines(path)), start=2)]
+    votes = pd.DataFrame(rows, columns=tables.VOTES.columns.names)
+    twice = votes[votes.duplicated(["clip", "modality"])]
+    if len(twice):
+        modality, clip = twice[["modality", "clip"]].iloc[0]
+        raise CorpusError(f"{path}: two rows for the {modality} of {clip}; fetch it again")
+    return votes.sort_values(["clip", "modality"], ignore_index=True)
+
+
+def _vote(path: Path, number: int, row: dict[str, str], codes: Sequence[str]) -> tuple[str, str, list[int], int, float]:
+    try:
+        counts = [int(row[code]) for code in codes]
+        modality = _VOTE_MODALITIES[int(row[""]) // _VOTE_BLOCK]
+        n, clip = int(row["numResponses"]), row["fileName"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorpusError(
+            f"{path}, line {number}: needs a number beginning with 1, 2 or 3, the columns {', '.join(codes)}, fileName"
+            f" and numResponses ({error!r}); fetch it again"
+        ) from error
+    if n < 1 or sum(counts) != n or min(counts) < 0:
+        raise CorpusError(f"{path}, line {number}: {clip} has the votes {counts} of {n} raters; fetch it again")
+    return clip, modality, counts, n, max(counts) / n
 
 
 def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
@@ -128,14 +134,6 @@ def _parse(path: str, sexes: dict[str, str]) -> tuple[str, ...] | None:
     if match is None or match[1] not in sexes or (match[4] != "XX" and match[2] != "IEO"):
         return None  # an unknown actor, or a graded level of another sentence than IEO
     return match.groups()
-
-
-_STATED = {  # what the authors say of single takes: clip -> streams lost, what is wrong
-    "1064_IEO_DIS_MD": ("video and audio", "a minute long, all emotions"),
-    "1064_TIE_SAD_XX": ("video and audio", "no duration"),
-    "1076_MTI_SAD_XX": ("video and audio", "bad in every file"),
-    "1076_MTI_NEU_XX": ("video", "the picture is very short"),
-}
 
 
 def _add_take(listing: Listing, clip: str, files: dict[str, str], sexes: dict[str, str]) -> None:

@@ -43,6 +43,16 @@ _DAMAGED = (
     NotImplementedError,
 )
 
+SEGMENTED = 64 << 20  # bytes; smaller files come in one piece, several at a time
+_SEGMENTS = 4
+_AT_ONCE = 6
+_TIMEOUT_S = 60
+ZENODO_RECORD = "https://zenodo.org/api/records/1188976"
+RAVDESS_FILES = re.compile(r"Video_Speech_Actor_\d\d\.zip|Audio_Speech_Actors_01-24\.zip")
+CREMAD_STUBS = "https://codeload.github.com/CheyneyComputerScience/CREMA-D/zip/refs/heads/master"
+CREMAD_MEDIA = "https://media.githubusercontent.com/media/CheyneyComputerScience/CREMA-D/master"
+CREMAD_FOLDERS = ("AudioWAV", "VideoFlash")  # AudioMP3 has silent files where the wav is good
+
 
 def is_archive(path: Path) -> bool:
     """Tell by the name whether `path` is an archive we unpack."""
@@ -133,12 +143,6 @@ def _merge(part: Path, target: Path, archive: Path) -> None:
             raise CorpusError(f"{archive}: {path.relative_to(part)} differs from the same file of another archive")
         place.parent.mkdir(parents=True, exist_ok=True)
         path.replace(place)
-
-
-SEGMENTED = 64 << 20  # bytes; smaller files come in one piece, several at a time
-_SEGMENTS = 4
-_AT_ONCE = 6
-_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
@@ -260,13 +264,6 @@ def _is_good(path: Path, remote: Remote) -> bool:
         return False
     with path.open("rb") as file:
         return hashlib.file_digest(file, remote.algorithm).hexdigest() == remote.checksum.lower()
-
-
-ZENODO_RECORD = "https://zenodo.org/api/records/1188976"
-RAVDESS_FILES = re.compile(r"Video_Speech_Actor_\d\d\.zip|Audio_Speech_Actors_01-24\.zip")
-CREMAD_STUBS = "https://codeload.github.com/CheyneyComputerScience/CREMA-D/zip/refs/heads/master"
-CREMAD_MEDIA = "https://media.githubusercontent.com/media/CheyneyComputerScience/CREMA-D/master"
-CREMAD_FOLDERS = ("AudioWAV", "VideoFlash")  # AudioMP3 has silent files where the wav is good
 
 
 def download(corpus: str, access: Access, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """FER2013 (Goodfellow et al. 2013): 35 887 grey faces of 48 x 48 px, in a CSV file or as a folder of images.
 
-People are unknown, so the official usage is the group, and images of one usage with an identical twin in another are
+People are unknown, so the official usage is the group, and images of one usage with a duplicate in another are
 kept apart from every headline. Blank images and contradictory labels stay, as published results count them.
 """
 
@@ -65,7 +65,7 @@ def examine(root: Path, listing: Listing, *, n_jobs: int = 1) -> dict[str, Facts
 
 
 def decide(listing: Listing, facts: Mapping[str, Facts]) -> pd.DataFrame:
-    """Return CLIPS: every image stays; test images with a twin in another usage are `apart`."""
+    """Return CLIPS: every image stays; test images with a duplicate in another usage are `apart`."""
     if facts.keys() >= {row["clip"] for row in listing.clips}:  # rows of a table: every row is its own file
         table = listing.clips[0]["pictures"][0]
         rows = [{**row, "pictures": (row["clip"],)} for row in listing.clips]
@@ -76,7 +76,7 @@ def decide(listing: Listing, facts: Mapping[str, Facts]) -> pd.DataFrame:
             found["path"] = table
     else:
         clips = settle(listing, facts, drop_blank=False)
-    return _settle_twins(listing, clips)
+    return _settle_duplicates(listing, clips)
 
 
 def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
@@ -167,18 +167,18 @@ def _examine_rows(rows: pd.DataFrame) -> Iterator[tuple[str, Facts]]:
         )
 
 
-def _settle_twins(listing: Listing, clips: pd.DataFrame) -> pd.DataFrame:
-    """Mark test images with a twin in another usage; put every twin on record."""
+def _settle_duplicates(listing: Listing, clips: pd.DataFrame) -> pd.DataFrame:
+    """Mark test images with a duplicate in another usage; put every duplicate on record."""
     apart = defaultdict(bool)
-    for _, twins in clips[clips.duplicate.ne("") & clips.has_video].groupby("duplicate", sort=True):
-        torn = twins.label[twins.label >= 0].nunique() > 1
-        twins = twins.loc[sorted(twins.index, key=lambda row: list(_ROLES).index(twins.group[row]))]
-        for row, twin in twins.iterrows():
-            others = twins.drop(row)
-            apart[row] = twin.group != "Training" and others.group.ne(twin.group).any()
-            if row == twins.index[0] and not torn and not apart[row]:
-                continue  # the first of a group of good twins
+    for _, equal in clips[clips.duplicate.ne("") & clips.has_video].groupby("duplicate", sort=True):
+        torn = equal.label[equal.label >= 0].nunique() > 1
+        equal = equal.loc[sorted(equal.index, key=lambda row: list(_ROLES).index(equal.group[row]))]
+        for row, image in equal.iterrows():
+            others = equal.drop(row)
+            apart[row] = image.group != "Training" and others.group.ne(image.group).any()
+            if row == equal.index[0] and not torn and not apart[row]:
+                continue  # the first of a group of good duplicates
             detail = f"same pixels as {', '.join(others['clip'])}" + (" under another label" if torn else "")
             decision = "apart" if apart[row] else "keep"
-            listing.add_defect("twin", clip=twin["clip"], path=twin.video, detail=detail, decision=decision)
+            listing.add_defect("twin", clip=image["clip"], path=image.video, detail=detail, decision=decision)
     return clips.assign(apart=[apart[row] for row in clips.index])

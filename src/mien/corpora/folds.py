@@ -1,6 +1,7 @@
 """Cross-validation by people: every group has one role per fold and is tested exactly once.
 
-Divisions in folds that others have published: a CSV with columns fold, name, group, role; see resources/splits.
+Folds are made from people and their sexes, or read from a published division: a CSV with the columns fold, name, group
+and role, see resources/splits.
 """
 
 import itertools
@@ -14,7 +15,11 @@ import pandas as pd
 from mien.errors import CorpusError
 from mien.io import tables
 
+log = logging.getLogger(__name__)
+
 FEW = 4  # with fewer people left beside the test block, one of them validates instead of a man and a woman
+
+ROLES = ("test", "validation", "training")
 
 
 def blocks(people: pd.DataFrame, n_folds: int, *, corpus: str) -> pd.DataFrame:
@@ -70,7 +75,7 @@ def people_of(rows: Iterable[Mapping[str, str]]) -> pd.DataFrame:
 def members(
     clips: pd.DataFrame, folds: pd.DataFrame, *, fold: int, role: str, with_apart: bool = False
 ) -> pd.DataFrame:
-    """Return the clips of one role in one fold; those with a twin on the training side only if `with_apart`."""
+    """Return the clips of one role in one fold; those with a duplicate on the training side only if `with_apart`."""
     groups = folds.group[(folds.fold == fold) & (folds.role == role)]
     chosen = clips[clips.group.isin(groups)]
     return chosen if with_apart else chosen[~chosen.apart]
@@ -131,11 +136,6 @@ def _name_block(block: Sequence[str]) -> str:
     if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
         return f"{numbers[0]}-{numbers[-1]}"
     return ",".join(map(str, numbers))
-
-
-log = logging.getLogger(__name__)
-
-ROLES = ("test", "validation", "training")
 
 
 def read_split(path: Path) -> pd.DataFrame:

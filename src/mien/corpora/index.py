@@ -1,8 +1,6 @@
 """Index a corpus: its adapter finds the clips, the bytes decide what may be used, the people make the folds.
 
-Adapters by the name of their corpus.
-
-An adapter is a module with
+An adapter is the module mien.corpora.<corpus> with
 - ACCESS : `Access`, how one obtains the corpus,
 - EXAMPLE : a path as the grammar wants it,
 - find(root) -> `Listing`: clips and findings from names and label files,
@@ -27,6 +25,8 @@ from mien.errors import ConfigError, CorpusError
 from mien.io import tables
 from mien.io.files import digest, read_json, write_json
 from mien.io.shards import source_root
+
+log = logging.getLogger(__name__)
 
 
 def adapter_for(corpus: str) -> ModuleType:
@@ -100,7 +100,7 @@ def votes_of(corpus: str, root: Path) -> pd.DataFrame:
 
 
 def _decide(listing, facts) -> pd.DataFrame:
-    return base.settle_twins(listing, base.settle(listing, facts), facts)
+    return base.settle_duplicates(listing, base.settle(listing, facts), facts)
 
 
 def _describe_stranger(corpus: str, root: Path, example: str) -> str:
@@ -115,9 +115,6 @@ def _refuse_unusable(corpus: str, root: Path, clips: pd.DataFrame, defects: pd.D
     reasons = ", ".join(f"{n} {defect}" for defect, n in defects.defect.value_counts().items())
     hint = "; run 'git lfs pull' in the clone" if defects.defect.eq("pointer").any() else ""
     raise CorpusError(f"{root}: not one of the {len(clips)} clips of {corpus} can be used ({reasons}){hint}")
-
-
-log = logging.getLogger(__name__)
 
 
 def index_corpus(

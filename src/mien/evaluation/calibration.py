@@ -1,17 +1,13 @@
-"""Whether a network is as sure as it is right (Guo et al. 2017, On calibration of modern neural networks).
+"""Whether a network is as sure as it is right, what it gains by staying silent, and what raters perceived.
 
 Logits (N, C), labels (N,), probabilities (N, C); the confidence of a judgement is the probability of its class, the
 largest one. NaN where there is nothing to go by.
 
-What a network gains by staying silent where it is unsure (Geifman & El-Yaniv 2017, Selective classification).
-
-What raters heard and saw in a clip, beside what its actor meant and what a network says.
-
-Of classes with equally many votes, the most of a clip, each is its perceived label with an equal share: what counts is
-the chance of a label that is drawn among them. So no clip is left out.
-
-
-The conditions under which a trained network is asked again: as it was, disturbed, or without a modality.
+- Calibration: temperature and calibration error (Guo et al. 2017, On calibration of modern neural networks).
+- Risk and coverage, where the least sure clips are left out (Geifman & El-Yaniv 2017, Selective classification).
+- Perceived labels: of classes with equally many votes, the most of a clip, each is its perceived label with an equal
+  share, so that no clip is left out; what counts is the chance of a label that is drawn among them.
+- Conditions under which a trained network is asked again: as it was, disturbed, or without a modality.
 """
 
 import math
@@ -27,6 +23,13 @@ from scipy.special import log_softmax, softmax
 from mien.config.schema import TrustConfig
 
 LIMITS = (0.05, 20.0)  # of a temperature; where it ends at one of them, the validation people are too few or too easy
+
+JUDGED_BY = {  # what a network uses -> how the raters met the clip
+    frozenset({"audio"}): "voice",
+    frozenset({"video"}): "face",
+    frozenset({"video", "audio"}): "multimodal",
+}
+CLEAN = "clean"
 
 
 def fit_temperature(logits: np.ndarray, label: np.ndarray) -> float:
@@ -134,13 +137,6 @@ def least_area(wrong: np.ndarray) -> float:
     return area(1.0 - wrong, wrong)
 
 
-JUDGED_BY = {  # what a network uses -> how the raters met the clip
-    frozenset({"audio"}): "voice",
-    frozenset({"video"}): "face",
-    frozenset({"video", "audio"}): "multimodal",
-}
-
-
 def raters_of(modalities: Collection[str]) -> str:
     """Return how raters met what a network of these modalities is given; action units are seen in the face."""
     seen = {"video" if modality == "units" else modality for modality in modalities}
@@ -159,9 +155,6 @@ def perceived(counts: np.ndarray) -> np.ndarray:
 def share_at(shares: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Return of (N, C) shares those (N,) at one class of every row."""
     return shares[np.arange(len(classes)), classes]
-
-
-CLEAN = "clean"
 
 
 @dataclass(frozen=True)

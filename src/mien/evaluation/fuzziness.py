@@ -5,7 +5,7 @@ repetitions. Where there is only one repetition they are over its people, and it
 0..1 in and out; NaN where there is too little data.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -95,21 +95,21 @@ class Judgements:
 
     def mean(self, values: pd.Series) -> Estimate:
         """Return the mean of differences or slopes over units."""
-        known = values.dropna().to_numpy()
-        if not len(known):
-            return Estimate(np.nan, np.nan, np.nan)
-        return Estimate(float(known.mean()), *interval_of_mean(known, np.ones(len(known)), confidence=self.confidence))
+        return self._estimate(values, interval_of_mean)
 
     def share(self, values: pd.Series) -> Estimate:
         """Return the mean of accuracies over units."""
-        known = values.dropna().to_numpy()
-        if not len(known):
-            return Estimate(np.nan, np.nan, np.nan)
-        return Estimate(float(known.mean()), *interval_of_share(known, np.ones(len(known)), confidence=self.confidence))
+        return self._estimate(values, interval_of_share)
 
     def n_clips(self, condition: Condition, subset: Subset = "all") -> int:
         """Return how many test clips there are in all repetitions."""
         return int(self._cell(self.rows.variant.iloc[0], condition, subset).clips.sum())
+
+    def _estimate(self, values: pd.Series, interval: Callable[..., tuple[float, float]]) -> Estimate:
+        known = values.dropna().to_numpy()
+        if not len(known):
+            return Estimate(np.nan, np.nan, np.nan)
+        return Estimate(float(known.mean()), *interval(known, np.ones(len(known)), confidence=self.confidence))
 
     def _cell(self, variant: str, condition: Condition, subset: Subset) -> pd.DataFrame:
         cell = self.cells[variant, condition]

@@ -1,6 +1,6 @@
 """How well networks say how strongly an emotion is acted, against saying the same of every clip.
 
-Levels are numbers (`core.levels`). What is compared with is the mean level of the training clips, said of every test
+Levels are numbers (`config.labels`). What is compared with is the mean level of the training clips, said of every test
 clip: nobody looks, and the squared distance of no other constant would be smaller on the training clips.
 """
 

@@ -46,7 +46,7 @@ def confusion_counts(label: np.ndarray, predicted: np.ndarray, *, n_classes: int
 
 
 def twins(paths: Iterable[Path]) -> set[tuple[str, str]]:
-    """Return (corpus, clip) of the clips that have an identical twin on the training side, from clips.parquet files."""
+    """Return (corpus, clip) of the clips that have a duplicate on the training side, from clips.parquet files."""
     clips = pd.concat([tables.read(path, tables.CLIPS)[["corpus", "clip", "apart"]] for path in paths])
     apart = clips[clips.apart]
     return set(zip(apart.corpus, apart["clip"], strict=True))
@@ -80,38 +80,13 @@ def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
     Columns: accuracy and macro_recall 0..1; seeds_sd, the standard deviation of the accuracy over seeds, NaN of one;
     n_clips, n_actors, n_seeds. Clips apart do not count.
     """
-    rows = []
-    for (variant, selection, fold, name), part in _headline(scores).groupby(
-        ["variant", "selection", "fold", "fold_name"]
-    ):
+    keys, rows = ["variant", "selection", "fold", "fold_name"], []
+    for key, part in _headline(scores).groupby(keys):
         recalls = [macro_recall(seed.label.to_numpy(), seed.predicted.to_numpy()) for _, seed in part.groupby("seed")]
-        rows.append(
-            {
-                "variant": variant,
-                "selection": selection,
-                "fold": fold,
-                "fold_name": name,
-                "accuracy": float(part.hit.mean()),
-                "macro_recall": float(np.mean(recalls)),
-                "seeds_sd": spread_of_seeds(part),
-                "n_clips": part["clip"].nunique(),
-                "n_actors": part.actor.nunique(),
-                "n_seeds": part.seed.nunique(),
-            }
-        )
-    columns = [
-        "variant",
-        "selection",
-        "fold",
-        "fold_name",
-        "accuracy",
-        "macro_recall",
-        "seeds_sd",
-        "n_clips",
-        "n_actors",
-        "n_seeds",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+        means = (float(part.hit.mean()), float(np.mean(recalls)), spread_of_seeds(part))
+        rows.append((*key, *means, part["clip"].nunique(), part.actor.nunique(), part.seed.nunique()))
+    numbers = ["accuracy", "macro_recall", "seeds_sd", "n_clips", "n_actors", "n_seeds"]
+    return pd.DataFrame(rows, columns=keys + numbers)
 
 
 def spread_of_seeds(scores: pd.DataFrame) -> float:

@@ -6,9 +6,8 @@ covers 93 to 96 %: of differences as it is, of accuracies on the scale of log od
 differ much and most of them are near the ceiling). tests/evaluation/test_coverage.py simulates this. The trained
 networks are held fixed: another training, or other people in it, is in none of the intervals.
 
-Two networks on the same test clips: how much better one is, over folds and over people.
-
-The unit of the intervals is a test person and the unit of the tests is a fold, whose people no other fold tests.
+A `Gain` compares two networks on the same test clips: its interval is over test people, its test over folds, whose
+people no other fold tests.
 """
 
 import math
@@ -23,6 +22,8 @@ from scipy import special, stats
 from mien.evaluation.metrics import paired_clips
 
 EXACT = 16  # folds up to which all 2^n sign patterns are enumerated
+
+SAME = 9  # decimals of a point within which two accuracies are equal
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,6 @@ def _mean_and_error(values: np.ndarray, weights: np.ndarray) -> tuple[float, flo
 def _t(n: int, confidence: float) -> float:
     """Return how many standard errors the interval of a mean of `n` values reaches."""
     return float(special.stdtrit(n - 1, 0.5 + confidence / 2)) if n > 1 else math.nan
-
-
-SAME = 9  # decimals of a point within which two accuracies are equal
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ class Estimate:
 def read_traces(runs: Iterable[Run], apart: set[tuple[str, str]], *, head: str = "fused") -> list[Trace]:
     """Read the test recordings of all trained `runs`, in a fixed order.
 
-    apart : (corpus, clip) that are left out: they have an identical twin on the training side.
+    apart : (corpus, clip) that are left out: they have a duplicate on the training side.
 
     Raises
     ------

@@ -70,12 +70,12 @@ class Trial:
         return float(found.iloc[0]) if len(found) else math.nan
 
     def rows(self, usage: str, *, selection: str = "honest", twins: bool = False) -> pd.DataFrame:
-        """Return the judged pictures of an official test; with `twins` also those apart."""
+        """Return the judged pictures of an official test; with `twins`, duplicates of training pictures too."""
         return self._parts.get((usage, selection, twins), self.judged[:0])
 
     @cached_property
     def _parts(self) -> dict[tuple[str, str, bool], pd.DataFrame]:
-        """Return (usage, selection, with twins) -> pictures."""
+        """Return (usage, selection, with duplicates) -> pictures."""
         parts = {}
         for (usage, selection), part in self.judged.groupby(["usage", "selection"]):
             parts |= {(usage, selection, True): part, (usage, selection, False): part[~part.apart.to_numpy(bool)]}
@@ -87,7 +87,7 @@ class Trial:
         return Tally(int((rows.label.to_numpy() == rows.predicted.to_numpy()).sum()), len(rows))
 
     def recall(self, usage: str) -> float:
-        """Return the macro recall 0..1 of the honest epoch, twins left out."""
+        """Return the macro recall 0..1 of the honest epoch, duplicates left out."""
         rows = self.rows(usage)
         return macro_recall(rows.label.to_numpy(), rows.predicted.to_numpy())
 

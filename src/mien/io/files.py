@@ -1,6 +1,6 @@
-"""Whole files or none: write beside the target, then rename.
+"""Files written whole or not at all, their digests, and work on many of them in several processes.
 
-Work on many files, people or parts in several processes that never outlive the command.
+A writer works beside its target and renames at the end. Processes never outlive the command that started them.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Decode and encode video, sound and images through FFmpeg (PyAV) and OpenCV; every failure names the file.
 
-The sound of one film put under another: packets as they are where the container takes them, else AAC.
+A film can carry the sound of another one: packets as they are where the container takes them, else encoded as AAC.
 """
 
 import contextlib
@@ -27,6 +27,14 @@ COPIED = {
 _AAC_RATES = (48000, 96000, 88200, 64000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 _AAC_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}  # others become stereo
 _SLACK_S = 0.05  # by which the clock of the container may differ from the count of samples
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # what a clone without git-lfs has instead of media
+VIDEO_SUFFIXES = frozenset({".mp4", ".flv", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
+SOUND_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".ogg", ".m4a", ".aac", ".opus"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
+FILM_SUFFIXES = tuple(COPIED)  # containers that hold H.264 with a time for every picture
+_FILM_CLOCK = Fraction(1, 90000)  # s; the usual rates (24, 25, 30, 30000/1001) fall on its ticks
+_BT601, _LIMITED = 6, 1  # how colours are coded, ISO/IEC 23091-2: matrix of OpenCV, and its range 16..235
 
 
 class Soundtrack:
@@ -107,15 +115,6 @@ class Soundtrack:
             place += frame.samples
             yield from self._stream.encode(frame)  # resamples, and cuts blocks of AAC's length
         yield from self._stream.encode(None)
-
-
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # what a clone without git-lfs has instead of media
-VIDEO_SUFFIXES = frozenset({".mp4", ".flv", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
-SOUND_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".ogg", ".m4a", ".aac", ".opus"})
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"})
-FILM_SUFFIXES = tuple(COPIED)  # containers that hold H.264 with a time for every picture
-_FILM_CLOCK = Fraction(1, 90000)  # s; the usual rates (24, 25, 30, 30000/1001) fall on its ticks
-_BT601, _LIMITED = 6, 1  # how colours are coded, ISO/IEC 23091-2: matrix of OpenCV, and its range 16..235
 
 
 @dataclass(frozen=True)

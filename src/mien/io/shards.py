@@ -1,15 +1,14 @@
-"""Shards: few large arrays with an index, memory-mapped by those who read them.
+"""Shards, few large arrays with an index, and the parts of a corpus that are built side by side.
 
 A face shard is a folder with frames.npy (N, S, S, 3) uint8 RGB, landmarks.npy (N, 68, 2) float32 px of the source
 picture (NaN where no face was found) and index.parquet (FRAMES); where there are films it has along.npy too: the same
 frames for networks that run along, each cut by what was known by then. A sound shard is a folder with wave.npy (N,)
-int16 and index.parquet (SOUNDS). A clip's rows are consecutive.
+int16 and index.parquet (SOUNDS). A clip's rows are consecutive. Readers map the arrays into memory.
 
-Build the parts of a corpus side by side; finished parts survive a kill and are not built again.
-
-A part is a folder; beside it lies <part>.json with the key of everything it was made from, the digest of its bytes and
-what its builder reported. The folder counts as finished only while both agree, so order matters when writing: the old
-report goes first, the new one comes last.
+A part is a folder, as a rule a shard; beside it lies <part>.json with the key of everything it was made from, the
+digest of its bytes and what its builder reported. The folder counts as finished only while both agree, so finished
+parts survive a kill and are not built again. Order matters when writing: the old report goes first, the new one comes
+last.
 """
 
 import hashlib
@@ -28,7 +27,11 @@ from mien.errors import TableError
 from mien.io import tables
 from mien.io.files import atomic_folder, map_in_processes, read_json, sha256, write_json
 
+log = logging.getLogger(__name__)
+
 FULL_SCALE = 32767.0  # int16 value of a sample of 1.0
+
+INDEX = "index.parquet"  # what every shard has: how a folder of ours is told from somebody else's
 
 
 @dataclass(frozen=True)
@@ -113,11 +116,6 @@ def _load(path: Path) -> np.ndarray:
         raise TableError(f"{path} is missing; run the stage that writes it") from None
     except (ValueError, EOFError) as error:
         raise TableError(f"{path} is damaged ({error}); delete its folder and run the stage again") from error
-
-
-log = logging.getLogger(__name__)
-
-INDEX = "index.parquet"  # what every shard has: how a folder of ours is told from somebody else's
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,19 @@ import pyarrow.parquet as pq
 from mien.errors import TableError
 from mien.io.files import atomic_file
 
+_text, _int, _float, _bool = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+FEATURES = {"video": "f_v", "audio": "f_a", "joint": "g_va"}  # key of embeddings.rows -> feature (thesis 5.1)
+HISTORY = (  # columns of history.csv, a row per epoch
+    "epoch",
+    "learning_rate",
+    "train_loss",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+)
+TRAIN_ACCURACY = "train_accuracy"  # of the training pass; a last column of history.csv where pretraining follows it
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -23,8 +36,6 @@ class Schema:
 def _schema(name: str, note: str, /, **columns: pa.DataType) -> Schema:
     return Schema(name, note, pa.schema([pa.field(key, kind) for key, kind in columns.items()]))
 
-
-_text, _int, _float, _bool = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 CLIPS = _schema(
     "CLIPS",
@@ -48,7 +59,7 @@ CLIPS = _schema(
     cropped=_bool,  # the picture is a face already: no detection
     has_video=_bool,  # a picture is there and may be used
     has_audio=_bool,  # a sound is there and may be used
-    apart=_bool,  # has an identical twin on another side of the official split: in no role of training
+    apart=_bool,  # has a duplicate on another side of the official split: in no role of training
     duplicate=_text,  # digest shared by byte-identical clips, else empty
     defect=_text,  # codes of DEFECTS joined by ';', else empty
     sha256=_text,  # of the picture and sound bytes
@@ -174,7 +185,6 @@ EMBEDDINGS = _schema(
     label=_int,
     values=pa.list_(pa.float32()),  # (D,), or (M * D,) of a joint network
 )
-FEATURES = {"video": "f_v", "audio": "f_a", "joint": "g_va"}  # key of embeddings.rows -> feature (thesis 5.1)
 ASSESSMENTS = _schema(
     "ASSESSMENTS",
     "one row per condition, fold, seed and test clip that a trained network judges, by its fused head",
@@ -211,17 +221,6 @@ STREAM = _schema(
     head=_text,  # fused; of joint networks also video and audio
     logits=pa.list_(pa.float32()),  # (C,)
 )
-
-HISTORY = (  # columns of history.csv, a row per epoch
-    "epoch",
-    "learning_rate",
-    "train_loss",
-    "validation_loss",
-    "validation_accuracy",
-    "test_loss",
-    "test_accuracy",
-)
-TRAIN_ACCURACY = "train_accuracy"  # of the training pass; a last column of history.csv where pretraining follows it
 
 
 def write(path: Path, rows: pd.DataFrame, schema: Schema) -> None:

@@ -1,4 +1,8 @@
-"""Fitted action units and poses compared with the true ones of synthetic people."""
+"""Fitted action units and poses compared with the true ones of synthetic people.
+
+The truth is known twice: of landmarks that are computed from the mesh, exact but for a little noise, and of the
+synthetic corpora, where dlib found the landmarks in pictures.
+"""
 
 import logging
 import math
@@ -19,6 +23,8 @@ from mien.io.files import atomic_file, read_json
 from mien.io.randomness import rng_for
 from mien.io.shards import INDEX
 from mien.synthetic.people import CLEAR, EMOTIONS, Person, face_units, person_for
+
+log = logging.getLogger(__name__)
 
 FRONTAL = 90  # degrees of the camera as RaFD counts them: 90 + yaw of the head
 LIDS = "both lid units"  # tightener and closed eyes move the same points almost alike (specification 3.5): their sum
@@ -41,6 +47,20 @@ COLUMNS = [
 
 _TABLED = "fer2013"  # its clips are rows of one table, written person by person
 
+# Of exact faces.
+CAMERAS = (90, 120, 135, 180)  # degrees, 90 + yaw
+NOISE = 0.01  # standard deviation of each coordinate, model units
+_N_PEOPLE = 24
+_INTENSITIES = (0.3, 0.6, 0.8, 1.0)  # of every emotion
+_N_FACES = len(EMOTIONS) * len(_INTENSITIES)  # of a person before one camera
+_PX = 100.0  # per model unit: a face about 200 px high
+_ORIGIN = np.array([320.0, 240.0])  # px
+_POSE_SPREAD = (0.04, 0.03, 0.025)  # rad, of a head in front of a camera, as in `performance.portrait`
+
+NOTICE = "Synthetic people: the faces are computed, so this is not a result on people."
+RANDOM, ACTED, DLIB = "random", "acted", "dlib"
+SOURCE = ["source", "corpus", "angle"]
+
 
 @dataclass(frozen=True, eq=False)
 class Recovery:
@@ -56,12 +76,7 @@ class Recovery:
         return Recovery(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-def joined(recoveries: list[Recovery]) -> Recovery:
-    """Return the frames of several recoveries as one."""
-    return Recovery(*(np.concatenate([getattr(one, field.name) for one in recoveries]) for field in fields(Recovery)))
-
-
-def recover_twin(corpus: str, candide: Path, data: Path) -> tuple[Recovery, np.ndarray]:
+def recover_embedded(corpus: str, candide: Path, data: Path) -> tuple[Recovery, np.ndarray]:
     """Put the fits of an embedded corpus beside its truth; return them and the camera (N,) of every frame, degrees.
 
     A fitted frame belongs to the true frame of its clip that is nearest in time, at most half a frame away; a clip
@@ -87,7 +102,8 @@ def recover_twin(corpus: str, candide: Path, data: Path) -> tuple[Recovery, np.n
         np.where((both.verdict == FITTED).to_numpy()[:, None], _stacked(both.units, 8), np.nan),
         rotation_between(_stacked(both.pose, 3), _stacked(both.rotation, 3)),
     )
-    return recovery, np.array([_camera(corpus, clip) for clip in both["clip"]], dtype=int)
+    cameras = [int(clip[4:7]) if corpus == "rafd" else FRONTAL for clip in both["clip"]]  # Rafd045_...
+    return recovery, np.array(cameras, dtype=int)
 
 
 def has_truth(corpus: str, data: Path) -> bool:
@@ -100,9 +116,16 @@ def has_truth(corpus: str, data: Path) -> bool:
 def measure(recovery: Recovery, *, source: str, corpus: str, angle: int) -> list[dict]:
     """Return a row of COLUMNS for each of the eight units and for both lid units; NaN where a number is undefined."""
     fitted = recovery.take(np.isfinite(recovery.units).all(axis=1))
-    truth, found = (_with_lids(units) for units in (fitted.truth, fitted.units))
-    truth_within, found_within = (_centred(units, fitted.actor) for units in (truth, found))
-    poses = _pose_errors(fitted.turn_deg)
+    lids = [AU_NAMES.index("lid tightener"), AU_NAMES.index("eyes closed")]
+    truth, found = (np.column_stack([units, units[:, lids].sum(axis=1)]) for units in (fitted.truth, fitted.units))
+    people = fitted.actor.astype(str)
+    truth_within, found_within = (
+        (units - pd.DataFrame(units).groupby(people).transform("mean")).to_numpy() for units in (truth, found)
+    )
+    poses = [np.nan] * 5
+    if len(people):
+        turned_deg = np.linalg.norm(fitted.turn_deg, axis=1)
+        poses = [*np.quantile(turned_deg, [0.5, 0.95]).tolist(), *fitted.turn_deg.mean(axis=0).tolist()]
     rows = []
     for k, unit in enumerate((*AU_NAMES, LIDS)):
         error = found[:, k] - truth[:, k]
@@ -133,14 +156,6 @@ def rotation_between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return turn
 
 
-def _pose_errors(turn_deg: np.ndarray) -> list[float]:
-    """Return median and 95 % quantile of the angles of turns (N, 3), and the mean turn about x, y and z."""
-    if not len(turn_deg):
-        return [np.nan] * 5
-    angle = np.linalg.norm(turn_deg, axis=1)
-    return [*np.quantile(angle, [0.5, 0.95]).tolist(), *turn_deg.mean(axis=0).tolist()]
-
-
 def _true_frames(corpus: str, folder: Path) -> pd.DataFrame:
     """Return clip, actor, time_s, units (11,) and pose (3,) of every frame of a truth folder."""
     frames = _read(folder / "frames.parquet", ["clip", "time_s", "units", "pose"])
@@ -167,67 +182,46 @@ def _read(path: Path, columns: list[str]) -> pd.DataFrame:
         raise TableError(f"{path} is damaged ({error}); delete its folder and make the corpus again") from error
 
 
-def _camera(corpus: str, clip: str) -> int:
-    return int(clip[4:7]) if corpus == "rafd" else FRONTAL  # Rafd045_...
-
-
 def _stacked(rows: pd.Series, width: int) -> np.ndarray:
     return np.stack(rows.to_list()).astype(np.float64) if len(rows) else np.empty((0, width))
 
 
-def _with_lids(units: np.ndarray) -> np.ndarray:
-    tightener, closed = AU_NAMES.index("lid tightener"), AU_NAMES.index("eyes closed")
-    return np.column_stack([units, units[:, tightener] + units[:, closed]])
+def recover_exact(seed: int, config: CandideConfig, *, acted: bool) -> tuple[Recovery, np.ndarray]:
+    """Fit people of whom the landmarks are computed, before all CAMERAS; return also the camera (N,) of each face.
 
-
-def _centred(values: np.ndarray, actor: np.ndarray) -> np.ndarray:
-    table = pd.DataFrame(values)
-    return (table - table.groupby(actor.astype(str)).transform("mean")).to_numpy()
-
-
-CAMERAS = (90, 120, 135, 180)  # degrees, 90 + yaw
-NOISE = 0.01  # standard deviation of each coordinate, model units
-
-_N_PEOPLE = 24
-_INTENSITIES = (0.3, 0.6, 0.8, 1.0)  # of every emotion
-_N_FACES = len(EMOTIONS) * len(_INTENSITIES)  # of a person before one camera
-_PX = 100.0  # per model unit: a face about 200 px high
-_ORIGIN = np.array([320.0, 240.0])  # px
-_POSE_SPREAD = (0.04, 0.03, 0.025)  # rad, of a head in front of a camera, as in `performance.portrait`
-
-
-def recover_acted(seed: int, config: CandideConfig) -> tuple[Recovery, np.ndarray]:
-    """Fit people who act all emotions, weakly to fully, before all CAMERAS; return also the camera (N,) of each face.
-
-    As those of the embedded corpora, they move all 11 action units and differ in all 14 shape units, of which the fit
-    knows 8 and 7, and their neutral face, from which the fit has their shape, is not quite still.
+    Parameters
+    ----------
+    acted : True: people show all emotions, weakly to fully. As those of the embedded corpora, they move all 11 action
+        units and differ in all 14 shape units, of which the fit knows 8 and 7, and their neutral face, from which the
+        fit has their shape, is not quite still. False: the eight units of the fit are drawn evenly from -1 to 1, and
+        the neutral face is still.
     """
-    return _recover(seed, config, acted=True)
-
-
-def recover_random(seed: int, config: CandideConfig) -> tuple[Recovery, np.ndarray]:
-    """Fit the same people with the eight units of the fit drawn evenly from -1 to 1 and a still neutral face."""
-    return _recover(seed, config, acted=False)
-
-
-def _recover(seed: int, config: CandideConfig, *, acted: bool) -> tuple[Recovery, np.ndarray]:
     people = [_recover_person(seed, config, f"{number:02d}", acted=acted) for number in range(_N_PEOPLE)]
-    return joined(people), np.tile(np.repeat(CAMERAS, _N_FACES), _N_PEOPLE)
+    everybody = Recovery(*(np.concatenate([getattr(one, field.name) for one in people]) for field in fields(Recovery)))
+    return everybody, np.tile(np.repeat(CAMERAS, _N_FACES), _N_PEOPLE)
 
 
 def _recover_person(seed: int, config: CandideConfig, actor: str, *, acted: bool) -> Recovery:
     """Fit one person as in the thesis: a neutral frontal face gives the shape, then every face is fitted alone."""
     person = person_for(seed, "exact", actor, "")
     scope = (seed, "exact", actor, "acted" if acted else "random")
+
+    def show(emotion: str, intensity: float, rng: np.random.Generator) -> np.ndarray:
+        return face_units(person, emotion=emotion, intensity=intensity, fuzziness=CLEAR, rng=rng)
+
     rng = rng_for(*scope)
-    shapes, _ = fit_shapes(
-        photograph(person, _neutral(person, rng, acted=acted), config, yaw_deg=0.0, rng=rng)[0], config
-    )
+    neutral = show("neutral", 0.0, rng) if acted else np.zeros(N_ACTIONS)
+    shapes, _ = fit_shapes(photograph(person, neutral[None], config, yaw_deg=0.0, rng=rng)[0], config)
     landmarks, poses, units = [], [], []
     for camera in CAMERAS:
         rng = rng_for(*scope, camera)  # a camera more or less changes nothing for the others
-        units.append(_acted(person, rng) if acted else _random(rng))
-        seen, pose = photograph(person, units[-1], config, yaw_deg=float(camera - FRONTAL), rng=rng)
+        if acted:
+            shown = np.stack([show(emotion, intensity, rng) for emotion in EMOTIONS for intensity in _INTENSITIES])
+        else:
+            shown = np.zeros((_N_FACES, N_ACTIONS))
+            shown[:, ACTIONS] = rng.uniform(-1.0, 1.0, (_N_FACES, len(ACTIONS)))
+        seen, pose = photograph(person, shown, config, yaw_deg=float(camera - FRONTAL), rng=rng)
+        units.append(shown)
         landmarks.append(seen)
         poses.append(pose)
     n_faces = len(CAMERAS) * _N_FACES
@@ -256,30 +250,6 @@ def photograph(
     landmarks = np.repeat(points.mean(axis=1, keepdims=True), 68, axis=1)
     landmarks[:, list(LANDMARKS)] = points
     return landmarks, pose
-
-
-def _neutral(person: Person, rng: np.random.Generator, *, acted: bool) -> np.ndarray:
-    if not acted:
-        return np.zeros((1, N_ACTIONS))
-    return face_units(person, emotion="neutral", intensity=0.0, fuzziness=CLEAR, rng=rng)[None]
-
-
-def _acted(person: Person, rng: np.random.Generator) -> np.ndarray:
-    shown = [(emotion, intensity) for emotion in EMOTIONS for intensity in _INTENSITIES]
-    return np.stack([face_units(person, emotion=e, intensity=i, fuzziness=CLEAR, rng=rng) for e, i in shown])
-
-
-def _random(rng: np.random.Generator) -> np.ndarray:
-    units = np.zeros((_N_FACES, N_ACTIONS))
-    units[:, ACTIONS] = rng.uniform(-1.0, 1.0, (_N_FACES, len(ACTIONS)))
-    return units
-
-
-log = logging.getLogger(__name__)
-
-NOTICE = "Synthetic people: the faces are computed, so this is not a result on people."
-RANDOM, ACTED, DLIB = "random", "acted", "dlib"
-SOURCE = ["source", "corpus", "angle"]
 
 
 def check_units(
@@ -312,12 +282,11 @@ def check_units(
     params = load(config)
     settings = section(CandideConfig, params, "candide")
     measured = [
-        (RANDOM, "", recover_random(params["seed"], settings)),
-        (ACTED, "", recover_acted(params["seed"], settings)),
+        (RANDOM, "", recover_exact(params["seed"], settings, acted=False)),
+        (ACTED, "", recover_exact(params["seed"], settings, acted=True)),
     ]
     without = [corpus for corpus in corpora if not has_truth(corpus, data)]
-    for corpus in (corpus for corpus in corpora if corpus not in without):
-        measured.append((DLIB, corpus, recover_twin(corpus, candide, data)))
+    measured += [(DLIB, one, recover_embedded(one, candide, data)) for one in corpora if one not in without]
     rows = []
     for source, corpus, (recovery, cameras) in measured:
         if not len(cameras):
@@ -376,28 +345,24 @@ def _name(source: str, corpus: str, angle: int) -> str:
 
 
 def _by_unit(table: pd.DataFrame, names: dict[tuple, str], column: str) -> str:
-    wide = table.pivot(index=SOURCE, columns="unit", values=column)
-    units = list(dict.fromkeys(table.unit))
-    return _grid(
-        [{"landmarks": name} | {unit: _number(wide.loc[key, unit]) for unit in units} for key, name in names.items()]
-    )
+    wide = table.pivot(index=SOURCE, columns="unit", values=column)[table.unit.unique()]
+    return _grid([{"landmarks": name} | wide.loc[key].map(_number).to_dict() for key, name in names.items()])
 
 
 def _poses(table: pd.DataFrame, names: dict[tuple, str]) -> str:
     first = table.drop_duplicates(SOURCE).set_index(SOURCE)
+    columns = {"median": "pose_median_deg", "95%": "pose_q95_deg"}
+    columns |= {f"{axis} bias": f"{axis}_bias_deg" for axis in ("pitch", "yaw", "roll")}
     rows = []
     for key, name in names.items():
         row = first.loc[key]
         counts = {"frames": f"{row.n_frames}", "fitted": f"{row.n}", "%": f"{100 * row.n / row.n_frames:.1f}"}
-        angles = {"median": _number(row.pose_median_deg), "95%": _number(row.pose_q95_deg)}
-        bias = {f"{axis} bias": _number(row[f"{axis}_bias_deg"]) for axis in ("pitch", "yaw", "roll")}
-        rows.append({"landmarks": name} | counts | angles | bias)
+        rows.append({"landmarks": name} | counts | {head: _number(row[column]) for head, column in columns.items()})
     return _grid(rows)
 
 
 def _warning(table: pd.DataFrame) -> list[str]:
     """Say how far dlib's landmarks lead the fitted heads astray."""
-
     found = table[(table.source == DLIB) & (table.n > 0)].drop_duplicates(SOURCE)
     if found.empty:
         return []

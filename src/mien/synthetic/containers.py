@@ -1,4 +1,4 @@
-"""Containers that the embedded corpora need and `core.media` does not write: RAVDESS's wav, copied video packets."""
+"""Containers that synthetic corpora need and `io.media` does not write: RAVDESS's wav, copied video packets."""
 
 import struct
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Embedded twins of the corpora: people who do not exist, in the corpus's own files, with the truth beside them."""
+"""Synthetic corpora: people who do not exist, in the files of the real corpora, with the truth beside them."""
 
 import importlib
 import logging
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 def write_corpus(
     corpus: str, folder: Path, *, n_actors: int, config: SyntheticConfig, seed: int, n_jobs: int = 1
 ) -> None:
-    """Write the embedded twin of `corpus` into `folder` and what it shows into `<folder>.truth`.
+    """Write a synthetic `corpus` into `folder` and what it shows into `<folder>.truth`.
 
     A writer is a module ``write_<corpus>`` with enlist(n_actors) -> cast list, write_actor(scene, root, actor) -> truth
     of each clip, and finish(scene, root, actors) -> planted defects, which also writes label files. Actors are

@@ -1,14 +1,10 @@
-"""A face in colour: the Candide-3 mesh of a person, textured, lit and drawn over a head, at a few milliseconds a frame.
+"""A face in colour: the Candide-3 mesh of a person, textured, lit and drawn over a head, in a few milliseconds a frame.
 
 The mesh is rasterised as triangle numbers at a finer scale (painter's order). Texture place and light are affine
-within a triangle, so one gather per pixel gives both. Eyes and mouth are holes of the mesh, with what is behind them
-drawn first.
-
-What the Candide-3 mesh lacks: skull, hair, ears, neck, eyeballs, teeth, and the lines where skin meets them.
-
-The painted skin of a person: a picture over the face at rest, which the mesh drags along when it moves.
-
-Texture coordinates are the (x, y) of the average Candide-3 face, so that painting knows nothing of shape or action.
+within a triangle, so one gather per pixel gives both. The texture, the painted skin of a person, is a picture over the
+average face at rest: its coordinates are (x, y) of that face, so painting knows nothing of shape or action. Eyes and
+mouth are holes of the mesh. What the mesh lacks is drawn as shapes: skull, hair, ears and neck, eyeballs and teeth
+(behind the holes, first), and the lines where skin meets them.
 """
 
 from dataclasses import dataclass
@@ -38,6 +34,32 @@ _SKULL_RADII = np.array([0.60, 0.70, 0.60])
 _IRIS_RADIUS = 0.062
 _GAZE_REACH = np.array([0.075, 0.02])  # of the iris at a gaze of 1
 PIVOT = np.array([0.0, -0.75, -0.42])  # about which a head turns: the top of the neck, model units
+
+DENSITY = 160.0  # px of the texture per model unit
+_LEFT, _TOP, _WIDTH, _HEIGHT = -0.75, 1.25, 1.5, 2.3  # model units
+
+# Outlines by vertex number, subject's left side last so that both halves close.
+BROWS = ((17, 16, 15, 18), (50, 49, 48, 51))
+UPPER_LIP = (31, 79, 33, 7, 66, 80, 64, 89, 82, 87, 81, 88)
+LOWER_LIP = (31, 88, 83, 40, 84, 89, 64, 86, 8, 85)
+_EYE_FACES = range(156, 184)  # the eyeball; drawn as sclera and iris instead
+_FINE = 125.0  # px per model unit below which the picture is drawn larger and averaged
+GRAIN_PX = 64  # by which the sensor's noise is larger than a frame
+_WILD = ("fer2013",)  # corpora whose pictures were not taken in one studio
+
+# What happens to the skin besides motion: a line through weighted pairs of vertices, dark where its units are active.
+_CREASES = (
+    # (pairs of vertices, share of the second), darkness per unit
+    (((26, 27, 0.15), (27, 90, 0.55), (90, 27, 0.10)), {"smile": 0.17, "upper_lip": 0.20, "nose": 0.15}),
+    (((2, 1, 0.15), (17, 2, 0.92), (16, 13, 0.45), (15, 14, 0.50)), {"brow_up": 0.26}),
+    (((2, 1, 0.42), (16, 13, 0.75), (15, 14, 0.72)), {"brow_up": 0.22}),
+    (((17, 3, 0.55), (17, 2, 0.20)), {"frown": 0.55}),
+    (((77, 92, 0.2), (23, 92, 0.45)), {"nose": 0.45}),
+    (((3, 77, 0.5), (23, 77, 0.4)), {"nose": 0.40}),
+    (((23, 25, 0.15), (24, 27, 0.12), (20, 27, 0.12)), {"squint": 0.30}),
+    (((31, 30, 0.12), (31, 32, 0.5)), {"corner_down": 0.35}),
+)
+_MIRROR = candide.mirror_partner(candide.load_mesh()).tolist()
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,15 +233,6 @@ def _rgb(colour: np.ndarray) -> tuple[float, float, float]:
     return tuple(float(np.clip(channel, 0, 255)) for channel in colour)
 
 
-DENSITY = 160.0  # px of the texture per model unit
-_LEFT, _TOP, _WIDTH, _HEIGHT = -0.75, 1.25, 1.5, 2.3  # model units
-
-# Outlines by vertex number, subject's left side last so that both halves close.
-BROWS = ((17, 16, 15, 18), (50, 49, 48, 51))
-UPPER_LIP = (31, 79, 33, 7, 66, 80, 64, 89, 82, 87, 81, 88)
-LOWER_LIP = (31, 88, 83, 40, 84, 89, 64, 86, 8, 85)
-
-
 def texture_points(mesh: Mesh) -> np.ndarray:
     """Return (113, 2) the place of every vertex in the texture, px."""
     return (np.stack([mesh.vertices[:, 0] - _LEFT, _TOP - mesh.vertices[:, 1]], axis=1) * DENSITY).astype(np.float32)
@@ -369,26 +382,6 @@ def _smooth(line: np.ndarray) -> np.ndarray:
     return (1 - t) ** 2 * a + 2 * t * (1 - t) * middle + t**2 * c
 
 
-_EYE_FACES = range(156, 184)  # the eyeball; drawn as sclera and iris instead
-_FINE = 125.0  # px per model unit below which the picture is drawn larger and averaged
-_SUBPIXEL = 4  # bits after the point of cv2's polygons
-GRAIN_PX = 64  # by which the sensor's noise is larger than a frame
-_WILD = ("fer2013",)  # corpora whose pictures were not taken in one studio
-
-# What happens to the skin besides motion: a line through weighted pairs of vertices, dark where its units are active.
-_CREASES = (
-    # (pairs of vertices, share of the second), darkness per unit
-    (((26, 27, 0.15), (27, 90, 0.55), (90, 27, 0.10)), {"smile": 0.17, "upper_lip": 0.20, "nose": 0.15}),
-    (((2, 1, 0.15), (17, 2, 0.92), (16, 13, 0.45), (15, 14, 0.50)), {"brow_up": 0.26}),
-    (((2, 1, 0.42), (16, 13, 0.75), (15, 14, 0.72)), {"brow_up": 0.22}),
-    (((17, 3, 0.55), (17, 2, 0.20)), {"frown": 0.55}),
-    (((77, 92, 0.2), (23, 92, 0.45)), {"nose": 0.45}),
-    (((3, 77, 0.5), (23, 77, 0.4)), {"nose": 0.40}),
-    (((23, 25, 0.15), (24, 27, 0.12), (20, 27, 0.12)), {"squint": 0.30}),
-    (((31, 30, 0.12), (31, 32, 0.5)), {"corner_down": 0.35}),
-)
-
-
 @dataclass(frozen=True, eq=False)
 class Setting:
     """Where a clip is taken: camera, light and what stays still.
@@ -514,9 +507,9 @@ class FaceRenderer:
     def _draw_skin(self, canvas, turned, points, brightness, units) -> None:
         corners = points[self.corners]  # (F, 3, 2)
         numbers = np.zeros(canvas.shape[:2], np.uint8)
-        triangles = np.round(corners * 2**_SUBPIXEL).astype(np.int32)
+        triangles = np.round(corners * 2**_SHIFT).astype(np.int32)
         for number in np.argsort(turned[self.corners, 2].mean(axis=1), kind="stable").tolist():
-            cv2.fillConvexPoly(numbers, triangles[number], number + 1, cv2.LINE_8, _SUBPIXEL)
+            cv2.fillConvexPoly(numbers, triangles[number], number + 1, cv2.LINE_8, _SHIFT)
         attributes = np.concatenate([self.texture_corners, brightness[self.corners][..., None]], axis=2)  # (F, 3, 3)
         per_face = np.zeros((len(corners) + 1, 9), np.float32)
         per_face[0, 8] = brightness.mean()
@@ -542,8 +535,8 @@ class FaceRenderer:
                 continue
             for side in (line, tuple((_MIRROR[a], _MIRROR[b], share) for a, b, share in line)):
                 places = np.array([(1 - share) * points[a] + share * points[b] for a, b, share in side])
-                fixed = np.round(places * 2**_SUBPIXEL).astype(np.int32)
-                cv2.polylines(dark, [fixed], False, int(255 * min(strength, 0.7)), thickness, cv2.LINE_8, _SUBPIXEL)
+                fixed = np.round(places * 2**_SHIFT).astype(np.int32)
+                cv2.polylines(dark, [fixed], False, int(255 * min(strength, 0.7)), thickness, cv2.LINE_8, _SHIFT)
         soft = 2 * thickness + 1
         return cv2.blur(dark, (soft, soft)).astype(np.float32) / 255.0
 
@@ -588,6 +581,3 @@ def _window(outline: np.ndarray, neck: np.ndarray, size: tuple[int, int]) -> tup
     left, top = np.maximum(np.floor(corners.min(axis=0)) - 2, 0).astype(int)
     right, bottom = np.minimum(np.ceil(corners.max(axis=0)) + 3, [size[1], size[0]]).astype(int)
     return (top, bottom, left, right) if top < bottom and left < right else None
-
-
-_MIRROR = candide.mirror_partner(candide.load_mesh()).tolist()

@@ -1,10 +1,10 @@
-"""Who somebody is: looks, voice and manner, drawn once from a seed and a name.
+"""Who somebody is, and how they show an emotion.
 
-From an emotion to action units and to the settings of a voice, by the person's own manner.
-
-Faces follow FACS (Ekman & Friesen 1978) as far as Candide-3 goes: it has no AU1 (inner brow raiser; a negative brow
-lowerer comes near), no AU6 and no AU12 (a smile is a negative lip corner depressor), and contempt cannot be one-sided.
-Voices follow the reviews of Scherer (2003) and Juslin & Laukka (2003): pitch, its range, rate, energy and tilt.
+Looks, voice and manner are drawn once from a seed and a name. By the person's own manner an emotion becomes action
+units and settings of a voice. Faces follow FACS (Ekman & Friesen 1978) as far as Candide-3 goes: it has no AU1 (inner
+brow raiser; a negative brow lowerer comes near), no AU6 and no AU12 (a smile is a negative lip corner depressor), and
+contempt cannot be one-sided. Voices follow the reviews of Scherer (2003) and Juslin & Laukka (2003): pitch, its range,
+rate, energy and tilt.
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,68 @@ _SHAPE_SPREAD = (0.16, 0.30, 0.16, 0.18, 0.10, 0.14, 0.40, 0.45, 0.22, 0.30, 0.2
 _SKINS = ((236, 196, 172), (222, 176, 148), (205, 156, 124), (176, 125, 92), (146, 100, 74), (116, 80, 60))
 _HAIRS = ((34, 27, 25), (52, 36, 28), (86, 58, 38), (122, 84, 50), (168, 128, 76), (120, 118, 116), (128, 62, 36))
 _IRISES = ((62, 40, 26), (84, 56, 34), (92, 110, 70), (84, 116, 146), (112, 128, 136))
+
+_FACES = {  # action units at full intensity
+    "neutral": {},
+    "calm": {candide.STRETCH: 0.35, candide.CORNER: -0.45, candide.EYES_CLOSED: 0.25, candide.BROW_LOWER: -0.15},
+    "happy": {
+        candide.STRETCH: 1.00,
+        candide.CORNER: -1.15,
+        candide.LID_TIGHT: 0.40,
+        candide.UPPER_LIP: 0.60,
+        candide.JAW: 0.20,
+    },
+    "sad": {candide.CORNER: 1.05, candide.BROW_LOWER: -0.75, candide.BROW_OUTER: -0.60, candide.EYES_CLOSED: 0.40},
+    "angry": {
+        candide.BROW_LOWER: 1.20,
+        candide.LID_TIGHT: 0.30,
+        candide.PRESS: 1.00,
+        candide.LID_RAISE: 0.45,
+        candide.NOSE: 0.15,
+        candide.CORNER: 0.25,
+    },
+    "fearful": {
+        candide.BROW_LOWER: -0.60,
+        candide.BROW_OUTER: -0.10,
+        candide.LID_RAISE: 1.20,
+        candide.STRETCH: 0.95,
+        candide.JAW: 0.30,
+        candide.CORNER: 0.35,
+    },
+    "disgust": {
+        candide.NOSE: 1.20,
+        candide.UPPER_LIP: 1.15,
+        candide.BROW_LOWER: 0.45,
+        candide.LID_TIGHT: 0.45,
+        candide.CORNER: 0.40,
+    },
+    "surprised": {candide.BROW_OUTER: 0.45, candide.BROW_LOWER: -0.75, candide.LID_RAISE: 1.10, candide.JAW: 0.90},
+    "contempt": {
+        candide.CORNER: -0.35,
+        candide.STRETCH: 0.10,
+        candide.UPPER_LIP: 0.30,
+        candide.PRESS: 0.35,
+        candide.EYES_CLOSED: 0.25,
+        candide.BROW_OUTER: 0.20,
+    },
+}
+_HABIT = 0.5  # of a neutral face, relative to the offsets of the expressions
+_FACE_NOISE = 0.06  # from clip to clip, all units
+_LOWEST = np.array([-0.3, 0.0, -0.5, -1.4, -1.5, -1.0, -0.2, -0.3, -0.2, -0.4, -0.5])
+_HIGHEST = np.array([1.4, 1.2, 1.4, 1.4, 1.4, 1.2, 0.7, 0.7, 1.4, 1.4, 1.5])
+_VOICES = {  # in the order of VOICE_AXES, as differences from a neutral voice at full intensity; rate as a logarithm
+    "neutral": (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "calm": (-1.0, -0.5, -0.10, -3.0, -1.0, 0.02, 0.000, 0.0),
+    "happy": (4.5, 3.0, 0.06, 4.0, 1.2, 0.00, 0.000, 1.0),
+    "sad": (-1.5, -0.8, -0.18, -6.0, -2.2, 0.05, 0.004, -0.5),
+    "angry": (5.5, 2.2, 0.10, 8.0, 3.2, 0.00, 0.006, -0.5),
+    "fearful": (7.0, 0.4, 0.18, 0.5, 0.0, 0.06, 0.014, 0.5),
+    "disgust": (-1.8, 0.8, -0.14, 1.0, 1.0, 0.02, 0.010, -1.5),
+    "surprised": (7.0, 4.5, 0.00, 3.5, 0.8, 0.01, 0.000, 5.0),
+    "contempt": (-1.0, 0.4, -0.06, -1.5, 0.3, 0.01, 0.002, -1.5),
+}
+_VOICE_SPAN = np.array([7.0, 4.0, 0.18, 7.0, 3.0, 0.05, 0.010, 4.0])  # what one unit of offset or noise means
+_VOICE_NOISE = 0.12  # from clip to clip
 
 
 @dataclass(frozen=True)
@@ -154,70 +216,6 @@ def _between(colours: tuple[Colour, ...], place: float) -> np.ndarray:
 
 def _floats(values: np.ndarray) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
-
-
-_FACES = {  # action units at full intensity
-    "neutral": {},
-    "calm": {candide.STRETCH: 0.35, candide.CORNER: -0.45, candide.EYES_CLOSED: 0.25, candide.BROW_LOWER: -0.15},
-    "happy": {
-        candide.STRETCH: 1.00,
-        candide.CORNER: -1.15,
-        candide.LID_TIGHT: 0.40,
-        candide.UPPER_LIP: 0.60,
-        candide.JAW: 0.20,
-    },
-    "sad": {candide.CORNER: 1.05, candide.BROW_LOWER: -0.75, candide.BROW_OUTER: -0.60, candide.EYES_CLOSED: 0.40},
-    "angry": {
-        candide.BROW_LOWER: 1.20,
-        candide.LID_TIGHT: 0.30,
-        candide.PRESS: 1.00,
-        candide.LID_RAISE: 0.45,
-        candide.NOSE: 0.15,
-        candide.CORNER: 0.25,
-    },
-    "fearful": {
-        candide.BROW_LOWER: -0.60,
-        candide.BROW_OUTER: -0.10,
-        candide.LID_RAISE: 1.20,
-        candide.STRETCH: 0.95,
-        candide.JAW: 0.30,
-        candide.CORNER: 0.35,
-    },
-    "disgust": {
-        candide.NOSE: 1.20,
-        candide.UPPER_LIP: 1.15,
-        candide.BROW_LOWER: 0.45,
-        candide.LID_TIGHT: 0.45,
-        candide.CORNER: 0.40,
-    },
-    "surprised": {candide.BROW_OUTER: 0.45, candide.BROW_LOWER: -0.75, candide.LID_RAISE: 1.10, candide.JAW: 0.90},
-    "contempt": {
-        candide.CORNER: -0.35,
-        candide.STRETCH: 0.10,
-        candide.UPPER_LIP: 0.30,
-        candide.PRESS: 0.35,
-        candide.EYES_CLOSED: 0.25,
-        candide.BROW_OUTER: 0.20,
-    },
-}
-_HABIT = 0.5  # of a neutral face, relative to the offsets of the expressions
-_FACE_NOISE = 0.06  # from clip to clip, all units
-_LOWEST = np.array([-0.3, 0.0, -0.5, -1.4, -1.5, -1.0, -0.2, -0.3, -0.2, -0.4, -0.5])
-_HIGHEST = np.array([1.4, 1.2, 1.4, 1.4, 1.4, 1.2, 0.7, 0.7, 1.4, 1.4, 1.5])
-
-_VOICES = {  # in the order of VOICE_AXES, as differences from a neutral voice at full intensity; rate as a logarithm
-    "neutral": (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
-    "calm": (-1.0, -0.5, -0.10, -3.0, -1.0, 0.02, 0.000, 0.0),
-    "happy": (4.5, 3.0, 0.06, 4.0, 1.2, 0.00, 0.000, 1.0),
-    "sad": (-1.5, -0.8, -0.18, -6.0, -2.2, 0.05, 0.004, -0.5),
-    "angry": (5.5, 2.2, 0.10, 8.0, 3.2, 0.00, 0.006, -0.5),
-    "fearful": (7.0, 0.4, 0.18, 0.5, 0.0, 0.06, 0.014, 0.5),
-    "disgust": (-1.8, 0.8, -0.14, 1.0, 1.0, 0.02, 0.010, -1.5),
-    "surprised": (7.0, 4.5, 0.00, 3.5, 0.8, 0.01, 0.000, 5.0),
-    "contempt": (-1.0, 0.4, -0.06, -1.5, 0.3, 0.01, 0.002, -1.5),
-}
-_VOICE_SPAN = np.array([7.0, 4.0, 0.18, 7.0, 3.0, 0.05, 0.010, 4.0])  # what one unit of offset or noise means
-_VOICE_NOISE = 0.12  # from clip to clip
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,20 @@
 """A performance: a person says a sentence with an emotion, as pictures, sound and the truth behind both.
 
-A take, a picture or an utterance of an embedded corpus together with the truth about it.
+A `Scene` makes the takes, pictures and utterances of one synthetic corpus, each together with its `Truth`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from mien.candide import mesh as candide
 from mien.config.schema import SyntheticConfig
-from mien.errors import CorpusError
+from mien.errors import ConfigError, CorpusError
 from mien.io.randomness import rng_for
 from mien.synthetic.face import GRAIN_PX, FaceRenderer, draw_setting
 from mien.synthetic.people import (
     CLEAR,
-    EMOTIONS,
     Fuzziness,
     Person,
     draw_fuzziness,
@@ -23,21 +22,7 @@ from mien.synthetic.people import (
     person_for,
     voice_settings,
 )
-from mien.synthetic.voice import SENTENCES, synthesise
-
-__all__ = [
-    "CLEAR",
-    "EMOTIONS",
-    "SENTENCES",
-    "Fuzziness",
-    "Performance",
-    "Person",
-    "draw_fuzziness",
-    "perform",
-    "person_for",
-    "portrait",
-    "speak",
-]
+from mien.synthetic.voice import synthesise
 
 _VIDEO_ZOOM = 1 / 2.6  # px per model unit relative to the height of a frame
 _SPEECH_JAW = 0.40  # jaw drop at the loudest moment
@@ -363,7 +348,13 @@ class Scene:
         return wave, Truth(clip, actor.name, emotion, intensity, None, fuzziness, voice=voice)
 
 
-def cast(names: Iterable[str], n_actors: int, first: str = "male") -> list[Actor]:
-    """Give the first `n_actors` names alternating sexes, beginning with `first`."""
-    sexes = ("male", "female") if first == "male" else ("female", "male")
-    return [Actor(name, sexes[k % 2]) for k, name in zip(range(n_actors), names, strict=False)]
+def cast(corpus: str, names: Sequence[str], n_actors: int, sexes: Sequence[str] = ("male", "female")) -> list[Actor]:
+    """Give the first `n_actors` names `sexes` in turn.
+
+    Raises
+    ------
+    ConfigError : more people are asked for than the corpus has.
+    """
+    if n_actors > len(names):
+        raise ConfigError(f"params.yaml: corpora.{corpus}.actors should be at most {len(names)}, got {n_actors}")
+    return [Actor(name, sexes[k % len(sexes)]) for k, name in enumerate(names[:n_actors])]

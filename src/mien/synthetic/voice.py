@@ -1,12 +1,9 @@
 """A voice by source and filter: glottal pulses and noise through moving formants, computed pulse by pulse.
 
 Every glottal pulse (Klatt & Klatt 1990, KLGLOTT88) is shaped in the frequency domain by the vocal tract at its instant
-and added at its place, which needs no time-varying filter; noise is shaped frame by frame in the same way.
-
-The sounds of English and the sentences of RAVDESS and CREMA-D, as far as a synthesiser needs them.
-
-Vowel formants are those of men in Peterson & Barney (1952); consonants follow the tables of Klatt (1980), simplified.
-Symbols are ARPABET without stress.
+and added at its place, which needs no time-varying filter; noise is shaped frame by frame in the same way. It speaks
+the sentences of RAVDESS and CREMA-D: symbols are ARPABET without stress, vowel formants are those of men in Peterson &
+Barney (1952), consonants follow the tables of Klatt (1980), simplified.
 """
 
 from dataclasses import dataclass
@@ -35,6 +32,15 @@ SENTENCES = {
     "TSI": "DH AH S ER F AH S IH Z S L IH K",
     "WSI": "W IY L S T AA P IH N AH K AH P AH L AH V M IH N AH T S",
 }
+
+RATE_HZ = 16000  # at which everything is made
+_STEP = 64  # samples between two points of a track, 4 ms
+_LEVEL_DBFS = -27.0  # of a neutral voice, RMS while speaking
+_ROOM_DBFS = -72.0  # of the room
+_RANGE_ST = 2.2  # of a neutral voice: height of an accent, semitones
+_UPPER_FORMANTS = ((3500.0, 180.0), (4500.0, 260.0), (5500.0, 350.0), (6500.0, 450.0))  # Hz: frequency, bandwidth
+_BANDWIDTHS = (70.0, 90.0, 130.0)  # Hz of F1 to F3
+_SPEECH_S = (0.80, 1.50)  # shortest and longest speech, without the silence around it
 
 
 @dataclass(frozen=True)
@@ -108,16 +114,6 @@ PHONES = {
     "DH": _steady(0.040, 270, 1300, 2600, voicing=0.32, frication=0.02, noise=(6000, 2500)),
     "HH": _steady(0.050, 500, 1500, 2500, voicing=0.0, aspiration=0.18),
 }
-
-
-RATE_HZ = 16000  # at which everything is made
-_STEP = 64  # samples between two points of a track, 4 ms
-_LEVEL_DBFS = -27.0  # of a neutral voice, RMS while speaking
-_ROOM_DBFS = -72.0  # of the room
-_RANGE_ST = 2.2  # of a neutral voice: height of an accent, semitones
-_UPPER_FORMANTS = ((3500.0, 180.0), (4500.0, 260.0), (5500.0, 350.0), (6500.0, 450.0))  # Hz: frequency, bandwidth
-_BANDWIDTHS = (70.0, 90.0, 130.0)  # Hz of F1 to F3
-_SPEECH_S = (0.80, 1.50)  # shortest and longest speech, without the silence around it
 
 
 @dataclass(frozen=True, eq=False)

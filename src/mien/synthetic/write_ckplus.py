@@ -1,4 +1,4 @@
-"""Write the embedded twin of CK+: sequences from neutral to apex, with Emotion, FACS and Landmarks files."""
+"""Write a synthetic CK+: sequences from neutral to apex, with Emotion, FACS and Landmarks files."""
 
 from pathlib import Path
 
@@ -7,7 +7,6 @@ import numpy as np
 from PIL import Image
 
 from mien.candide.mesh import LANDMARKS, VERTICES
-from mien.errors import ConfigError
 from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
 
 # code -> (emotion, action units that the FACS file lists)
@@ -40,9 +39,7 @@ _N_JAW = 17
 
 def enlist(n_actors: int) -> list[Actor]:
     """Return subjects S005, S006, ..."""
-    if n_actors > 123:
-        raise ConfigError(f"params.yaml: corpora.ckplus.actors should be at most 123, got {n_actors}")
-    return cast([f"S{k:03d}" for k in range(FIRST_SUBJECT, FIRST_SUBJECT + 123)], n_actors)
+    return cast("ckplus", [f"S{k:03d}" for k in range(FIRST_SUBJECT, FIRST_SUBJECT + 123)], n_actors)
 
 
 def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:

@@ -1,4 +1,4 @@
-"""Write the embedded twin of CREMA-D: VideoFlash/ (flv), AudioWAV/, demographics, sentences and perceived labels."""
+"""Write a synthetic CREMA-D: VideoFlash/ (flv), AudioWAV/, demographics, sentences and perceived labels."""
 
 import csv
 import itertools
@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import resample_poly
 
-from mien.errors import ConfigError
 from mien.io.media import write_sound, write_video
 from mien.synthetic.containers import copy_video
 from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
@@ -26,9 +25,7 @@ _N_RATERS = 10
 
 def enlist(n_actors: int) -> list[Actor]:
     """Return actors 1001, 1002, ...; every other is a man."""
-    if n_actors > 91:
-        raise ConfigError(f"params.yaml: corpora.cremad.actors should be at most 91, got {n_actors}")
-    return cast([str(k) for k in range(1001, 1092)], n_actors)
+    return cast("cremad", [str(k) for k in range(1001, 1092)], n_actors)
 
 
 def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
@@ -67,7 +64,7 @@ def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
     cells = itertools.product([actor.name for actor in actors], ("HAP", "SAD"), ("LO", "HI"))
     graded = [f"{actor}_IEO_{emotion}_{level}" for actor, emotion, level in cells]
     empty, mute, silent, missing, other_missing = rng.choice(graded, 5, replace=False)
-    twin = f"{rng.choice([actor.name for actor in actors])}_TIE_"
+    take = f"{rng.choice([actor.name for actor in actors])}_TIE_"
     planted = []
     flash = root / "VideoFlash" / f"{empty}.flv"
     flash.write_bytes(b"")
@@ -82,7 +79,7 @@ def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
         (root / "VideoFlash" / f"{clip}.flv").unlink()
         (root / "AudioWAV" / f"{clip}.wav").unlink()
         planted.append(Planted(clip, "", "missing"))
-    one, other = (root / "AudioWAV" / f"{twin}{emotion}_XX.wav" for emotion in ("ANG", "FEA"))
+    one, other = (root / "AudioWAV" / f"{take}{emotion}_XX.wav" for emotion in ("ANG", "FEA"))
     other.write_bytes(one.read_bytes())
     return [*planted, *(Planted(path.stem, f"AudioWAV/{path.name}", "twin") for path in (one, other))]
 

@@ -1,4 +1,4 @@
-"""Write the embedded twin of FER2013: fer2013.csv with grey faces of 48 x 48 px, people apart in the three usages.
+"""Write a synthetic FER2013: fer2013.csv with grey faces of 48 x 48 px, people apart in the three usages.
 
 Emotions are as unevenly shared as in the real training set: somebody is happy three times, disgusted one person in
 five. So class balancing has something to do.
@@ -30,12 +30,12 @@ _PICTURE = (160, 160)  # px, before the face is cut out
 _PER_TAKE = 14  # pictures of a person, on average, per configured take
 _INTENSITY = (0.6, 1.0)
 _YAW_DEG = 20.0  # largest
-_TWINS = 0.07  # share of a test that shows a training picture again: 499 of 7178 in the real corpus
+_DUPLICATES = 0.07  # share of a test that shows a training picture again: 499 of 7178 in the real corpus
 
 
 def enlist(n_actors: int) -> list[Actor]:
     """Return people 0000, 0001, ...; the real corpus names nobody."""
-    return cast([f"{k:04d}" for k in range(n_actors)], n_actors)
+    return cast("fer2013", [f"{k:04d}" for k in range(n_actors)], n_actors)
 
 
 def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
@@ -61,7 +61,7 @@ def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
 
 
 def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
-    """Write the table, person by person, with twins, a contradiction and a blank image among its rows."""
+    """Write the table, person by person, with duplicates, a contradiction and a blank image among its rows."""
     shown = []  # of each person: codes, faces
     for actor in actors:
         with np.load(_scratch(root, actor)) as file:
@@ -150,7 +150,7 @@ def _plant(rows: list[tuple[int, np.ndarray, str]], rng: np.random.Generator) ->
     show(training.pop(), np.zeros((SIDE, SIDE), np.uint8), "blank")
     for usage in USAGES[1:]:
         tested = [k for k in order if rows[k][2] == usage]
-        for source, target in _pair(rows, training, tested)[: math.ceil(_TWINS * len(tested))]:
+        for source, target in _pair(rows, training, tested)[: math.ceil(_DUPLICATES * len(tested))]:
             show(target, rows[source][1], "twin")
             training.remove(source)
     return planted

@@ -1,4 +1,4 @@
-"""Write the embedded twin of JAFFE: grey TIFF pictures of women, some in palette mode."""
+"""Write a synthetic JAFFE: grey TIFF pictures of women, some in palette mode."""
 
 from pathlib import Path
 
@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mien.errors import ConfigError
-from mien.synthetic.performance import Actor, Planted, Scene, Truth
+from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
 
 EMOTIONS = {
     "AN": "angry",
@@ -27,9 +26,7 @@ _PALETTE_EVERY = 9  # every ninth picture, as in the real corpus
 
 def enlist(n_actors: int) -> list[Actor]:
     """Return the models KA, KL, ..."""
-    if n_actors > len(MODELS):
-        raise ConfigError(f"params.yaml: corpora.jaffe.actors should be at most {len(MODELS)}, got {n_actors}")
-    return [Actor(name, "female") for name in MODELS[:n_actors]]
+    return cast("jaffe", MODELS, n_actors, sexes=("female",))
 
 
 def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:

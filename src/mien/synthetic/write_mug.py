@@ -1,11 +1,10 @@
-"""Write the embedded twin of MUG: takes of numbered images that go from neutral to an expression and back."""
+"""Write a synthetic MUG: takes of numbered images that go from neutral to an expression and back."""
 
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from mien.errors import ConfigError
 from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
 
 EMOTIONS = {
@@ -24,9 +23,7 @@ _RATE_FPS = 19.0
 
 def enlist(n_actors: int) -> list[Actor]:
     """Return subjects 001, 002, ..."""
-    if n_actors > 86:
-        raise ConfigError(f"params.yaml: corpora.mug.actors should be at most 86, got {n_actors}")
-    return cast([f"{k:03d}" for k in range(1, 87)], n_actors)
+    return cast("mug", [f"{k:03d}" for k in range(1, 87)], n_actors)
 
 
 def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:

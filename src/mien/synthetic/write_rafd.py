@@ -1,11 +1,10 @@
-"""Write the embedded twin of RaFD: every model, emotion, gaze and camera angle, named in the file name."""
+"""Write a synthetic RaFD: every model, emotion, gaze and camera angle, named in the file name."""
 
 import itertools
 from pathlib import Path
 
 from PIL import Image
 
-from mien.errors import ConfigError
 from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
 
 EMOTIONS = {
@@ -24,9 +23,7 @@ GAZES = ("frontal", "left", "right")
 
 def enlist(n_actors: int) -> list[Actor]:
     """Return models 01, 02, ..."""
-    if n_actors > 67:
-        raise ConfigError(f"params.yaml: corpora.rafd.actors should be at most 67, got {n_actors}")
-    return cast([f"{k:02d}" for k in range(1, 68)], n_actors, first="female")
+    return cast("rafd", [f"{k:02d}" for k in range(1, 68)], n_actors, sexes=("female", "male"))
 
 
 def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:

@@ -1,10 +1,9 @@
-"""Write the embedded twin of RAVDESS (speech): Actor_XX/ with audio-video mp4, video-only mp4 and wav of every take."""
+"""Write a synthetic RAVDESS (speech): Actor_XX/ with audio-video mp4, video-only mp4 and wav of every take."""
 
 from pathlib import Path
 
 import numpy as np
 
-from mien.errors import ConfigError
 from mien.io.files import sha256
 from mien.io.media import read_sound, write_video
 from mien.synthetic.containers import copy_video, write_filled_wav, write_pointer
@@ -20,9 +19,7 @@ _CODEC = {"preset": "ultrafast", "crf": "20"}
 
 def enlist(n_actors: int) -> list[Actor]:
     """Return actors 01, 02, ...; odd ones are men."""
-    if n_actors > 24:
-        raise ConfigError(f"params.yaml: corpora.ravdess.actors should be at most 24, got {n_actors}")
-    return cast([f"{k:02d}" for k in range(1, 25)], n_actors)
+    return cast("ravdess", [f"{k:02d}" for k in range(1, 25)], n_actors)
 
 
 def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
@@ -56,7 +53,7 @@ def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
     takes = [f"01-{e:02d}-{i:02d}-01-01-{actor.name}" for actor in actors for e, i in _kinds()]
     stereo, other_stereo, first, silent, cut, pointer, missing = rng.choice(takes, 7, replace=False)
     planted = [_make_stereo(root, take, rng) for take in (stereo, other_stereo)]
-    planted += _make_twin(root, first, scene.config.takes)
+    planted += _make_duplicate(root, first, scene.config.takes)
     planted += _make_silent(root, silent)
     path = _path(root, "01", cut)
     path.write_bytes(path.read_bytes()[: int(0.6 * path.stat().st_size)])
@@ -82,7 +79,7 @@ def _make_stereo(root: Path, take: str, rng: np.random.Generator) -> Planted:
     return _plant(root, path, take, "stereo")
 
 
-def _make_twin(root: Path, first: str, takes: int) -> list[Planted]:
+def _make_duplicate(root: Path, first: str, takes: int) -> list[Planted]:
     """Store a take a second time under another repetition (or statement, where there is one repetition)."""
     fields = first.split("-")
     fields[4 if takes > 1 else 3] = "02"

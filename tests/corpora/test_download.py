@@ -1,4 +1,4 @@
-"""Downloads against a server on this machine that breaks off, lies and refuses."""
+"""Sources of a corpus: downloads from a server that breaks off and lies, folders, archives; nothing half-written."""
 
 import asyncio
 import hashlib
@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 import re
+import tarfile
 import threading
 import time
 import zipfile
@@ -16,18 +17,24 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
+from mien import cli
+from mien.config.labels import CORPORA
 from mien.corpora import download as module
-from mien.corpora.base import Access
 from mien.corpora.download import (
     Remote,
-    download,
+    describe_folder,
     download_cremad,
     download_ravdess,
     fetch,
     fetch_json,
     fetch_unchecked,
+    open_source,
+    unpack,
 )
+from mien.corpora.index import adapter_for
 from mien.errors import CorpusError
+from mien.io import tables
+from mien.io.files import read_json
 from mien.synthetic.containers import write_pointer
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 300_000, dtype=np.uint8).tobytes()
@@ -36,13 +43,7 @@ CONTENT = np.random.default_rng(0).integers(0, 256, 300_000, dtype=np.uint8).tob
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_HEAD(self):
-        self.answer(body=False)
-
     def do_GET(self):
-        self.answer(body=True)
-
-    def answer(self, *, body: bool):
         server = self.server
         content = server.files.get(unquote(self.path))
         if content is None:
@@ -57,7 +58,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(content)}")
         self.send_header("Content-Length", str(stop - start))
         self.end_headers()
-        if not body:
+        if self.command == "HEAD":
             return
         server.served.append((self.path, start, stop))
         if server.breaks and stop - start > 1:
@@ -68,12 +69,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.wfile.write(content[start:stop])
 
+    do_HEAD = do_GET
+
     def log_message(self, *args):
         pass
 
 
-@pytest.fixture(autouse=True)
-def _hurried(monkeypatch):
+@pytest.fixture
+def hurried(monkeypatch):
     """Cut the waits of the client, which looks every second and rests three after a refusal, to a twentieth."""
 
     def sleep(duration_s):
@@ -94,7 +97,7 @@ def clone_of(module, **changes):
 
 
 @pytest.fixture
-def server():
+def server(hurried):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         running.files, running.served, running.breaks = {}, [], 0
         running.url = f"http://127.0.0.1:{running.server_port}"
@@ -106,14 +109,8 @@ def server():
 
 def remote(server, name="a.zip", content=CONTENT, algorithm="md5", **changes) -> Remote:
     server.files[f"/{name}"] = content
-    known = {
-        "url": f"{server.url}/{name}",
-        "path": name,
-        "algorithm": algorithm,
-        "checksum": hashlib.new(algorithm, content).hexdigest(),
-        "size": len(content),
-    }
-    return Remote(**(known | changes))
+    known = {"url": f"{server.url}/{name}", "path": name, "algorithm": algorithm, "size": len(content)}
+    return Remote(**{**known, "checksum": hashlib.new(algorithm, content).hexdigest(), **changes})
 
 
 def test_file_comes_whole_and_is_kept(server, tmp_path):
@@ -206,16 +203,161 @@ def test_cremad_media_are_fetched_by_their_pointers(server, tmp_path):
     assert sum(path.startswith("/media") and stop - start > 1 for path, start, stop in server.served) == 2
 
 
-def test_corpus_under_agreement_says_where_to_ask(tmp_path):
-    access = Access(address="https://example.org", terms="signed agreement", files="a.zip and b.zip")
-    with pytest.raises(CorpusError, match=r"example\.org.*a\.zip and b\.zip.*corpora\.ckplus\.source"):
-        download("ckplus", access, tmp_path / "ckplus")
-    assert list(tmp_path.iterdir()) == []
-
-
 def zipped(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    pack_zip(buffer := io.BytesIO(), files)
+    return buffer.getvalue()
+
+
+SHARES = dict.fromkeys(("missing_video", "blended_video", "missing_audio", "blended_audio"), 0.0)
+SYNTHETIC = {"size_px": 128, "rate_fps": 5, "takes": 1} | SHARES
+
+
+def settings(corpus: str, source: str, n_folds: int = 3) -> str:
+    sections = {"seed": 0, "synthetic": SYNTHETIC, "folds": {corpus: n_folds}}
+    return json.dumps(sections | {"corpora": {corpus: {"source": source, "actors": 3}}})
+
+
+def get(corpus: str, source: str, *more: str) -> None:
+    config = settings(corpus, source)
+    cli.main(["get_corpus", "--config", config, "--corpus", corpus, "--out", f"data/{corpus}.json", *more])
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_embedded_corpus_goes_through_both_commands(here):
+    get("jaffe", "synthetic")
+    manifest = read_json(here / "data/jaffe.json")
+    assert manifest["root"] == "data/jaffe"
+    assert manifest["n_files"] == 3 * 21 + 1
+    out = "results/corpora/jaffe"
+    config = settings("jaffe", "synthetic")
+    cli.main(["index_corpus", "--config", config, "--corpus", "jaffe", "--manifest", "data/jaffe.json", "--out", out])
+    clips = tables.read(here / out / "clips.parquet", tables.CLIPS)
+    facts = read_json(here / out / "corpus.json")
+    assert facts["n_clips"] == facts["n_video"] == len(clips) == 63
+    assert facts["counts"] == dict.fromkeys(facts["classes"], 9)
+    assert facts["source"] == "synthetic"
+
+
+def test_folder_is_read_in_place(here, tmp_path):
+    source = tmp_path / "mine"
+    (source / "Actor_01").mkdir(parents=True)
+    (source / "Actor_01" / "a.wav").write_bytes(b"1")
+    (source / ".git").mkdir()
+    (source / ".git" / "b").write_bytes(b"2")
+    get("ravdess", str(source))
+    manifest = read_json(here / "data/ravdess.json")
+    assert manifest["root"] == source.as_posix()
+    assert manifest["n_files"] == 1
+    assert not (here / "data/ravdess").exists()
+    (source / "Actor_01" / "a.wav").write_bytes(b"3")
+    assert describe_folder(source)["digest"] != manifest["digest"]
+
+
+def test_folder_of_archives_is_unpacked_together(here, tmp_path):
+    source = tmp_path / "fetched"
+    source.mkdir()
+    pack_zip(source / "Video_Speech_Actor_01.zip", {"Actor_01/01.mp4": b"v"})
+    pack_zip(source / "Audio_Speech.zip", {"Actor_01/03.wav": b"a"})
+    (source / "license.txt").write_text("terms")
+    get("ravdess", str(source))
+    files = {path.relative_to(here / "data/ravdess").as_posix() for path in (here / "data/ravdess").rglob("*.*")}
+    assert files == {"Actor_01/01.mp4", "Actor_01/03.wav", "license.txt"}
+    assert read_json(here / "data/ravdess.json")["root"] == "data/ravdess"
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar"])
+@pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "a/../../evil.txt", "a\\..\\..\\evil.txt", "C:/evil.txt"])
+def test_entries_that_leave_the_folder_are_refused(tmp_path, suffix, name):
+    archive = tmp_path / f"corpus{suffix}"
+    pack(archive, {"good.txt": b"1", name: b"2"})
+    refuse(archive, tmp_path, "outside the folder")
+
+
+def test_links_are_refused(tmp_path):
+    link = zipfile.ZipInfo("link")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    refuse(tmp_path / "a.zip", tmp_path, "has a link")
+    (tmp_path / "a.zip").unlink()
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        entry = tarfile.TarInfo("link")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "../../etc/passwd"
+        archive.addfile(entry)
+    refuse(tmp_path / "a.tar", tmp_path, "unsafe entry")
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])
+def test_damaged_archives_are_refused(tmp_path, suffix):
+    archive = tmp_path / f"corpus{suffix}"
+    pack(archive, {"a.bin": bytes(range(256)) * 400})
+    whole = archive.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"no archive", flip(whole, len(whole) // 2)):
+        archive.write_bytes(damaged)
+        refuse(archive, tmp_path, "damaged")
+
+
+def test_archives_that_disagree_are_refused(tmp_path):
+    pack_zip(tmp_path / "a.zip", {"x.txt": b"1"})
+    pack_zip(tmp_path / "b.zip", {"x.txt": b"2"})
+    with pytest.raises(CorpusError, match=r"x\.txt differs"):
+        unpack([tmp_path / "a.zip", tmp_path / "b.zip"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    unpack([tmp_path / "a.zip", tmp_path / "a.zip"], tmp_path / "out")
+
+
+def test_sources_that_are_nothing_are_refused(tmp_path):
+    with pytest.raises(CorpusError, match="no such file or folder"):
+        open_source("ravdess", tmp_path / "nowhere", tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CorpusError, match="is empty"):
+        open_source("ravdess", tmp_path / "empty", tmp_path / "out")
+    (tmp_path / "corpus.rar").write_bytes(b"?")
+    with pytest.raises(CorpusError, match="neither a folder nor an archive"):
+        open_source("ravdess", tmp_path / "corpus.rar", tmp_path / "out")
+
+
+@pytest.mark.parametrize("corpus", [name for name in CORPORA if not adapter_for(name).ACCESS.open])
+def test_download_under_agreement_is_explained(here, corpus, capsys):
+    with pytest.raises(SystemExit) as stop:
+        get(corpus, "download")
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert adapter_for(corpus).ACCESS.address in message
+    assert f"corpora.{corpus}.source" in message
+    assert not (here / "data").exists()
+
+
+def refuse(archive, tmp_path, reason):
+    with pytest.raises(CorpusError, match=reason):
+        unpack([archive], tmp_path / "inner" / "out")
+    assert not list((tmp_path / "inner").iterdir())
+    assert {path.name for path in tmp_path.iterdir()} == {"inner", archive.name}
+
+
+def pack(path, files):
+    if path.suffix == ".zip":
+        pack_zip(path, files)
+        return
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+
+
+def pack_zip(file, files):
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-    return buffer.getvalue()
+
+
+def flip(content: bytes, at: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from mien.candide import extract, mesh
-from mien.candide.fit import DEGENERATE, FITTED, NO_FACE, NOT_CONVERGED, NOT_FINITE, fit_frames
+from mien.candide.fit import DEGENERATE, FITTED, NO_FACE, NOT_FINITE, fit_frames
 from mien.candide.mesh import ACTIONS, LANDMARKS, SHAPES, VERTICES
 from mien.candide.pose import project, rotation_matrix
 from mien.config import schema
@@ -47,23 +47,10 @@ class Corpus:
     def __init__(self, folder):
         self.folder, self.clips, self.shards = folder, [], {}
 
-    def add(
-        self,
-        clip,
-        landmarks,
-        *,
-        part="01",
-        actor="01",
-        label="happy",
-        view="",
-        sequence="",
-        item=-1,
-        found=None,
-        **more,
-    ):
+    def add(self, clip, landmarks, *, part="01", actor="01", label="happy", found=None, **more):
         row = dict.fromkeys(tables.CLIPS.columns.names, "") | {"corpus": "toy", "clip": clip, "part": part}
-        row |= {"actor": actor, "group": actor, "label": 0, "label_name": label, "view": view, "item": item}
-        row |= {"sequence": sequence, "cropped": False, "has_video": True, "has_audio": False, "apart": False}
+        row |= {"actor": actor, "group": actor, "label": 0, "label_name": label, "item": -1}
+        row |= {"cropped": False, "has_video": True, "has_audio": False, "apart": False}
         self.clips.append(row | more)
         found = np.isfinite(landmarks).all(axis=(1, 2)) if found is None else found
         self.shards.setdefault(part, []).append((clip, landmarks, np.asarray(found)))
@@ -198,24 +185,6 @@ def test_a_corpus_in_which_nothing_can_be_fitted_is_no_crash(corpus):
     Corpus(corpus.folder).write()
     assert corpus.fit()["parts"] == {}
     assert not (corpus.folder / "candide" / "01").exists()
-
-
-def test_a_blank_picture_has_no_face_even_where_landmarks_were_put_on_it(corpus):
-    corpus.add("a", film(1)).add("b", film(1), defect="twin;blank").write().fit()
-    assert corpus.fits().verdict.tolist() == [FITTED, NO_FACE]
-
-
-def test_a_fit_that_has_not_converged_says_so(corpus):
-    manifest = corpus.add("film", film(3)).write().fit(evaluations=1)
-    assert manifest["verdicts"] == {NOT_CONVERGED: 3}
-
-
-def test_recordings_are_clips_or_the_stills_of_a_sequence_in_order_of_item():
-    frames = pd.DataFrame(
-        [("x", "", -1, 0), ("s2", "s", 10, 0), ("s1", "s", 9, 0), ("x", "", -1, 1), ("y", "", 5, 0), ("s0", "s", 0, 0)],
-        columns=["clip", "sequence", "item", "frame"],
-    )
-    assert [places.tolist() for places in extract.recordings_of(frames)] == [[0, 3], [4], [5, 2, 1]]
 
 
 def test_the_number_of_processes_changes_nothing_and_finished_parts_stay(corpus):
