@@ -84,7 +84,12 @@ def test_inferior_folds_of_the_thesis_are_found_with_and_without_time_augmentati
 
 
 def test_the_page_of_table_5_1_is_whole(thesis):
-    config = {"corpus": "ravdess", "rows": ROWS["5.1"], "single": ["AM", "VM"], "pairs": {"time augmentation": TIME}}
+    config = {
+        "corpus": "ravdess",
+        "rows": list(ROWS["5.1"]),
+        "single": ["AM", "VM"],
+        "pairs": {"time augmentation": TIME},
+    }
     table = section(TableConfig, {"table": config}, "table")
     text = render(compared(thesis, "5.1"), table, title="t", number="5.1", scale="mini", synthetic=False)
     assert "nan" not in text

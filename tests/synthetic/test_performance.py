@@ -5,7 +5,8 @@ import pytest
 
 from mien.candide import mesh as candide
 from mien.config import schema
-from mien.config.schema import VERSIONS, SyntheticConfig, made_as
+from mien.config.fuzziness import VERSIONS, made_as
+from mien.config.schema import SyntheticConfig
 from mien.io.randomness import rng_for
 from mien.synthetic.people import (
     CLEAR,

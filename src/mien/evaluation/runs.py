@@ -1,6 +1,6 @@
 """The folders that training leaves behind: one run is one variant, fold and seed of a corpus."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -110,15 +110,6 @@ def read_runs(paths: Iterable[Path]) -> list[Run]:
         if _key(one) == _key(other):
             raise TableError(f"{one.folder} and {other.folder} are the same run {_key(one)}; name one of them")
     return runs
-
-
-def rows_in_order(paths: Iterable[Path], rows: Mapping[str, T]) -> dict[str, T]:
-    """Return a table's rows (variant -> what is beside it) in the order in which `paths` name the variants.
-
-    Parameters reach a command with sorted keys; the order of params.yaml survives in the list of runs.
-    """
-    named = [read_run(path).variant for path in paths]
-    return dict(sorted(rows.items(), key=lambda row: named.index(row[0]) if row[0] in named else len(named)))
 
 
 def select_runs(runs: list[Run], corpus: str, variants: Iterable[str], *, n_folds: int = 0) -> list[Run]:

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter, ScalarFormatter
 
 from mien.errors import TableError
-from mien.evaluation.runs import Run, read_runs, rows_in_order
+from mien.evaluation.runs import Run, read_run, read_runs
 from mien.io.files import read_json
 from mien.io.tables import TRAIN_ACCURACY
 from mien.report.style import GREY, add_panels, corpus_title, draw_absent, saved_figure, write_numbers
@@ -251,7 +251,7 @@ def plot_transfer(
     """
     title = corpus_title(f"Figure {figure}: {NAMES[figure]}", read_json(corpus_info))
     found = read_runs(runs)
-    order = list(rows_in_order(runs, {run.variant: "" for run in found}))
+    order = [read_run(path).variant for path in runs]
     found.sort(key=lambda run: (order.index(run.variant), run.seed))
     curves = study_curves(found)
     write_numbers(out_csv, curves, number="%.6g")

@@ -25,7 +25,7 @@ from mien.evaluation.classifiers import (
     read_panel,
     score_on,
 )
-from mien.evaluation.runs import Run, read_runs, rows_in_order
+from mien.evaluation.runs import Run, read_runs
 from mien.report.page import limits, mark, percent, render_page, write_table
 from mien.report.thesis import read_published
 
@@ -136,7 +136,6 @@ def read_evidence(runs: Iterable[Path], samples: Path, thesis: Path, params: dic
     cross = section(CrossConfig, params, "cross")
     classify = section(ClassifyConfig, params, "classify")
     classifiers = {name: section(ClassifierConfig, params, "classifiers", name) for name in params["classifiers"]}
-    classifiers = rows_in_order(runs, classifiers)
     n_runs = {name: cross.splits if one.model in CLASSICAL else classify.seeds for name, one in classifiers.items()}
     pictures = read_samples(samples)
     chosen = expected_runs(read_runs(runs), cross.name, n_runs)

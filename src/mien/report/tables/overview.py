@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from mien.config.labels import ACTED
 from mien.config.schema import EvaluateConfig, OverviewConfig, load, section
 from mien.errors import TableError
 from mien.evaluation.metrics import score, twins
-from mien.evaluation.runs import Run, read_runs, rows_in_order, select_runs
+from mien.evaluation.runs import Run, read_runs, select_runs
 from mien.evaluation.statistics import Gain, gain, holm
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
@@ -283,7 +283,6 @@ def build_overview(
     """
     params = load(config)
     overview = section(OverviewConfig, params, "overview")
-    overview = replace(overview, rows=rows_in_order(runs, overview.rows))
     evaluate = section(EvaluateConfig, params, "evaluate")
     tables, read, apart = read_published(thesis), read_runs(runs), twins(clips)
     infos = {info["corpus"]: info for info in map(read_json, corpus_info)}

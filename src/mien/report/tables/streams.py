@@ -12,7 +12,7 @@ import pandas as pd
 
 from mien.config.schema import EvaluateConfig, StreamConfig, StreamingConfig, WatchConfig, load, section
 from mien.evaluation.metrics import twins
-from mien.evaluation.runs import Run, read_runs, rows_in_order, select_runs
+from mien.evaluation.runs import Run, read_runs, select_runs
 from mien.evaluation.streams import (
     QUANTITIES,
     Estimate,
@@ -156,7 +156,7 @@ def read_streams(paths: list[Path], clips: Path, corpus_info: Path, params: Mapp
     rows = {name: section(StreamConfig, params, "streams", name) for name in params["streams"]}
     runs = select_runs(read_runs(paths), streaming.corpus, rows)
     return Streams(
-        rows=rows_in_order(paths, rows),
+        rows=rows,
         runs=runs,
         traces=read_traces(runs, twins([clips])),
         streaming=streaming,

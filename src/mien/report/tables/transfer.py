@@ -11,7 +11,7 @@ import pandas as pd
 
 from mien.config.schema import EvaluateConfig, PretrainConfig, TransferConfig, load, section
 from mien.errors import TableError
-from mien.evaluation.runs import read_runs, rows_in_order
+from mien.evaluation.runs import read_runs
 from mien.evaluation.transfer import PRIVATE, PUBLIC, Trial, read_trial, read_usages, start_adds
 from mien.io.files import read_json
 from mien.report.page import limits, percent, render_page, write_table
@@ -126,7 +126,7 @@ def read_transfer(
         if run.variant in trials:
             raise TableError(f"{run.folder}: a second training of {run.variant}; table 4.3 takes one, name seed 0 only")
         trials[run.variant] = read_trial(run, usages if run.corpus == transfer.corpus else None)
-    names = tuple(name for name in rows_in_order(runs, rows) if rows[name].name == transfer.corpus)
+    names = tuple(name for name in rows if rows[name].name == transfer.corpus)
     for name in names:
         if name not in trials:
             raise TableError(f"no run of {name} on {transfer.corpus}; train it and pass its run.json")
