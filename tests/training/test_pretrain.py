@@ -274,7 +274,7 @@ def test_mistakes_are_one_message(trained, results, tmp_path):
         run(results, "FER", tmp_path, init=trained / "P1" / "fold0-seed0" / "model.safetensors")
     with pytest.raises(ModelError, match="not the trunk of this resnet18"):
         run(results, "P1", tmp_path, weights=str(trained / "FER" / "fold0-seed0" / "model.safetensors"))
-    with pytest.raises(ConfigError, match="dense of vgg16"):
+    with pytest.raises(ConfigError, match="dense for a network vgg16"):
         run(results, "P1", tmp_path, trained="dense")
     assert not any((tmp_path / row).exists() for row in ROWS)
 

@@ -100,7 +100,7 @@ def test_new_variants_and_classifiers_are_rows_of_yaml(clone, planned):
     params["tables"]["5.2"]["rows"].append("N1_scoring")
     params["classifiers"]["CNN1_64"] = {**params["classifiers"]["CNN1_50"], "size_px": 64}
     write_params(clone, params)
-    trained = {job for job in plan(clone).changed_since(planned) if "results/training/" in job.split()[1]}
+    trained = {job for job in plan(clone).changed_since(planned) if "results/training/" in job}
     assert trained == {
         "train results/training/ravdess/N1_scoring/seed0.json",
         "train_classifier results/training/ckplus_rafd/CNN1_64/seeds.json",
@@ -122,7 +122,6 @@ def test_a_new_optional_key_and_another_order_of_keys_plan_nothing(clone, planne
         ("streaming.loss", "last", {"train_stream", "plot_streams", "table streams", "table complexity"}),
         ("fuzziness.epochs", 2, {"train_fuzzy", "plot_fuzziness"}),
         ("variants.N2_relu.residual", "sigmoid", {"train", "table complexity"}),
-        ("pretrain.FER_3.thesis", "", {"table 4.3", "judge_hypotheses"}),
         ("embeddings.perplexity", 10.0, {"embed", "figure 5.1"}),
         ("candide.ridge", 0.0, {"fit_candide", "table units", "draw_candide"}),
     ],
@@ -164,6 +163,7 @@ def test_code_plans_the_jobs_that_run_it(clone, planned):
 
 def test_real_faces_are_not_checked_against_a_truth(clone):
     params = read_params(clone)
+    (clone / "jaffe.zip").touch()
     params["corpora"]["jaffe"]["source"] = "jaffe.zip"
     write_params(clone, params)
     run = plan(clone, "results/tables/units.md")
