@@ -200,8 +200,9 @@ rule select_samples:
     params:
         code=code("select_samples"),
         config=sections("cross", "seed"),
+        pair=PAIR,
     shell:
         """
         python -m mien select_samples --config {params.config:q} --corpora results/corpora --faces results/faces \
-            --candide results/candide --out results/samples/{PAIR} >{log:q} 2>&1
+            --candide results/candide --out results/samples/{params.pair} >{log:q} 2>&1
         """
