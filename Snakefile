@@ -11,6 +11,7 @@ configfile: "params.yaml"
 report: "workflow/report/workflow.rst"
 
 
+include: "workflow/scheduler.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"

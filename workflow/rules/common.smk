@@ -4,12 +4,10 @@ import json
 import re
 import shlex
 import sys
-import threading
 from dataclasses import is_dataclass, replace
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.scheduling.job_scheduler import JobScheduler
 
 from mien import cli
 from mien.config.runs import list_runs, select_wanted
@@ -22,22 +20,6 @@ from mien.errors import ConfigError
 from mien.io.provenance import code_digest
 from mien.io.randomness import seed_for
 from mien.report.plan import summary
-
-
-def schedule_reevaluation(self, delay):
-    """Wake the scheduler after `delay` seconds, unless a timer that will do so is already running.
-
-    Snakemake's own version starts another timer in every pass, and every finished job adds a pass: after N jobs there
-    are N passes a second, a seventh of all CPU time of a default run. It can go when the release that
-    requirements.lock names has Snakemake's pull request 3744.
-    """
-    timer = getattr(self, "reevaluation", None)
-    if timer is None or not timer.is_alive():
-        self.reevaluation = threading.Timer(delay, self._open_jobs.release)
-        self.reevaluation.start()
-
-
-JobScheduler._schedule_reevalutation = schedule_reevaluation
 
 # A machine setting, not science: it comes by `--config` and never enters a result. One training at a time takes the
 # GPU of a machine; a cluster gives every job its own (profiles/slurm).
