@@ -32,7 +32,7 @@ from mien.apps.watch import write_film
 from mien.config import schema
 from mien.io import media
 from mien.io.randomness import rng_for
-from mien.models.streaming import StreamSettings, network_of
+from mien.models.streaming import ModelCard, network_of
 from mien.synthetic.people import CLEAR, person_for
 from mien.synthetic.performance import perform
 
@@ -79,7 +79,8 @@ def random_models(params: dict) -> StreamingModels:
     loaded = {}
     for row in (watch["joint"], watch["video"], watch["audio"]):
         stream = params["streams"][row]
-        settings = StreamSettings(
+        settings = ModelCard(
+            kind="stream",
             corpus=streaming["corpus"],
             variant=row,
             fold=0,

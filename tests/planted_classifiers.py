@@ -39,7 +39,7 @@ def config(rows: dict[str, dict] = ROWS, *, splits: int = 3, seeds: int = 2) -> 
     cross = {"train": ["ckplus"], "test": "rafd", "angles": [90, 135], "splits": splits, "validation": 0.25}
     classify = {"seeds": seeds, "learning_rate": 1.0e-3, "epochs_vector": 5, "epochs_image": 5}
     classify |= {"batch_vector": 4, "batch_image": 4}
-    names = {"classifiers": dict(sorted(rows.items())), "cross": cross, "classify": classify, "evaluate": EVALUATE}
+    names = {"classifiers": rows, "cross": cross, "classify": classify, "evaluate": EVALUATE}
     return json.dumps(names | {"seed": 0, "scale": "mini"})
 
 

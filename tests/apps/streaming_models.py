@@ -6,17 +6,18 @@ from pathlib import Path
 from apps.tiny_models import CLASSES, FACES, SOUND
 from mien.config.schema import WatchConfig
 from mien.models import checkpoint
+from mien.models.checkpoint import ModelCard
 from mien.models.mrpn import Network
-from mien.models.streaming import StreamSettings, network_of
 
 ROWS = {"AV": (("video", "audio"), "mrpn"), "V": (("video",), "dense"), "A": (("audio",), "dense")}
 WATCH = WatchConfig(joint="AV", video="V", audio="A", forget_s=0.6, timeline_s=5.0)
 
 
-def streaming_network(row: str, **changes: object) -> tuple[Network, StreamSettings]:
+def streaming_network(row: str, **changes: object) -> tuple[Network, ModelCard]:
     """Return a network in evaluation, and its settings with `changes`."""
     modalities, fusion = ROWS[row]
-    settings = StreamSettings(
+    settings = ModelCard(
+        kind="stream",
         corpus="ravdess",
         variant=row,
         fold=0,
@@ -32,11 +33,11 @@ def streaming_network(row: str, **changes: object) -> tuple[Network, StreamSetti
         faces=asdict(FACES),
     )
     settings = replace(settings, **changes)
-    return network_of(settings, seed=1).eval(), settings
+    return checkpoint.network(settings, seed=1).eval(), settings
 
 
 def write_streaming(path: Path, row: str, **changes: object) -> Path:
     """Write a model file."""
     network, settings = streaming_network(row, **changes)
-    checkpoint.save_state(path, network.state_dict(), settings)
+    checkpoint.save(path, network.state_dict(), settings)
     return path

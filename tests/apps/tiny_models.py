@@ -18,7 +18,8 @@ PREDICT = {"corpus": "ravdess", "joint": "N2", "video": "VM", "audio": "AM", "wi
 def write_model(path: Path, variant: str, *, seed: int = 3, faces: FacesConfig = FACES) -> Path:
     """Write a model file with random weights."""
     fusion, modalities = FUSION[variant]
-    settings = checkpoint.Settings(
+    settings = checkpoint.ModelCard(
+        kind="variant",
         corpus="ravdess",
         variant=variant,
         fold=0,

@@ -22,7 +22,7 @@ SHARES = {"N0": 0.5, "N1": 0.75, "N2": 0.5}
 
 
 def config(**changes) -> str:
-    overview = {"folds": {"ravdess": 2, "cremad": 1}, "rows": dict(sorted(ROWS.items()))} | changes
+    overview = {"folds": {"ravdess": 2, "cremad": 1}, "rows": ROWS} | changes
     return json.dumps({"seed": 0, "scale": "mini", "evaluate": planted.EVALUATE, "overview": overview})
 
 

@@ -85,7 +85,7 @@ def test_ours_stand_beside_the_thesis(tmp_path, compare):
     assert network.test_sd == pytest.approx(25 / math.sqrt(2), abs=1e-4)
     assert (network.n_runs, network.n_pictures, network.n_people) == (2, 80, 5)
     assert (_cell(cells, "FP_SVMpoly", "camera 0").test, _cell(cells, "FP_SVMpoly", "camera 90").test) == (0, 100)
-    assert list(cells.classifier.unique()) == list(ROWS)  # not in the order of the sorted parameters
+    assert list(cells.classifier.unique()) == list(ROWS)
     assert "gaze left" in set(cells.pictures)
     rows = repeats[repeats.classifier == "AU_SSVM"].set_index("part")
     assert rows.loc["test", ["thesis_mean", "thesis_sd", "mean", "sd", "difference"]].tolist() == pytest.approx(

@@ -11,7 +11,7 @@ from mien.classical.samples import pictures, read_samples, vectors
 from mien.errors import ConfigError, ModelError, TableError
 from mien.io import tables
 from mien.io.files import read_json
-from mien.models.checkpoint import load_classifier
+from mien.models import checkpoint
 from mien.training import images
 from mien.training.images import ImageDataset, ImageTask
 from training.commands import contents, dies_in, inside, rows_of, run_command
@@ -90,7 +90,7 @@ def test_a_separable_set_is_learnt(tiny, trained, tmp_path, name):
 def test_the_model_file_repeats_the_predictions(trained, tiny, name):
     """On what SAMPLES holds: the scaling is in the file."""
     samples = read_samples(tiny.folder)
-    model, settings = load_classifier(trained / name / "fold0-seed0" / "model.safetensors")
+    model, settings = checkpoint.load(trained / name / "fold0-seed0" / "model.safetensors", kind="classifier")
     assert settings.classes == tuple(samples.info["classes"])
     rows = rows_of(trained / name / "fold0-seed0")
     rows = rows[rows.selection == "honest"]
@@ -124,12 +124,14 @@ def test_people_are_on_the_side_that_the_split_names(trained, tiny, tmp_path):
 
 
 def test_vectors_are_standardised_by_the_training_people_alone(trained, tiny, tmp_path):
-    model, _ = load_classifier(trained / "AU_DNN" / "fold0-seed0" / "model.safetensors")
+    model, _ = checkpoint.load(trained / "AU_DNN" / "fold0-seed0" / "model.safetensors", kind="classifier")
     samples = read_samples(tiny.folder)
     units = np.stack(samples.table.units[(samples.roles(0) == "training") & (samples.table.verdict == "fitted")])
     np.testing.assert_allclose(model.mean, units.mean(0), rtol=1e-5)
     np.testing.assert_allclose(model.deviation, units.std(0), rtol=1e-5)
-    raw, _ = load_classifier(train(tiny, "AU_DNN_raw", tmp_path, epochs_vector=1) / "model.safetensors")
+    raw, _ = checkpoint.load(
+        train(tiny, "AU_DNN_raw", tmp_path, epochs_vector=1) / "model.safetensors", kind="classifier"
+    )
     assert (raw.mean == 0).all()
     assert (raw.deviation == 1).all()
 
@@ -215,7 +217,7 @@ def test_features_that_nobody_has_are_recorded_as_not_applicable(tmp_path, name,
     assert rows_of(folder).empty
     assert sum(run["n_missing"].values()) == 64
     with pytest.raises(ModelError, match="not applicable"):
-        load_classifier(folder / "model.safetensors")
+        checkpoint.load(folder / "model.safetensors", kind="classifier")
 
 
 def test_mistakes_are_one_message(tiny, tmp_path):

@@ -30,7 +30,8 @@ def models(acted, tmp_path_factory):
     """Return model files of the networks of `ROWS` with random weights."""
     folder, files = tmp_path_factory.mktemp("models"), {}
     for name, fusion, modalities in (("VM", "single", ("video",)), ("N0", "n0", ("video", "audio"))):
-        settings = checkpoint.Settings(
+        settings = checkpoint.ModelCard(
+            kind="variant",
             **{"corpus": "ravdess", "variant": name, "fold": 0, "seed": 0, "fusion": fusion, "modalities": modalities},
             **{"aggregator": "lstm", "trunk": {}, "side_head": "dense", "augmentation": "VA+AO"},
             **{"classes": ("low", "high"), "width": 2, "dropout": 0.0, "frames": 2, "segments": 6},

@@ -13,7 +13,8 @@ from mien.errors import ConfigError, CorpusError, ModelError
 from mien.io import tables
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
-from mien.models.checkpoint import OfGrey, load_extractor
+from mien.models import checkpoint
+from mien.models.checkpoint import OfGrey
 from mien.models.mrpn import build, load_trunk
 from mien.training import images, pretrain
 from mien.training.images import ImageTask
@@ -210,7 +211,7 @@ def test_a_branch_starts_from_p1(trained):
 
 @pytest.mark.parametrize("row", ["P1", "FER"])
 def test_the_model_file_repeats_the_predictions(trained, results, row):
-    model, settings = load_extractor(trained / row / "fold0-seed0" / "model.safetensors")
+    model, settings = checkpoint.load(trained / row / "fold0-seed0" / "model.safetensors", kind="extractor")
     found = read_album(results)
     data = images.stills_of(found, size_px=settings.size_px, rng=None)
     rows = rows_of(trained / row / "fold0-seed0")
@@ -295,7 +296,7 @@ def test_a_row_whose_first_weights_nobody_named_is_not_applicable(results, tmp_p
     assert sorted(contents(folder)) == FILES
     assert rows_of(folder).empty
     with pytest.raises(ModelError, match="not applicable"):
-        load_extractor(folder / "model.safetensors")
+        checkpoint.load(folder / "model.safetensors", kind="extractor")
 
 
 def test_a_corpus_without_names_cannot_teach_people(results, tmp_path):

@@ -18,7 +18,7 @@ from mien.errors import ConfigError, TableError
 from mien.io import tables
 from mien.io.files import read_json
 from mien.io.shards import FULL_SCALE
-from mien.models import streaming
+from mien.models import checkpoint, streaming
 from mien.models.mrpn import build
 from mien.training import clips as training_clips
 from mien.training import engine
@@ -126,7 +126,7 @@ def test_heads_begin_when_they_have_something_to_go_by(trained):
 def test_following_as_it_comes_says_what_the_table_says(trained, tiny):
     """Along, given frames and seconds of the written clip one after the other, gives the rows of stream.parquet."""
     folder = trained / "AV_stream" / "fold0-seed0"
-    model, settings = streaming.load(folder / "model.safetensors")
+    model, settings = checkpoint.load(folder / "model.safetensors", kind="stream")
     sound = SoundConfig(**settings.sound)
     sections = {"faces": FacesConfig(**settings.faces), "sound": sound}
     data = training_clips.read(tiny.results, "ravdess", settings.modalities, **sections, running=True)
@@ -179,7 +179,7 @@ def test_a_row_starts_from_a_trunk_or_is_not_applicable(tiny, tmp_path):
     path = tmp_path / "P1.safetensors"
     save_file(state, path)
     folder = train(tiny, "V_started", tmp_path, f"video={path}", learning_rate=1.0e-12, epochs=1)
-    model, _ = streaming.load(folder / "model.safetensors")
+    model, _ = checkpoint.load(folder / "model.safetensors", kind="stream")
     torch.testing.assert_close(model.branches["video"].trunk.conv1.weight, state["conv1.weight"])
     save_file({}, path, metadata={"mien": "{}"})
     folder = train(tiny, "V_started", tmp_path, f"video={path}")

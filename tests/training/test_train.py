@@ -13,7 +13,7 @@ from mien.config.schema import FacesConfig, SoundConfig
 from mien.errors import ConfigError, ModelError
 from mien.io.files import read_json
 from mien.models import checkpoint
-from mien.models.checkpoint import ExtractorSettings, extractor
+from mien.models.checkpoint import ModelCard
 from mien.models.resnet import ResNet18
 from mien.training import clips as training_clips
 from mien.training import engine, train
@@ -97,7 +97,7 @@ def test_late_fusion_without_its_branches_says_so(tiny, tmp_path):
 MOMENTS = {  # what is about to be done for which time when the process dies, and the whole epochs that are kept then
     "in an epoch": ("mien.training.train", "network_inputs", 14, 1),
     "as a checkpoint is written": ("pathlib", "Path.replace", 2, 1),
-    "as the outputs are written": ("mien.models.checkpoint", "save_state", 1, 3),
+    "as the outputs are written": ("mien.models.checkpoint", "save", 1, 3),
 }
 
 
@@ -209,14 +209,14 @@ def test_every_option_trains_and_is_kept(tiny, tmp_path, changes):
 
 
 SIZES = {"width": 2, "size_px": 16, "classes": ("a", "b", "c")}  # three classes: fc is of another task
-AHEAD = {"corpus": "other", "base": "other", "variant": "P1", "fold": 0, "seed": 0, "modality": "video"}
+AHEAD = {"corpus": "other", "base": "other", "variant": "P1", "fold": 0, "seed": 0, "modalities": ("video",)}
 
 
 def pretrained(path: Path, *, weights=True, **sizes) -> tuple[str, torch.nn.Module]:
     """Write a model file of a network that was trained ahead on pictures; return the option and the network."""
-    settings = ExtractorSettings(**AHEAD, **SIZES | sizes, network="resnet18", sound={}, faces={})
-    network = extractor(settings, seed=7)
-    checkpoint.save_state(path, network.state_dict() if weights else {}, settings)
+    settings = ModelCard(kind="extractor", **AHEAD, **SIZES | sizes, model="resnet18", sound={}, faces={})
+    network = checkpoint.network(settings, seed=7)
+    checkpoint.save(path, network.state_dict() if weights else {}, settings)
     return f"video={path}", network
 
 

@@ -15,7 +15,7 @@ from mien.evaluation.verification import equal_error_rate
 from mien.io import shards, tables
 from mien.io.files import read_json, write_json
 from mien.io.randomness import rng_for
-from mien.models.checkpoint import load_extractor
+from mien.models import checkpoint
 from mien.models.mrpn import build, load_trunk
 from mien.training.distributed import Group
 from mien.training.images import divide, divide_voices, recordings_of
@@ -140,7 +140,7 @@ def test_pairs_without_a_voice_are_counted_and_have_no_score(trained, root):
     assert pairs.score.isna().tolist() == missing.tolist() == [True, False, False, False, False, True]
     assert run["n_pairs"] == {"scored": 4, "unheard": 2, "missing": 2}
     known = pairs[~missing]
-    model, settings = load_extractor(trained / "model.safetensors")
+    model, settings = checkpoint.load(trained / "model.safetensors", kind="extractor")
     wave = shards.read_sound(root / "results" / "sound" / "voxceleb" / "p")
     means = {}
     for clip in {*known.one, *known.other}:
@@ -177,7 +177,7 @@ def test_it_learns_who_speaks(root, tmp_path):
 def test_the_file_starts_a_branch(trained):
     network = build(["audio"], fusion="single", aggregator="lstm", side_head="dense", classes=2, width=2, dropout=0.0)
     load_trunk(network, "audio", trained / "model.safetensors")
-    model, _ = load_extractor(trained / "model.safetensors")
+    model, _ = checkpoint.load(trained / "model.safetensors", kind="extractor")
     torch.testing.assert_close(network.branches["audio"].trunk.conv1.weight, model.conv1.weight)
 
 

@@ -14,8 +14,8 @@ from mien.config.schema import FacesConfig, SoundConfig
 from mien.errors import ConfigError, ModelError
 from mien.io.files import read_json
 from mien.models import checkpoint
+from mien.models.checkpoint import ModelCard
 from mien.models.mrpn import Network
-from mien.models.streaming import StreamSettings, load
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Model:
 
     path: Path
     network: Network
-    settings: checkpoint.Settings
+    settings: checkpoint.ModelCard
     faces: FacesConfig
     sound: SoundConfig
 
@@ -156,10 +156,10 @@ def load_streaming(paths: Sequence[Path]) -> StreamingModels:
     ModelError : a file is missing, unreadable or not of a streaming network; two files have the same role, or files do
         not go together.
     """
-    return combine({path: load(path, device=_device()) for path in map(Path, paths)})
+    return combine({path: checkpoint.load(path, kind="stream", device=_device()) for path in map(Path, paths)})
 
 
-def combine(loaded: dict[Path, tuple[Network, StreamSettings]]) -> StreamingModels:
+def combine(loaded: dict[Path, tuple[Network, ModelCard]]) -> StreamingModels:
     """Put networks to their roles; the paths are for messages.
 
     Raises

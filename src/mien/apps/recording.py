@@ -17,7 +17,7 @@ from mien.faces.extract import describe_missing_frames, describe_truncation, ope
 from mien.faces.track import Track, follow
 from mien.io import media
 from mien.io.shards import FULL_SCALE
-from mien.models.checkpoint import Settings
+from mien.models.checkpoint import ModelCard
 from mien.models.mrpn import Network
 from mien.training.clips import Batch, FrameSequence, Sampling, Spectrogram, assemble_inputs, network_inputs
 
@@ -147,7 +147,7 @@ class Prediction:
 
 
 def predict_windows(
-    recording: Recording, model: Network, settings: Settings, *, window_s: float, hop_s: float
+    recording: Recording, model: Network, settings: ModelCard, *, window_s: float, hop_s: float
 ) -> Prediction:
     """Predict windows of `window_s` every `hop_s`, and the clip as a whole.
 
@@ -189,7 +189,7 @@ def cut_windows(duration_s: float, *, window_s: float, hop_s: float) -> list[Int
 
 @torch.no_grad()
 def _run_network(
-    recording: Recording, model: Network, settings: Settings, windows: list[tuple[Interval, tuple[str, ...]]]
+    recording: Recording, model: Network, settings: ModelCard, windows: list[tuple[Interval, tuple[str, ...]]]
 ) -> np.ndarray:
     """Return probabilities (B, C) of B windows: (interval, modalities that are present)."""
     sampling = Sampling(

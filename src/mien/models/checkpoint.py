@@ -11,7 +11,6 @@ network that cannot be built; or its weights do not fit.
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,16 +70,6 @@ class ModelCard:
     size_px: int = 0  # side of the picture; 0 for sound and vectors
 
 
-Settings = partial(ModelCard, kind="variant")
-StreamSettings = partial(ModelCard, kind="stream")
-ClassifierSettings = partial(ModelCard, kind="classifier")
-
-
-def ExtractorSettings(*, modality: str, network: str, **values: Any) -> ModelCard:
-    """Return the card of an extractor."""
-    return ModelCard(kind="extractor", modalities=(modality,), model=network, **values)
-
-
 class OfGrey(nn.Module):
     """A network of colour pictures that looks at grey ones; (B, 1, S, S) grey levels 0..255 -> (B, classes) logits."""
 
@@ -138,9 +127,6 @@ def network(card: ModelCard, *, seed: int = 0, dropout: float | None = None) -> 
     return model
 
 
-extractor = network
-
-
 def save(path: Path, weights: nn.Module | Mapping[str, Tensor] | None, card: ModelCard) -> None:
     """Write a model file, whole or not at all.
 
@@ -153,9 +139,6 @@ def save(path: Path, weights: nn.Module | Mapping[str, Tensor] | None, card: Mod
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     with atomic_file(path) as scratch:
         save_file(tensors, scratch, metadata={HEADER: json.dumps(asdict(card), sort_keys=True)})
-
-
-save_state = save
 
 
 def load(path: Path, *, kind: str = "variant", device: str = "cpu") -> tuple[nn.Module, ModelCard]:
@@ -186,10 +169,6 @@ def load(path: Path, *, kind: str = "variant", device: str = "cpu") -> tuple[nn.
         raise ModelError(f"{path}: weights do not fit {card.variant} at width {card.width}: {mismatch}; train it again")
     model.load_state_dict(state)
     return to_device(model.eval(), device), card
-
-
-load_classifier = partial(load, kind="classifier")
-load_extractor = partial(load, kind="extractor")
 
 
 def is_bare(path: Path) -> bool:

@@ -10,7 +10,6 @@ and with gradients: with the network in evaluation both give the same logits up 
 
 import math
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -18,16 +17,11 @@ import torch
 from torch import Tensor
 
 from mien.errors import ModelError
-from mien.models import checkpoint
-from mien.models.checkpoint import StreamSettings  # noqa: F401 (for callers)
 from mien.models.mrpn import ModalityEncoder, Network
 
 T = TypeVar("T")
 
 TOLERANCE_S = 1e-6  # by which times may differ that are meant to be equal
-
-load = partial(checkpoint.load, kind="stream")
-network_of = checkpoint.network
 
 
 class Along:

@@ -28,7 +28,7 @@ from mien.io.files import digest
 from mien.io.provenance import code_digest
 from mien.io.randomness import seed_for
 from mien.models import checkpoint
-from mien.models.checkpoint import ClassifierSettings, Scaled
+from mien.models.checkpoint import ModelCard, Scaled
 from mien.models.mrpn import n_parameters
 from mien.training import engine, run_folder
 from mien.training.engine import TrainSpec
@@ -153,7 +153,8 @@ def train_seed(run: ClassifierRun, samples: Samples, inputs: np.ndarray, *, seed
     roles = samples.roles(seed).to_numpy()
     present = has_features(samples.table, run.classifier.features)
     rows = {role: np.flatnonzero((roles == role) & present) for role in ROLES}
-    settings = ClassifierSettings(
+    settings = ModelCard(
+        kind="classifier",
         corpus=run.cross.name,
         variant=run.name,
         fold=FOLD,

@@ -69,7 +69,7 @@ class Trained:
     """A trained network, and the symbol of what it judges by."""
 
     model: Network
-    settings: checkpoint.Settings
+    settings: checkpoint.ModelCard
     feature: str
 
 

@@ -47,7 +47,7 @@ from mien.io.provenance import code_digest
 from mien.io.randomness import rng_for, seed_for
 from mien.io.shards import source_root
 from mien.models import checkpoint
-from mien.models.checkpoint import ExtractorSettings, OfGrey, extractor, load_trunk
+from mien.models.checkpoint import ModelCard, OfGrey, load_trunk
 from mien.models.cost import multiply_adds
 from mien.models.mrpn import n_parameters
 from mien.models.vgg import VGG16, load_descriptor
@@ -176,16 +176,17 @@ class PretrainRun:
         """Return the name under which its results are kept, such as voxceleb_actor."""
         return self.pretrain.name
 
-    def settings(self, classes: tuple[str, ...], *, seed: int) -> ExtractorSettings:
+    def settings(self, classes: tuple[str, ...], *, seed: int) -> ModelCard:
         """Return the header of the model file of a seed."""
-        return ExtractorSettings(
+        return ModelCard(
+            kind="extractor",
             corpus=self.corpus,
             base=self.base,
             variant=self.name,
             fold=FOLD,
             seed=seed,
-            modality=self.pretrain.modality,
-            network=self.pretrain.network,
+            modalities=(self.pretrain.modality,),
+            model=self.pretrain.network,
             width=self.width,
             size_px=self.size_px,
             classes=classes,
@@ -290,7 +291,7 @@ def _train_pictures(run: PretrainRun, album: Album, *, seed: int, out: Path) -> 
     if reason := run_folder.find_reason(_check_pictures(run, album, data)):
         run_folder.write(folder, record | UNTRAINED, settings, reason=reason)
         return
-    network = extractor(settings, seed=seed_for(run.seed, *scope, "weights"), dropout=run.dropout)
+    network = checkpoint.network(settings, seed=seed_for(run.seed, *scope, "weights"), dropout=run.dropout)
     init = _load_init(run, network)
     model = OfGrey(network)
     record |= {
@@ -467,7 +468,7 @@ def _train_speakers(run: PretrainRun, heard: Speakers, *, seed: int, out: Path, 
             further = {PAIRS_FILE: (None, tables.PAIRS)}
             run_folder.write(folder, record | UNTRAINED, settings, reason=reason, further=further)
         return
-    network = extractor(settings, seed=seed_for(run.seed, *scope, "weights"))
+    network = checkpoint.network(settings, seed=seed_for(run.seed, *scope, "weights"))
     if run.init is not None:
         load_trunk(network, run.init)
     task = SpeakerTask(

@@ -189,7 +189,7 @@ def write(
         columns = [*tables.HISTORY, *([tables.TRAIN_ACCURACY] if followed else [])]
         history = pd.DataFrame(progress.history, columns=columns)
         history.to_csv(scratch / "history.csv", index=False, lineterminator="\n")
-        checkpoint.save_state(scratch / "model.safetensors", weights or {}, settings)
+        checkpoint.save(scratch / "model.safetensors", weights or {}, settings)
         write_json(scratch / "run.json", record)
     said = f"not applicable: {reason}" if reason else record["metrics"]
     log.info("%s %s fold %d seed %d: %s", *(record[key] for key in ("corpus", "variant", "fold", "seed")), said)

@@ -32,8 +32,10 @@ from mien.io import tables
 from mien.io.files import digest
 from mien.io.provenance import code_digest
 from mien.io.randomness import rng_for, seed_for
+from mien.models import checkpoint
+from mien.models.checkpoint import ModelCard
 from mien.models.mrpn import Network
-from mien.models.streaming import StreamSettings, network_of, run_along
+from mien.models.streaming import run_along
 from mien.training import clips, engine, run_folder
 from mien.training.clips import ROLES, Change, ClipDataset, network_inputs
 from mien.training.engine import EvalResult, Pass, TrainSpec
@@ -205,7 +207,8 @@ def train_fold(run: StreamRun, dataset: ClipDataset, *, fold: int, seed: int, ou
     """
     roles = clips.split(dataset, fold)
     roles["training"] = clips.complete(dataset, roles["training"])
-    settings = StreamSettings(
+    settings = ModelCard(
+        kind="stream",
         corpus=run.corpus,
         variant=run.name,
         fold=fold,
@@ -221,7 +224,7 @@ def train_fold(run: StreamRun, dataset: ClipDataset, *, fold: int, seed: int, ou
         faces=asdict(run.faces),
     )
     scope = ("streaming", run.corpus, fold, seed)
-    model = network_of(settings, seed=seed_for(run.seed, *scope, "weights"), dropout=run.dropout)
+    model = checkpoint.network(settings, seed=seed_for(run.seed, *scope, "weights"), dropout=run.dropout)
     record = run_folder.describe_fold(
         dataset, roles, variant=run.name, fold=fold, seed=seed, model=model, config=run.config()
     )

@@ -319,11 +319,12 @@ def _divide(run: Run, dataset: ClipDataset, fold: int) -> dict[str, pd.DataFrame
     return roles | {"training": clips.complete(dataset, roles["training"])}
 
 
-def make_settings(run: Run, dataset: ClipDataset, fold: int, seed: int) -> checkpoint.Settings:
+def make_settings(run: Run, dataset: ClipDataset, fold: int, seed: int) -> checkpoint.ModelCard:
     """Return what rebuilds the network of a run."""
     row = run.variant
     shared = ("modalities", "fusion", "aggregator", "trunk", "side_head", "residual", "target", "augmentation")
-    return checkpoint.Settings(
+    return checkpoint.ModelCard(
+        kind="variant",
         **{name: getattr(row, name) for name in shared},
         corpus=run.corpus,
         variant=run.name,

@@ -14,7 +14,7 @@ from mien.errors import ModelError, TableError
 from mien.io import tables
 from mien.io.randomness import rng_for
 from mien.models import checkpoint
-from mien.models.checkpoint import ClassifierSettings, Scaled, classifier
+from mien.models.checkpoint import ModelCard, Scaled, classifier
 from mien.report.figures import images
 from mien.report.figures.images import (
     axis_numbers,
@@ -54,7 +54,8 @@ def network():
 
 
 def write_model(path, state, *, name="cnn1"):
-    settings = ClassifierSettings(
+    settings = ModelCard(
+        kind="classifier",
         corpus=planted_faces.PAIR,
         variant="CNN1_32",
         fold=0,
@@ -64,7 +65,7 @@ def write_model(path, state, *, name="cnn1"):
         size_px=SIZE_PX,
         classes=FACE4,
     )
-    checkpoint.save_state(path, state, settings)
+    checkpoint.save(path, state, settings)
     return path
 
 

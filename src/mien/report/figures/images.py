@@ -24,7 +24,7 @@ from mien.io import tables
 from mien.io.files import read_json
 from mien.io.randomness import seed_for
 from mien.io.shards import FULL_SCALE, FaceShard, SoundShard, read_faces, read_sound
-from mien.models.checkpoint import is_bare, load_classifier
+from mien.models import checkpoint
 from mien.report.style import (
     ABSENT,
     GAP_PX,
@@ -199,7 +199,7 @@ def look(model: Path, row: pd.DataFrame, results: Path) -> Features:
     ------
     ModelError : the file holds another network, or none.
     """
-    network, settings = load_classifier(model)
+    network, settings = checkpoint.load(model, kind="classifier")
     if settings.model != "cnn1":
         raise ModelError(f"{model}: holds {settings.model}; figure 2.12 shows a CNN-1, such as CNN1_50")
     (picture,) = pictures(row, results, settings.size_px)
@@ -578,7 +578,7 @@ def plot_features(*, model: Path, samples: Path, results: Path, out_svg: Path, o
     """
     chosen = read_samples(samples)
     synthetic = chosen.info["source"] == "synthetic"
-    found = None if is_bare(model) else look(model, choose_picture(chosen.table, EMOTION), results)
+    found = None if checkpoint.is_bare(model) else look(model, choose_picture(chosen.table, EMOTION), results)
     write_numbers(out_csv, filter_numbers(found), number="%.5f")
     title = title_line("Figure 2.12: what a CNN-1 has learnt", chosen.title, synthetic=synthetic)
     with saved_figure(title, 7.8, 6.9, out_svg, out_png) as figure:
