@@ -87,7 +87,7 @@ def test_cost_is_counted_until_the_accuracy_is_nearly_reached(compare, tmp_path)
 
 
 def test_starts_from_files_have_no_known_cost_and_chains_add_up(compare, plain, tmp_path):
-    rows = planted.ROWS | {"People": planted.row("weights/face.t7", corpus="ravdess")}
+    rows = planted.ROWS | {"People": planted.row("weights/face.pth", corpus="ravdess")}
     cells, _ = compare(config=planted.config(rows))
     assert math.isnan(cells.loc["whole", "start_adds"])
     rows = planted.ROWS | {"People": planted.row("Older", corpus="ravdess")}

@@ -28,8 +28,9 @@ TRANSFER_INFO = tables_of(
 def page(command, *keys, words="", also=(), runs=None, rows=None, **files):
     """Say how a page of the report is made: its command, the arguments, and the inputs.
 
-    keys : parts of the parameters that it is given.   rows : further ones, of which it wants a part.   words : arguments as they are.   also : inputs that no argument
-    names.   runs : that it reads.   files : argument -> files, such as thesis=[THESIS] for --thesis.
+    keys : parts of the parameters that it is given.   rows : further ones, of which it wants a part.
+    words : arguments as they are.   also : inputs that no argument names.   runs : that it reads.
+    files : argument -> files, such as thesis=[THESIS] for --thesis.
     """
     arguments = [f"--config {shlex.quote(given(*keys, **(rows or {})))}"] if keys else []
     arguments += [f"--runs {shlex.join(records(runs))}"] if runs is not None else []
