@@ -1,7 +1,7 @@
 # Report: the thesis's tables and figures beside ours, headline metrics, and the MLflow store.
 # REQUIRED INPUTS  results of all stages before, resources/thesis_tables.yaml
 # OUTPUTS          results/{tables,figures,plots}/, results/hypotheses.{md,csv}, results/metrics.json, mlflow.db
-# COMMANDS         those of PAGES; mien compare_classifiers, judge_hypotheses, plot_fuzziness, summarise, track, prune
+# COMMANDS         those of `page` below; mien compare_classifiers, judge_hypotheses, plot_fuzziness, summarise, track, prune
 
 THESIS = "resources/thesis_tables.yaml"
 STREAMED = PARAMS.streaming.corpus
