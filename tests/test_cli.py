@@ -36,3 +36,20 @@ def test_starting_up_imports_nothing_heavy():
     probe = "import sys, mien.cli; print([m for m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
     assert not {"'torch'", "'pandas'", "'mlflow'", "'matplotlib'", "'dlib'"} & set(loaded.strip("[]\n").split(", "))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("plan", "--tflops", "many"), "--tflops"),
+        (("train", "--corpos", "ravdess"), "--corpos"),
+        (("index_corpus", "--config", "{bad", "--corpus", "jaffe", "--manifest", "m", "--out", "o"), "none"),
+        (("list_runs", "--folders", "none", "--out", "x.json"), "none holds no run.json"),
+        (("predict", "none.mp4", "--out", "o"), "params.yaml: no such file"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_exit_2(tmp_path, arguments, words):
+    run = _mien(*arguments, cwd=tmp_path)
+    assert run.returncode == 2, run.stderr
+    assert "Traceback" not in run.stderr
+    assert words in run.stderr.splitlines()[-1]

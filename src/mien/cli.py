@@ -83,6 +83,10 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(_refuse(f"{str(error).rstrip('.')}; see mien{f' {command}' * (command in COMMANDS)} --help"))
     except MienError as error:
         sys.exit(_refuse(str(error), command))
+    except OSError as error:  # a folder that cannot be written, a full disk
+        if not error.filename:
+            raise
+        sys.exit(_refuse(f"{error.filename}: {error.strerror}", command))
     except KeyboardInterrupt:
         _refuse("interrupted", command)
         sys.exit(130)

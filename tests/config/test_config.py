@@ -1,6 +1,7 @@
 """params.yaml: what is accepted, what the refusal says, and what commands are given of it."""
 
 import copy
+import dataclasses
 import json
 from dataclasses import asdict, fields
 from typing import Any
@@ -325,3 +326,23 @@ def test_sections_stay_plain_data(raw):
     assert row.modalities == ("video", "audio")
     with pytest.raises(AttributeError):
         row.fusion = "n0"
+
+
+DEFAULTS = {
+    schema.ClassifierConfig: {"size_px": 0, "standardise": False},
+    schema.PretrainConfig: {"init": "random", "trained": "all", "balance": False},
+    schema.StreamConfig: {"init": {}},
+    schema.TableConfig: {"single": (), "pairs": {}, "confusion": "", "folds": 0},
+    schema.VariantConfig: {
+        **{"aggregator": "lstm", "augmentation": "VA+AO", "side_head": "dense", "init": {}, "frozen": {}, "trunk": {}},
+        **{"residual": "sigmoid", "extractors": "tuned", "modality_dropout": 0.0, "blend": {}, "target": "label"},
+    },
+}
+
+
+@pytest.mark.parametrize("kind", DEFAULTS)
+def test_a_default_keeps_its_value(kind):
+    """It is in no slice and in no digest: networks whose rows leave the key out would not be trained again."""
+    given = [one for one in dataclasses.fields(kind) if one.default is not one.default_factory]
+    defaults = {one.name: one.default_factory() if one.default is dataclasses.MISSING else one.default for one in given}
+    assert DEFAULTS[kind].items() <= defaults.items()

@@ -25,6 +25,12 @@ def is_synthetic(corpus):
     return corpus in FUZZY_VERSIONS or PARAMS.corpora[corpus].source == "synthetic"
 
 
+def source_of(wildcards):
+    """Name the folder or archive that params.yaml takes a corpus from."""
+    source = "" if is_synthetic(wildcards.corpus) else PARAMS.corpora[wildcards.corpus].source
+    return [] if source in ("", "download") else str(Path(source).expanduser())
+
+
 def corpus_sections(wildcards):
     """Give what get_corpus depends on: how people are synthesised matters to a synthetic corpus only."""
     if wildcards.corpus in CORPORA:
@@ -84,7 +90,10 @@ rule candide_all:
 
 
 rule get_corpus:
-    """Put a corpus, in its own format, where its manifest says."""
+    """Put a corpus, in its own format, where its manifest says; of a folder, what is at its top is watched."""
+    input:
+        mesh=lambda wildcards: MESH if is_synthetic(wildcards.corpus) else [],
+        source=source_of,
     output:
         manifest="data/{corpus}.json",
     log:

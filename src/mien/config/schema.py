@@ -528,7 +528,10 @@ def load(source: str | Path, *changes: str | Path) -> dict[str, Any]:
     """
     text = str(source)
     if text.lstrip().startswith("{"):
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"--config: begins like JSON and is none ({error}); name a file, or mend it") from None
     raw = read_yaml(Path(source))
     for path in changes:
         raw = merge(raw, read_yaml(Path(path)))

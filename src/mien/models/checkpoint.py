@@ -160,7 +160,7 @@ def load(path: Path, *, kind: str = "variant", device: str = "cpu") -> tuple[nn.
         raise ModelError(f"{path}: holds no weights: {card.variant} was not applicable to {card.corpus}")
     try:
         model = network(card)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, AttributeError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ModelError(f"{path}: describes a network that this version cannot build ({error!r})") from error
     if kind == "classifier":
         blank = torch.zeros_like(state.get("mean", torch.zeros(())))

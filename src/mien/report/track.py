@@ -8,7 +8,6 @@ import json
 import logging
 import math
 import os
-import re
 import shutil
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -221,6 +220,7 @@ def write_store(records: list[Record], db: Path, artifacts: Path, *, revision: s
     for left in db.parent.glob(f".{db.stem}.*.partial"):  # of a pass that was killed
         shutil.rmtree(left, ignore_errors=True)
     written: set[str] = set()
+    gone: set[str] = written  # runs whose artefacts go: of a pass that fails its own
     try:
         with TemporaryDirectory(prefix=f".{db.stem}.", suffix=".partial", dir=db.parent) as folder:
             scratch = Path(folder).resolve() / db.name
@@ -236,15 +236,26 @@ def write_store(records: list[Record], db: Path, artifacts: Path, *, revision: s
                     for record in folds:
                         store.write(fold_entry(record, revision), parent)
             check_replaceable(db)
+            replaced = _own_runs(db)
             scratch.replace(db)
+            gone = replaced
     except (SQLAlchemyError, MlflowException) as error:
         raise TableError(
             f"{db} could not be written ({str(error).strip().splitlines()[0]}); run track again"
         ) from error
-    for folder in artifacts.glob("*/*"):
-        if re.fullmatch("[0-9a-f]{32}", folder.name) and folder.name not in written:
-            shutil.rmtree(folder)
+    finally:
+        for folder in artifacts.glob("*/*"):
+            if folder.name in gone:
+                shutil.rmtree(folder)
     return len(written)
+
+
+def _own_runs(db: Path) -> set[str]:
+    """Return the ids of the runs in a store that are ours: their artefacts go with it, those of others do not."""
+    if not db.exists() or not db.stat().st_size:
+        return set()
+    with closing(sqlite3.connect(db)) as connection:
+        return {run for (run,) in connection.execute("SELECT run_uuid FROM tags WHERE key = ?", (KEY,))}
 
 
 def check_replaceable(db: Path) -> None:

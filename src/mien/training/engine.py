@@ -29,7 +29,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from mien.config.labels import nearest_level
-from mien.errors import ModelError
+from mien.errors import ConfigError, ModelError
 from mien.io import tables
 from mien.io.files import atomic_file
 from mien.io.randomness import seed_for
@@ -319,6 +319,8 @@ def prepare(n_threads: int) -> None:
 
     Equal bits need an equal number of threads and an equal kind of device.
     """
+    if n_threads < 1:
+        raise ConfigError(f"--jobs should be at least 1, got {n_threads}")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.set_num_threads(n_threads)
     torch.backends.cudnn.benchmark = False
