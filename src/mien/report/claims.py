@@ -48,6 +48,8 @@ from mien.report.tables.complexity import TrainingCost, cost_of
 from mien.report.tables.transfer import SHARE, THESIS_ROW, TransferEvidence, amount, power, read_transfer
 from mien.report.thesis import Published, printed_beside, published_beside, read_published
 
+log = logging.getLogger(__name__)
+
 SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not supported", "undecided"
 Answer = Literal[SUPPORTED, NOT_SUPPORTED, UNDECIDED]
 
@@ -1275,6 +1277,3 @@ def judge_hypotheses(
     text = render(verdicts, confidence=evidence.evaluate.confidence, scale=evidence.scale)
     write_table(contrast_rows(verdicts), text, csv=out_csv, md=out_md)
     log.info("hypotheses: %s", "; ".join(f"{one.key} {one.verdict}" for one in verdicts))
-
-
-log = logging.getLogger(__name__)

@@ -25,6 +25,8 @@ from mien.config.runs import list_runs
 from mien.config.schema import SCALES, Params, StreamConfig, VariantConfig, build, hint, load
 from mien.errors import ConfigError, TableError
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
@@ -636,9 +638,6 @@ def _by_place(left: Sequence[Space]) -> list[dict[str, str]]:
         totals[key] = totals.get(key, 0.0) + space.bytes
     rows = [{"stage": stage, "corpus": corpus, "GB": gigabytes(size)} for (stage, corpus), size in totals.items()]
     return [*rows, {"stage": "**all**", "corpus": "", "GB": gigabytes(sum(totals.values()))}]
-
-
-log = logging.getLogger(__name__)
 
 
 def plan(

@@ -34,6 +34,8 @@ from mien.io import tables
 from mien.io.files import read_json
 from mien.io.provenance import git_revision
 
+log = logging.getLogger(__name__)
+
 FILES = ("run.json", "history.csv", "predictions.parquet")
 KEY = "mien.key"  # tag: what a run shows; runs without it are somebody's own
 CURVES = ("learning_rate", "train_loss", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
@@ -359,6 +361,3 @@ def track(*, db: Path, artifacts: Path, runs: list[Path], corpus_info: list[Path
     """
     records = read_records(runs, read_corpora(corpus_info))
     log.info("%s: %d runs", db, write_store(records, db, artifacts, revision=git_revision()))
-
-
-log = logging.getLogger(__name__)

@@ -29,6 +29,8 @@ from mien.evaluation.runs import Run, read_runs
 from mien.report.page import limits, mark, percent, render_page, write_table
 from mien.report.thesis import read_published
 
+log = logging.getLogger(__name__)
+
 HEADLINE = "headline"  # the test pictures
 THEIRS, THEIR_NAME = "CK+ to RaFD", "ckplus_rafd"  # the pair of corpora of the thesis
 UNSHAPED = "without neutral shape"  # those that did not give a person's shape to the fitter (specification I-37)
@@ -383,6 +385,3 @@ def compare_classifiers(
     ):  # the dot of 4.1 begins no suffix
         write_table(table, text, csv=out.with_name(f"{out.name}.csv"), md=out.with_name(f"{out.name}.md"))
     log.info("tables 4.1 and 4.2: %d classifiers, %d runs", len(evidence.classifiers), len(runs))
-
-
-log = logging.getLogger(__name__)

@@ -26,6 +26,8 @@ from mien.io.randomness import rng_for
 from mien.report.page import limits, mark, p_value, percent, render_page, share_of, with_interval, write_table
 from mien.report.thesis import Published, published_beside, read_published
 
+log = logging.getLogger(__name__)
+
 COLUMNS = [  # of the CSV; accuracies in percent, differences in points
     "variant",
     "fold",
@@ -430,6 +432,3 @@ def build_table(
     write_table(comparison.cells, text, csv=out_csv, md=out_md, decimals=2)
     folds = len(comparison.fold_names)
     log.info("table %s: %d variants, %d folds, %d runs", table, len(published), folds, len(chosen))
-
-
-log = logging.getLogger(__name__)

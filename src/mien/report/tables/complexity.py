@@ -35,6 +35,8 @@ from mien.models.mrpn import CHANNELS, UNITS, build
 from mien.report.page import render_page, write_table
 from mien.report.thesis import read_published
 
+log = logging.getLogger(__name__)
+
 LISTINGS = {  # name -> (network, row of the table "complexity" of the thesis)
     "LIST-2D": (Listing2D, "resnet18_2d_lstm_image__resnet18_2d_audio"),
     "LIST-3D": (Listing3D, "resnet18_3d_image__resnet18_2d_audio"),
@@ -346,6 +348,3 @@ def count_complexity(
     text = render(listings, ours, classes=classes, scale=section(str, params, "scale"))
     write_table(frame_of(listings, ours), text, csv=out_csv, md=out_md)
     log.info("complexity: two listings and %d networks counted", len(ours))
-
-
-log = logging.getLogger(__name__)

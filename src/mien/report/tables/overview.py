@@ -21,6 +21,8 @@ from mien.report.page import limits, p_value, percent, render_page, with_interva
 from mien.report.tables.comparison import MEAN, Comparison, compare
 from mien.report.thesis import Other, Summed, other_systems, printed_beside, read_published, summed_row
 
+log = logging.getLogger(__name__)
+
 CELLS = [  # of 5.4.csv, a row per corpus and row of the table; accuracies in percent, differences in points
     "part",  # ours, or others: systems of other authors, as the thesis prints them
     "row",
@@ -307,6 +309,3 @@ def build_overview(
     text = render(corpora, rows, others, title=title, scale=params["scale"], confidence=evaluate.confidence)
     write_table(cells_of(corpora, rows, others), text, csv=out_csv, md=out_md)
     log.info("table 5.4: %d rows, %s, %d runs", len(rows), " and ".join(one.name for one in corpora), len(read))
-
-
-log = logging.getLogger(__name__)

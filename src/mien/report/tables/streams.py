@@ -31,6 +31,8 @@ from mien.io.randomness import rng_for
 from mien.report.claims import NOT_SUPPORTED, SUPPORTED, UNDECIDED, Answer, answer
 from mien.report.page import limits, mark, percent, render_page, write_table
 
+log = logging.getLogger(__name__)
+
 FEWER, BETTER, OTHERWISE = "flips", "majority", "last"  # keys of QUANTITIES that answers rest on, see `Pair`
 COLUMNS = [  # of the CSV; shares and accuracies in percent, their differences in points
     "part",  # network, pair or anytime
@@ -363,6 +365,3 @@ def compare_streams(
     text = render(streams, networks=networks, memory=memory, joint=joint, curves=curves)
     write_table(numbers(networks, [*memory, *joint], curves), text, csv=out_csv, md=out_md)
     log.info("streams: %s", "; ".join(f"{pair.one} against {pair.other} {pair.verdict()}" for pair in memory))
-
-
-log = logging.getLogger(__name__)

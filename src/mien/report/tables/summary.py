@@ -10,6 +10,8 @@ from mien.evaluation.metrics import by_fold, reported, score, twins
 from mien.evaluation.runs import Run, read_runs
 from mien.io.files import atomic_folder, write_json
 
+log = logging.getLogger(__name__)
+
 LOSSES = ["train_loss", "validation_loss", "validation_accuracy"]
 CURVES = ["corpus", "variant", "fold", "seed", "epoch", *LOSSES]
 
@@ -118,6 +120,3 @@ def summarise(*, runs: list[Path], clips: list[Path], out: Path, plots: Path | N
         with atomic_folder(plots) as scratch:
             write_plots(scratch, read, scores)
     log.info("%s: %d runs of %s", out, len(read), ", ".join(scores))
-
-
-log = logging.getLogger(__name__)

@@ -17,6 +17,8 @@ from mien.io.files import read_json
 from mien.report.page import limits, percent, render_page, write_table
 from mien.report.thesis import printed_beside, read_published
 
+log = logging.getLogger(__name__)
+
 SHARE = 0.95  # of the final validation accuracy, whose first epoch is the cost
 THESIS_ROW = "ours_vggface_transfer"
 CELLS = [  # of 4.3.csv; accuracies in percent, differences in points
@@ -339,6 +341,3 @@ def compare_transfer(
     cells = cells_of(evidence)
     write_table(cells, render(cells, evidence), csv=out_csv, md=out_md)
     log.info("table 4.3: %d rows, %d of them not trained", len(evidence.names), len(evidence.reasons))
-
-
-log = logging.getLogger(__name__)

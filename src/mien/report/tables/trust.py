@@ -38,6 +38,8 @@ from mien.io.files import read_json
 from mien.io.randomness import rng_for
 from mien.report.page import mark, percent, render_page, with_interval, write_table
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Trust:
@@ -568,6 +570,3 @@ def build_trust(
     found = measure_trust(trust)
     write_table(found, render(trust, found), csv=out_csv, md=out_md)
     log.info("trust, %s: %d numbers of %d networks", corpus, len(found), len(trust.networks))
-
-
-log = logging.getLogger(__name__)
