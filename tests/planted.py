@@ -28,7 +28,7 @@ SOUND = {
 
 def config(**changes) -> str:
     """Return the JSON that a rule passes to the commands of the report."""
-    table = {"corpus": "ravdess", "rows": ROWS, "single": ["AM", "VM"], "pairs": {}, "confusion": "5.6"} | changes
+    table = {"corpus": "ravdess", "rows": ROWS, "single": ["AM", "VM"], "controls": {}, "confusion": "5.6"} | changes
     return json.dumps({"seed": 0, "scale": "mini", "tables": {"5.2": table}, "evaluate": EVALUATE, "sound": SOUND})
 
 

@@ -19,7 +19,7 @@ from mien.io import media, tables
 from mien.io.files import write_json
 from mien.training import clips
 from mien.training.stream import follow
-from mien.training.streams import Pace, usable, whole_batches
+from mien.training.streams import StreamTiming, usable, whole_batches
 
 HERE = replace(FACES, region_s=0.4)  # short, so that the region of a moving face is not that of the whole clip
 RATE = SOUND.rate_hz
@@ -90,7 +90,7 @@ def moments(models, film):
 def test_every_judgement_of_the_evaluation_is_seen_live(models, moments, results, row):
     modalities, _ = ROWS[row]
     network = {"AV": models.joint, "V": models.video, "A": models.audio}[row]
-    pace = Pace(rate_fps=models.rate_fps, hop_s=models.hop_s, sound=SOUND)
+    pace = StreamTiming(rate_fps=models.rate_fps, hop_s=models.hop_s, sound=SOUND)
     data = usable(clips.read(results, "toy", modalities, faces=HERE, sound=SOUND, running=True), pace)
     (followed,) = follow(network, whole_batches(data, data.clips, pace, size=1))
     time_s = np.array([moment.time_s for moment in moments])

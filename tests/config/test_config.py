@@ -58,7 +58,7 @@ def test_a_row_is_like_another_but_for_what_it_says(raw):
 
 def test_the_row_that_a_variant_is_like_is_its_baseline(raw):
     rows = schema.resolve(raw)["overview"]["rows"]
-    assert {name: rows[name]["against"] for name in ("AM", "N1", "N2_relu")} == {"AM": "", "N1": "N0", "N2_relu": "N2"}
+    assert {name: rows[name]["baseline"] for name in ("AM", "N1", "N2_relu")} == {"AM": "", "N1": "N0", "N2_relu": "N2"}
     assert (rows["N2"]["corpora"], rows["Gated"]["corpora"]) == (["ravdess", "cremad"], ["ravdess"])
 
 
@@ -146,7 +146,7 @@ def test_the_row_that_a_variant_is_like_is_its_baseline(raw):
         ("transfer table", ["Faces"], ["Faces learns actor on ravdess, not the emotions of fer2013"]),
         # Tables and studies.
         ("tables 5.1 folds", 99, ["tables.5.1.folds", "99 folds"]),
-        ("tables 5.2 pairs", {"x": {"N2": "N9"}}, ["tables.5.2.pairs.x", "N9", "no row of the table"]),
+        ("tables 5.2 controls", {"x": {"N2": "N9"}}, ["tables.5.2.controls.x", "N9", "no row of the table"]),
         ("overview rows ravdess", ["N99"], ["overview.rows: there is no variant 'N99'"]),
         ("overview folds", {"ravdess": 1}, ["overview", "folds should have cremad"]),
         ("intensity rows", ["N2"], ["intensity.rows", "N2 learns label"]),
@@ -332,7 +332,7 @@ DEFAULTS = {
     schema.ClassifierConfig: {"size_px": 0, "standardise": False},
     schema.PretrainConfig: {"init": "random", "trained": "all", "balance": False},
     schema.StreamConfig: {"init": {}},
-    schema.TableConfig: {"single": (), "pairs": {}, "confusion": "", "folds": 0},
+    schema.TableConfig: {"single": (), "controls": {}, "confusion": "", "folds": 0},
     schema.VariantConfig: {
         **{"aggregator": "lstm", "augmentation": "VA+AO", "side_head": "dense", "init": {}, "frozen": {}, "trunk": {}},
         **{"residual": "sigmoid", "extractors": "tuned", "modality_dropout": 0.0, "blend": {}, "target": "label"},

@@ -6,7 +6,7 @@ from PIL import Image
 
 from mien.corpora import cremad, fer2013
 from mien.corpora.cremad import read_votes
-from mien.corpora.index import index, votes_of
+from mien.corpora.index import collect_votes, index
 from mien.errors import CorpusError, MienError
 from mien.io.media import write_sound
 
@@ -191,7 +191,7 @@ def write(folder, text):
 
 
 def test_a_corpus_without_raters_has_a_table_without_rows(tmp_path):
-    assert votes_of("ravdess", tmp_path).empty
+    assert collect_votes("ravdess", tmp_path).empty
 
 
 def test_counts_are_in_the_order_of_the_classes(tmp_path):

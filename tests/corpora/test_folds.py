@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mien.corpora import voxceleb
 from mien.corpora.base import Listing
-from mien.corpora.folds import arrange_published, blocks, dealt, read_split
+from mien.corpora.folds import arrange_published, cut_blocks, deal_people, read_split
 from mien.corpora.index import index
 from mien.errors import CorpusError
 from mien.io import tables
@@ -28,11 +28,11 @@ def blocks_of(folds: pd.DataFrame) -> dict[str, list[str]]:
 @given(
     n_people=st.integers(3, 40),
     n_folds=st.integers(2, 12),
-    scheme=st.sampled_from([blocks, dealt]),
+    scheme=st.sampled_from([cut_blocks, deal_people]),
     sexes=st.sampled_from([("male", "female"), ("female",), ("male", "male", "female"), ("",)]),
 )
 def test_every_scheme_keeps_the_promises(n_people, n_folds, scheme, sexes):
-    if scheme is blocks and sexes == ("",):
+    if scheme is cut_blocks and sexes == ("",):
         return  # numbers without sexes cannot be paired
     cast = people([f"{k:02d}" for k in range(1, n_people + 1)], sexes)
     try:
@@ -55,7 +55,7 @@ def test_every_scheme_keeps_the_promises(n_people, n_folds, scheme, sexes):
 
 
 def test_ravdess_pairs_are_those_of_the_thesis():
-    folds = blocks(people([f"{k:02d}" for k in range(1, 25)]), 12, corpus="ravdess")
+    folds = cut_blocks(people([f"{k:02d}" for k in range(1, 25)]), 12, corpus="ravdess")
     assert list(blocks_of(folds)) == [f"A{k},{k + 1}" for k in range(1, 24, 2)]
     assert blocks_of(folds)["A3,4"] == ["03", "04"]
     first = folds[(folds.fold == 0) & (folds.role == "validation")]
@@ -67,7 +67,7 @@ def test_ravdess_pairs_are_those_of_the_thesis():
 def test_nine_folds_cover_the_91_actors_of_cremad(shared):
     cast = pd.read_csv(shared / "data/crema-d/VideoDemographics.csv", dtype=str)
     cast = pd.DataFrame({"group": cast.ActorID, "sex": cast.Sex.str.lower()})
-    folds = dealt(cast, 9, corpus="cremad")
+    folds = deal_people(cast, 9, corpus="cremad")
     assert list(blocks_of(folds)) == [f"S{k}" for k in range(1, 10)]
     of_fold = folds[folds.role == "test"].merge(cast, on="group").groupby("name").sex.value_counts().unstack()
     assert of_fold.sum(axis=1).sum() == 91

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from mien.corpora.folds import members
+from mien.corpora.folds import select_members
 from mien.corpora.index import index
 
 OURS = {  # class names of the corpora -> emotions of the synthetic people
@@ -57,7 +57,8 @@ def test_nothing_leaks_between_the_roles_of_a_fold(embedded):
         assert roles.group.is_unique
         assert set(roles.group) == set(embedded.clips.group)
         training, *others = (
-            members(embedded.clips, embedded.folds, fold=fold, role=role) for role in ("training", "validation", "test")
+            select_members(embedded.clips, embedded.folds, fold=fold, role=role)
+            for role in ("training", "validation", "test")
         )
         assert len(training)
         for held_out in others:
@@ -80,8 +81,8 @@ def test_fer2013_test_images_seen_in_training_are_apart(embed):
     for usage in ("PublicTest", "PrivateTest"):  # as in the real corpus: 499 of 7178
         assert (apart.group == usage).sum() == math.ceil(0.07 * n_tested[usage])
     assert apart.duplicate.isin(fer.clips.duplicate[fer.clips.group == "Training"]).all()
-    every = members(fer.clips, fer.folds, fold=0, role="test", with_apart=True)
-    alone = members(fer.clips, fer.folds, fold=0, role="test")
+    every = select_members(fer.clips, fer.folds, fold=0, role="test", with_apart=True)
+    alone = select_members(fer.clips, fer.folds, fold=0, role="test")
     assert len(every) - len(alone) == (apart.group == "PrivateTest").sum()
 
 

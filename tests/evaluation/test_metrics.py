@@ -46,7 +46,7 @@ def test_the_weighted_mean_over_actors_is_the_mean_over_folds(tmp_path):
 def test_twins_are_in_no_headline(tmp_path):
     corpus = planted.write_corpus(tmp_path, n_actors=2, apart={"clip-01-0-0"})
     runs = read_runs(planted.write_runs(tmp_path, n_folds=1, variants=("N2",)))
-    apart = metrics.twins([corpus / "clips.parquet"])
+    apart = metrics.read_duplicates([corpus / "clips.parquet"])
     assert apart == {("ravdess", "clip-01-0-0")}
     scores = metrics.score(runs, apart)
     assert (metrics.by_fold(scores).n_clips == 23).all()

@@ -21,7 +21,7 @@ from mien.models.mrpn import (
     Transformer,
     UnitPerceptron,
     build,
-    load_trunk,
+    load_backbone,
     n_parameters,
 )
 
@@ -226,16 +226,18 @@ def test_first_weights_of_a_trunk_are_loaded_and_checked(tmp_path):
     path, model = tmp_path / "trunk.safetensors", make("n0")
     state = make("n0", seed=5).branches["video"].trunk.state_dict()
     save_file(state | {"fc.weight": torch.zeros(7, 16)}, path)
-    load_trunk(model, "video", path)
+    load_backbone(model.branches["video"].trunk, path, of="video branch", where="variants.*.init")
     assert torch.equal(model.branches["video"].trunk.conv1.weight, state["conv1.weight"])
     message = r"trunk.safetensors.*conv1.weight is \(2, 3, 7, 7\) instead of \(2, 1, 7, 7\)"
     with pytest.raises(ModelError, match=message):
-        load_trunk(model, "audio", path)
+        load_backbone(model.branches["audio"].trunk, path, of="audio branch", where="variants.*.init")
     with pytest.raises(ModelError, match=r"none.safetensors"):
-        load_trunk(model, "audio", tmp_path / "none.safetensors")
+        load_backbone(
+            model.branches["audio"].trunk, tmp_path / "none.safetensors", of="audio branch", where="variants.*.init"
+        )
     clips = make("single", ("video",), trunk={"video": "resnet3d18"})
     with pytest.raises(ModelError, match=r"trunk.safetensors: .*single pictures.*leave it out of variants\.\*\.init"):
-        load_trunk(clips, "video", path)
+        load_backbone(clips.branches["video"].trunk, path, of="video branch", where="variants.*.init")
 
 
 def test_whole_clips_leave_nothing_to_aggregate():

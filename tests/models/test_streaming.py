@@ -9,7 +9,7 @@ import torch
 from mien.errors import ModelError
 from mien.io.randomness import rng_for
 from mien.models.mrpn import build
-from mien.models.streaming import Along, Newest, looks, newest_steps, run_along, ticks
+from mien.models.streaming import NewestFrame, StreamState, choose_frames, newest_steps, run_stream, tick_times
 
 JOINT = ("video", "audio")
 NETWORKS = {  # name -> (modalities, fusion, aggregator)
@@ -51,7 +51,7 @@ def ticks_of(model, given, at):
     """Follow every recording alone and step by step; return its judgements by tick, None where there is none."""
     found = []
     for row in range(2):
-        along, done, judged = Along(model), dict.fromkeys(model.branches, 0), []
+        along, done, judged = StreamState(model), dict.fromkeys(model.branches, 0), []
         for tick in range(at["video"].shape[1]):
             for name in model.branches:
                 while done[name] <= at[name][row, tick]:
@@ -66,7 +66,7 @@ def ticks_of(model, given, at):
 def test_step_by_step_is_one_pass(networks, name):
     model, given = networks[name], inputs()
     with torch.no_grad():
-        passed = run_along(model, given, AT)
+        passed = run_stream(model, given, AT)
     for row, judged in enumerate(ticks_of(model, given, AT)):
         for tick, scores in enumerate(judged):
             for head, score in passed.items():
@@ -79,7 +79,7 @@ def test_step_by_step_is_one_pass(networks, name):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_last_judgement_is_that_of_the_whole_sequence(networks, name):
     model, given = networks[name], inputs()
-    along = Along(model, 2)
+    along = StreamState(model, 2)
     for modality in model.branches:
         features = along.step(modality, given[modality])
         assert features.shape == (2, given[modality].shape[1], 16)
@@ -89,7 +89,7 @@ def test_the_last_judgement_is_that_of_the_whole_sequence(networks, name):
 
 def test_an_absent_modality_is_absent_as_in_the_batch(networks):
     model, given = networks["mrpn"], inputs()
-    along = Along(model, 2)
+    along = StreamState(model, 2)
     along.step("audio", given["audio"])
     absent = {"video": torch.zeros(2, dtype=torch.bool), "audio": torch.ones(2, dtype=torch.bool)}
     for head, score in model(given, absent).items():
@@ -98,7 +98,7 @@ def test_an_absent_modality_is_absent_as_in_the_batch(networks):
 
 def test_memory_goes_on_where_steps_are_given_in_parts(networks):
     model, given = networks["stream"], inputs()["video"]
-    whole, parts, forgetful = Along(model, 2), Along(model, 2), Along(model, 2)
+    whole, parts, forgetful = StreamState(model, 2), StreamState(model, 2), StreamState(model, 2)
     whole.step("video", given)
     for part in (given[:, :2], given[:, 2:3], given[:, 3:]):
         parts.step("video", part)
@@ -114,7 +114,7 @@ def test_what_comes_later_changes_nothing_earlier(networks):
     for name in ("stream", "mrpn"):
         model = networks[name]
         with torch.no_grad():
-            one, two = run_along(model, given, AT), run_along(model, other, AT)
+            one, two = run_stream(model, given, AT), run_stream(model, other, AT)
         for head in one:
             assert torch.equal(one[head][0, :2], two[head][0, :2])
             assert not torch.equal(one[head][0, 2:], two[head][0, 2:])
@@ -127,7 +127,7 @@ def test_recordings_and_copies_do_not_reach_one_another(networks):
     other = {name: value.clone() for name, value in given.items()}
     for value in other.values():
         value[1] = 9.0
-    along, beside = Along(model, 2), Along(model, 2)
+    along, beside = StreamState(model, 2), StreamState(model, 2)
     for name in JOINT:
         along.step(name, given[name])
         beside.step(name, other[name])
@@ -142,7 +142,7 @@ def test_recordings_and_copies_do_not_reach_one_another(networks):
 
 def test_nothing_seen_and_heard_is_no_judgement(networks):
     with pytest.raises(ModelError, match="before it has seen or heard anything"):
-        Along(networks["mrpn"]).judge()
+        StreamState(networks["mrpn"]).judge()
 
 
 def test_padding_enters_nothing_in_training(networks):
@@ -154,7 +154,7 @@ def test_padding_enters_nothing_in_training(networks):
     scores = []
     for model, (given, numbers) in zip(models, ((inputs(), AT), (padded, at)), strict=True):
         torch.manual_seed(0)  # of dropout
-        score = run_along(model, given, numbers)
+        score = run_stream(model, given, numbers)
         sum(value[~value.isnan()].square().sum() for value in score.values()).backward()
         scores.append({head: value[:, :4] for head, value in score.items()})
     for head, score in scores[0].items():
@@ -180,7 +180,7 @@ def test_padding_enters_nothing_in_training(networks):
 def test_networks_that_need_the_whole_recording_are_refused(changes, part):
     arguments = {"fusion": "mrpn", "aggregator": "lstm", "side_head": "dense", "classes": 3, "width": 1, "dropout": 0}
     model = build(JOINT, **arguments | changes)
-    for use in (Along, lambda model: run_along(model, inputs(), AT)):
+    for use in (StreamState, lambda model: run_stream(model, inputs(), AT)):
         with pytest.raises(ModelError, match=f"cannot run along with a recording: {part} needs all of it"):
             use(model)
 
@@ -190,29 +190,29 @@ def test_networks_that_need_the_whole_recording_are_refused(changes, part):
 
 def test_the_newest_new_frame_is_looked_at():
     time_s = np.arange(30) / 25
-    frames, at_s = looks(time_s, 1.2, rate_fps=25)  # at the stored rate every frame is a step
+    frames, at_s = choose_frames(time_s, 1.2, rate_fps=25)  # at the stored rate every frame is a step
     np.testing.assert_array_equal(frames, np.arange(30))
     np.testing.assert_allclose(at_s, time_s)
-    frames, at_s = looks(np.arange(10) / 10, 1.0, rate_fps=5)
+    frames, at_s = choose_frames(np.arange(10) / 10, 1.0, rate_fps=5)
     np.testing.assert_array_equal(frames, [0, 2, 4, 6, 8, 9])  # frame 9, at 0.9 s, is the newest one when 1.0 s is over
     np.testing.assert_allclose(at_s, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    frames, at_s = looks(np.array([0.0, 0.1, 0.5, 0.6, 0.7]), 1.0, rate_fps=5)  # a lost face is no step
+    frames, at_s = choose_frames(np.array([0.0, 0.1, 0.5, 0.6, 0.7]), 1.0, rate_fps=5)  # a lost face is no step
     np.testing.assert_array_equal(frames, [0, 1, 3, 4])
     np.testing.assert_allclose(at_s, [0.0, 0.2, 0.6, 0.8])
-    assert all(len(found) == 0 for found in looks(np.array([]), 1.0, rate_fps=5))
+    assert all(len(found) == 0 for found in choose_frames(np.array([]), 1.0, rate_fps=5))
 
 
 @pytest.mark.parametrize("rate_fps", [1, 3, 5, 25])
 def test_looks_keep_to_the_grid_and_never_see_the_future(rate_fps):
     time_s = np.sort(rng_for(0, "looks").uniform(0, 4, 60))
-    frames, at_s = looks(time_s, 4.0, rate_fps=rate_fps)
+    frames, at_s = choose_frames(time_s, 4.0, rate_fps=rate_fps)
     assert (np.diff(frames) > 0).all()
     np.testing.assert_allclose(at_s * rate_fps, np.rint(at_s * rate_fps))
     delay_s = at_s - time_s[frames]
     assert (delay_s > -1e-5).all()
     assert (delay_s < 1 / rate_fps).all()
     for upto in (1, 20, 59):  # what comes later changes no look that is over
-        early, early_s = looks(time_s[:upto], 4.0, rate_fps=rate_fps)
+        early, early_s = choose_frames(time_s[:upto], 4.0, rate_fps=rate_fps)
         over = early_s < time_s[upto] - 1e-5
         np.testing.assert_array_equal(early[over], frames[: over.sum()])
 
@@ -220,7 +220,7 @@ def test_looks_keep_to_the_grid_and_never_see_the_future(rate_fps):
 @pytest.mark.parametrize("rate_fps", [3, 5, 25])
 def test_looks_are_the_same_while_a_film_runs(rate_fps):
     time_s = np.unique(np.round(rng_for(0, "running", rate_fps).uniform(0, 4, 80), 2))  # some are exactly due
-    newest, given = Newest(rate_fps), []
+    newest, given = NewestFrame(rate_fps), []
     for k, at_s in enumerate(time_s):
         for look in (newest.put(at_s, k), newest.due(at_s)):
             if look is not None:
@@ -228,16 +228,16 @@ def test_looks_are_the_same_while_a_film_runs(rate_fps):
                 given.append(look)
     if (look := newest.due(5.0)) is not None:
         given.append(look)
-    frames, at_s = looks(time_s, 5.0, rate_fps=rate_fps)
+    frames, at_s = choose_frames(time_s, 5.0, rate_fps=rate_fps)
     np.testing.assert_allclose([look[0] for look in given], at_s)
     np.testing.assert_array_equal([look[1] for look in given], frames)
 
 
 def test_ticks_go_to_the_end():
-    np.testing.assert_allclose(ticks(2.0, hop_s=0.5), [0.5, 1.0, 1.5, 2.0])
-    np.testing.assert_allclose(ticks(1.99, hop_s=0.5), [0.5, 1.0, 1.5])
-    np.testing.assert_allclose(ticks(0.3, hop_s=0.5), [0.3])
-    assert len(ticks(3 * 0.1, hop_s=0.1)) == 3
+    np.testing.assert_allclose(tick_times(2.0, hop_s=0.5), [0.5, 1.0, 1.5, 2.0])
+    np.testing.assert_allclose(tick_times(1.99, hop_s=0.5), [0.5, 1.0, 1.5])
+    np.testing.assert_allclose(tick_times(0.3, hop_s=0.5), [0.3])
+    assert len(tick_times(3 * 0.1, hop_s=0.1)) == 3
 
 
 def test_a_tick_sees_steps_by_then():

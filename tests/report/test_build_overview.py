@@ -14,9 +14,9 @@ from report import planted_variants
 
 BOTH = ["ravdess", "cremad"]
 ROWS = {
-    "N1": {"corpora": BOTH, "against": "N0"},
-    "N0": {"corpora": BOTH, "against": ""},
-    "N2": {"corpora": ["ravdess"], "against": "N1"},
+    "N1": {"corpora": BOTH, "baseline": "N0"},
+    "N0": {"corpora": BOTH, "baseline": ""},
+    "N2": {"corpora": ["ravdess"], "baseline": "N1"},
 }
 SHARES = {"N0": 0.5, "N1": 0.75, "N2": 0.5}
 

@@ -151,13 +151,15 @@ def test_pictures_are_paired_and_the_difference_has_both_signs(tmp_path):
     paths = [planted.write_run(tmp_path, name, RIGHT[name]) for name in ("whole", "blind")]
     one, other = (read_trial(read_run(path), usages) for path in paths)
     config = EvaluateConfig(**planted.EVALUATE)
-    found, back = (paired_pictures(*pair, PRIVATE, twins=False, config=config) for pair in ((one, other), (other, one)))
+    found, back = (
+        paired_pictures(*pair, PRIVATE, duplicates=False, config=config) for pair in ((one, other), (other, one))
+    )
     assert (found.difference, found.n_pictures) == (pytest.approx(0.05), 40)
     assert (found.low, found.high) == pytest.approx((-back.high, -back.low))
     assert -0.05 < found.low < 0.05 < found.high < 0.15  # two of forty pictures: far narrower than unpaired
     fewer = replace(other, judged=other.judged[other.judged["clip"] != planted.clip(0, PRIVATE)])
     with pytest.raises(TableError, match="tested on different pictures"):
-        paired_pictures(one, fewer, PRIVATE, twins=True, config=config)
+        paired_pictures(one, fewer, PRIVATE, duplicates=True, config=config)
 
 
 def test_amounts_and_rates_are_short():

@@ -88,7 +88,7 @@ def test_the_page_of_table_5_1_is_whole(thesis):
         "corpus": "ravdess",
         "rows": list(ROWS["5.1"]),
         "single": ["AM", "VM"],
-        "pairs": {"time augmentation": TIME},
+        "controls": {"time augmentation": TIME},
     }
     table = section(TableConfig, {"table": config}, "table")
     text = render(compared(thesis, "5.1"), table, title="t", number="5.1", scale="mini", synthetic=False)

@@ -15,7 +15,7 @@ from mien.io.files import read_json
 from mien.io.randomness import rng_for
 from mien.models import checkpoint
 from mien.models.checkpoint import OfGrey
-from mien.models.mrpn import build, load_trunk
+from mien.models.mrpn import build, load_backbone
 from mien.training import images, pretrain
 from mien.training.images import ImageTask
 from mien.training.pretrain import PretrainRun
@@ -157,7 +157,7 @@ def read_album(results: Path) -> images.Album:
 
 def test_copies_are_of_training_pictures_and_fill_the_classes(results):
     found = read_album(results)
-    data = images.stills_of(found, size_px=16, rng=rng_for(0, "copies"))
+    data = images.make_dataset(found, size_px=16, rng=rng_for(0, "copies"))
     own = set(np.flatnonzero(found.clips.role.to_numpy()[found.clip] == "training"))
     assert set(data.pictures) == own
     assert len(data.copies) > 0
@@ -166,11 +166,11 @@ def test_copies_are_of_training_pictures_and_fill_the_classes(results):
     assert np.ptp(np.bincount(data.label[shown])) == 0
     assert len(data.shown) == len(shown)
     assert not set(np.concatenate(list(data.rows.values()))) & set(data.shown[len(data.pictures) :])
-    assert len(images.stills_of(found, size_px=16, rng=None).copies) == 0
+    assert len(images.make_dataset(found, size_px=16, rng=None).copies) == 0
 
 
 def test_a_copy_is_the_same_in_all_epochs_and_in_any_batch(results):
-    data = images.stills_of(read_album(results), size_px=32, rng=rng_for(0, "copies"))
+    data = images.make_dataset(read_album(results), size_px=32, rng=rng_for(0, "copies"))
     cpu = torch.device("cpu")
     whole, label = data.batch(data.shown, cpu)
     assert whole.shape == (len(data.shown), 1, 32, 32)
@@ -185,7 +185,7 @@ def test_a_copy_is_the_same_in_all_epochs_and_in_any_batch(results):
 
 def test_pictures_are_grey_and_keep_their_stored_values(results):
     found = read_album(results)
-    data = images.stills_of(found, size_px=16, rng=None)
+    data = images.make_dataset(found, size_px=16, rng=None)
     one, _ = data.batch(found.judged[:5], torch.device("cpu"))
     assert torch.equal(one[:, 0], torch.from_numpy(found.grey[found.judged[:5]]).float())
     assert found.grey.dtype == np.uint8
@@ -203,7 +203,7 @@ def test_aug_a_changes_what_resnet_sees_and_not_what_vgg_sees(results, tmp_path,
 def test_a_branch_starts_from_p1(trained):
     network = build(("video",), fusion="single", aggregator="lstm", side_head="dense", classes=8, width=2, dropout=0.0)
     path = trained / "P1" / "fold0-seed0" / "model.safetensors"
-    load_trunk(network, "video", path)
+    load_backbone(network.branches["video"].trunk, path, of="video branch", where="variants.*.init")
     state = load_file(path)
     assert torch.equal(network.branches["video"].trunk.conv1.weight, state["conv1.weight"])
     assert state["fc.weight"].shape == (2, 16)
@@ -213,7 +213,7 @@ def test_a_branch_starts_from_p1(trained):
 def test_the_model_file_repeats_the_predictions(trained, results, row):
     model, settings = checkpoint.load(trained / row / "fold0-seed0" / "model.safetensors", kind="extractor")
     found = read_album(results)
-    data = images.stills_of(found, size_px=settings.size_px, rng=None)
+    data = images.make_dataset(found, size_px=settings.size_px, rng=None)
     rows = rows_of(trained / row / "fold0-seed0")
     rows = rows[(rows.selection == "honest") & (rows.role == "test")]
     inputs, label = data.batch(data.rows["test"], torch.device("cpu"))

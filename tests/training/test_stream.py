@@ -124,7 +124,7 @@ def test_heads_begin_when_they_have_something_to_go_by(trained):
 
 
 def test_following_as_it_comes_says_what_the_table_says(trained, tiny):
-    """Along, given frames and seconds of the written clip one after the other, gives the rows of stream.parquet."""
+    """`StreamState`, fed frames and seconds of the written clip one by one, gives the rows of stream.parquet."""
     folder = trained / "AV_stream" / "fold0-seed0"
     model, settings = checkpoint.load(folder / "model.safetensors", kind="stream")
     sound = SoundConfig(**settings.sound)
@@ -133,7 +133,7 @@ def test_following_as_it_comes_says_what_the_table_says(trained, tiny):
     pixels, wave = data.media["video"]["a0-2"].pixels, data.media["audio"]["a0-2"].samples
     shown_s = data.media["video"]["a0-2"].time_s
     frames, looked_s = running_frames(shown_s, settings)
-    along, said, shown = streaming.Along(model), [], 0
+    along, said, shown = streaming.StreamState(model), [], 0
     for tick in range(1, len(wave) // 1600 + 1):
         while shown < len(frames) and looked_s[shown] <= 0.1 * tick + 1e-6:
             batch = training_streams.StreamBatch(
@@ -192,7 +192,7 @@ def test_a_row_starts_from_a_trunk_or_is_not_applicable(tiny, tmp_path):
 
 
 def test_stretches_are_cut_alike_from_both_modalities_and_padding_is_marked(tiny):
-    pace = training_streams.Pace(rate_fps=10, hop_s=0.1, sound=schema.section(SoundConfig, PARAMS, "sound"))
+    pace = training_streams.StreamTiming(rate_fps=10, hop_s=0.1, sound=schema.section(SoundConfig, PARAMS, "sound"))
     sections = {"faces": schema.section(FacesConfig, PARAMS, "faces"), "sound": pace.sound}
     data = training_clips.read(tiny.results, "ravdess", ("video", "audio"), **sections, running=True)
     clips = data.clips[data.clips["clip"].isin(["a2-2", "a0-0"])].sort_values("clip")  # a0-0 has no face
@@ -209,7 +209,7 @@ def test_stretches_are_cut_alike_from_both_modalities_and_padding_is_marked(tiny
 
 
 def test_what_is_shorter_than_a_segment_is_not_heard(tiny, tmp_path):
-    pace = training_streams.Pace(rate_fps=10, hop_s=0.1, sound=schema.section(SoundConfig, PARAMS, "sound"))
+    pace = training_streams.StreamTiming(rate_fps=10, hop_s=0.1, sound=schema.section(SoundConfig, PARAMS, "sound"))
     sections = {"faces": schema.section(FacesConfig, PARAMS, "faces"), "sound": pace.sound}
     data = training_clips.read(tiny.results, "ravdess", ("audio",), **sections, running=True)
     wave = data.media["audio"]["a2-2"]

@@ -16,7 +16,7 @@ from mien.io import shards, tables
 from mien.io.files import read_json, write_json
 from mien.io.randomness import rng_for
 from mien.models import checkpoint
-from mien.models.mrpn import build, load_trunk
+from mien.models.mrpn import build, load_backbone
 from mien.training.distributed import Group
 from mien.training.images import divide, divide_voices, recordings_of
 from mien.training.utterances import (
@@ -176,7 +176,9 @@ def test_it_learns_who_speaks(root, tmp_path):
 
 def test_the_file_starts_a_branch(trained):
     network = build(["audio"], fusion="single", aggregator="lstm", side_head="dense", classes=2, width=2, dropout=0.0)
-    load_trunk(network, "audio", trained / "model.safetensors")
+    load_backbone(
+        network.branches["audio"].trunk, trained / "model.safetensors", of="audio branch", where="variants.*.init"
+    )
     model, _ = checkpoint.load(trained / "model.safetensors", kind="extractor")
     torch.testing.assert_close(network.branches["audio"].trunk.conv1.weight, model.conv1.weight)
 

@@ -1,7 +1,7 @@
 """What streaming networks make of a running film: pictures and sound as they happen, an emotion with each picture.
 
 Faces are followed in `faces.rate_fps` pictures a second; the networks look `rate_fps` times a second, in those pictures
-that `models.streaming.looks` chooses, at the regions of `faces.track.region_by`; sound is cut into the segments of
+of `models.streaming.choose_frames`, at the regions of `faces.track.region_by`; sound is cut into the segments of
 `audio.spectrogram.segment_ends`; the joint network judges by what it has seen and heard by then. So what is watched is
 what is evaluated. A picture that is not due exactly is looked at when the next one shows that it was the newest.
 """
@@ -21,7 +21,7 @@ from mien.faces.detect import Box
 from mien.faces.live import Face, FaceTracker
 from mien.faces.track import cut_region, points_of
 from mien.models.mrpn import Network, normalise_pixels
-from mien.models.streaming import TOLERANCE_S, Along, Newest
+from mien.models.streaming import TOLERANCE_S, NewestFrame, StreamState
 
 _WORDS = {"video": "face", "audio": "voice"}
 
@@ -66,7 +66,7 @@ class EmotionStream:
         self.classes = models.classes
         self._watch = watch
         self._candide = candide
-        self._pictures: Newest[np.ndarray] = Newest(models.faces.rate_fps)
+        self._pictures: NewestFrame[np.ndarray] = NewestFrame(models.faces.rate_fps)
         self._faces = FaceTracker(models.faces, forget_s=watch.forget_s)
         self._here: list[Face] = []  # in the newest picture in which faces were followed, the main face first
         self._people: dict[int, _FaceStream] = {}
@@ -142,11 +142,11 @@ class _FaceStream:
 
     def __init__(self, models: StreamingModels, candide: CandideConfig | None) -> None:
         self.models = models
-        self.alone = Along(models.of_face) if _has(models.of_face, "video") else None
-        self.joint: Along | None = None  # for the main face
+        self.alone = StreamState(models.of_face) if _has(models.of_face, "video") else None
+        self.joint: StreamState | None = None  # for the main face
         self.probabilities: np.ndarray | None = None
         self._units = StreamingUnits(candide) if candide is not None else None
-        self._frames: Newest[np.ndarray] = Newest(models.rate_fps)
+        self._frames: NewestFrame[np.ndarray] = NewestFrame(models.rate_fps)
 
     @property
     def units(self) -> np.ndarray | None:
@@ -157,7 +157,7 @@ class _FaceStream:
         if joint is None:
             self.joint = None
         elif self.joint is None:
-            self.joint = Along(joint)
+            self.joint = StreamState(joint)
 
     def show(self, time_s: float, face: Face, picture: np.ndarray) -> None:
         """Show a picture with the face, or without it, of which it is not known yet whether it is to be looked at."""
@@ -189,8 +189,8 @@ class _AudioStream:
 
     def __init__(self, models: StreamingModels) -> None:
         self.models = models
-        self.alone = Along(models.of_voice) if _has(models.of_voice, "audio") else None
-        self.joint = Along(models.joint) if models.joint is not None else None
+        self.alone = StreamState(models.of_voice) if _has(models.of_voice, "audio") else None
+        self.joint = StreamState(models.joint) if models.joint is not None else None
         self.probabilities: np.ndarray | None = None
         self.heard = False  # the newest segment is not silent
         self.segment_at_s = self.heard_at_s = -math.inf  # ends of the newest segment, and of the newest with a voice
@@ -229,7 +229,7 @@ class _AudioStream:
             self.probabilities = _probabilities(self.alone)
 
 
-def _probabilities(along: Along) -> np.ndarray:
+def _probabilities(along: StreamState) -> np.ndarray:
     return along.judge()["fused"][0].float().softmax(dim=0).double().cpu().numpy()
 
 

@@ -124,11 +124,11 @@ def _check_tables(params: "Params") -> None:
         _enough_folds(params, f"tables.{name}.folds", table.corpus, table.folds)
         for variant in (*table.rows, *table.single):
             _learns(params, f"tables.{name}", variant, "label")
-        for what, pairs in table.pairs.items():
+        for what, pairs in table.controls.items():
             for row in (*pairs, *pairs.values()):
                 if row not in table.rows:
                     near = hint(row, table.rows)
-                    raise _wrong(f"tables.{name}.pairs.{what}", f"{row!r} is no row of the table; {near}")
+                    raise _wrong(f"tables.{name}.controls.{what}", f"{row!r} is no row of the table; {near}")
 
 
 def _check_studies(params: "Params") -> None:

@@ -92,7 +92,7 @@ def _overview_rows(columns: Mapping[str, Any], variants: Any) -> dict[str, Any]:
         for name in names:
             row = variants.get(name) if isinstance(variants, Mapping) else None
             baseline = row.get("like", "") if isinstance(row, Mapping) else ""
-            rows.setdefault(name, {"corpora": [], "against": baseline})["corpora"].append(corpus)
+            rows.setdefault(name, {"corpora": [], "baseline": baseline})["corpora"].append(corpus)
     return rows
 
 

@@ -195,7 +195,7 @@ class TableConfig:
     corpus: Literal[CORPORA]
     rows: Some[tuple[str, ...]]  # variants
     single: tuple[str, ...] = ()  # the rows of one modality
-    pairs: dict[str, dict[str, str]] = field(default_factory=dict)  # what differs -> {row: its baseline}
+    controls: dict[str, dict[str, str]] = field(default_factory=dict)  # what differs -> {row: its baseline}
     confusion: FileNameOrNone = ""  # number of the figure of confusion matrices; empty: none
     folds: whole(ge=0) = 0  # the first so many of the corpus's folds; 0: all
 
@@ -401,7 +401,7 @@ class OverviewRow:
     """One row of table 5.4."""
 
     corpora: tuple[Literal[ACTED], ...]
-    against: str = ""  # its baseline, the variant that it is `like`, or empty
+    baseline: str = ""  # its baseline, the variant that it is `like`, or empty
 
 
 @dataclass(**SECTION)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from mien.corpora.base import Access, Listing, first_by_name, list_files, read_lines
-from mien.corpora.folds import dealt, people_of
+from mien.corpora.folds import deal_people, list_people
 
 CORPUS = "ckplus"
 CLASSES = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
@@ -57,7 +57,7 @@ def find(root: Path) -> Listing:
 
 def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
     """Deal the subjects to folds S1 to Sn."""
-    return dealt(people_of(listing.clips), n_folds, corpus=CORPUS)
+    return deal_people(list_people(listing.clips), n_folds, corpus=CORPUS)
 
 
 def _add_sequence(listing: Listing, sequence: str, paths: list[str], emotion: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from mien.corpora.base import Access, Listing, first_by_name, list_files, read_lines
-from mien.corpora.folds import dealt, people_of
+from mien.corpora.folds import deal_people, list_people
 from mien.errors import CorpusError
 from mien.io import tables
 
@@ -126,7 +126,7 @@ def _vote(path: Path, number: int, row: dict[str, str], codes: Sequence[str]) ->
 
 def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
     """Deal the actors to folds S1 to Sn, men and women evenly (thesis-spec 1.4)."""
-    return dealt(people_of(listing.clips), n_folds, corpus=CORPUS)
+    return deal_people(list_people(listing.clips), n_folds, corpus=CORPUS)
 
 
 def _parse(path: str, sexes: dict[str, str]) -> tuple[str, ...] | None:

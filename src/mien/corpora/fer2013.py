@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mien.corpora.base import Access, Facts, Listing, examine_listing, first_by_name, is_blank, list_files, settle
-from mien.corpora.folds import official
+from mien.corpora.folds import use_official
 from mien.errors import CorpusError
 from mien.io.media import IMAGE_SUFFIXES
 
@@ -81,7 +81,7 @@ def decide(listing: Listing, facts: Mapping[str, Facts]) -> pd.DataFrame:
 
 def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
     """Return the official split: Training, PublicTest for validation, PrivateTest for testing."""
-    return official({row["group"]: _ROLES[row["group"]] for row in listing.clips}, n_folds, corpus=CORPUS)
+    return use_official({row["group"]: _ROLES[row["group"]] for row in listing.clips}, n_folds, corpus=CORPUS)
 
 
 def read_table(path: Path) -> pd.DataFrame:

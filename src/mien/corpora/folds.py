@@ -22,7 +22,7 @@ FEW = 4  # with fewer people left beside the test block, one of them validates i
 ROLES = ("test", "validation", "training")
 
 
-def blocks(people: pd.DataFrame, n_folds: int, *, corpus: str) -> pd.DataFrame:
+def cut_blocks(people: pd.DataFrame, n_folds: int, *, corpus: str) -> pd.DataFrame:
     """Cut the people, paired man with woman in numerical order, into `n_folds` consecutive blocks.
 
     Parameters
@@ -42,8 +42,8 @@ def blocks(people: pd.DataFrame, n_folds: int, *, corpus: str) -> pd.DataFrame:
     return _assign(people, tested, ["A" + _name_block(block) for block in tested])
 
 
-def dealt(people: pd.DataFrame, n_folds: int, *, corpus: str) -> pd.DataFrame:
-    """Deal the men, then the women, in order of their names round-robin to folds S1 to Sn (see `blocks`).
+def deal_people(people: pd.DataFrame, n_folds: int, *, corpus: str) -> pd.DataFrame:
+    """Deal the men, then the women, in order of their names round-robin to folds S1 to Sn (see `cut_blocks`).
 
     The women go on where the men stopped, so that folds differ by at most one person.
     """
@@ -51,7 +51,7 @@ def dealt(people: pd.DataFrame, n_folds: int, *, corpus: str) -> pd.DataFrame:
     return _assign(people, tested, [f"S{k + 1}" for k in range(n_folds)])
 
 
-def official(role_of: dict[str, str], n_folds: int, *, corpus: str) -> pd.DataFrame:
+def use_official(role_of: dict[str, str], n_folds: int, *, corpus: str) -> pd.DataFrame:
     """Return the one fold of a corpus with a split of its own; `role_of` maps every group to its role.
 
     Raises
@@ -66,13 +66,13 @@ def official(role_of: dict[str, str], n_folds: int, *, corpus: str) -> pd.DataFr
     return pd.DataFrame(rows, columns=tables.FOLDS.columns.names)
 
 
-def people_of(rows: Iterable[Mapping[str, str]]) -> pd.DataFrame:
+def list_people(rows: Iterable[Mapping[str, str]]) -> pd.DataFrame:
     """Return columns group and sex, a row per group of `rows`, sorted by group."""
     sex_of = {row["group"]: row["sex"] for row in rows}
     return pd.DataFrame(sorted(sex_of.items()), columns=["group", "sex"])
 
 
-def members(
+def select_members(
     clips: pd.DataFrame, folds: pd.DataFrame, *, fold: int, role: str, with_apart: bool = False
 ) -> pd.DataFrame:
     """Return the clips of one role in one fold; those with a duplicate on the training side only if `with_apart`."""
@@ -81,7 +81,7 @@ def members(
     return chosen if with_apart else chosen[~chosen.apart]
 
 
-def validating(after: Sequence[str], sex_of: Mapping[str, str]) -> list[str]:
+def choose_validation(after: Sequence[str], sex_of: Mapping[str, str]) -> list[str]:
     """Choose who validates among the people `after` a test block: the first man and the first woman, or one of few."""
     sexes = sorted({sex_of[person] for person in after}, reverse=True)  # male before female
     chosen = [next(person for person in after if sex_of[person] == sex) for sex in sexes][:2]
@@ -94,7 +94,7 @@ def _assign(people: pd.DataFrame, tested: Sequence[list[str]], names: Sequence[s
     rows = []
     for fold, (block, name) in enumerate(zip(tested, names, strict=True)):
         after = list(itertools.chain(*tested[fold + 1 :], *tested[:fold]))
-        roles = dict.fromkeys(block, "test") | dict.fromkeys(validating(after, sex_of), "validation")
+        roles = dict.fromkeys(block, "test") | dict.fromkeys(choose_validation(after, sex_of), "validation")
         rows += [(fold, name, group, roles.get(group, "training")) for group in sorted(sex_of)]
     return pd.DataFrame(rows, columns=tables.FOLDS.columns.names)
 
@@ -213,7 +213,7 @@ def _with_validation(fold: pd.DataFrame, after: Iterable[str], sex_of: Mapping[s
     if (fold.role == "validation").any():
         return fold
     trained = set(fold.group[fold.role == "training"])
-    chosen = validating([person for person in after if person in trained], sex_of)
+    chosen = choose_validation([person for person in after if person in trained], sex_of)
     return fold.assign(role=fold.role.mask(fold.group.isin(chosen), "validation"))
 
 

@@ -20,7 +20,7 @@ from mien.config.labels import CORPORA
 from mien.config.schema import load, section
 from mien.corpora import base
 from mien.corpora.base import Listing, list_files
-from mien.corpora.folds import arrange_published, people_of, read_split
+from mien.corpora.folds import arrange_published, list_people, read_split
 from mien.errors import ConfigError, CorpusError
 from mien.io import tables
 from mien.io.files import digest, read_json, write_json
@@ -81,14 +81,14 @@ def describe(corpus: str, source: str, clips: pd.DataFrame, folds: pd.DataFrame,
 
 def _arrange(listing: Listing, published: pd.DataFrame, n_folds: int, path: Path) -> pd.DataFrame:
     """Return FOLDS as a published division says, and put the people of it whom this copy lacks on record."""
-    folds, absent = arrange_published(people_of(listing.clips), published, n_folds, corpus=listing.corpus, path=path)
+    folds, absent = arrange_published(list_people(listing.clips), published, n_folds, corpus=listing.corpus, path=path)
     for person in absent:
         detail = f"{person} of {path.name} is not in this copy"
         listing.add_defect("absent", detail=detail, decision="left out of the folds")
     return folds
 
 
-def votes_of(corpus: str, root: Path) -> pd.DataFrame:
+def collect_votes(corpus: str, root: Path) -> pd.DataFrame:
     """Return VOTES of the corpus below `root`, without rows where it has no raters.
 
     Raises
@@ -155,7 +155,7 @@ def index_corpus(
     tables.write(out / "clips.parquet", clips, tables.CLIPS)
     tables.write(out / "folds.parquet", folds, tables.FOLDS)
     tables.write(out / "defects.parquet", defects, tables.DEFECTS)
-    tables.write(out / "votes.parquet", votes_of(corpus, root), tables.VOTES)
+    tables.write(out / "votes.parquet", collect_votes(corpus, root), tables.VOTES)
     write_json(out / "corpus.json", describe(corpus, source, clips, folds, classes))
     log.info(
         "%s: %d clips of %d groups (%d with a picture, %d with a sound), %d folds; findings: %s",

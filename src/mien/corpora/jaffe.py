@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from mien.corpora.base import Access, Listing, named_pictures
-from mien.corpora.folds import dealt, people_of
+from mien.corpora.folds import deal_people, list_people
 
 CORPUS = "jaffe"
 CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -41,4 +41,4 @@ def find(root: Path) -> Listing:
 
 def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
     """Deal the models to folds S1 to Sn."""
-    return dealt(people_of(listing.clips), n_folds, corpus=CORPUS)
+    return deal_people(list_people(listing.clips), n_folds, corpus=CORPUS)

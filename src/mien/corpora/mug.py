@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from mien.corpora.base import Access, Listing, list_files
-from mien.corpora.folds import dealt, people_of
+from mien.corpora.folds import deal_people, list_people
 from mien.io.media import IMAGE_SUFFIXES
 
 CORPUS = "mug"
@@ -48,7 +48,7 @@ def find(root: Path) -> Listing:
 
 def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
     """Deal the subjects to folds S1 to Sn."""
-    return dealt(people_of(listing.clips), n_folds, corpus=CORPUS)
+    return deal_people(list_people(listing.clips), n_folds, corpus=CORPUS)
 
 
 def _add_take(listing: Listing, subject: str, emotion: str, take: str, paths: list[str]) -> None:

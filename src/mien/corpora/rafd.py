@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from mien.corpora.base import Access, Listing, named_pictures
-from mien.corpora.folds import dealt, people_of
+from mien.corpora.folds import deal_people, list_people
 
 CORPUS = "rafd"
 CLASSES = ("angry", "contemptuous", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
@@ -50,4 +50,4 @@ def find(root: Path) -> Listing:
 
 def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
     """Deal the models to folds S1 to Sn, men and women evenly."""
-    return dealt(people_of(listing.clips), n_folds, corpus=CORPUS)
+    return deal_people(list_people(listing.clips), n_folds, corpus=CORPUS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from mien.corpora.base import Access, Listing, first_by_name, list_files
-from mien.corpora.folds import blocks, people_of
+from mien.corpora.folds import cut_blocks, list_people
 
 CORPUS = "ravdess"
 CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -53,7 +53,7 @@ def find(root: Path) -> Listing:
 
 def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
     """Fold by consecutive pairs of a man and a woman: A1,2 to A23,24 for 12 folds (thesis L1306)."""
-    return blocks(people_of(listing.clips), n_folds, corpus=CORPUS)
+    return cut_blocks(list_people(listing.clips), n_folds, corpus=CORPUS)
 
 
 def _parse(path: str) -> dict[str, str] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from mien.corpora.base import Access, Listing, list_files, read_lines
-from mien.corpora.folds import official
+from mien.corpora.folds import use_official
 from mien.errors import CorpusError
 
 CORPUS = "voxceleb"
@@ -79,7 +79,7 @@ def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
         others, tested = speakers[:-n_tested], speakers[-n_tested:]
     n_validating = max(1, len(others) // 10) if len(others) > 1 else 0
     roles = dict.fromkeys(others, "training") | dict.fromkeys(others[len(others) - n_validating :], "validation")
-    return official(roles | dict.fromkeys(tested, "test"), n_folds, corpus=CORPUS)
+    return use_official(roles | dict.fromkeys(tested, "test"), n_folds, corpus=CORPUS)
 
 
 def _read_split(root: Path, files: list[str]) -> dict[str, str]:

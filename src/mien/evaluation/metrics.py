@@ -45,7 +45,7 @@ def confusion_counts(label: np.ndarray, predicted: np.ndarray, *, n_classes: int
     return metrics.confusion_matrix(label, predicted, labels=np.arange(n_classes))
 
 
-def twins(paths: Iterable[Path]) -> set[tuple[str, str]]:
+def read_duplicates(paths: Iterable[Path]) -> set[tuple[str, str]]:
     """Return (corpus, clip) of the clips that have a duplicate on the training side, from clips.parquet files."""
     clips = pd.concat([tables.read(path, tables.CLIPS)[["corpus", "clip", "apart"]] for path in paths])
     apart = clips[clips.apart]

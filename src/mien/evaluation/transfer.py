@@ -69,9 +69,9 @@ class Trial:
         found = self.history.validation_accuracy[self.history.epoch == self.chosen_epoch]
         return float(found.iloc[0]) if len(found) else math.nan
 
-    def rows(self, usage: str, *, selection: str = "honest", twins: bool = False) -> pd.DataFrame:
-        """Return the judged pictures of an official test; with `twins`, duplicates of training pictures too."""
-        return self._parts.get((usage, selection, twins), self.judged[:0])
+    def rows(self, usage: str, *, selection: str = "honest", duplicates: bool = False) -> pd.DataFrame:
+        """Return the judged pictures of an official test; with `duplicates`, duplicates of training pictures too."""
+        return self._parts.get((usage, selection, duplicates), self.judged[:0])
 
     @cached_property
     def _parts(self) -> dict[tuple[str, str, bool], pd.DataFrame]:
@@ -81,9 +81,9 @@ class Trial:
             parts |= {(usage, selection, True): part, (usage, selection, False): part[~part.apart.to_numpy(bool)]}
         return parts
 
-    def tally(self, usage: str, *, selection: str = "honest", twins: bool = False) -> Tally:
+    def tally(self, usage: str, *, selection: str = "honest", duplicates: bool = False) -> Tally:
         """Count what is right among `rows`."""
-        rows = self.rows(usage, selection=selection, twins=twins)
+        rows = self.rows(usage, selection=selection, duplicates=duplicates)
         return Tally(int((rows.label.to_numpy() == rows.predicted.to_numpy()).sum()), len(rows))
 
     def recall(self, usage: str) -> float:
@@ -182,7 +182,7 @@ def start_adds(name: str, inits: Mapping[str, str], trials: Mapping[str, Trial])
     return start.adds_per_epoch * start.chosen_epoch + start_adds(init, inits, trials)
 
 
-def paired_pictures(one: Trial, other: Trial, usage: str, *, twins: bool, config: EvaluateConfig) -> Difference:
+def paired_pictures(one: Trial, other: Trial, usage: str, *, duplicates: bool, config: EvaluateConfig) -> Difference:
     """Compare two trainings on the same test pictures; the interval is over pictures: FER2013 names nobody.
 
     The number of people of the result is 0: it is not known.
@@ -191,7 +191,7 @@ def paired_pictures(one: Trial, other: Trial, usage: str, *, twins: bool, config
     ------
     TableError : they were tested on different pictures.
     """
-    sides = [trial.rows(usage, twins=twins).set_index("clip").sort_index() for trial in (one, other)]
+    sides = [trial.rows(usage, duplicates=duplicates).set_index("clip").sort_index() for trial in (one, other)]
     if not all(len(side) for side in sides):
         return Difference(math.nan, math.nan, math.nan, 0, 0)
     if not sides[0].index.equals(sides[1].index):

@@ -1,7 +1,7 @@
 """model.safetensors: the weights of a network, and a `ModelCard` as JSON in its header that says how to build it again.
 
-The weights of a ResNet-18 have the names of torchvision's, with fc for its classifier, so `mrpn.load_trunk` can start
-an encoder from them; those of VGG-16 have the names of `vgg`.
+The weights of a ResNet-18 have the names of torchvision's, with fc for its classifier, so `mrpn.load_backbone` can
+start an encoder from them; those of VGG-16 have the names of `vgg`.
 
 A file that cannot be loaded is refused with a `ModelError` that names it: it is missing; damaged; not written by mien;
 of another version; of another kind of network; without weights, because there was nothing to train on; describes a
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from mien.errors import ModelError
 from mien.io.files import atomic_file
 from mien.models.layout import to_device
-from mien.models.mrpn import CHANNELS, build, first_mismatch, load_backbone, normalise_pixels
+from mien.models.mrpn import CHANNELS, build, first_mismatch, normalise_pixels
 from mien.models.resnet import ResNetClassifier
 from mien.models.small import Scaled, classifier
 from mien.models.vgg import VGG16
@@ -183,11 +183,6 @@ def is_bare(path: Path) -> bool:
             return not file.keys() and HEADER in (file.metadata() or {})
     except (SafetensorError, OSError):
         return False
-
-
-def load_trunk(model: ResNetClassifier, path: Path) -> None:
-    """Put the weights of a safetensors file with torchvision's names into `model`; fc stays as it is."""
-    load_backbone(model, path, of="resnet18", where="pretrain.*.init")
 
 
 def _read(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:

@@ -523,17 +523,6 @@ def n_parameters(model: nn.Module) -> int:
 # First weights.
 
 
-def load_trunk(model: Network, modality: str, path: Path) -> None:
-    """Put the weights of a safetensors file into the backbone of one encoder; a classifier (fc) in it is left out.
-
-    Raises
-    ------
-    ModelError
-        The file is missing or damaged, or holds another backbone, such as one of pictures for whole clips.
-    """
-    load_backbone(model.branches[modality].trunk, path, of=f"{modality} branch", where="variants.*.init")
-
-
 def load_backbone(backbone: nn.Module, path: Path, *, of: str, where: str) -> None:
     """Put the weights of a safetensors file with torchvision's names into a ResNet; its `fc`, if any, stays.
 

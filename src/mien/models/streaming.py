@@ -4,8 +4,8 @@ A step is what one encoder is given: a frame, looked at every 1 / rate_fps s, or
 in `audio.spectrogram`). Ticks are the instants at which a joint network judges. All times are s from the beginning;
 what happens at a time depends on nothing later.
 
-`Along` follows recordings as they come, `run_along` does the same to recordings that are there as a whole, in one pass
-and with gradients: with the network in evaluation both give the same logits up to rounding.
+`StreamState` follows recordings as they come, `run_stream` does the same to recordings that are there as a whole, in
+one pass and with gradients: with the network in evaluation both give the same logits up to rounding.
 """
 
 import math
@@ -24,7 +24,7 @@ T = TypeVar("T")
 TOLERANCE_S = 1e-6  # by which times may differ that are meant to be equal
 
 
-class Along:
+class StreamState:
     """Follows n recordings at once with a network in evaluation; what one of them shows does not reach the others.
 
     Attributes
@@ -66,15 +66,15 @@ class Along:
             present[name] = torch.full((self.n,), name in self.features, device=known.device)
         return self.network.judge(features, present)
 
-    def copy(self) -> "Along":
+    def copy(self) -> "StreamState":
         """Return one that goes on from here by itself; tensors are shared, they are never changed in place."""
-        other = Along(self.network, self.n)
+        other = StreamState(self.network, self.n)
         other.features = dict(self.features)
         other._memory = dict(self._memory)
         return other
 
 
-def run_along(network: Network, inputs: Mapping[str, Tensor], at: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def run_stream(network: Network, inputs: Mapping[str, Tensor], at: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Follow B whole recordings and judge each at K ticks.
 
     Parameters
@@ -115,7 +115,7 @@ def _follow(encoder: ModalityEncoder, sequence: Tensor, at: Tensor) -> Tensor:
     return outputs[torch.arange(len(at), device=at.device)[:, None], at.clamp(min=0)]
 
 
-def looks(time_s: np.ndarray, duration_s: float, *, rate_fps: float) -> tuple[np.ndarray, np.ndarray]:
+def choose_frames(time_s: np.ndarray, duration_s: float, *, rate_fps: float) -> tuple[np.ndarray, np.ndarray]:
     """Choose the frames that are looked at: at every multiple of 1 / rate_fps the newest one since the look before.
 
     Parameters
@@ -137,8 +137,8 @@ def looks(time_s: np.ndarray, duration_s: float, *, rate_fps: float) -> tuple[np
     return newest[within], at_s[within]
 
 
-class Newest(Generic[T]):
-    """The rule of `looks` while a film runs: what is looked at is handed out once it is known to be the newest."""
+class NewestFrame(Generic[T]):
+    """The rule of `choose_frames` while a film runs: a frame is handed out once it is known to be the newest."""
 
     def __init__(self, rate_fps: float) -> None:
         self.rate_fps = rate_fps
@@ -158,7 +158,7 @@ class Newest(Generic[T]):
         return now[0] / self.rate_fps, now[1]
 
 
-def ticks(duration_s: float, *, hop_s: float) -> np.ndarray:
+def tick_times(duration_s: float, *, hop_s: float) -> np.ndarray:
     """Return the times (K,) at which a joint network judges: every `hop_s`, from `hop_s` on, to the recording's end.
 
     A recording that is shorter than `hop_s` has one tick, at its end.

@@ -26,7 +26,7 @@ from mien.config.labels import ACTED, NETWORKS
 from mien.config.schema import EvaluateConfig, load, section
 from mien.errors import ConfigError, TableError
 from mien.evaluation.classifiers import Difference, Judgement, accuracy_in, mean_and_sd, paired_difference
-from mien.evaluation.metrics import reported, score, twins
+from mien.evaluation.metrics import read_duplicates, reported, score
 from mien.evaluation.runs import Run, read_runs
 from mien.evaluation.statistics import Gain, gain, gain_over_best, holm, interval_of_cell
 from mien.evaluation.transfer import PRIVATE, Trial, paired_pictures
@@ -694,7 +694,7 @@ def _compare_rows(
     """Return the contrasts of two rows on the private test, without and with twins; only the first can decide."""
     trials, found = (evidence.trials[one], evidence.trials[other]), []
     for pictures in (WITHOUT, WITH):
-        difference = paired_pictures(*trials, PRIVATE, twins=pictures == WITH, config=evidence.evaluate)
+        difference = paired_pictures(*trials, PRIVATE, duplicates=pictures == WITH, config=evidence.evaluate)
         found.append(contrast_of(one, other, difference, pictures=pictures, thesis=thesis))
     return [replace(found[0], decides=decides), found[1]]
 
@@ -922,7 +922,7 @@ def read_chapter5(runs: Iterable[Path], clips: Iterable[Path], thesis: Path, par
     chosen = [run for run in read_runs(runs) if run.variant in VARIANTS and run.corpus in ACTED]
     if missing := sorted({run.corpus for run in chosen} - infos.keys()):
         raise TableError(f"the clips of {missing[0]} are not given; pass its clips.parquet with --variant-clips")
-    apart, tables = twins(clips), read_published(thesis)
+    apart, tables = read_duplicates(clips), read_published(thesis)
     found = []
     for corpus in ACTED:
         own = [run for run in chosen if run.corpus == corpus]  # sorted by variant: read_runs

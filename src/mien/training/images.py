@@ -302,7 +302,7 @@ def read_album(results: Path, corpus: str, *, target: str, faces: FacesConfig) -
     return Album(stack, clips, np.array(clip, np.int64), np.array(judged, np.int64), classes, found.digest)
 
 
-def stills_of(album: Album, *, size_px: int, rng: np.random.Generator | None) -> AlbumDataset:
+def make_dataset(album: Album, *, size_px: int, rng: np.random.Generator | None) -> AlbumDataset:
     """Return the samples of an album; with `rng`, classes of training pictures are balanced by copies (AUG-B)."""
     label = album.clips.target.to_numpy(np.int64)[album.clip]
     role = album.clips.role.to_numpy()

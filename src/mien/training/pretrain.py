@@ -47,15 +47,15 @@ from mien.io.provenance import code_digest
 from mien.io.randomness import rng_for, seed_for
 from mien.io.shards import source_root
 from mien.models import checkpoint
-from mien.models.checkpoint import ModelCard, OfGrey, load_trunk
+from mien.models.checkpoint import ModelCard, OfGrey
 from mien.models.cost import multiply_adds
-from mien.models.mrpn import n_parameters
+from mien.models.mrpn import load_backbone, n_parameters
 from mien.models.vgg import VGG16, load_descriptor
 from mien.training import engine, run_folder
 from mien.training.clips import ROLES
 from mien.training.distributed import Group, join_group
 from mien.training.engine import Progress, TrainSpec
-from mien.training.images import FOLD, Album, AlbumDataset, ImageTask, divide_voices, read_album, stills_of
+from mien.training.images import FOLD, Album, AlbumDataset, ImageTask, divide_voices, make_dataset, read_album
 from mien.training.utterances import SpeakerTask, UtteranceDataset, read_utterances
 
 log = logging.getLogger(__name__)
@@ -278,7 +278,7 @@ def _train_pictures(run: PretrainRun, album: Album, *, seed: int, out: Path) -> 
     settings = run.settings(album.classes, seed=seed)
     scope = ("pretrain", run.corpus, seed)  # without the name: rows of one study start alike and see the same copies
     copies = rng_for(run.seed, *scope, "copies") if run.pretrain.balance else None
-    data = stills_of(album, size_px=settings.size_px, rng=copies)
+    data = make_dataset(album, size_px=settings.size_px, rng=copies)
     record = run.record(album.classes, seed=seed) | {
         "n_clips": {role: len(data.rows.get(role, ())) for role in (*ROLES, "apart")},
         "n_shown": len(data.shown),  # pictures of an epoch, copies included
@@ -335,7 +335,7 @@ def _load_init(run: PretrainRun, network: nn.Module) -> str:
     if run.init is not None and isinstance(network, VGG16):
         found = load_descriptor(network, run.init, last_layer=False)
     elif run.init is not None:
-        load_trunk(network, run.init)
+        load_backbone(network, run.init, of="resnet18", where="pretrain.*.init")
         found = sha256(run.init)
     if run.pretrain.trained == "dense":
         if not isinstance(network, VGG16):
@@ -470,7 +470,7 @@ def _train_speakers(run: PretrainRun, heard: Speakers, *, seed: int, out: Path, 
         return
     network = checkpoint.network(settings, seed=seed_for(run.seed, *scope, "weights"))
     if run.init is not None:
-        load_trunk(network, run.init)
+        load_backbone(network, run.init, of="resnet18", where="pretrain.*.init")
     task = SpeakerTask(
         utterances=heard.utterances,
         label=heard.label,

@@ -17,7 +17,7 @@ from mien.io import tables
 from mien.io.files import atomic_folder, sha256, write_json
 from mien.io.tables import Schema
 from mien.models import checkpoint
-from mien.models.mrpn import Network, load_trunk, n_parameters
+from mien.models.mrpn import Network, load_backbone, n_parameters
 from mien.training.clips import ClipDataset
 from mien.training.engine import Progress
 
@@ -118,7 +118,7 @@ def load_init(model: Network, files: Mapping[str, Path]) -> dict[str, str]:
         A file is missing, damaged or holds another trunk.
     """
     for modality, path in sorted(files.items()):
-        load_trunk(model, modality, path)
+        load_backbone(model.branches[modality].trunk, path, of=f"{modality} branch", where="variants.*.init")
     return {modality: sha256(path) for modality, path in files.items()}
 
 

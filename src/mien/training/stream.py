@@ -35,11 +35,11 @@ from mien.io.randomness import rng_for, seed_for
 from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard
 from mien.models.mrpn import Network
-from mien.models.streaming import run_along
+from mien.models.streaming import run_stream
 from mien.training import clips, engine, run_folder
 from mien.training.clips import ROLES, Change, ClipDataset, network_inputs
 from mien.training.engine import EvalResult, Pass, TrainSpec
-from mien.training.streams import Pace, StreamBatch, stretch_batches, usable, whole_batches
+from mien.training.streams import StreamBatch, StreamTiming, stretch_batches, usable, whole_batches
 
 log = logging.getLogger(__name__)
 
@@ -139,9 +139,9 @@ class StreamRun:
         return self.streaming.corpus
 
     @property
-    def pace(self) -> Pace:
+    def pace(self) -> StreamTiming:
         """Return how often the network looks, listens and judges."""
-        return Pace(rate_fps=self.streaming.rate_fps, hop_s=self.streaming.hop_s, sound=self.sound)
+        return StreamTiming(rate_fps=self.streaming.rate_fps, hop_s=self.streaming.hop_s, sound=self.sound)
 
     def config(self) -> dict[str, Any]:
         """Return the sections as they go into run.json."""
@@ -319,7 +319,7 @@ def train_epoch(
     for batch in batches:
         if not _enough(batch):
             continue
-        scores = run_along(model, network_inputs(batch, augment=augment), batch.at)
+        scores = run_stream(model, network_inputs(batch, augment=augment), batch.at)
         losses = {}
         for head, score in scores.items():
             known = batch.known(head)
@@ -340,7 +340,7 @@ def follow(model: Network, batches: Iterable[StreamBatch]) -> list[Followed]:
     model.eval()
     followed = []
     for batch in batches:
-        scores = run_along(model, network_inputs(batch), batch.at)
+        scores = run_stream(model, network_inputs(batch), batch.at)
         known = {head: batch.known(head).cpu() for head in scores}
         scores = {head: score.float().cpu() for head, score in scores.items()}
         for row, tick_s in enumerate(batch.tick_s):

@@ -18,14 +18,14 @@ from mien.audio.spectrogram import is_heard, segment_alone, segment_ends, segmen
 from mien.augment.slicing import Interval
 from mien.config.schema import SoundConfig
 from mien.io.shards import FULL_SCALE
-from mien.models.streaming import TOLERANCE_S, looks, newest_steps, ticks
+from mien.models.streaming import TOLERANCE_S, choose_frames, newest_steps, tick_times
 from mien.training.clips import ClipDataset, FrameSequence, ModalityData, Wave, random_batches
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class StreamTiming:
     """How often networks look, listen and judge, see section ``streaming``."""
 
     rate_fps: int
@@ -66,7 +66,7 @@ class StreamBatch:
         )
 
 
-def usable(recordings: ClipDataset, pace: Pace) -> ClipDataset:
+def usable(recordings: ClipDataset, pace: StreamTiming) -> ClipDataset:
     """Leave out media without a single step that a tick sees: a clip that is counted can be judged."""
     media = {
         name: {clip: medium for clip, medium in of_clip.items() if _is_followed(recordings, clip, medium, pace)}
@@ -79,7 +79,7 @@ def usable(recordings: ClipDataset, pace: Pace) -> ClipDataset:
     return usable(replace(recordings, media=media), pace)  # a clip may have become shorter, and its ticks fewer
 
 
-def _is_followed(recordings: ClipDataset, clip: str, medium: ModalityData, pace: Pace) -> bool:
+def _is_followed(recordings: ClipDataset, clip: str, medium: ModalityData, pace: StreamTiming) -> bool:
     whole = Interval(0.0, recordings.duration_s(clip))
     _, step_s = _when(medium, whole, pace)
     return len(step_s) > 0 and newest_steps(step_s, _ticks(recordings, step_s, whole, pace))[-1] >= 0
@@ -88,7 +88,7 @@ def _is_followed(recordings: ClipDataset, clip: str, medium: ModalityData, pace:
 def stretch_batches(
     recordings: ClipDataset,
     clips: pd.DataFrame,
-    pace: Pace,
+    pace: StreamTiming,
     *,
     window_s: float,
     size: int,
@@ -105,14 +105,18 @@ def stretch_batches(
         yield assemble(recordings, chosen, intervals, pace)
 
 
-def whole_batches(recordings: ClipDataset, clips: pd.DataFrame, pace: Pace, *, size: int) -> Iterator[StreamBatch]:
+def whole_batches(
+    recordings: ClipDataset, clips: pd.DataFrame, pace: StreamTiming, *, size: int
+) -> Iterator[StreamBatch]:
     """Yield all clips in their order, from beginning to end."""
     for start in range(0, len(clips), size):
         chosen = clips.iloc[start : start + size]
         yield assemble(recordings, chosen, [Interval(0.0, recordings.duration_s(c)) for c in chosen["clip"]], pace)
 
 
-def assemble(recordings: ClipDataset, clips: pd.DataFrame, intervals: list[Interval], pace: Pace) -> StreamBatch:
+def assemble(
+    recordings: ClipDataset, clips: pd.DataFrame, intervals: list[Interval], pace: StreamTiming
+) -> StreamBatch:
     """Put one stretch of each clip side by side; all modalities of a clip share its stretch."""
     steps: dict[str, list[Tensor]] = {name: [] for name in recordings.media}
     at: dict[str, list[Tensor]] = {name: [] for name in recordings.media}
@@ -135,20 +139,20 @@ def assemble(recordings: ClipDataset, clips: pd.DataFrame, intervals: list[Inter
     )
 
 
-def _ticks(recordings: ClipDataset, step_s: np.ndarray, interval: Interval, pace: Pace) -> np.ndarray:
+def _ticks(recordings: ClipDataset, step_s: np.ndarray, interval: Interval, pace: StreamTiming) -> np.ndarray:
     """Return when the network judges: at the steps (T,) of its only modality, or every `hop_s`."""
     if len(recordings.media) == 1:
         return step_s
-    return ticks(interval.stop_s - interval.start_s, hop_s=pace.hop_s)
+    return tick_times(interval.stop_s - interval.start_s, hop_s=pace.hop_s)
 
 
-def _when(medium: ModalityData, interval: Interval, pace: Pace) -> tuple[np.ndarray, np.ndarray]:
+def _when(medium: ModalityData, interval: Interval, pace: StreamTiming) -> tuple[np.ndarray, np.ndarray]:
     """Return the steps of a stretch: frames, or last samples plus one of segments (T,), and their times in it (T,)."""
     length_s = interval.stop_s - interval.start_s
     if isinstance(medium, FrameSequence):
         time_s = medium.time_s - interval.start_s
         first, stop = np.searchsorted(time_s, [-TOLERANCE_S, length_s - TOLERANCE_S])
-        frames, step_s = looks(time_s[first:stop], length_s, rate_fps=pace.rate_fps)
+        frames, step_s = choose_frames(time_s[first:stop], length_s, rate_fps=pace.rate_fps)
         return first + frames, step_s
     first = round(interval.start_s * pace.sound.rate_hz)
     heard_s = min(length_s, (len(medium.samples) - first) / pace.sound.rate_hz)
@@ -158,7 +162,7 @@ def _when(medium: ModalityData, interval: Interval, pace: Pace) -> tuple[np.ndar
     return ends[heard], step_s[heard]
 
 
-def _take(medium: ModalityData, which: np.ndarray, pace: Pace) -> Tensor:
+def _take(medium: ModalityData, which: np.ndarray, pace: StreamTiming) -> Tensor:
     """Return the steps that `_when` named; at least one row, of zeros where there is none."""
     if isinstance(medium, FrameSequence):
         if len(which) == 0:
@@ -168,7 +172,7 @@ def _take(medium: ModalityData, which: np.ndarray, pace: Pace) -> Tensor:
     return torch.stack(segments) if segments else torch.zeros(1, 1, *segment_shape(pace.sound))  # (T, 1, F, W)
 
 
-def _second(wave: Wave, end: int, pace: Pace) -> Tensor:
+def _second(wave: Wave, end: int, pace: StreamTiming) -> Tensor:
     """Return the samples of the segment that ends with sample `end`."""
     start = end - pace.sound.segment * pace.sound.hop
     return torch.from_numpy(wave.samples[start:end].astype(np.float32) / FULL_SCALE)

@@ -19,7 +19,7 @@ from mien.report.figures.fer2013 import (
     hardest,
     read_gallery,
 )
-from mien.training.images import read_album, stills_of
+from mien.training.images import make_dataset, read_album
 from mien.training.pretrain import PretrainRun
 from report.figures import planted_pictures as planted
 
@@ -64,7 +64,7 @@ def test_the_figures_are_whole_and_say_what_they_show(tmp_path, world, run, monk
 def test_copies_are_the_very_ones_of_training(world, gallery, run, repository):
     setup = PretrainRun.of("FER_random", schema.load(str(repository / "params.yaml")))
     rng = rng_for(0, "pretrain", "fer2013", 0, "copies")
-    data = stills_of(
+    data = make_dataset(
         read_album(world, setup.base, target=setup.pretrain.target, faces=setup.faces), size_px=planted.VGG_PX, rng=rng
     )
     numbers = np.arange(len(data.copies))

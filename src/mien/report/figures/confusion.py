@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mien.config.schema import TableConfig, load, section
-from mien.evaluation.metrics import by_fold, mean_recall_matrix, reported, score, twins
+from mien.evaluation.metrics import by_fold, mean_recall_matrix, read_duplicates, reported, score
 from mien.evaluation.runs import Run, read_runs, select_runs
 from mien.io.files import read_json
 from mien.report.style import add_panels, draw_absent, saved_figure, title_line, write_numbers
@@ -125,7 +125,7 @@ def plot_confusion(
     settings = section(TableConfig, load(config), "tables", table)
     joint, single = joint_and_single(settings)
     chosen = select_runs(read_runs(runs), settings.corpus, joint or single, n_folds=settings.folds)
-    scores = score(chosen, twins([clips]))
+    scores = score(chosen, read_duplicates([clips]))
     found, classes = panels(scores, chosen, joint or single), list(chosen[0].classes)
     synthetic = read_json(corpus_info)["source"] == "synthetic"
     title = title_line(f"Figure {settings.confusion}", settings.corpus, synthetic=synthetic)

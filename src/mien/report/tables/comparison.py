@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mien.config.schema import EvaluateConfig, TableConfig, load, section
-from mien.evaluation.metrics import accuracy, by_actor, by_fold, reported, score, spread_of_seeds, twins
+from mien.evaluation.metrics import accuracy, by_actor, by_fold, read_duplicates, reported, score, spread_of_seeds
 from mien.evaluation.runs import Run, read_runs, select_runs
 from mien.evaluation.statistics import (
     Gain,
@@ -203,9 +203,9 @@ def controls_of(pairs: dict[str, dict[str, str]], joint: list[str], single: list
 def joint_and_single(config: TableConfig) -> tuple[list[str], list[str]]:
     """Return the joint and the single variants of a table, in the order of its rows.
 
-    Rows that are there to be held against another row (`TableConfig.pairs`) are neither.
+    Rows that are there to be held against another row (`TableConfig.controls`) are neither.
     """
-    controls = {other for pairs in config.pairs.values() for other in pairs.values()}
+    controls = {other for pairs in config.controls.values() for other in pairs.values()}
     rows = [variant for variant in config.rows if variant not in controls]
     single = [variant for variant in rows if variant in config.single]
     return [variant for variant in rows if variant not in config.single], single
@@ -271,12 +271,12 @@ def render(comparison: Comparison, table: TableConfig, *, title: str, number: st
     scores, rows = comparison.scores, comparison.variants
     means = comparison.cells[comparison.cells.fold == MEAN]
     joint, single = joint_and_single(table)
-    held = [*((one, single) for one in joint), *controls_of(table.pairs, joint, single)]
+    held = [*((one, single) for one in joint), *controls_of(table.controls, joint, single)]
     clips = scores.drop_duplicates("clip").label
     apart = scores[scores.apart.astype(bool) & (scores.selection == comparison.selection)]
     pairs = {
         name: [(row, others[row]) for row in rows if row in others and others[row] in rows]
-        for name, others in table.pairs.items()
+        for name, others in table.controls.items()
     }
     return render_page(
         "comparison",
@@ -425,7 +425,7 @@ def build_table(
     evaluate, tables = section(EvaluateConfig, params, "evaluate"), read_published(thesis)
     published = {name: published_beside(tables, name, asked.corpus, number=table) for name in asked.rows}
     chosen = select_runs(read_runs(runs), asked.corpus, asked.rows, n_folds=asked.folds)
-    comparison = compare(chosen, score(chosen, twins([clips])), published, evaluate, seed=params["seed"])
+    comparison = compare(chosen, score(chosen, read_duplicates([clips])), published, evaluate, seed=params["seed"])
     title = tables.get(table, {}).get("title", asked.corpus)
     synthetic = read_json(corpus_info)["source"] == "synthetic"
     text = render(comparison, asked, title=title, number=table, scale=params["scale"], synthetic=synthetic)

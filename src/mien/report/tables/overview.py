@@ -12,7 +12,7 @@ import pandas as pd
 from mien.config.labels import ACTED
 from mien.config.schema import EvaluateConfig, OverviewConfig, load, section
 from mien.errors import TableError
-from mien.evaluation.metrics import score, twins
+from mien.evaluation.metrics import read_duplicates, score
 from mien.evaluation.runs import Run, read_runs, select_runs
 from mien.evaluation.statistics import Gain, gain, holm
 from mien.io.files import read_json
@@ -119,7 +119,7 @@ def overview_of(
 def _gains(comparison: Comparison, overview: OverviewConfig, corpus: str) -> dict[str, tuple[Gain, float]]:
     """Return row -> gain over the row that it is held against, and its adjusted p, where both are of this corpus."""
     rows = comparison.variants
-    pairs = {row: overview.rows[row].against for row in rows if overview.rows[row].against in rows}
+    pairs = {row: overview.rows[row].baseline for row in rows if overview.rows[row].baseline in rows}
     found = {}
     for row, other in pairs.items():
         rng = rng_for(comparison.seed, "evaluation", "sign_flip", corpus, row, other)
@@ -286,7 +286,7 @@ def build_overview(
     params = load(config)
     overview = section(OverviewConfig, params, "overview")
     evaluate = section(EvaluateConfig, params, "evaluate")
-    tables, read, apart = read_published(thesis), read_runs(runs), twins(clips)
+    tables, read, apart = read_published(thesis), read_runs(runs), read_duplicates(clips)
     infos = {info["corpus"]: info for info in map(read_json, corpus_info)}
     if missing := [corpus for corpus in overview.folds if corpus not in infos]:
         raise TableError(f"overview.folds names {missing[0]}; pass its corpus.json with --corpus-info")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mien.config.schema import EvaluateConfig, StreamConfig, StreamingConfig, WatchConfig, load, section
-from mien.evaluation.metrics import twins
+from mien.evaluation.metrics import read_duplicates
 from mien.evaluation.runs import Run, read_runs, select_runs
 from mien.evaluation.streams import (
     QUANTITIES,
@@ -160,7 +160,7 @@ def read_streams(paths: list[Path], clips: Path, corpus_info: Path, params: Mapp
     return Streams(
         rows=rows,
         runs=runs,
-        traces=read_traces(runs, twins([clips])),
+        traces=read_traces(runs, read_duplicates([clips])),
         streaming=streaming,
         watch=section(WatchConfig, params, "watch"),
         evaluate=section(EvaluateConfig, params, "evaluate"),

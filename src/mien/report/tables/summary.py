@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from mien.evaluation.intensity import said
-from mien.evaluation.metrics import by_fold, reported, score, twins
+from mien.evaluation.metrics import by_fold, read_duplicates, reported, score
 from mien.evaluation.runs import Run, read_runs
 from mien.io.files import atomic_folder, write_json
 
@@ -105,7 +105,7 @@ def summarise(*, runs: list[Path], clips: list[Path], out: Path, plots: Path | N
         row per test clip and seed), curves/ (a CSV per corpus and variant: losses averaged over folds and seeds) and
         learning_curves.csv (every epoch of every run).
     """
-    read, apart = read_runs(runs), twins(clips)
+    read, apart = read_runs(runs), read_duplicates(clips)
     by_corpus = {corpus: [run for run in read if run.corpus == corpus] for corpus in sorted({r.corpus for r in read})}
     scores = {corpus: score([r for r in own if r.target == "label"], apart) for corpus, own in by_corpus.items()}
     levels = {corpus: said([r for r in own if r.target == "intensity"]) for corpus, own in by_corpus.items()}

@@ -173,7 +173,7 @@ def _cell(evidence: TransferEvidence, name: str, part: str) -> dict[str, Any]:
     if not trial.run.trained:
         return cell | {"reason": evidence.reasons[name]}
     private, public = trial.tally(PRIVATE), trial.tally(PUBLIC)
-    twins = {usage: trial.tally(usage, twins=True) for usage in (PRIVATE, PUBLIC)}
+    twins = {usage: trial.tally(usage, duplicates=True) for usage in (PRIVATE, PUBLIC)}
     low, high = private.interval(confidence=evidence.evaluate.confidence)
     cost_epochs = trial.epochs_to(SHARE * trial.final_accuracy)
     return cell | {
