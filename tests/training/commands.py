@@ -12,12 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pandas as pd
+import pytest
 
 from mien import cli
 from mien.io import tables
+from mien.io.files import read_json
+from mien.models import checkpoint
 from mien.training import engine
 
+FILES = ("history.csv", "model.safetensors", "predictions.parquet", "run.json")
 LIMIT_S = 120.0  # for processes, which could wait for each other for ever
 PRELOADED = ["torch._dynamo", "mien.training.pretrain", "mien.training.train"]  # once, not in every process
 
@@ -48,6 +53,51 @@ def contents(folder: Path) -> dict[str, bytes]:
 def rows_of(folder: Path) -> pd.DataFrame:
     """Return the predictions of a run folder."""
     return tables.read(folder / "predictions.parquet", tables.PREDICTIONS)
+
+
+def check_folder(folder: Path, *further: str) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
+    """Hold the files of a trained run against each other; return run.json, history and predictions."""
+    run, history, rows = read_json(folder / "run.json"), pd.read_csv(folder / "history.csv"), rows_of(folder)
+    assert sorted(contents(folder)) == sorted([*FILES, *further])
+    assert (run["status"], run["epochs"]) == ("trained", len(history))
+    assert run["best_epoch"]["honest"] == history.epoch[history.validation_loss.idxmin()]
+    best = history.sort_values(["test_accuracy", "test_loss", "epoch"], ascending=[False, True, True])
+    assert run["best_epoch"]["optimistic"] == best.epoch.iloc[0]
+    for selection, metrics in run["metrics"].items():
+        row = history.set_index("epoch").loc[run["best_epoch"][selection]]
+        for role in ("validation", "test"):
+            assert row[f"{role}_loss"] == pytest.approx(metrics[f"{role}_loss"])
+            chosen = rows[(rows.selection == selection) & (rows.role == role) & (rows["head"] == "fused")]
+            assert len(chosen) == chosen["clip"].nunique() == run["n_clips"][role]
+            hits = np.stack(chosen.logits).argmax(1) == chosen.label
+            assert row[f"{role}_accuracy"] == pytest.approx(hits.mean()) == pytest.approx(metrics[f"{role}_accuracy"])
+    return run, history, rows
+
+
+def check_not_applicable(folder: Path, reason: str, *further: str) -> dict:
+    """Hold that a run was not trained for a reason, and that its files are there without rows; return run.json."""
+    run = read_json(folder / "run.json")
+    assert run["status"] == "not applicable"
+    assert reason in run["reason"]
+    assert sorted(contents(folder)) == sorted([*FILES, *further])
+    assert (folder / "history.csv").read_text().count("\n") == 1
+    assert rows_of(folder).empty
+    assert checkpoint.is_bare(folder / "model.safetensors")
+    return run
+
+
+def check_resume(monkeypatch, task: type, at: int, train: Callable[[], Path], whole: Path) -> None:
+    """Hold that a run that dies as an epoch begins goes on with it to the bytes of the run folder `whole`.
+
+    So a seed gives the same bytes, whether or not a run is killed. Everything is below the working directory.
+    """
+    begun = dies_in(monkeypatch, task, at)
+    with pytest.raises(SystemExit):
+        train()
+    assert not list(Path.cwd().rglob("run.json"))
+    assert contents(train()) == contents(whole)
+    assert begun == [*range(1, at + 1), *range(at, len(pd.read_csv(whole / "history.csv")) + 1)]
+    assert not list(Path.cwd().rglob("*.pt"))
 
 
 @contextmanager

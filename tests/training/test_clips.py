@@ -9,10 +9,8 @@ import pytest
 import torch
 
 from mien.augment.slicing import SEGMENTS
-from mien.config.schema import FacesConfig, SoundConfig, section
 from mien.errors import TableError
 from mien.io.randomness import rng_for
-from mien.training import clips as training_clips
 from mien.training.clips import (
     ClipDataset,
     FrameSequence,
@@ -25,21 +23,16 @@ from mien.training.clips import (
     split,
     training_batches,
 )
+from training.tiny_corpus import SOUND
 
 
 @pytest.fixture(scope="module")
 def data(tiny) -> ClipDataset:
-    return read(tiny, ("video", "audio"))
+    return tiny.read("video", "audio")
 
 
-def read(corpus, modalities) -> ClipDataset:
-    faces, sound = section(FacesConfig, corpus.params, "faces"), section(SoundConfig, corpus.params, "sound")
-    return training_clips.read(corpus.results, corpus.name, modalities, faces=faces, sound=sound)
-
-
-def sampling(data, augmentation="VA+AO", frames=3) -> Sampling:
-    sound = SoundConfig(rate_hz=16000, silence_dbfs=-60.0, window=512, hop=64, segment=250, log=True, pool=8)
-    return Sampling.of(augmentation, frames=frames, share=0.8, sound=sound)
+def sampling(augmentation="VA+AO", frames=3) -> Sampling:
+    return Sampling.of(augmentation, frames=frames, share=0.8, sound=SOUND)
 
 
 def test_no_person_is_on_two_sides(data):
@@ -75,7 +68,7 @@ def test_unlabelled_clips_and_those_set_apart_are_in_no_role(data):
 def test_frames_without_a_face_are_not_shown(data):
     clips = split(data, 0)["training"]
     for rng in (None, rng_for(0)):
-        video = assemble(data, clips, sampling(data), rng=rng).inputs["video"].float()
+        video = assemble(data, clips, sampling(), rng=rng).inputs["video"].float()
         brightness = video.mean(dim=(1, 2, 3, 4))  # lost frames are white or black
         assert (brightness[clips.label.to_numpy() == 0] < 120).all()
         assert (brightness[clips.label.to_numpy() == 1] > 140).all()
@@ -83,14 +76,14 @@ def test_frames_without_a_face_are_not_shown(data):
 
 def test_shapes_and_masks_of_a_batch(data):
     clips = split(data, 0)["test"]
-    batch = assemble(data, clips, sampling(data), rng=None)
+    batch = assemble(data, clips, sampling(), rng=None)
     assert batch.inputs["video"].shape == (8, 3, 16, 16, 3)
     assert batch.inputs["video"].dtype == torch.uint8
     assert batch.inputs["audio"].shape == (8, SEGMENTS["VA+AO"], 1, 32, 31)
     assert batch.present["video"].tolist() == (clips["clip"] != "a0-0").tolist()
     assert batch.present["audio"].tolist() == (clips["clip"] != "a0-7").tolist()
     assert batch.label.tolist() == clips.label.tolist()
-    assert assemble(data, clips, sampling(data, "VA+WO"), rng=None).inputs["audio"].shape[1] == SEGMENTS["VA+WO"]
+    assert assemble(data, clips, sampling("VA+WO"), rng=None).inputs["audio"].shape[1] == SEGMENTS["VA+WO"]
 
 
 def test_both_modalities_are_cut_from_one_stretch_of_time():
@@ -106,7 +99,7 @@ def test_both_modalities_are_cut_from_one_stretch_of_time():
     data = ClipDataset("x", clips, pd.DataFrame(), ("a",), media, "")
     starts = []
     for seed in range(20):
-        batch = assemble(data, clips, sampling(data, frames=30), rng=rng_for(seed))
+        batch = assemble(data, clips, sampling(frames=30), rng=rng_for(seed))
         video_s, audio_s = batch.inputs["video"].float() / 10, batch.inputs["audio"]
         assert video_s.max() - video_s.min() <= 0.8 * seconds + 0.1
         assert audio_s.max() - audio_s.min() <= 0.8 * seconds + 0.1
@@ -114,9 +107,9 @@ def test_both_modalities_are_cut_from_one_stretch_of_time():
         assert abs(video_s.max() - audio_s.max()) < 1.0
         starts.append(video_s.min().item())
     assert max(starts) - min(starts) > 1.0  # 20 draws from 0..2 s
-    whole = assemble(data, clips, sampling(data, frames=30), rng=None)
+    whole = assemble(data, clips, sampling(frames=30), rng=None)
     assert whole.inputs["audio"].max() > seconds - 0.1
-    fixed = assemble(data, clips, sampling(data, "NT", frames=30), rng=rng_for(0))
+    fixed = assemble(data, clips, sampling("NT", frames=30), rng=rng_for(0))
     assert torch.equal(fixed.inputs["video"], whole.inputs["video"])  # NT: whole clip, fixed positions
 
 
@@ -132,7 +125,7 @@ def test_segments_without_overlap_show_every_moment_once_and_none_beyond_the_sli
     )
     clips = pd.DataFrame({"clip": ["c"], "label": [0]})
     for rng in (None, *map(rng_for, range(20))):
-        segments = assemble(data, clips, sampling(data, augmentation), rng=rng).inputs["audio"]
+        segments = assemble(data, clips, sampling(augmentation), rng=rng).inputs["audio"]
         heard = segments[0, :, 0, 0].flatten()
         heard = heard[heard > 0]
         assert len(heard.unique()) == len(heard) >= 31
@@ -144,7 +137,7 @@ def test_an_epoch_shows_every_clip_once_in_an_order_of_its_seed(data):
     clips = complete(data, split(data, 0)["training"])
 
     def labels(seed, size=5):
-        return [b.label.tolist() for b in training_batches(data, clips, sampling(data), size=size, rng=rng_for(seed))]
+        return [b.label.tolist() for b in training_batches(data, clips, sampling(), size=size, rng=rng_for(seed))]
 
     assert sorted(chain(*labels(0))) == sorted(clips.label)
     assert labels(0) == labels(0)
@@ -155,7 +148,7 @@ def test_an_epoch_shows_every_clip_once_in_an_order_of_its_seed(data):
 @pytest.mark.parametrize("size", [2, 3, 5])
 def test_no_batch_of_one_clip(data, n, size):
     clips = split(data, 0)["training"].head(n)
-    sizes = [len(b) for b in training_batches(data, clips, sampling(data), size=size, rng=rng_for(0))]
+    sizes = [len(b) for b in training_batches(data, clips, sampling(), size=size, rng=rng_for(0))]
     assert sum(sizes) == n
     assert min(sizes) >= 2
     assert max(sizes) <= size + 1
@@ -163,8 +156,8 @@ def test_no_batch_of_one_clip(data, n, size):
 
 def test_evaluation_is_the_same_every_time_and_reading_ahead_changes_nothing(data):
     clips = split(data, 0)["test"]
-    first, again = (list(evaluation_batches(data, clips, sampling(data), size=3)) for _ in range(2))
-    ahead = list(read_ahead(evaluation_batches(data, clips, sampling(data), size=3)))
+    first, again = (list(evaluation_batches(data, clips, sampling(), size=3)) for _ in range(2))
+    ahead = list(read_ahead(evaluation_batches(data, clips, sampling(), size=3)))
     assert [len(batch) for batch in first] == [3, 3, 2]
     for a, b, c in zip(first, again, ahead, strict=True):
         for name in a.inputs:
@@ -173,10 +166,10 @@ def test_evaluation_is_the_same_every_time_and_reading_ahead_changes_nothing(dat
 
 
 def test_the_digest_follows_the_files(tiny, data):
-    assert read(tiny, ("video", "audio")).digest == data.digest
-    assert read(tiny, ("audio",)).digest != data.digest
+    assert tiny.read("video", "audio").digest == data.digest
+    assert tiny.read("audio").digest != data.digest
 
 
 def test_a_stage_that_has_not_run_is_named(tiny):
     with pytest.raises(TableError, match=r"corpora/none/clips.parquet is missing"):
-        read(replace(tiny, name="none"), ("video",))
+        replace(tiny, name="none").read("video")

@@ -5,15 +5,14 @@ import json
 import pytest
 import torch
 
-from mien.config.schema import EmbeddingsConfig, FacesConfig, SoundConfig, section
+from mien.config.schema import EmbeddingsConfig
 from mien.errors import ModelError
 from mien.io import tables
 from mien.models import checkpoint
-from mien.training import clips as training_clips
 from mien.training.clips import Sampling, complete, evaluation_batches, network_inputs, split
 from mien.training.embed import judged_by, load_networks
 from training.commands import run_command
-from training.tiny_corpus import write_corpus
+from training.tiny_corpus import SOUND, write_corpus
 
 ROWS = {"video": "VM", "joint": "N0"}
 EMBEDDINGS = {"corpus": "ravdess", "folds": [0], "rows": ROWS, "perplexity": 5.0}
@@ -43,10 +42,9 @@ def models(acted, tmp_path_factory):
 
 
 def test_the_vectors_are_the_normalised_features_and_their_joint(acted, models):
-    faces, sound = section(FacesConfig, acted.params, "faces"), section(SoundConfig, acted.params, "sound")
-    data = training_clips.read(acted.results, "ravdess", ("video", "audio"), faces=faces, sound=sound)
+    data = acted.read("video", "audio")
     clips = complete(data, split(data, 0)["test"])
-    (batch,) = evaluation_batches(data, clips, Sampling.of("VA+AO", frames=2, share=1.0, sound=sound), size=99)
+    (batch,) = evaluation_batches(data, clips, Sampling.of("VA+AO", frames=2, share=1.0, sound=SOUND), size=99)
     inputs = network_inputs(batch)
     single, joint = (checkpoint.load(models[name])[0] for name in ("VM", "N0"))
     with torch.no_grad():

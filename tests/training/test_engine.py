@@ -29,7 +29,7 @@ class Planned:
 
 
 def spec(**changes) -> TrainSpec:
-    folder = engine.checkpoint_folder("none", "planned", fold=0, seed=0)
+    folder = engine.ROOT / "none"
     return TrainSpec(**{"learning_rate": 1.0, "epochs": 9, "checkpoint": folder, "key": "mine"} | changes)
 
 
@@ -68,14 +68,6 @@ def test_checkpoints_keep_their_distance_and_the_last_epoch_has_one(monkeypatch)
     monkeypatch.setattr(engine, "save", lambda *args, epoch, key: saved.append(epoch))
     rates([1.0] * 9)
     assert saved == [9]
-
-
-def test_weights_that_do_not_learn_are_left_out():
-    weights = [nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1), requires_grad=False)]
-    for decay, kind in ((None, torch.optim.Adam), (0.1, torch.optim.AdamW)):
-        optimizer = engine.make_optimizer(weights, spec(weight_decay=decay))
-        assert type(optimizer) is kind
-        assert [len(group["params"]) for group in optimizer.param_groups] == [1]
 
 
 def test_the_latest_whole_epoch_is_kept_alone(tmp_path):

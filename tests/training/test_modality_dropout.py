@@ -33,10 +33,6 @@ def test_clips_lose_one_modality_as_often_as_asked_and_any_alike():
     np.testing.assert_allclose(lost.mean(1), 0.1, atol=0.02)
 
 
-def test_nothing_is_lost_without_a_probability():
-    assert all(present.all() for present in masks([batch_of(50)] * 3, 0.0))
-
-
 @pytest.mark.parametrize("n", [2, 3, 8])
 def test_batch_statistics_always_have_two_clips(n):
     kept = np.stack(masks([batch_of(n, NAMES[:2])] * 200, 0.9)).sum(2)

@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from mien.config.fuzziness import CLEAR, NOTHING, VERSIONS, Condition, conditions
-from mien.config.schema import FacesConfig, SoundConfig, VariantConfig
 from mien.errors import ConfigError, TableError
 from mien.io import tables
 from mien.training import engine, noise
 from mien.training.clips import ClipDataset, FrameSequence, Spectrogram
-from mien.training.noise import Versions, divide_people, find_init, read_versions
+from mien.training.engine import Draws
+from mien.training.noise import Versions, divide_people, read_versions
 from mien.training.train import ClipTask
 from training.commands import dies_in, inside, run_command
-from training.tiny_corpus import PARAMS, write_corpus
+from training.tiny_corpus import FACES, PARAMS, SOUND, write_corpus
 
 pytestmark = pytest.mark.usefixtures("scratch")
 ROWS = ["N0_late", "AM", "VM"]
@@ -52,8 +52,11 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def versions(data) -> Versions:
-    faces, sound = FacesConfig(**PARAMS["faces"]), SoundConfig(**PARAMS["sound"])
-    return read_versions(data, "ravdess", faces=faces, sound=sound)
+    return read_versions(data, "ravdess", faces=FACES, sound=SOUND)
+
+
+def draws(turn: int = 0) -> Draws:
+    return Draws(0, ("fuzziness", "ravdess", turn))
 
 
 @pytest.fixture(scope="module")
@@ -77,24 +80,24 @@ def test_only_takes_with_a_face_and_a_voice_in_all_versions_count(versions):
 
 
 def test_a_larger_share_affects_the_same_clips_and_more(versions):
-    drawn = [versions.drawn(Condition("missing", "video", share), seed=0, turn=0) for share in (0.0, 0.3, 0.6, 1.0)]
+    drawn = [versions.drawn(Condition("missing", "video", share), draws()) for share in (0.0, 0.3, 0.6, 1.0)]
     assert all(less < more for less, more in pairwise(drawn))
     assert drawn[-1] == set(versions.clips["clip"])
-    blended = versions.drawn(Condition("blended", "video", 0.3), seed=0, turn=0)
-    others = [versions.drawn(Condition("missing", "audio", 0.3), seed=0, turn=0)]
-    others += [versions.drawn(Condition("missing", "video", 0.3), seed=0, turn=1)]
+    blended = versions.drawn(Condition("blended", "video", 0.3), draws())
+    others = [versions.drawn(Condition("missing", "audio", 0.3), draws())]
+    others += [versions.drawn(Condition("missing", "video", 0.3), draws(1))]
     assert blended == drawn[1]
     assert all(other != drawn[1] for other in others)
 
 
 def test_a_drawn_clip_is_taken_whole_from_its_version_and_the_others_from_the_clear_one(versions):
     condition = Condition("missing", "audio", 0.5)
-    drawn = versions.drawn(condition, seed=0, turn=0)
-    mixed = versions.mixed(condition, drawn, ("video", "audio"))
+    drawn = versions.drawn(condition, draws())
+    mixed = versions.mixed(condition, draws(), ("video", "audio"))
     for clip in versions.clips["clip"]:
         source = versions.of[condition.version if clip in drawn else CLEAR]
         assert all(mixed.media[modality][clip] is source.media[modality][clip] for modality in ("video", "audio"))
-    assert set(versions.mixed(condition, drawn, ("audio",)).media) == {"audio"}
+    assert set(versions.mixed(condition, draws(), ("audio",)).media) == {"audio"}
 
 
 def test_what_is_the_same_in_both_versions_does_not_count_as_changed():
@@ -150,7 +153,7 @@ def test_every_network_judges_every_test_clip_under_every_condition(repetition, 
     clear = rows[rows.kind == ""]
     assert not clear.affected.any()
     for (kind, modality, share), part in rows[rows.kind != ""].groupby(["kind", "modality", "share"]):
-        drawn = versions.drawn(Condition(kind, modality, share), seed=0, turn=TURN)
+        drawn = versions.drawn(Condition(kind, modality, share), draws(TURN))
         assert set(part["clip"][part.affected]) == drawn & set(roles["test"]["clip"])
 
 
@@ -204,8 +207,9 @@ def test_rows_that_cannot_be_trained_here_are_refused(data, tmp_path):
             run_command("train_fuzzy", seed=0, data=data, out=tmp_path / "c.parquet", config=json.dumps(params))
 
 
-def test_first_weights_nobody_starts_from_are_refused():
-    variant = VariantConfig(**PARAMS["variants"]["AM"] | {"modalities": ("audio",), "init": {"audio": "P2"}})
+def test_first_weights_nobody_starts_from_are_refused(data, tmp_path):
+    row = PARAMS["variants"]["AM"] | {"init": {"audio": "P2"}}
+    params = json.dumps(json.loads(config(rows=["X"])) | {"variants": {"X": row}})
     for given in ("P1=file", "P2"):
         with pytest.raises(ConfigError, match=f"--init {given}: the rows of fuzziness start from P2"):
-            find_init({"AM": variant}, [given])
+            run_command("train_fuzzy", seed=0, data=data, out=tmp_path / "c.parquet", init=[given], config=params)

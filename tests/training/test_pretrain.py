@@ -7,35 +7,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
-from mien.errors import ConfigError, CorpusError, ModelError
+from mien.errors import ConfigError, ModelError
 from mien.io import tables
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
 from mien.models import checkpoint
 from mien.models.checkpoint import OfGrey
-from mien.models.mrpn import build, load_backbone
 from mien.training import images, pretrain
-from mien.training.images import ImageTask
-from mien.training.pretrain import PretrainRun
-from training.commands import contents, dies_in, inside, rows_of, run_command
-from training.tiny_corpus import PARAMS, write_corpus
+from mien.training.images import AlbumDataset, ImageTask
+from training.commands import check_folder, check_not_applicable, check_resume, contents, inside, rows_of, run_command
+from training.tiny_corpus import FACES, PARAMS, write_corpus
 
 pytestmark = pytest.mark.usefixtures("scratch")
-FILES = ["history.csv", "model.safetensors", "predictions.parquet", "run.json"]
-ROW = {
-    "corpus": "fer2013",
-    "modality": "video",
-    "target": "label",
-    "network": "vgg16",
-    "init": "random",
-    "trained": "all",
-    "balance": True,
-    "learning_rate": 1.0e-3,
-    "epochs": 3,
-    "batch": 12,
-}
+ROW = yaml.safe_load("""{corpus: fer2013, modality: video, target: label, network: vgg16, init: random, trained: all,
+  balance: true, learning_rate: 1.0e-3, epochs: 3, batch: 12}""")
 ROWS = {
     "P1": ROW | {"network": "resnet18", "learning_rate": 1.0e-2, "epochs": 4},
     "Faces": ROW | {"corpus": "ravdess", "target": "actor", "balance": False},
@@ -96,19 +84,11 @@ def trained(results, tmp_path_factory) -> Path:
 
 def test_the_four_files_agree(trained):
     for row, corpus in (("P1", "fer2013"), ("Faces", "ravdess_actor"), ("FER", "fer2013")):
-        folder = trained / row / "fold0-seed0"
-        record, history, rows = read_json(folder / "run.json"), pd.read_csv(folder / "history.csv"), rows_of(folder)
-        assert sorted(contents(folder)) == FILES
-        assert (record["corpus"], record["variant"], record["status"]) == (corpus, row, "trained")
+        record, history, _ = check_folder(trained / row / "fold0-seed0")
+        assert (record["corpus"], record["variant"]) == (corpus, row)
         assert record["config"]["pretrain"] == ROWS[row]
         assert list(history.columns) == [*tables.HISTORY, tables.TRAIN_ACCURACY]
         assert len(history) == ROWS[row]["epochs"]
-        assert record["best_epoch"]["honest"] == history.epoch[history.validation_loss.idxmin()]
-        for (selection, role), part in rows.groupby(["selection", "role"]):
-            assert len(part) == part["clip"].nunique() == record["n_clips"][role]
-            if role in ("validation", "test"):
-                hits = np.stack(part.logits).argmax(1) == part.label
-                assert hits.mean() == pytest.approx(record["metrics"][selection][f"{role}_accuracy"])
 
 
 def test_what_shows_is_learnt(trained):
@@ -149,15 +129,13 @@ def test_people_are_in_all_roles_and_clips_in_one(trained):
         assert (np.array(record["classes"])[part.label] == part.actor).all()
 
 
-def read_album(results: Path) -> images.Album:
-    """Return the album that the command reads for P1."""
-    row = PretrainRun.of("P1", SECTIONS)
-    return images.read_album(results, row.base, target=row.pretrain.target, faces=row.faces)
+def read_album(results: Path, size_px: int = 16) -> AlbumDataset:
+    return images.read_album(results, "fer2013", target="label", faces=FACES, size_px=size_px)
 
 
 def test_copies_are_of_training_pictures_and_fill_the_classes(results):
     found = read_album(results)
-    data = images.make_dataset(found, size_px=16, rng=rng_for(0, "copies"))
+    data = found.balanced(rng_for(0, "copies"))
     own = set(np.flatnonzero(found.clips.role.to_numpy()[found.clip] == "training"))
     assert set(data.pictures) == own
     assert len(data.copies) > 0
@@ -166,11 +144,11 @@ def test_copies_are_of_training_pictures_and_fill_the_classes(results):
     assert np.ptp(np.bincount(data.label[shown])) == 0
     assert len(data.shown) == len(shown)
     assert not set(np.concatenate(list(data.rows.values()))) & set(data.shown[len(data.pictures) :])
-    assert len(images.make_dataset(found, size_px=16, rng=None).copies) == 0
+    assert len(found.copies) == 0
 
 
 def test_a_copy_is_the_same_in_all_epochs_and_in_any_batch(results):
-    data = images.make_dataset(read_album(results), size_px=32, rng=rng_for(0, "copies"))
+    data = read_album(results, 32).balanced(rng_for(0, "copies"))
     cpu = torch.device("cpu")
     whole, label = data.batch(data.shown, cpu)
     assert whole.shape == (len(data.shown), 1, 32, 32)
@@ -183,14 +161,6 @@ def test_a_copy_is_the_same_in_all_epochs_and_in_any_batch(results):
     assert not torch.allclose(sources, whole[len(data.pictures) :], atol=5)
 
 
-def test_pictures_are_grey_and_keep_their_stored_values(results):
-    found = read_album(results)
-    data = images.make_dataset(found, size_px=16, rng=None)
-    one, _ = data.batch(found.judged[:5], torch.device("cpu"))
-    assert torch.equal(one[:, 0], torch.from_numpy(found.grey[found.judged[:5]]).float())
-    assert found.grey.dtype == np.uint8
-
-
 def test_aug_a_changes_what_resnet_sees_and_not_what_vgg_sees(results, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(images, "augment", lambda frames, *_, **__: seen.append(frames.shape[2]) or frames)
@@ -200,20 +170,10 @@ def test_aug_a_changes_what_resnet_sees_and_not_what_vgg_sees(results, tmp_path,
     assert set(seen) == {1}
 
 
-def test_a_branch_starts_from_p1(trained):
-    network = build(("video",), fusion="single", aggregator="lstm", side_head="dense", classes=8, width=2, dropout=0.0)
-    path = trained / "P1" / "fold0-seed0" / "model.safetensors"
-    load_backbone(network.branches["video"].trunk, path, of="video branch", where="variants.*.init")
-    state = load_file(path)
-    assert torch.equal(network.branches["video"].trunk.conv1.weight, state["conv1.weight"])
-    assert state["fc.weight"].shape == (2, 16)
-
-
 @pytest.mark.parametrize("row", ["P1", "FER"])
 def test_the_model_file_repeats_the_predictions(trained, results, row):
     model, settings = checkpoint.load(trained / row / "fold0-seed0" / "model.safetensors", kind="extractor")
-    found = read_album(results)
-    data = images.make_dataset(found, size_px=settings.size_px, rng=None)
+    data = read_album(results, settings.size_px)
     rows = rows_of(trained / row / "fold0-seed0")
     rows = rows[(rows.selection == "honest") & (rows.role == "test")]
     inputs, label = data.batch(data.rows["test"], torch.device("cpu"))
@@ -239,14 +199,7 @@ def test_fine_tuning_starts_where_the_other_row_ended(trained, results, tmp_path
 
 
 def test_a_killed_run_goes_on_to_the_same_bits(trained, results, tmp_path, monkeypatch):
-    """So a seed gives the same bytes, whether or not a run is killed."""
-    begun = dies_in(monkeypatch, ImageTask, 2)
-    with pytest.raises(SystemExit):
-        run(results, "P1", tmp_path)
-    assert not (tmp_path / "P1").exists()
-    assert contents(run(results, "P1", tmp_path)) == contents(trained / "P1" / "fold0-seed0")
-    assert begun == [1, 2, *range(2, ROWS["P1"]["epochs"] + 1)]
-    assert not list((tmp_path / ".checkpoints").rglob("*.pt"))
+    check_resume(monkeypatch, ImageTask, 2, lambda: run(results, "P1", tmp_path), trained / "P1" / "fold0-seed0")
 
 
 def test_large_training_sets_are_not_listed(trained, results, tmp_path, monkeypatch):
@@ -258,8 +211,7 @@ def test_large_training_sets_are_not_listed(trained, results, tmp_path, monkeypa
 
 def test_pictures_that_nobody_has_are_recorded_as_not_applicable(tmp_path):
     write_corpus(tmp_path / "results", name="fer2013", with_video=False)
-    record = read_json(run(tmp_path / "results", "P1", tmp_path) / "run.json")
-    assert (record["status"], record["reason"]) == ("not applicable", "fer2013 has no usable video")
+    check_not_applicable(run(tmp_path / "results", "P1", tmp_path), "fer2013 has no usable video")
 
 
 def test_mistakes_are_one_message(trained, results, tmp_path):
@@ -280,27 +232,10 @@ def test_mistakes_are_one_message(trained, results, tmp_path):
     assert not any((tmp_path / row).exists() for row in ROWS)
 
 
-def test_a_row_whose_start_was_not_trained_is_not_applicable(results, tmp_path):
+def test_a_row_without_weights_to_start_from_is_not_applicable(results, tmp_path):
     path = tmp_path / "model.safetensors"
     save_file({}, path, metadata={"mien": "{}"})
-    record = read_json(run(results, "FER", tmp_path, init=path) / "run.json")
-    assert record["status"] == "not applicable"
-    assert "Faces" in record["reason"]
-
-
-def test_a_row_whose_first_weights_nobody_named_is_not_applicable(results, tmp_path):
-    folder = run(results, "FER", tmp_path, weights="none")
-    record = read_json(folder / "run.json")
-    assert (record["status"], record["n_trained"], record["n_clips"]["test"]) == ("not applicable", 0, 6)
-    assert record["reason"] == "no file of first weights is named; write its path under pretrain.FER.init"
-    assert sorted(contents(folder)) == FILES
-    assert rows_of(folder).empty
-    with pytest.raises(ModelError, match="not applicable"):
-        checkpoint.load(folder / "model.safetensors", kind="extractor")
-
-
-def test_a_corpus_without_names_cannot_teach_people(results, tmp_path):
-    write_corpus(tmp_path / "results", name="fer2013")
-    change_clips(tmp_path / "results", "fer2013", lambda clips: clips.assign(actor=""))
-    with pytest.raises(CorpusError, match="do not say who it is"):
-        run(tmp_path / "results", "P1", tmp_path, target="actor")
+    check_not_applicable(run(results, "FER", tmp_path, init=path), "Faces, which it starts from, was not trained")
+    reason = "no file of first weights is named; write its path under pretrain.FER.init"
+    record = check_not_applicable(run(results, "FER", tmp_path, weights="none"), reason)
+    assert (record["n_trained"], record["n_clips"]["test"]) == (0, 6)

@@ -9,25 +9,16 @@ import pandas as pd
 import pytest
 import torch
 
-from mien.config.schema import FacesConfig, SoundConfig
 from mien.errors import ModelError, TableError
 from mien.io import tables
 from mien.models import checkpoint
-from mien.training import clips as training_clips
 from mien.training.clips import Sampling, assemble, network_inputs
 from training.commands import inside, rows_of, run_command, train_variant
-from training.tiny_corpus import TinyCorpus, write_corpus
+from training.tiny_corpus import SOUND, TinyCorpus, write_corpus
 
 ROWS = ["AM", "N1"]
-TRUST = {
-    "corpora": ["ravdess"],
-    "rows": ROWS,
-    "bins": 10,
-    "noise_db": [0.0],
-    "picture_noise": [40.0],
-    "blur_px": [2.0],
-    "light": [0.25],
-}
+TRUST = {"corpora": ["ravdess"], "rows": ROWS, "bins": 10}
+TRUST |= {"noise_db": [0.0], "picture_noise": [40.0], "blur_px": [2.0], "light": [0.25]}
 
 
 def train(corpus: TinyCorpus, out: Path, *variants: str) -> Path:
@@ -99,11 +90,8 @@ def test_without_a_modality_clips_count_that_have_another(found):
 
 def test_without_a_modality_only_the_other_one_is_looked_at(tiny, trained, found):
     model, settings = checkpoint.load(trained / "N1" / "fold0-seed0" / "model.safetensors")
-    sound = SoundConfig(**tiny.params["sound"])
-    data = training_clips.read(
-        tiny.results, tiny.name, ("video", "audio"), faces=FacesConfig(**tiny.params["faces"]), sound=sound
-    )
-    sampling = Sampling.of(settings.augmentation, frames=settings.frames, share=1.0, sound=sound)
+    data = tiny.read("video", "audio")
+    sampling = Sampling.of(settings.augmentation, frames=settings.frames, share=1.0, sound=SOUND)
     clips = data.clips[data.clips["clip"] == "a0-3"]
     batch = assemble(data, clips, sampling, rng=None)
     inputs = network_inputs(batch)

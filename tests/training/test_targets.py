@@ -7,14 +7,12 @@ import pytest
 import torch
 
 from mien.config.labels import LEVELS, nearest_level
-from mien.config.schema import FacesConfig, SoundConfig, section
 from mien.errors import ConfigError
 from mien.evaluation.runs import read_run
 from mien.io import tables
 from mien.io.files import read_json
 from mien.models import checkpoint
 from mien.models.mrpn import build
-from mien.training import clips as training_clips
 from mien.training.clips import Batch, describe_levels, network_inputs, select_target, split
 from mien.training.engine import EvalResult
 from mien.training.train import LOSSES, train_epoch
@@ -22,16 +20,7 @@ from training.commands import train_variant
 from training.tiny_corpus import TinyCorpus, write_corpus
 from training.tiny_units import write_fits
 
-VARIANT = {
-    "modalities": ["video", "audio", "units"],
-    "fusion": "mrpn",
-    "aggregator": "lstm",
-    "augmentation": "VA+AO",
-    "side_head": "dense",
-    "init": {},
-    "frozen": {},
-    "target": "intensity",
-}
+VARIANT = {"modalities": ["video", "audio", "units"], "fusion": "mrpn", "target": "intensity"}
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +38,7 @@ def graded(tmp_path_factory) -> TinyCorpus:
 
 @pytest.fixture(scope="module")
 def data(graded):
-    faces, sound = section(FacesConfig, graded.params, "faces"), section(SoundConfig, graded.params, "sound")
-    return training_clips.read(graded.results, "ravdess", ("audio",), faces=faces, sound=sound)
+    return graded.read("audio")
 
 
 def test_clips_of_no_level_are_in_no_role_and_counted(data):

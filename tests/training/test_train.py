@@ -2,27 +2,32 @@
 
 import signal
 from pathlib import Path
+from unittest import mock
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mien.config.schema import FacesConfig, SoundConfig
 from mien.errors import ConfigError, ModelError
 from mien.io.files import read_json
 from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard
 from mien.models.resnet import ResNet18
-from mien.training import clips as training_clips
-from mien.training import engine, train
-from mien.training.clips import Sampling, evaluation_batches, split
-from training.commands import contents, die_before, inside, rows_of, run_processes, train_variant
+from mien.training import engine, run_folder, train
+from training.commands import (
+    check_folder,
+    check_not_applicable,
+    contents,
+    die_before,
+    inside,
+    rows_of,
+    run_processes,
+    train_variant,
+)
 from training.tiny_corpus import TinyCorpus, write_corpus
 
 pytestmark = pytest.mark.usefixtures("scratch")
-FILES = ("history.csv", "model.safetensors", "predictions.parquet", "run.json")
 
 
 @pytest.fixture(scope="module")
@@ -36,40 +41,8 @@ def trained(tiny, tmp_path_factory) -> Path:
 
 
 def test_the_four_files_agree(trained):
-    folder = trained / "N2" / "fold0-seed0"
-    run = read_json(folder / "run.json")
-    history = pd.read_csv(folder / "history.csv")
-    assert sorted(contents(folder)) == sorted(FILES)
-    assert run["status"] == "trained"
-    assert run["epochs"] == len(history) == 3
-    assert run["best_epoch"]["honest"] == history.epoch[history.validation_loss.idxmin()]
-    best = history.sort_values(["test_accuracy", "test_loss", "epoch"], ascending=[False, True, True])
-    assert run["best_epoch"]["optimistic"] == best.epoch.iloc[0]
-    row = history.set_index("epoch").loc[run["best_epoch"]["honest"]]
-    for metric, value in run["metrics"]["honest"].items():
-        assert row[metric] == pytest.approx(value)
-    rows = rows_of(folder)
-    for selection, metrics in run["metrics"].items():
-        for role in ("validation", "test"):
-            chosen = rows[(rows.selection == selection) & (rows.role == role) & (rows["head"] == "fused")]
-            assert len(chosen) == run["n_clips"][role]
-            hits = np.stack(chosen.logits).argmax(1) == chosen.label
-            assert hits.mean() == pytest.approx(metrics[f"{role}_accuracy"])
-
-
-def test_predictions_come_from_the_written_model(trained, tiny):
-    """Evaluating model.safetensors again gives the honest logits."""
-    folder = trained / "N2" / "fold0-seed0"
-    model, settings = checkpoint.load(folder / "model.safetensors")
-    sound = SoundConfig(**settings.sound)
-    data = training_clips.read(
-        tiny.results, tiny.name, settings.modalities, faces=FacesConfig(**settings.faces), sound=sound
-    )
-    sampling = Sampling.of(settings.augmentation, frames=settings.frames, share=1.0, sound=sound)
-    logits, _ = train.predict(model, evaluation_batches(data, split(data, 0)["test"], sampling, size=6))
-    rows = rows_of(folder)
-    rows = rows[(rows.selection == "honest") & (rows.role == "test") & (rows["head"] == "fused")]
-    np.testing.assert_allclose(np.stack(rows.logits), logits["fused"].numpy(), rtol=1e-4, atol=1e-5)
+    run, _, _ = check_folder(trained / "N2" / "fold0-seed0")
+    assert run["epochs"] == 3
 
 
 def test_side_heads_are_silent_about_clips_without_their_modality(trained):
@@ -116,7 +89,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(trained, tiny, killed, monkeypat
     """SIGKILL at a known moment, then the same command again: as if it had not been, and as one seed gives one run."""
     monkeypatch.chdir(killed[moment])
     out, n_epochs = killed[moment], MOMENTS[moment][3]
-    (kept,) = (out / engine.checkpoint_folder(tiny.name, "N2", fold=0, seed=0)).glob("epoch-*.pt")
+    (kept,) = (out / engine.ROOT / "tiny/N2/fold0-seed0").glob("epoch-*.pt")
     assert len(torch.load(kept, weights_only=True)["state"]["progress"]["history"]) == n_epochs
     assert not (out / "N2" / "fold0-seed0").exists()
     assert contents(train_variant(tiny, "N2", out)) == contents(trained / "N2" / "fold0-seed0")
@@ -124,16 +97,10 @@ def test_a_killed_run_goes_on_to_the_same_bytes(trained, tiny, killed, monkeypat
 
 
 def test_a_finished_fold_is_not_trained_again_while_others_are_missing(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "remove_checkpoints", lambda *_: None)  # as if killed before the end
+    monkeypatch.setattr(run_folder, "shutil", mock.Mock())  # as if killed before the end
     first = contents(train_variant(tiny, "VM", tmp_path, epochs=1))
     monkeypatch.setattr(train.ClipTask, "train_epoch", None)
     assert contents(train_variant(tiny, "VM", tmp_path, epochs=1)) == first
-
-
-def test_a_stale_checkpoint_is_passed_over(trained, tiny, tmp_path):
-    folder = engine.checkpoint_folder(tiny.name, "VM", fold=0, seed=0)
-    engine.save(folder, {"progress": "of another code"}, epoch=9, key="other")
-    assert contents(train_variant(tiny, "VM", tmp_path)) == contents(trained / "VM" / "fold0-seed0")
 
 
 def test_the_protocol_of_the_thesis_trains_on_validation_people_too(tiny, tmp_path):
@@ -162,14 +129,7 @@ def test_a_corpus_without_pictures_teaches_networks_of_sound(voices, tmp_path):
 
 @pytest.mark.parametrize("variant", ["VM", "N0_late", "N2"])
 def test_a_corpus_without_pictures_is_recorded_as_not_applicable(voices, tmp_path, variant):
-    folder = train_variant(voices, variant, tmp_path)
-    run = read_json(folder / "run.json")
-    assert run["status"] == "not applicable"
-    assert run["reason"] == "voices has no usable video"
-    assert (folder / "history.csv").read_text().count("\n") == 1
-    assert rows_of(folder).empty
-    with pytest.raises(ModelError, match="not applicable"):
-        checkpoint.load(folder / "model.safetensors")
+    check_not_applicable(train_variant(voices, variant, tmp_path), "voices has no usable video")
 
 
 def test_frozen_extractors_stay_as_they_were_given(tiny, tmp_path):
@@ -238,9 +198,7 @@ def test_a_branch_starts_from_the_trunk_and_leaves_the_other_classifier(tiny, tm
 
 def test_a_start_that_was_not_trained_makes_the_variant_not_applicable(tiny, tmp_path):
     given, _ = pretrained(tmp_path / "bare.safetensors", weights=False)
-    run = read_json(start(tiny, {"video": "P1"}, given) / "run.json")
-    assert (run["status"], run["epochs"]) == ("not applicable", 0)
-    assert "P1" in run["reason"]
+    check_not_applicable(start(tiny, {"video": "P1"}, given), "P1, which its video branch starts from, was not trained")
 
 
 @pytest.mark.parametrize(

@@ -1,75 +1,38 @@
 """A tiny corpus of shards whose class shows in the colour of a face and in the pitch of a voice."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
+from mien.config.schema import FacesConfig, SoundConfig
 from mien.io import shards, tables
 from mien.io.files import write_json
 from mien.io.randomness import rng_for
+from mien.training import clips
+from mien.training.clips import ClipDataset
 
 CLASSES = ("low", "high")
 RATE_HZ = 16000
-PARAMS = {
-    "seed": 0,
-    "faces": {"rate_fps": 10, "size_px": 16, "detect_px": 240, "detect_every": 8, "margin": 1.2, "region_s": 2.0},
-    "sound": {
-        "rate_hz": RATE_HZ,
-        "silence_dbfs": -60.0,
-        "window": 512,
-        "hop": 64,
-        "segment": 250,
-        "log": True,
-        "pool": 8,
-    },
-    "augment": {
-        "mirror": 0.5,
-        "crop": 0.1,
-        "blur": 0.5,
-        "blur_sigma": 0.5,
-        "contrast": [0.9, 1.1],
-        "noise": 5.0,
-        "scale": [0.9, 1.1],
-        "translate": 0.1,
-        "rotate": 25.0,
-        "shear": 8.0,
-        "slice": 0.8,
-    },
-    "train": {
-        "protocol": "honest",
-        "width": 2,
-        "frames": 2,
-        "batch": 6,
-        "learning_rate": 1.0e-2,
-        "weight_decay": 0.01,
-        "dropout": 0.1,
-        "epochs": 3,
-        "patience": 2,
-        "stop": 10,
-        "precision": "float32",
-    },
-    "variants": {
-        name: {
-            "modalities": modalities,
-            "fusion": fusion,
-            "aggregator": "lstm",
-            "augmentation": "VA+AO",
-            "side_head": "dense",
-            "init": {},
-            "frozen": frozen,
-        }
-        for name, modalities, fusion, frozen in (
-            ("AM", ["audio"], "single", {}),
-            ("VM", ["video"], "single", {}),
-            ("N0_late", ["video", "audio"], "n0", {"video": "VM", "audio": "AM"}),
-            ("N1", ["video", "audio"], "n1", {}),
-            ("N2", ["video", "audio"], "mrpn", {}),
-        )
-    },
-}
+PARAMS = yaml.safe_load("""
+seed: 0
+faces: {rate_fps: 10, size_px: 16, detect_px: 240, detect_every: 8, margin: 1.2, region_s: 2.0}
+sound: {rate_hz: 16000, silence_dbfs: -60.0, window: 512, hop: 64, segment: 250, log: true, pool: 8}
+augment: {mirror: 0.5, crop: 0.1, blur: 0.5, blur_sigma: 0.5, contrast: [0.9, 1.1], noise: 5.0, scale: [0.9, 1.1],
+  translate: 0.1, rotate: 25.0, shear: 8.0, slice: 0.8}
+train: {protocol: honest, width: 2, frames: 2, batch: 6, learning_rate: 1.0e-2, weight_decay: 0.01, dropout: 0.1,
+  epochs: 3, patience: 2, stop: 10, precision: float32}
+variants:
+  AM: {modalities: [audio], fusion: single}
+  VM: {modalities: [video], fusion: single}
+  N0_late: {modalities: [video, audio], fusion: n0, frozen: {video: VM, audio: AM}}
+  N1: {modalities: [video, audio], fusion: n1}
+  N2: {modalities: [video, audio], fusion: mrpn}
+""")
+SOUND = SoundConfig(**PARAMS["sound"])
+FACES = FacesConfig(**PARAMS["faces"])
 
 
 @dataclass(frozen=True)
@@ -80,24 +43,24 @@ class TinyCorpus:
     name: str
     params: dict
 
-    def config(self, **changes) -> str:
-        """Return the parameters as JSON, with `changes` of the section train."""
-        return json.dumps(self.params | {"train": self.params["train"] | changes})
+    def read(self, *modalities: str, running: bool = False) -> ClipDataset:
+        """Return the corpus as a network of these modalities sees it."""
+        return clips.read(self.results, self.name, modalities, faces=FACES, sound=SOUND, running=running)
 
 
 def write_corpus(results: Path, *, name="tiny", n_actors=6, takes=4, with_video=True, seed=0) -> TinyCorpus:
     """Write clips, folds and shards: actor a0 tests, a1 validates; a0's first clip has no face, its last is silent."""
     rng = rng_for(seed, name)
-    clips, frames, sounds = [], {}, {}
+    listed, frames, sounds = [], {}, {}
     for actor in range(n_actors):
         part = f"a{actor}"
         for take in range(2 * takes):
             clip, label = f"{part}-{take}", take % 2
-            clips.append(_clip(name, clip, part, label, with_video))
+            listed.append(_clip(name, clip, part, label, with_video))
             frames.setdefault(part, []).append(_face(clip, label, 0 if (actor, take) == (0, 0) else 2, rng))
             sounds.setdefault(part, []).append(_voice(clip, label, (actor, take) == (0, 2 * takes - 1), rng))
     folder = results / "corpora" / name
-    rows = pd.DataFrame(clips)
+    rows = pd.DataFrame(listed)
     tables.write(folder / "clips.parquet", rows[tables.CLIPS.columns.names], tables.CLIPS)
     roles = {0: "test", 1: "validation"}
     folds = [(0, "A0", f"a{actor}", roles.get(actor, "training")) for actor in range(n_actors)]
@@ -114,24 +77,17 @@ def write_corpus(results: Path, *, name="tiny", n_actors=6, takes=4, with_video=
 
 def _clip(corpus, clip, part, label, with_video) -> dict:
     texts = dict.fromkeys(("sequence", "intensity", "statement", "view", "split", "duplicate", "defect"), "")
-    return texts | {
+    names = {
         "corpus": corpus,
         "clip": clip,
         "part": part,
         "group": part,
         "actor": part,
         "sex": "female",
-        "video": "v",
-        "audio": "a",
-        "item": -1,
-        "label": label,
-        "label_name": CLASSES[label],
-        "cropped": False,
-        "has_video": with_video,
-        "has_audio": True,
-        "apart": False,
         "sha256": clip,
     }
+    files = {"video": "v", "audio": "a", "item": -1, "cropped": False, "has_video": with_video, "has_audio": True}
+    return texts | names | files | {"sha256": clip, "label": label, "label_name": CLASSES[label], "apart": False}
 
 
 def _face(clip, label, n_lost, rng):
@@ -151,24 +107,16 @@ def _voice(clip, label, silent, rng):
     return clip, (wave * 0.2 * (not silent) * shards.FULL_SCALE).astype(np.int16), silent
 
 
-def _face_shard(clips) -> shards.FaceShard:
-    frames = np.concatenate([pixels for pixels, _ in clips])
+def _face_shard(parts) -> shards.FaceShard:
+    frames = np.concatenate([pixels for pixels, _ in parts])
     landmarks = np.zeros((len(frames), 68, 2), np.float32)
-    index = pd.concat([index for _, index in clips], ignore_index=True)
-    return shards.FaceShard(frames, landmarks, index, along=frames)
-
-
-def _sound_shard(clips) -> shards.SoundShard:
-    waves = [wave for _, wave, _ in clips]
-    starts = np.cumsum([0, *(len(wave) for wave in waves)])[:-1]
-    index = pd.DataFrame(
-        {
-            "clip": [clip for clip, _, _ in clips],
-            "start": starts,
-            "n_samples": [len(wave) for wave in waves],
-            "peak": 0.2,
-            "rms": 0.1,
-            "silent": [silent for _, _, silent in clips],
-        }
+    return shards.FaceShard(
+        frames, landmarks, pd.concat([index for _, index in parts], ignore_index=True), along=frames
     )
-    return shards.SoundShard(np.concatenate(waves), index)
+
+
+def _sound_shard(parts) -> shards.SoundShard:
+    names, waves, silent = zip(*parts, strict=True)
+    n = [len(wave) for wave in waves]
+    index = pd.DataFrame({"clip": names, "start": np.cumsum([0, *n])[:-1], "n_samples": n, "peak": 0.2, "rms": 0.1})
+    return shards.SoundShard(np.concatenate(waves), index.assign(silent=silent))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from mien.io import shards, tables
 from mien.io.files import write_json
@@ -13,48 +14,22 @@ from mien.io.randomness import rng_for
 
 CLASSES = ("neutral", "smile", "surprise", "anger")
 PAIR = "ckplus_rafd"
-AUGMENT = {
-    "mirror": 0.0,
-    "crop": 0.05,
-    "blur": 0.5,
-    "blur_sigma": 0.5,
-    "contrast": [0.9, 1.1],
-    "noise": 5.0,
-    "scale": [0.95, 1.05],
-    "translate": 0.02,
-    "rotate": 3.0,
-    "shear": 3.0,
-    "slice": 0.8,
-}
-
-
-def row_of(features: str, model: str, *, size_px: int = 0, standardise: bool = True) -> dict:
-    """Return a row of classifiers."""
-    return {"features": features, "model": model, "size_px": size_px, "standardise": standardise}
-
-
-PARAMS = {
-    "seed": 0,
-    "augment": AUGMENT,
-    "cross": {"train": ["ckplus"], "test": "rafd", "angles": [90], "splits": 2, "validation": 0.25},
-    "classify": {
-        "seeds": 2,
-        "learning_rate": 1.0e-2,
-        "epochs_vector": 40,
-        "epochs_image": 4,
-        "batch_vector": 8,
-        "batch_image": 8,
-    },
-    "classifiers": {
-        "AU_DNN": row_of("AU8", "dnn_au"),
-        "AU_DNN_raw": row_of("AU8", "dnn_au", standardise=False),
-        "FP_DNN": row_of("FP68", "dnn_fp"),
-        "CNN1_16": row_of("image", "cnn1", size_px=16, standardise=False),
-        "CNN2_16": row_of("image", "cnn2", size_px=16, standardise=False),
-        "CNN3_46": row_of("image", "cnn3", size_px=46, standardise=False),
-        "AU_SSVM": row_of("AU8", "ssvm"),
-    },
-}
+SIDE = 16  # of a picture, px
+PARAMS = yaml.safe_load("""
+seed: 0
+augment: {mirror: 0.0, crop: 0.05, blur: 0.5, blur_sigma: 0.5, contrast: [0.9, 1.1], noise: 5.0, scale: [0.95, 1.05],
+  translate: 0.02, rotate: 3.0, shear: 3.0, slice: 0.8}
+cross: {train: [ckplus], test: rafd, angles: [90], splits: 2, validation: 0.25}
+classify: {seeds: 2, learning_rate: 1.0e-2, epochs_vector: 40, epochs_image: 4, batch_vector: 8, batch_image: 8}
+classifiers:
+  AU_DNN: {features: AU8, model: dnn_au, size_px: 0, standardise: true}
+  AU_DNN_raw: {features: AU8, model: dnn_au, size_px: 0, standardise: false}
+  FP_DNN: {features: FP68, model: dnn_fp, size_px: 0, standardise: true}
+  CNN1_16: {features: image, model: cnn1, size_px: 16, standardise: false}
+  CNN2_16: {features: image, model: cnn2, size_px: 16, standardise: false}
+  CNN3_46: {features: image, model: cnn3, size_px: 46, standardise: false}
+  AU_SSVM: {features: AU8, model: ssvm, size_px: 0, standardise: true}
+""")
 
 
 @dataclass(frozen=True)
@@ -74,21 +49,19 @@ class TinySamples:
         return json.dumps(self.params | {"classify": self.params["classify"] | changes})
 
 
-def write_samples(
-    results: Path, *, training: int = 8, test: int = 4, side: int = 16, faces: bool = True, fitted: bool = True
-) -> TinySamples:
-    """Write samples, splits and face shards: so many people per corpus, a picture of every class and person.
+def write_samples(results: Path, *, faces: bool = True, fitted: bool = True) -> TinySamples:
+    """Write samples, splits and face shards: eight people train, four test, a picture of every class and person.
 
     The last two people of split 0 validate, the two before them of split 1. Test people are seen by camera 90 (role
     test) and 0 (role aside). The first picture of every corpus shows no face.
     """
     rows = [
-        *_corpus(results, "ckplus", training, cameras=(90,), side=side, faces=faces, fitted=fitted),
-        *_corpus(results, "rafd", test, cameras=(90, 0), side=side, faces=faces, fitted=fitted),
+        *_corpus(results, "ckplus", 8, cameras=(90,), faces=faces, fitted=fitted),
+        *_corpus(results, "rafd", 4, cameras=(90, 0), faces=faces, fitted=fitted),
     ]
     tiny = TinySamples(results, PARAMS)
     tables.write(tiny.folder / "samples.parquet", pd.DataFrame(rows), tables.SAMPLES)
-    people = [f"ckplus/p{k}" for k in range(training)]
+    people = [f"ckplus/p{k}" for k in range(8)]
     splits = [
         (split, f"split {split + 1}", person, "validation" if person in held else "training")
         for split, held in enumerate((people[-2:], people[-4:-2]))
@@ -101,7 +74,7 @@ def write_samples(
     return tiny
 
 
-def _corpus(results, corpus, n_people, *, cameras, side, faces, fitted) -> list[dict]:
+def _corpus(results, corpus, n_people, *, cameras, faces, fitted) -> list[dict]:
     rng = rng_for(0, "tiny samples", corpus)
     rows, frames = [], []
     for person in range(n_people):
@@ -109,21 +82,21 @@ def _corpus(results, corpus, n_people, *, cameras, side, faces, fitted) -> list[
             for angle in cameras:
                 seen = faces and len(rows) > 0
                 if seen:
-                    frames.append(_picture(label, side, rng))
+                    frames.append(_picture(label, rng))
                 rows.append(_row(corpus, person, label, angle, len(frames) - 1 if seen else -1, seen and fitted, rng))
     if frames:
         index = pd.DataFrame({"clip": [row["clip"] for row in rows if row["row"] >= 0]})
-        index = index.assign(frame=0, time_s=0.0, x=0.0, y=0.0, side=float(side), score=1.0, found=True)
+        index = index.assign(frame=0, time_s=0.0, x=0.0, y=0.0, side=float(SIDE), score=1.0, found=True)
         landmarks = np.zeros((len(frames), 68, 2), np.float32)
         shards.write_faces(results / "faces" / corpus / "all", shards.FaceShard(np.stack(frames), landmarks, index))
     return rows
 
 
-def _picture(label: int, side: int, rng: np.random.Generator) -> np.ndarray:
+def _picture(label: int, rng: np.random.Generator) -> np.ndarray:
     """Return noise with one bright quarter."""
-    picture = rng.integers(0, 80, size=(side, side, 1))
-    top, left = (half * side // 2 for half in divmod(label, 2))
-    picture[top : top + side // 2, left : left + side // 2] += 150
+    picture = rng.integers(0, 80, size=(SIDE, SIDE, 1))
+    top, left = (half * SIDE // 2 for half in divmod(label, 2))
+    picture[top : top + SIDE // 2, left : left + SIDE // 2] += 150
     return np.repeat(picture, 3, axis=2).astype(np.uint8)
 
 

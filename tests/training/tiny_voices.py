@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from mien.io import shards, tables
 from mien.io.files import write_json
@@ -19,18 +20,8 @@ SHORT = "id10002-f2-00001"  # shorter than a segment
 
 def params(**changes) -> str:
     """Return the parameters as JSON, with `changes` of the row Voices."""
-    row = {
-        "corpus": "voxceleb",
-        "modality": "audio",
-        "target": "actor",
-        "network": "resnet18",
-        "init": "random",
-        "trained": "all",
-        "balance": False,
-        "learning_rate": 1.0e-3,
-        "epochs": 2,
-        "batch": 8,
-    }
+    row = yaml.safe_load("""{corpus: voxceleb, modality: audio, target: actor, network: resnet18, init: random,
+      trained: all, balance: false, learning_rate: 1.0e-3, epochs: 2, batch: 8}""")
     extractor = {"vgg_width": 2, "vgg_size_px": 32, "crops": 2, "precision": "float32"}
     return json.dumps(PARAMS | {"extractor": extractor, "pretrain": {"Voices": row | changes}})
 
@@ -73,13 +64,8 @@ def _clip(clip: str, speaker: str, label: int, side: str) -> dict:
     texts = dict.fromkeys(("sequence", "intensity", "statement", "view", "duplicate", "defect", "video"), "")
     flags = {"cropped": False, "has_video": False, "has_audio": True, "apart": False}
     people = {"part": "p", "group": speaker, "actor": speaker, "sex": "female", "label_name": speaker, "label": label}
-    return (
-        texts
-        | flags
-        | people
-        | {"corpus": "voxceleb", "clip": clip, "audio": clip, "item": -1, "split": side}
-        | {"sha256": clip}
-    )
+    names = {"corpus": "voxceleb", "clip": clip, "audio": clip, "item": -1, "split": side, "sha256": clip}
+    return texts | flags | people | names
 
 
 def _wave(clip: str, k: int) -> np.ndarray:

@@ -88,16 +88,9 @@ ModalityData = FrameSequence | ActionUnitSequence | Spectrogram | Wave
 class ClipDataset:
     """A corpus as the networks see it.
 
-    Attributes
-    ----------
-    clips, folds : pd.DataFrame
-        Tables CLIPS and FOLDS.
-    classes : tuple of str
-        Names in the order of labels.
-    media : dict
-        modality -> clip -> its data; clips without usable data of a modality are absent.
-    digest : str
-        Of all files that were read; equal files have equal digests wherever they lie.
+    clips, folds : tables CLIPS and FOLDS.   classes : names in the order of labels.
+    media : modality -> clip -> its data; clips without usable data of a modality are absent.
+    digest : of all files that were read; equal files have equal digests wherever they lie.
     """
 
     corpus: str
@@ -125,18 +118,14 @@ def read(
 
     Parameters
     ----------
-    results : Path
-        Folder with corpora/, faces/, sound/ and candide/.
-    faces, sound : sections of params.yaml, or None
-        What pictures (and units) and sounds were made with; None where no such modality is read.
-    running : bool
-        For streaming networks, which know nothing of the rest of the clip: pictures cut by what was known by then,
-        and sounds as `Wave`.
+    results : folder with corpora/, faces/, sound/ and candide/.
+    faces, sound : what pictures (and units) and sounds were made with; None where no such modality is read.
+    running : for streaming networks, which know nothing of the rest of the clip: pictures cut by what was known by
+        then, and sounds as `Wave`.
 
     Raises
     ------
-    TableError
-        A stage has not run, or its files are damaged.
+    TableError : a stage has not run, or its files are damaged.
     """
     folder = Path(results) / "corpora" / corpus
     clips = tables.read(folder / "clips.parquet", tables.CLIPS)
@@ -169,30 +158,19 @@ def _read_frames(
     for folder, part in zip(folders, parts, strict=True):
         frames = part.seen_along if running else part.frames
         frames = np.array(frames) if copy else frames
-        for clip, start, stop in _find_runs(part.index["clip"].to_numpy()):
-            rows = part.index.iloc[start:stop]
-            found = np.flatnonzero(rows.found.to_numpy())
+        for clip, rows in part.index.groupby("clip", sort=False):
+            if rows.index[-1] - rows.index[0] + 1 != len(rows):
+                raise TableError(f"{folder}: the rows of {clip} are not consecutive; delete it and extract_faces again")
+            found = rows[rows.found]
             if clip in cropped and len(found):
                 if running and part.along is None and len(rows) > 1 and not cropped[clip]:
                     raise TableError(f"{folder}: has no along.npy for networks that run along; run extract_faces again")
-                time_s = rows.time_s.to_numpy()
-                chosen = start + found
+                first, last = found.index[[0, -1]]
                 # A view where rows are consecutive, so that mapped shards stay on disk.
-                whole = chosen[-1] - chosen[0] + 1 == len(chosen)
-                pixels = frames[chosen[0] : chosen[-1] + 1] if whole else frames[chosen]
-                sequences[clip] = FrameSequence(pixels, time_s[found], float(time_s[-1]) + 1.0 / config.rate_fps)
+                pixels = frames[first : last + 1] if last - first + 1 == len(found) else frames[found.index]
+                duration_s = float(rows.time_s.iloc[-1]) + 1.0 / config.rate_fps
+                sequences[clip] = FrameSequence(pixels, found.time_s.to_numpy(), duration_s)
     return sequences
-
-
-def _find_runs(names: np.ndarray) -> list[tuple[str, int, int]]:
-    """Return (name, start, stop) of every run of equal names."""
-    edges = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1).tolist(), len(names)] if len(names) else [0]
-    runs = [(names[start], start, stop) for start, stop in pairwise(edges)]
-    if len({name for name, _, _ in runs}) < len(runs):
-        raise TableError(
-            "a face shard has a clip whose rows are not consecutive; delete it and run extract_faces again"
-        )
-    return runs
 
 
 def _read_units(folders: list[Path], usable: set[str], *, rate_fps: float) -> dict[str, ActionUnitSequence]:
@@ -231,16 +209,13 @@ def transform_wave(wave: Wave, config: SoundConfig) -> Spectrogram:
 def select_target(dataset: ClipDataset, target: str) -> ClipDataset:
     """Return `dataset` with the labels of a target.
 
-    Parameters
-    ----------
-    target : {"label", "intensity"}
-        Emotions, as they are; or the level of the corpus at which the emotion is acted, an index into `classes`. Clips
-        with another level or none, such as XX in CREMA-D, are unlabelled then, and so in no role.
+    label : emotions, as they are.
+    intensity : the level of the corpus at which the emotion is acted, an index into `classes`. Clips with another level
+        or none, such as XX in CREMA-D, are unlabelled then, and so in no role.
 
     Raises
     ------
-    ConfigError
-        The corpus knows no levels.
+    ConfigError : the corpus knows no levels.
     """
     if target == "label":
         return dataset
@@ -256,13 +231,11 @@ def select_target(dataset: ClipDataset, target: str) -> ClipDataset:
 def describe_levels(dataset: ClipDataset, training: pd.DataFrame) -> dict[str, Any]:
     """Return what run.json says besides of a network that learns intensity.
 
-    training_mean is the mean level of the training clips, the best constant answer (None without clips);
-    n_without_level counts clips that are in no role because their level is none of `classes`.
+    training_mean : mean level of the training clips, the best constant answer; None without clips.
+    n_without_level : clips that are in no role because their level is none of `classes`.
     """
-    without = dataset.clips.label == NO_LEVEL
-    log.info("%s: %d clips have none of the levels %s", dataset.corpus, without.sum(), ", ".join(dataset.classes))
     mean = float(training.label.mean()) if len(training) else None
-    return {"training_mean": mean, "n_without_level": int(without.sum())}
+    return {"training_mean": mean, "n_without_level": int((dataset.clips.label == NO_LEVEL).sum())}
 
 
 def split(dataset: ClipDataset, fold: int) -> dict[str, pd.DataFrame]:
@@ -272,8 +245,7 @@ def split(dataset: ClipDataset, fold: int) -> dict[str, pd.DataFrame]:
 
     Raises
     ------
-    TableError
-        The fold does not exist or has a group in two roles.
+    TableError : the fold does not exist or has a group in two roles.
     """
     folds = dataset.folds[dataset.folds.fold == fold]
     if folds.empty:
@@ -299,15 +271,9 @@ def complete(dataset: ClipDataset, clips: pd.DataFrame) -> pd.DataFrame:
 class Batch:
     """B clips.
 
-    Attributes
-    ----------
-    inputs : dict
-        video (B, T, S, S, 3) uint8, audio (B, S, 1, F, W) and units (B, T, 8) float; zeros where a clip lacks the
+    inputs : video (B, T, S, S, 3) uint8, audio (B, S, 1, F, W) and units (B, T, 8) float; zeros where a clip lacks the
         modality.
-    present : dict
-        modality -> (B,) bool.
-    label : Tensor
-        (B,) int64.
+    present : modality -> (B,) bool.   label : (B,) int64.
     """
 
     inputs: dict[str, Tensor]
@@ -322,7 +288,7 @@ class Batch:
         inputs, present = (
             {name: value.to(device) for name, value in values.items()} for values in (self.inputs, self.present)
         )
-        return replace(self, inputs=inputs, present=present, label=self.label.to(device))
+        return Batch(inputs, present, self.label.to(device))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -359,21 +325,14 @@ def assemble_inputs(
 
     Parameters
     ----------
-    clips : iterable of (Interval, mapping modality -> data)
-        The stretch that is looked at, and the data of the modalities that are there, of the whole clip.
-    modalities : sequence of str
-        Those of the network, in its order.
-    sampling : Sampling
-        Frames and segments of a clip.
-    size_px : int
-        Side of a picture; used for clips without one.
-    rng : np.random.Generator, optional
-        Draws times within parts, as training does; None: the centres of the parts, as evaluation does.
+    clips : of each, the stretch that is looked at, and modality -> data of the whole clip, as far as it is there.
+    modalities : those of the network, in its order.
+    size_px : side of a picture; used for clips without one.
+    rng : draws times within parts, as training does; None: the centres of the parts, as evaluation does.
 
     Returns
     -------
-    inputs, present : dict
-        As in `Batch`; `network_inputs` makes of `inputs` what a network is called with.
+    inputs, present : as in `Batch`; `network_inputs` makes of `inputs` what a network is called with.
     """
     inputs: dict[str, list[Tensor]] = {name: [] for name in modalities}
     present: dict[str, list[bool]] = {name: [] for name in modalities}
@@ -382,10 +341,8 @@ def assemble_inputs(
             one = data.get(name)
             present[name].append(one is not None)
             inputs[name].append(_blank(name, sampling, size_px) if one is None else _look(one, interval, sampling, rng))
-    return (
-        {name: torch.stack(values) for name, values in inputs.items()},
-        {name: torch.tensor(values) for name, values in present.items()},
-    )
+    stacked = {name: torch.stack(values) for name, values in inputs.items()}
+    return stacked, {name: torch.tensor(values) for name, values in present.items()}
 
 
 def _look(one: ModalityData, interval: Interval, sampling: Sampling, rng: np.random.Generator | None) -> Tensor:

@@ -7,9 +7,6 @@ Every process runs the same command and takes its share of every global batch. W
 process computes with the same global batches, up to the rounding of sums: gradients are summed over the samples of the
 global batch (DistributedDataParallel), batch norm uses its statistics, and random numbers are drawn for the whole batch
 before it is cut. The first process writes and speaks.
-
-torch's SyncBatchNorm needs GPUs, so on a CPU `GlobalBatchNorm2d` takes its place: the same statistics and gradients
-from plain sums over the processes (Ioffe and Szegedy 2015, arXiv 1502.03167, with the global batch as the batch).
 """
 
 import atexit
@@ -21,16 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.nn.functional import all_reduce  # unlike distributed's, it has a gradient
 from torch.nn.parallel import DistributedDataParallel
 
 from mien.errors import ConfigError, ModelError
 
-VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")  # that torchrun sets
-
 
 @dataclass(frozen=True)
 class Group:
-    """The processes that train together; `rank` 0..size-1 is this one."""
+    """The processes that train together; `rank` 0..size-1 is this one, and 0 writes and speaks."""
 
     rank: int
     size: int
@@ -44,62 +40,49 @@ class Group:
         """Return this process's consecutive share of `rows`; shares differ by one at most and may be empty."""
         return np.array_split(rows, self.size)[self.rank]
 
-    def sum(self, value: Tensor) -> Tensor:
-        """Return the sum of a tensor over the processes."""
+    def collect(self, value: Any) -> list[Any]:
+        """Return what every process gives, in their order."""
+        values = [value] * self.size
         if self.size > 1:
-            value = value.clone()
-            distributed.all_reduce(value)
-        return value
+            distributed.all_gather_object(values, value)
+        return values
 
     def gather(self, part: Tensor) -> Tensor:
         """Return (n, ...) on every process: what each made of its `shard` of n rows, in their order."""
-        if self.size == 1:
-            return part
-        parts: list[Tensor] = [None] * self.size
-        distributed.all_gather_object(parts, part.cpu())
-        return torch.cat(parts).to(part.device)
+        return part if self.size == 1 else torch.cat(self.collect(part.cpu())).to(part.device)
 
-    def broadcast(self, value: Any) -> Any:
-        """Return the first process's `value` on every process."""
-        if self.size == 1:
-            return value
-        values = [value]
-        distributed.broadcast_object_list(values)
-        return values[0]
+    def sum(self, value: Tensor) -> Tensor:
+        """Return the sum of a tensor over the processes."""
+        return value if self.size == 1 else all_reduce(value)
 
     def require_equal(self, key: str, what: str) -> None:
         """Return when every process has come here with the same `key`, a digest of all that `what` depends on.
 
         Raises
         ------
-        ModelError
-            Keys differ; raised in all processes, as each would wait for the others for ever.
+        ModelError : keys differ; in all processes, as each would wait for the others for ever.
         """
-        if self.size == 1:
-            return
-        keys: list[str] = [""] * self.size
-        distributed.all_gather_object(keys, key)
+        keys = self.collect(key)
         if others := [str(rank) for rank, one in enumerate(keys) if one != keys[0]]:
             raise ModelError(
                 f"{what}: other data, parameters, code, device or number of threads than in process 0 in:"
                 f" {', '.join(others)}; give every machine the same results/, params.yaml and version"
             )
 
-    def wait(self) -> None:
-        """Return when every process has come here."""
-        if self.size > 1:
-            distributed.barrier()
-
     def spread(self, model: nn.Module, device: torch.device) -> nn.Module:
-        """Return the network that trains in step with its copies in the other processes.
+        """Return the network that trains in step with its copies in the other processes; `model` is changed.
 
-        The batch norms within `model` are exchanged, under the same names. The loss of a process is to be divided by
-        the size of the global batch and multiplied by the number of processes, over which gradients are averaged.
+        The loss of a process is to be divided by the size of the global batch and multiplied by the number of
+        processes, over which gradients are averaged.
         """
         if self.size == 1:
             return model
         on_gpu = device.type == "cuda"
-        replace_batch_norms(model, nn.SyncBatchNorm if on_gpu else GlobalBatchNorm2d)
+        if on_gpu:
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        for part in model.modules():
+            if type(part) is nn.BatchNorm2d:
+                part.__class__ = GlobalBatchNorm2d  # keeps its weights, statistics and name
         # statistics are equal everywhere already: buffers need not be sent before every step
         return DistributedDataParallel(model, device_ids=[device] if on_gpu else None, broadcast_buffers=False)
 
@@ -112,10 +95,9 @@ def join_group() -> Group:
 
     Raises
     ------
-    ConfigError
-        torchrun was asked for more processes than there are GPUs.
+    ConfigError : torchrun was asked for more processes than there are GPUs.
     """
-    rank, size, local = (int(os.environ.get(name, default)) for name, default in zip(VARIABLES, (0, 1, 0), strict=True))
+    rank, size, local = (int(os.environ.get(name, 0)) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
     if size > 1 and not distributed.is_initialized():
         if torch.cuda.is_available():
             if local >= torch.cuda.device_count():
@@ -128,48 +110,25 @@ def join_group() -> Group:
         atexit.register(distributed.destroy_process_group)
     if rank > 0:
         logging.getLogger("mien").setLevel(logging.WARNING)
-    return Group(rank, size)
-
-
-class _Sum(torch.autograd.Function):
-    """Sum over the processes; every process's loss depends on it, so its gradient is the sum of theirs."""
-
-    @staticmethod
-    def forward(_, value: Tensor) -> Tensor:
-        value = value.clone()
-        distributed.all_reduce(value)
-        return value
-
-    @staticmethod
-    def backward(_, gradient: Tensor) -> Tensor:
-        return _Sum.forward(None, gradient.contiguous())
+    return Group(rank, max(size, 1))
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm with the statistics of the global batch, (N, channels, H, W) of this process, N may be 0."""
+    """Batch norm with the statistics of the global batch (Ioffe and Szegedy 2015, arXiv 1502.03167) on a CPU.
+
+    torch's SyncBatchNorm needs GPUs. (N, channels, H, W) of this process; N may be 0.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
-        count = _Sum.apply(x.new_tensor([x.numel() / self.num_features]))
-        mean = _Sum.apply(x.sum(dim=(0, 2, 3))) / count
+        count = all_reduce(x.new_tensor([x.numel() / self.num_features]))
+        mean = all_reduce(x.sum(dim=(0, 2, 3))) / count
         centred = x - mean[:, None, None]  # two passes: the difference of large sums would lose digits
-        variance = _Sum.apply(centred.square().sum(dim=(0, 2, 3))) / count
+        variance = all_reduce(centred.square().sum(dim=(0, 2, 3))) / count
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
         scale = self.weight * (variance + self.eps).rsqrt()
         return centred * scale[:, None, None] + self.bias[:, None, None]
-
-
-def replace_batch_norms(model: nn.Module, kind: type[nn.Module]) -> None:
-    """Exchange the BatchNorm2d below `model` for `kind`, with the same parameters, buffers and names."""
-    for name, child in model.named_children():
-        if isinstance(child, nn.BatchNorm2d):
-            other = kind(child.num_features, eps=child.eps, momentum=child.momentum)
-            for part, value in (*child.named_parameters(recurse=False), *child.named_buffers(recurse=False)):
-                setattr(other, part, value)
-            setattr(model, name, other)
-        else:
-            replace_batch_norms(child, kind)

@@ -5,20 +5,21 @@ They are the input of a network's scoring component: f_v or f_a of one modality,
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import torch
 
 from mien.config import schema
-from mien.config.schema import EmbeddingsConfig, FacesConfig, SoundConfig
+from mien.config.schema import EmbeddingsConfig, SoundConfig
 from mien.errors import ModelError
 from mien.io import tables
 from mien.models import checkpoint
+from mien.models.checkpoint import ModelCard
 from mien.models.mrpn import Network
 from mien.training import clips as media
-from mien.training import engine
+from mien.training import engine, run_folder
 from mien.training.clips import Batch, ClipDataset, Sampling, complete, evaluation_batches, network_inputs, split
 
 log = logging.getLogger(__name__)
@@ -53,62 +54,55 @@ def embed(
         Threads.
     """
     engine.prepare(jobs)
-    params = schema.load(config)
-    embeddings = schema.section(EmbeddingsConfig, params, "embeddings")
-    faces, sound = schema.section(FacesConfig, params, "faces"), schema.section(SoundConfig, params, "sound")
+    settings = run_folder.read_settings(schema.load(config), "embeddings", "faces", "sound")
+    embeddings = settings.embeddings
     networks = load_networks([path for path in models if not checkpoint.is_bare(path)], embeddings)
-    modalities = sorted({name for one in networks for name in one.settings.modalities})
-    dataset = media.read(data, embeddings.corpus, modalities, faces=faces, sound=sound) if modalities else None
-    rows = [tables.empty(tables.EMBEDDINGS), *(feature_rows(network, dataset) for network in networks)]
+    modalities = sorted({name for _, card in networks for name in card.modalities})
+    rows = [tables.empty(tables.EMBEDDINGS)]
+    if networks:
+        dataset = media.read(data, embeddings.corpus, modalities, faces=settings.faces, sound=settings.sound)
+        rows += [feature_rows(model, card, dataset, _features(embeddings)[card.variant]) for model, card in networks]
     tables.write(out, pd.concat(rows, ignore_index=True), tables.EMBEDDINGS)
     log.info("%s: %s", out, ", ".join(f"{len(part)} clips of {part.variant.iloc[0]}" for part in rows[1:]) or "-")
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A trained network, and the symbol of what it judges by."""
-
-    model: Network
-    settings: checkpoint.ModelCard
-    feature: str
+def _features(config: EmbeddingsConfig) -> dict[str, str]:
+    """Return variant -> symbol of what it judges by, in the order of the rows."""
+    return {variant: tables.FEATURES[key] for key, variant in config.rows.items()}
 
 
-def load_networks(paths: Iterable[Path], config: EmbeddingsConfig) -> list[Trained]:
+def load_networks(paths: Iterable[Path], config: EmbeddingsConfig) -> list[tuple[Network, ModelCard]]:
     """Load the networks of the variants in `config`, in the order of its rows.
 
     Raises
     ------
     ModelError : a file cannot be read, or is of another corpus or variant, or of another fold than the first one.
     """
-    symbols = {variant: tables.FEATURES[key] for key, variant in config.rows.items()}
-    networks: list[Trained] = []
+    known = list(_features(config))
+    networks = []
     for path in paths:
-        model, settings = checkpoint.load(path, device=engine.device().type)
-        if settings.corpus != config.corpus or settings.variant not in symbols:
+        model, card = checkpoint.load(path, device=engine.device().type)
+        if card.corpus != config.corpus or card.variant not in known:
             raise ModelError(
-                f"{path}: is {settings.variant} of {settings.corpus}; embeddings asks for {', '.join(symbols)} of"
-                f" {config.corpus}"
+                f"{path}: is {card.variant} of {card.corpus}; embeddings asks for {', '.join(known)} of {config.corpus}"
             )
-        if networks and networks[0].settings.fold != settings.fold:
-            raise ModelError(f"{path}: is of fold {settings.fold}, the others of {networks[0].settings.fold}; name one")
-        networks.append(Trained(model, settings, symbols[settings.variant]))
-    return sorted(networks, key=lambda one: list(symbols).index(one.settings.variant))
+        if networks and networks[0][1].fold != card.fold:
+            raise ModelError(f"{path}: is of fold {card.fold}, the others of {networks[0][1].fold}; name one")
+        networks.append((model, card))
+    return sorted(networks, key=lambda one: known.index(one[1].variant))
 
 
-def feature_rows(network: Trained, dataset: ClipDataset) -> pd.DataFrame:
+def feature_rows(model: Network, card: ModelCard, dataset: ClipDataset, feature: str) -> pd.DataFrame:
     """Return rows of EMBEDDINGS: the clips of the network's fold that have all of its modalities.
 
-    dataset : of these modalities, and maybe others.
+    dataset : of these modalities, and maybe others.   feature : symbol of what it judges by.
     """
-    settings = network.settings
-    view = replace(dataset, media={name: dataset.media[name] for name in settings.modalities})
-    roles = split(view, settings.fold)
+    view = replace(dataset, media={name: dataset.media[name] for name in card.modalities})
+    roles = split(view, card.fold)
     clips = pd.concat([complete(view, roles[role]).assign(role=role) for role in ROLES], ignore_index=True)
-    sampling = Sampling.of(
-        settings.augmentation, frames=settings.frames, share=1.0, sound=SoundConfig(**settings.sound)
-    )
-    vectors = judged_by(network.model, evaluation_batches(view, clips, sampling, size=BATCH))
-    rows = clips.assign(variant=settings.variant, feature=network.feature, values=list(vectors.numpy()))
+    sampling = Sampling.of(card.augmentation, frames=card.frames, share=1.0, sound=SoundConfig(**card.sound))
+    vectors = judged_by(model, evaluation_batches(view, clips, sampling, size=BATCH))
+    rows = clips.assign(variant=card.variant, feature=feature, values=list(vectors.numpy()))
     return rows[tables.EMBEDDINGS.columns.names]
 
 

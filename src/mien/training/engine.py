@@ -13,10 +13,9 @@ import logging
 import math
 import os
 import pickle
-import shutil
 import time
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +31,7 @@ from mien.config.labels import nearest_level
 from mien.errors import ConfigError, ModelError
 from mien.io import tables
 from mien.io.files import atomic_file
-from mien.io.randomness import seed_for
+from mien.io.randomness import rng_for, seed_for
 from mien.models.layout import to_device
 from mien.training.distributed import ALONE, Group
 
@@ -43,6 +42,29 @@ DAMAGE = (OSError, RuntimeError, LookupError, ValueError, EOFError, pickle.Unpic
 PREFIX = "epoch-"  # of the file of an epoch
 CHECKPOINT_S = 5.0  # least time between two checkpoints; the last epoch always has one
 EVALUATED = 4  # training batches at once where no gradients are kept: fewer and larger calls
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The random numbers of a training: named by seed, scope and what they are for, and so the same after a kill."""
+
+    seed: int  # of params.yaml
+    scope: tuple[object, ...]
+
+    def number(self, *names: object) -> int:
+        """Return a seed for what `names` say."""
+        return seed_for(self.seed, *self.scope, *names)
+
+    def rng(self, *names: object) -> np.random.Generator:
+        """Return a generator for what `names` say."""
+        return rng_for(self.seed, *self.scope, *names)
+
+    @contextmanager
+    def epoch(self, epoch: int) -> Iterator[torch.Generator]:
+        """Yield the generator of the augmentation of an epoch; within, dropout draws what belongs to the epoch too."""
+        with torch.random.fork_rng(devices=[device()] if device().type == "cuda" else []):
+            torch.manual_seed(self.number("dropout", epoch))  # nn.Dropout takes no generator
+            yield torch.Generator(device()).manual_seed(self.number("augment", epoch))
 
 
 class Pass(NamedTuple):
@@ -88,21 +110,14 @@ class Task(Protocol):
 class TrainSpec:
     """How a network is trained.
 
-    Attributes
-    ----------
-    weight_decay : float or None
-        Of AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101); None: Adam (Kingma and Ba 2015, arXiv 1412.6980).
-    schedule : {"constant", "plateau", "cosine"}
-        The learning rate stays; or is halved after `patience` epochs without a lower loss on the validation people (on
-        the test people if nobody validates); or falls to zero along half a cosine (Loshchilov and Hutter 2017).
-    stop : int or None
-        Epochs without a lower loss after which training ends early.
-    roles : tuple of str
-        Evaluated after every epoch: test, and validation unless nobody validates; none: no epoch is chosen.
-    keep : tuple of str
-        Selections whose weights are kept.
-    checkpoint, key : Path, str
-        Folder of the checkpoints, and a digest of all that the result depends on.
+    weight_decay : of AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101); None: Adam (Kingma and Ba 2015, arXiv
+        1412.6980).
+    schedule : the learning rate stays; or is halved after `patience` epochs without a lower loss on the validation
+        people (on the test people if nobody validates); or falls to zero along half a cosine (Loshchilov, Hutter 2017).
+    stop : epochs without a lower loss after which training ends early.
+    roles : evaluated after every epoch: test, and validation unless nobody validates; none: no epoch is chosen.
+    keep : selections whose weights are kept.
+    checkpoint, key : folder of the checkpoints, and a digest of all that the result depends on.
     """
 
     learning_rate: float
@@ -186,24 +201,30 @@ class Progress:
 def fit(model: nn.Module, task: Task, spec: TrainSpec, *, group: Group = ALONE) -> Progress:
     """Train until the last epoch or an early stop, going on from a checkpoint if there is one.
 
-    Parameters
-    ----------
-    model : nn.Module
-        Is moved to the device and changed.
-    group : Group
-        The processes that train together; all of them call this, and the first one keeps checkpoints.
+    model : is moved to the device and changed.
+    group : the processes that train together; all of them call this, and the first one keeps checkpoints.
 
     Raises
     ------
-    ModelError
-        The loss is no longer a number.
+    ModelError : the loss is no longer a number.
     """
     to_device(model, device())
     network = group.spread(model, device())
-    optimizer = make_optimizer(model.parameters(), spec)
+    options = {"lr": spec.learning_rate, "fused": True}  # fused: one call for all weights
+    learning = [weight for weight in model.parameters() if weight.requires_grad]
+    if spec.weight_decay is None:
+        optimizer = torch.optim.Adam(learning, **options)
+    else:
+        optimizer = torch.optim.AdamW(learning, weight_decay=spec.weight_decay, **options)
     scheduler = _make_scheduler(optimizer, spec)
     parts = {"model": model, "optimizer": optimizer} | ({} if scheduler is None else {"scheduler": scheduler})
-    progress = _resume(parts, spec, group)
+    progress = Progress()
+    kept = load(spec.checkpoint, key=spec.key) if group.is_first else None
+    if state := group.collect(kept)[0]:
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        progress = Progress.of(state["progress"])
+        log.info("%s: going on after epoch %d", spec.checkpoint, len(progress.history))
     start, title = len(progress.history), spec.checkpoint.relative_to(ROOT).as_posix()
     epochs, saved_s = range(start + 1, spec.epochs + 1), time.monotonic()
     quiet = None if group.is_first else True  # None: silent unless a terminal looks on
@@ -228,12 +249,11 @@ def fit(model: nn.Module, task: Task, spec: TrainSpec, *, group: Group = ALONE) 
     return progress
 
 
-def make_optimizer(weights: Iterable[nn.Parameter], spec: TrainSpec) -> torch.optim.Optimizer:
-    """Return the optimiser of the weights that learn, one fused call for all of them."""
-    learning = [weight for weight in weights if weight.requires_grad]
-    if spec.weight_decay is None:
-        return torch.optim.Adam(learning, lr=spec.learning_rate, fused=True)
-    return torch.optim.AdamW(learning, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True)
+def step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """Change the weights once."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
 
 
 def _make_scheduler(optimizer: torch.optim.Optimizer, spec: TrainSpec) -> Any:
@@ -244,37 +264,6 @@ def _make_scheduler(optimizer: torch.optim.Optimizer, spec: TrainSpec) -> Any:
     if spec.schedule == "cosine":
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=spec.epochs)
     return None
-
-
-def _resume(parts: Mapping[str, Any], spec: TrainSpec, group: Group) -> Progress:
-    """Load the checkpoint into `parts` and return its progress; a fresh one where there is none."""
-    group.require_equal(spec.key, spec.checkpoint.as_posix())
-    state = group.broadcast(load(spec.checkpoint, key=spec.key) if group.is_first else None)
-    if state is None:
-        return Progress()
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    progress = Progress.of(state["progress"])
-    log.info("%s: going on after epoch %d", spec.checkpoint, len(progress.history))
-    return progress
-
-
-def checkpoint_folder(corpus: str, variant: str, *, fold: int, seed: int) -> Path:
-    """Return the folder in which a run keeps its checkpoint, below the working directory."""
-    return ROOT / corpus / variant / name_run(fold, seed)
-
-
-def name_run(fold: int, seed: int) -> str:
-    """Return the name of the folder of one fold and seed."""
-    return f"fold{fold}-seed{seed}"
-
-
-def remove_checkpoints(corpus: str, variant: str, folds: Iterable[int], seeds: Iterable[int]) -> None:
-    """Delete the checkpoints of a command; to be called when all that it makes is written."""
-    seeds = list(seeds)
-    for fold in folds:
-        for seed in seeds:
-            shutil.rmtree(checkpoint_folder(corpus, variant, fold=fold, seed=seed), ignore_errors=True)
 
 
 def save(folder: Path, state: dict[str, Any], *, epoch: int, key: str) -> None:
@@ -302,16 +291,6 @@ def load(folder: Path, *, key: str) -> dict[str, Any] | None:
             return kept["state"]
         log.info("%s is of other settings, data or code: passed over", path)
     return None
-
-
-@contextmanager
-def seeded_epoch(
-    epoch: int, *, seed: int, scope: tuple[object, ...], device: torch.device
-) -> Iterator[torch.Generator]:
-    """Yield the generator of the augmentation of an epoch; within, dropout draws what belongs to the epoch too."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed_for(seed, *scope, "dropout", epoch))  # nn.Dropout takes no generator
-        yield torch.Generator(device).manual_seed(seed_for(seed, *scope, "augment", epoch))
 
 
 def prepare(n_threads: int) -> None:

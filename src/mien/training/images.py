@@ -12,7 +12,7 @@ the five cameras of RaFD saw of one pose, and whatever has the same bytes.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -26,15 +26,13 @@ from mien.augment.aug_a import augment
 from mien.augment.aug_b import Copies, balance, change, no_copies
 from mien.config.schema import AugmentConfig, FacesConfig
 from mien.errors import CorpusError
-from mien.io.randomness import rng_for
 from mien.training import clips as training_clips
 from mien.training import engine
 from mien.training.clips import ROLES, random_batches, split
-from mien.training.engine import EvalResult, Pass, Progress
+from mien.training.engine import Draws, EvalResult, Pass, Progress
 
 CACHED = 2**17  # input numbers at once on a CPU: with more, the first feature maps leave its cache (half the speed)
 PER_CLIP = 4  # pictures that a film gives to training; neighbours of 40 ms would show the same again
-RESIDENT = 2**33  # bytes; a set of pictures up to this size is kept on the GPU (FER2013 at 224 px has 1.8e9)
 FOLD = 0  # the division is the corpus's own, or one that depends on the names of its clips alone
 
 SHARE = 0.15  # of a person's recordings that test, and as many that validate
@@ -113,14 +111,8 @@ def recordings_of(clips: pd.DataFrame) -> pd.Series:
 class ImageDataset:
     """N labelled samples, in memory or mapped.
 
-    Attributes
-    ----------
-    inputs : np.ndarray
-        (N, D) float vectors, or uint8 pictures, (N, H, W) grey or (N, H, W, 3) RGB.
-    label : np.ndarray
-        (N,) int64.
-    rows : dict
-        role -> numbers of its samples, of which there are some; training, validation, test and any others. Every one
+    inputs : (N, D) float vectors, or grey uint8 pictures, (N, H, W).   label : (N,) int64.
+    rows : role -> numbers of its samples, of which there are some; training, validation, test and any others. Every one
         of them is evaluated.
     """
 
@@ -134,18 +126,16 @@ class ImageDataset:
         return self.rows["training"]
 
     def batch(self, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return float32 inputs, (B, D) or (B, channels, H, W) in grey levels 0..255, and labels (B,)."""
+        """Return float32 inputs, (B, D) or (B, 1, H, W) in grey levels 0..255, and labels (B,)."""
         inputs = torch.from_numpy(self.inputs[rows]).to(device)
         if inputs.dim() == 3:
             inputs = inputs.unsqueeze(1)
-        elif inputs.dim() == 4:
-            inputs = inputs.permute(0, 3, 1, 2)
         return inputs.float(), torch.from_numpy(self.label[rows]).to(device)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageTask:
-    """A network, inputs as `ImageDataset.batch` returns them -> (B, C) logits, is trained; `scope` names its draws.
+    """A network, inputs as `ImageDataset.batch` returns them -> (B, C) logits, is trained.
 
     augment : changes of training pictures, new in every epoch; None: none.
     follow_training : enter the accuracy of the training pass into the history.
@@ -154,8 +144,7 @@ class ImageTask:
     data: ImageDataset
     batch: int
     augment: AugmentConfig | None
-    seed: int
-    scope: tuple[object, ...]
+    draws: Draws
     precision: str = "float32"
     follow_training: bool = False
 
@@ -163,19 +152,17 @@ class ImageTask:
         """Run one pass over the training samples."""
         model.train()
         device, rows = engine.device(), self.data.shown
-        order = rng_for(self.seed, *self.scope, "order", epoch)
+        order = self.draws.rng("order", epoch)
         total = torch.zeros((), dtype=torch.float64, device=device)
         n_hits = torch.zeros((), dtype=torch.int64, device=device)
-        with engine.seeded_epoch(epoch, seed=self.seed, scope=self.scope, device=device) as generator:
+        with self.draws.epoch(epoch) as generator:
             for chosen in random_batches(len(rows), size=self.batch, rng=order):
                 inputs, label = self.data.batch(rows[chosen], device)
                 if self.augment is not None:  # a picture is a clip of one frame
                     inputs = augment(inputs.unsqueeze(1), self.augment, mode="frame", generator=generator).squeeze(1)
                 logits = self._predict(model, inputs)
                 loss = functional.cross_entropy(logits, label)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
+                engine.step(optimizer, loss)
                 total += loss.detach() * len(label)
                 n_hits += (logits.detach().argmax(1) == label).sum()
         accuracy = float(n_hits) / len(rows) if self.follow_training else None
@@ -205,37 +192,27 @@ class ImageTask:
             return model(inputs).float()
 
 
-@dataclass(frozen=True, eq=False)
-class Album:
-    """N grey pictures.
-
-    grey : (N, S, S) uint8.
-    clips : rows of CLIPS with the columns role (training, validation, test, apart) and target, the class.
-    clip : (N,) number of the row of `clips` that a picture is of; the pictures of a clip follow each other.
-    judged : number of the one picture by which each row of `clips` is judged, the middle one.
-    digest : of all files that were read.
-    """
-
-    grey: np.ndarray
-    clips: pd.DataFrame
-    clip: np.ndarray
-    judged: np.ndarray
-    classes: tuple[str, ...]
-    digest: str
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AlbumDataset(ImageDataset):
-    """Samples of an album; the numbers from N on are its copies.
+    """Grey pictures of clips, (N, S, S); the numbers from N on are copies of some of them (AUG-B).
 
-    pictures : numbers of all training pictures, of which `rows` has one per clip.   copies : of some of them.
-    size_px : side that the network wants.
+    clips : rows of CLIPS with the columns role (training, validation, test, apart) and target, the class.
+    clip : (N,) number of the row of `clips` that a picture is of; the pictures of a clip follow each other.
+    pictures : numbers of all training pictures; `rows` has one of each clip, the middle one, by which it is judged.
+    size_px : side that the network wants.   digest : of all files that were read.
     """
 
+    clips: pd.DataFrame
+    clip: np.ndarray
+    classes: tuple[str, ...]
+    digest: str
     pictures: np.ndarray
-    copies: Copies
     size_px: int
-    resident: dict[torch.device, Tensor] = field(default_factory=dict)  # what is on a GPU already
+    copies: Copies = field(default_factory=no_copies)
+
+    def balanced(self, rng: np.random.Generator) -> "AlbumDataset":
+        """Return the same with copies that fill up the classes of the training pictures."""
+        return replace(self, copies=balance(self.label, self.pictures, rng=rng))
 
     @property
     def shown(self) -> np.ndarray:
@@ -247,7 +224,7 @@ class AlbumDataset(ImageDataset):
         copied = rows >= len(self.inputs)
         source = rows.copy()
         source[copied] = self.copies.source[rows[copied] - len(self.inputs)]
-        pictures = self._stored(source, device).unsqueeze(1).float()
+        pictures = torch.from_numpy(self.inputs[source]).to(device).unsqueeze(1).float()
         if pictures.shape[-1] != self.size_px:
             size = (self.size_px, self.size_px)
             pictures = functional.interpolate(pictures, size, mode="bilinear", antialias=True)
@@ -257,15 +234,8 @@ class AlbumDataset(ImageDataset):
             pictures[places] = change(pictures[places], draws)
         return pictures, torch.from_numpy(self.label[source]).to(device)
 
-    def _stored(self, rows: np.ndarray, device: torch.device) -> Tensor:
-        if device.type == "cpu" or self.inputs.nbytes > RESIDENT:
-            return torch.from_numpy(self.inputs[rows]).to(device)
-        if device not in self.resident:
-            self.resident[device] = torch.from_numpy(self.inputs).to(device)
-        return self.resident[device][torch.from_numpy(rows).to(device)]
 
-
-def read_album(results: Path, corpus: str, *, target: str, faces: FacesConfig) -> Album:
+def read_album(results: Path, corpus: str, *, target: str, faces: FacesConfig, size_px: int) -> AlbumDataset:
     """Read the pictures that a row of ``pretrain`` is trained on and evaluated by.
 
     Emotions (target: label): the roles of fold 0, and apart for test pictures with an identical duplicate on the
@@ -273,15 +243,16 @@ def read_album(results: Path, corpus: str, *, target: str, faces: FacesConfig) -
 
     Raises
     ------
-    TableError
-        A stage has not run, or its files are damaged.
-    CorpusError
-        People are asked for and the corpus does not name them.
+    TableError : a stage has not run, or its files are damaged.
+    CorpusError : people are asked for and the corpus does not name them.
     """
     found = training_clips.read(results, corpus, ("video",), faces=faces, sound=None)
     footage = found.media["video"]
     if target == "label":
-        clips, classes = _emotions(found), found.classes
+        parts = [part.assign(role=role) for role, part in split(found, FOLD).items()]
+        apart = found.clips[found.clips.apart & found.clips["clip"].isin(footage) & (found.clips.label >= 0)]
+        clips, classes = pd.concat([*parts, apart.assign(role="apart")]), found.classes
+        clips = clips.assign(target=clips.label)
     else:
         clips = found.clips[found.clips["clip"].isin(footage)]
         clips = clips.assign(role=divide(clips) if len(clips) else "")
@@ -298,29 +269,16 @@ def read_album(results: Path, corpus: str, *, target: str, faces: FacesConfig) -
                 cv2.cvtColor(np.ascontiguousarray(pixels[(2 * k + 1) * len(pixels) // (2 * n)]), cv2.COLOR_RGB2GRAY)
             )
             clip.append(number)
-    stack = np.stack(grey) if grey else np.empty((0, faces.size_px, faces.size_px), np.uint8)
-    return Album(stack, clips, np.array(clip, np.int64), np.array(judged, np.int64), classes, found.digest)
-
-
-def make_dataset(album: Album, *, size_px: int, rng: np.random.Generator | None) -> AlbumDataset:
-    """Return the samples of an album; with `rng`, classes of training pictures are balanced by copies (AUG-B)."""
-    label = album.clips.target.to_numpy(np.int64)[album.clip]
-    role = album.clips.role.to_numpy()
-    pictures = np.flatnonzero(role[album.clip] == "training")
+    role, clip = clips.role.to_numpy(), np.array(clip, np.int64)
+    judged = np.array(judged, np.int64)
     return AlbumDataset(
-        inputs=album.grey,
-        label=label,
-        rows={name: album.judged[role == name] for name in (*ROLES, "apart") if (role == name).any()},
-        pictures=pictures,
-        copies=no_copies() if rng is None else balance(label, pictures, rng=rng),
+        inputs=np.stack(grey) if grey else np.empty((0, faces.size_px, faces.size_px), np.uint8),
+        label=clips.target.to_numpy(np.int64)[clip],
+        rows={name: judged[role == name] for name in (*ROLES, "apart") if (role == name).any()},
+        clips=clips,
+        clip=clip,
+        classes=classes,
+        digest=found.digest,
+        pictures=np.flatnonzero(role[clip] == "training"),
         size_px=size_px,
     )
-
-
-def _emotions(found: training_clips.ClipDataset) -> pd.DataFrame:
-    """Return the labelled clips of fold 0 with their roles, those that stand apart last."""
-    footage, clips = found.media["video"], found.clips
-    parts = [part.assign(role=role) for role, part in split(found, FOLD).items()]
-    apart = clips[clips.apart & clips["clip"].isin(footage) & (clips.label >= 0)]
-    clips = pd.concat([*parts, apart.assign(role="apart")])
-    return clips.assign(target=clips.label)

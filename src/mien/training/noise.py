@@ -14,26 +14,27 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
+from torch import Tensor
 
 from mien.config import schema
 from mien.config.fuzziness import CLEAR, FUZZY_MODALITIES, NOTHING, VERSIONS, Condition, conditions
-from mien.config.schema import FacesConfig, SoundConfig, VariantConfig
+from mien.config.schema import FacesConfig, FuzzinessConfig, SoundConfig
 from mien.errors import ConfigError, TableError
 from mien.io import tables
 from mien.io.files import digest, sha256
 from mien.io.provenance import code_digest
-from mien.io.randomness import rng_for, seed_for
 from mien.models import checkpoint
 from mien.models.mrpn import Network
 from mien.training import clips as media
 from mien.training import engine, run_folder
-from mien.training.clips import ClipDataset, FrameSequence, ModalityData
-from mien.training.engine import EvalResult, TrainSpec
-from mien.training.train import ClipTask, Run, make_settings
+from mien.training.clips import ClipDataset
+from mien.training.engine import Draws, TrainSpec
+from mien.training.run_folder import RunSpec
+from mien.training.train import SECTIONS, ClipTask, make_card
 
 log = logging.getLogger(__name__)
 
@@ -66,24 +67,20 @@ def train_fuzzy(
 
     Raises
     ------
-    ConfigError
-        A row needs people who validate, or pretrained weights that were not given or not trained.
+    ConfigError : a row needs people who validate, or pretrained weights that were not given or not trained.
     """
     engine.prepare(jobs)
     params = schema.load(config)
-    fuzzy = schema.section(schema.FuzzinessConfig, params, "fuzziness")
-    variants = {name: schema.section(VariantConfig, params, "variants", name) for name in fuzzy.rows}
-    files = find_init(variants, init or [])
-    runs = {name: Run.of(fuzzy.corpus, name, params, init=files[name]) for name in sort_rows(variants)}
-    runs = {name: replace(run, train=replace(run.train, epochs=fuzzy.epochs)) for name, run in runs.items()}
-    one = next(iter(runs.values()))
-    versions = read_versions(data, fuzzy.corpus, faces=one.faces, sound=one.sound)
+    fuzzy = schema.section(FuzzinessConfig, params, "fuzziness")
+    runs = plan_runs(params, fuzzy, init or [], seed=seed, out=out)
+    settings = next(iter(runs.values())).settings
+    versions = read_versions(data, fuzzy.corpus, faces=settings.faces, sound=settings.sound)
     experiment = Experiment(
         runs=runs,
         versions=versions,
         roles=divide_people(versions.clips, tested=fuzzy.tested, turn=seed),
         conditions=conditions(fuzzy.shares),
-        turn=seed,
+        draws=Draws(settings.seed, ("fuzziness", fuzzy.corpus, seed)),
     )
     rows = run_conditions(experiment)
     tables.write(out, rows, tables.FUZZY)
@@ -103,28 +100,30 @@ class Versions:
         """Return the digest of all files that were read."""
         return digest({version: one.digest for version, one in self.of.items()})
 
-    def drawn(self, condition: Condition, *, seed: int, turn: int) -> set[str]:
+    def drawn(self, condition: Condition, draws: Draws) -> set[str]:
         """Draw the clips that a condition takes from its version.
 
         One number per clip and modality decides, so a larger share affects the same clips and more, and both kinds
-        affect the same ones.   seed : of params.yaml.   turn : the repetition of the experiment.
+        affect the same ones.
         """
-        scope = ("fuzziness", self.of[CLEAR].corpus, turn, condition.modality)
-        return {clip for clip in self.clips["clip"] if rng_for(seed, *scope, clip).uniform() < condition.share}
+        name = condition.modality
+        return {clip for clip in self.clips["clip"] if draws.rng(name, clip).uniform() < condition.share}
 
     def changed(self, condition: Condition) -> set[str]:
         """Return the clips whose modality differs in the condition's version: a neutral face loses nothing."""
         if condition.version == CLEAR:
             return set()
         clear, other = (self.of[version].media[condition.modality] for version in (CLEAR, condition.version))
-        return {clip for clip in self.clips["clip"] if not _same(clear[clip], other[clip])}
+        values = "pixels" if condition.modality == "video" else "spectrum"
+        pairs = ((clip, getattr(clear[clip], values), getattr(other[clip], values)) for clip in self.clips["clip"])
+        return {clip for clip, one, changed in pairs if not np.array_equal(one, changed)}
 
-    def mixed(self, condition: Condition, drawn: Collection[str], modalities: Collection[str]) -> ClipDataset:
-        """Return the corpus of a condition, as a network of `modalities` sees it: `drawn` clips as in its version.
+    def mixed(self, condition: Condition, draws: Draws, modalities: Collection[str]) -> ClipDataset:
+        """Return the corpus of a condition, as a network of `modalities` sees it: drawn clips as in its version.
 
         Face and voice of a drawn clip come from the same version, because a face moves with its voice.
         """
-        clear, other = self.of[CLEAR], self.of[condition.version]
+        clear, other, drawn = self.of[CLEAR], self.of[condition.version], self.drawn(condition, draws)
         chosen = {
             modality: {clip: (other if clip in drawn else clear).media[modality][clip] for clip in self.clips["clip"]}
             for modality in modalities
@@ -170,95 +169,81 @@ def divide_people(clips: pd.DataFrame, *, tested: int, turn: int) -> dict[str, p
     order = [person for pair in zip_longest(*by_sex) for person in pair if person is not None]
     chosen = {order[(turn * tested + k) % len(order)] for k in range(tested)}
     is_tested = clips.actor.isin(chosen)
-    return {
-        "training": clips[~is_tested].reset_index(drop=True),
-        "test": clips[is_tested].reset_index(drop=True),
-    }
+    roles = {"training": clips[~is_tested], "test": clips[is_tested]}
+    return {role: rows.reset_index(drop=True) for role, rows in roles.items()}
 
 
-def _same(one: ModalityData, other: ModalityData) -> bool:
-    if isinstance(one, FrameSequence):
-        return np.array_equal(one.pixels, other.pixels)
-    return torch.equal(one.spectrum, other.spectrum)
-
-
-def sort_rows(variants: Mapping[str, VariantConfig]) -> list[str]:
-    """Return the rows, those first whose branches others keep.
-
-    Raises
-    ------
-    ConfigError : a row weighs its losses by a history on validation people, and there are none here.
-    """
-    if blended := [name for name, variant in variants.items() if variant.blend]:
-        raise ConfigError(
-            f"params.yaml: fuzziness.rows: {blended[0]} has a blend, which follows validation people; nobody validates"
-            " in this experiment, so take it out"
-        )
-    return sorted(variants, key=lambda name: bool(variants[name].frozen))
-
-
-def find_init(variants: Mapping[str, VariantConfig], given: Iterable[str]) -> dict[str, dict[str, Path]]:
-    """Return variant -> modality -> file of pretrained weights.
+def plan_runs(
+    params: Mapping[str, Any], fuzzy: FuzzinessConfig, given: Iterable[str], *, seed: int, out: Path
+) -> dict[str, RunSpec]:
+    """Return the run of every row, those first whose branches others keep.
 
     given : texts ROW=FILE, the models of rows of pretrain.
 
     Raises
     ------
-    ConfigError
-        A row is not given, is no file, was not applicable, or is not asked for.
+    ConfigError : a row needs people who validate, or first weights that are not given, are no file or were not
+        applicable; or weights are given that none asks for.
     """
-    asked = sorted({init for variant in variants.values() for init in variant.init.values()})
+    settings = {name: run_folder.read_settings(params, *SECTIONS, variant=f"variants.{name}") for name in fuzzy.rows}
+    asked = sorted({row for of in settings.values() for row in of.variant.init.values()})
     models = {}
     for text in given:
         row, _, path = text.partition("=")
         if row not in asked or not path:
             raise ConfigError(f"--init {text}: the rows of fuzziness start from {', '.join(asked)}; give ROW=FILE")
         models[row] = path
-    files = {}
-    for name, variant in variants.items():
-        named = [f"{modality}={models[row]}" for modality, row in variant.init.items() if row in models]
-        files[name] = run_folder.find_init(f"variants.{name}", variant.init, named)
-        if reason := run_folder.find_reason(run_folder.check_init(variant.init, files[name])):
-            raise ConfigError(f"params.yaml: fuzziness.rows: {name}: {reason}; take it out, or train that row")
-    return files
+    runs = {}
+    for name, of in sorted(settings.items(), key=lambda item: bool(item[1].variant.frozen)):
+        init, where = of.variant.init, f"params.yaml: fuzziness.rows: {name}"
+        if of.variant.blend:
+            raise ConfigError(
+                f"{where} has a blend, which follows validation people; nobody validates in this experiment, so take it"
+                " out"
+            )
+        named = [f"{modality}={models[row]}" for modality, row in init.items() if row in models]
+        files = run_folder.find_init(f"variants.{name}", init, named)
+        if reason := run_folder.find_reason(run_folder.check_init(init, files)):
+            raise ConfigError(f"{where}: {reason}; take it out, or train that row")
+        of.train = replace(of.train, epochs=fuzzy.epochs)
+        runs[name] = RunSpec(corpus=fuzzy.corpus, name=name, settings=of, out=out.parent, init=files, seed=seed)
+    return runs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """One repetition: runs by variant, in an order in which branches that others keep come first; people by role."""
+    """One repetition: runs by variant, in an order in which branches that others keep come first; people by role.
 
-    runs: dict[str, Run]
+    draws : those of the corpus aside; they depend neither on the network nor on the condition.
+    """
+
+    runs: dict[str, RunSpec]
     versions: Versions
     roles: dict[str, pd.DataFrame]
     conditions: list[Condition]
-    turn: int
-
-    @property
-    def scope(self) -> tuple[object, ...]:
-        """Return what names the draws, those of the corpus aside: neither network nor condition."""
-        return "fuzziness", self.versions.clips.corpus.iloc[0], self.turn
+    draws: Draws
 
     @property
     def folder(self) -> Path:
         """Return where checkpoints are kept."""
-        return engine.ROOT.joinpath(*map(str, self.scope))
+        return engine.ROOT.joinpath(*map(str, self.draws.scope))
 
     @cached_property
     def key(self) -> str:
         """Return a digest of all that the results depend on."""
-        configs = {name: run.config() for name, run in self.runs.items()}
+        records = {name: run.record("", ()) for name, run in self.runs.items()}
         init = {name: {m: sha256(path) for m, path in run.init.items()} for name, run in self.runs.items()}
         people = {role: sorted(set(clips.actor)) for role, clips in self.roles.items()}
         code = code_digest("training.noise:train_fuzzy")
-        return digest([configs, init, people, self.versions.digest, code, *engine.environment()])
+        return digest([records, init, people, self.versions.digest, code, *engine.environment()])
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A network and what it says of the test clips."""
+    """A network and what it says of the test clips, (N, C)."""
 
     model: Network
-    result: EvalResult
+    logits: Tensor
 
 
 def run_conditions(experiment: Experiment) -> pd.DataFrame:
@@ -284,53 +269,49 @@ def train_condition(experiment: Experiment, condition: Condition, clear: Mapping
     """
     trained: dict[str, Trained] = {}
     for name, run in experiment.runs.items():
-        if condition.modality == "video" and "video" not in run.variant.modalities:
+        if condition.modality == "video" and "video" not in run.settings.variant.modalities:
             trained[name] = clear[name]
-            continue
-        frozen = {modality: trained[other].model for modality, other in run.variant.frozen.items()}
-        trained[name] = _train(experiment, run, condition, frozen)
-        log.info("%s %s: accuracy %.3f", condition.name, name, trained[name].result.accuracy)
+        else:
+            trained[name] = _train(experiment, run, condition, trained)
     return trained
 
 
-def _train(experiment: Experiment, run: Run, condition: Condition, frozen: Mapping[str, Network]) -> Trained:
-    drawn = experiment.versions.drawn(condition, seed=run.seed, turn=experiment.turn)
-    dataset = experiment.versions.mixed(condition, drawn, run.variant.modalities)
-    model = checkpoint.network(
-        make_settings(run, dataset, 0, experiment.turn), seed=seed_for(run.seed, *experiment.scope, "weights")
-    )
+def _train(experiment: Experiment, run: RunSpec, condition: Condition, others: Mapping[str, Trained]) -> Trained:
+    row, how, draws = run.settings.variant, run.settings.train, experiment.draws
+    dataset = experiment.versions.mixed(condition, draws, row.modalities)
+    model = checkpoint.network(make_card(run, dataset.classes), seed=draws.number("weights"))
     run_folder.load_init(model, run.init)
-    for modality, other in frozen.items():
-        model.branches[modality].load_state_dict(other.branches[modality].state_dict())
-    model.freeze(*frozen, trunks=run.variant.init if run.variant.extractors == "frozen" else ())
-    task = ClipTask(run=run, dataset=dataset, roles=experiment.roles, scope=experiment.scope, loss_weights={})
+    for modality, other in row.frozen.items():
+        model.branches[modality].load_state_dict(others[other].model.branches[modality].state_dict())
+    model.freeze(*row.frozen, trunks=row.init if row.extractors == "frozen" else ())
+    task = ClipTask(settings=run.settings, dataset=dataset, roles=experiment.roles, draws=draws, loss_weights={})
     spec = TrainSpec(
-        learning_rate=run.train.learning_rate,
-        weight_decay=run.train.weight_decay,
-        epochs=run.train.epochs,
+        learning_rate=how.learning_rate,
+        weight_decay=how.weight_decay,
+        epochs=how.epochs,
         schedule="cosine",
         roles=(),
         checkpoint=experiment.folder / condition.name / run.name,
         key=f"{experiment.key} {run.name} {condition.name}",
     )
     engine.fit(model, task, spec)
-    return Trained(model, task.evaluate(model, "test"))
+    result = task.evaluate(model, "test")
+    log.info("%s %s: accuracy %.3f", condition.name, run.name, result.accuracy)
+    return Trained(model, result.logits["fused"])
 
 
 def _rows(experiment: Experiment, condition: Condition, trained: Mapping[str, Trained]) -> pd.DataFrame:
-    seed = next(iter(experiment.runs.values())).seed
-    affected = experiment.versions.drawn(condition, seed=seed, turn=experiment.turn)
-    affected &= experiment.versions.changed(condition)
+    affected = experiment.versions.drawn(condition, experiment.draws) & experiment.versions.changed(condition)
     tested = experiment.roles["test"][["clip", "actor", "label"]]
     rows = [
         tested.assign(
-            seed=experiment.turn,
+            seed=experiment.draws.scope[-1],
             kind=condition.kind,
             modality=condition.modality,
             share=condition.share,
             variant=name,
             affected=tested["clip"].isin(affected),
-            logits=list(one.result.logits["fused"].numpy()),
+            logits=list(one.logits.numpy()),
         )
         for name, one in trained.items()
     ]

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,6 @@ from mien.audio import corrupt as disturb_sound
 from mien.audio.spectrogram import spectrogram
 from mien.augment import corrupt as disturb_pictures
 from mien.config import schema
-from mien.config.schema import FacesConfig, SoundConfig, TrainConfig, TrustConfig
 from mien.errors import ModelError
 from mien.evaluation.calibration import CLEAN, Condition, conditions
 from mien.evaluation.runs import Run, read_runs, select_runs
@@ -27,9 +27,8 @@ from mien.io import tables
 from mien.io.randomness import rng_for
 from mien.io.shards import FULL_SCALE
 from mien.models import checkpoint
-from mien.models.mrpn import Network
 from mien.training import clips as media
-from mien.training import engine
+from mien.training import engine, run_folder
 from mien.training.clips import ClipDataset, Sampling, Spectrogram, Wave, assemble, network_inputs, split
 
 log = logging.getLogger(__name__)
@@ -65,26 +64,16 @@ def assess(
 
     Raises
     ------
-    TableError
-        A row of section trust has no runs, or lacks a fold that another one has.
+    TableError : a row of section trust has no runs, or lacks a fold that another one has.
     """
     engine.prepare(jobs)
-    params = schema.load(config)
-    trust = schema.section(TrustConfig, params, "trust")
-    sections = {
-        "faces": schema.section(FacesConfig, params, "faces"),
-        "sound": schema.section(SoundConfig, params, "sound"),
-    }
+    settings = run_folder.read_settings(schema.load(config), "trust", "train", "faces", "sound", "seed")
+    trust, sections = settings.trust, {"faces": settings.faces, "sound": settings.sound}
     found_runs = select_runs(read_runs(runs), corpus, trust.rows)
     used = sorted({name for run in found_runs for name in run.record["config"]["variant"]["modalities"]})
     heard = media.read(data, corpus, ["audio"] if "audio" in used else [], **sections, running=True)
     job = Assessment(
-        dataset=media.read(data, corpus, used, **sections),
-        waves=heard.media.get("audio", {}),
-        trust=trust,
-        train=schema.section(TrainConfig, params, "train"),
-        sound=sections["sound"],
-        seed=schema.section(int, params, "seed"),
+        dataset=media.read(data, corpus, used, **sections), waves=heard.media.get("audio", {}), settings=settings
     )
     folds = sorted({run.fold for run in found_runs})
     found = pd.concat([assess_fold(job, [run for run in found_runs if run.fold == fold]) for fold in folds])
@@ -99,24 +88,16 @@ class Assessment:
     """What all networks of a command share.
 
     dataset : of all modalities that a network uses.   waves : clip -> its sound.
+    settings : with trust, train, sound and seed.
     """
 
     dataset: ClipDataset
     waves: Mapping[str, Wave]
-    trust: TrustConfig
-    train: TrainConfig
-    sound: SoundConfig
-    seed: int
+    settings: SimpleNamespace
 
-
-@dataclass(frozen=True)
-class Judge:
-    """A trained network and how it looks at a clip."""
-
-    run: Run
-    model: Network
-    modalities: tuple[str, ...]
-    sampling: Sampling
+    def rng(self, condition: Condition, clip: str) -> np.random.Generator:
+        """Return the draws of a clip under a condition."""
+        return rng_for(self.settings.seed, "trust", self.dataset.corpus, condition.name, clip)
 
 
 class Recalling(nn.Module):
@@ -141,6 +122,7 @@ class Recalling(nn.Module):
         return self.said
 
 
+@torch.no_grad()
 def assess_fold(job: Assessment, runs: list[Run]) -> pd.DataFrame:
     """Return ASSESSMENTS, with a first column variant, of the trained `runs` of one fold: all variants and seeds.
 
@@ -148,15 +130,31 @@ def assess_fold(job: Assessment, runs: list[Run]) -> pd.DataFrame:
     ------
     ModelError : a model file is missing, or what it says of undisturbed clips is not in its predictions.parquet.
     """
-    judges = [_judge_of(job, run) for run in runs if run.trained]
-    voices = {one: _disturbed_voices(job, one, runs[0].fold) for one in conditions(job.trust)}
+    train, device = job.settings.train, engine.device()
+    trained, alike = [run for run in runs if run.trained], {}
+    for run in trained:
+        model, card = checkpoint.load(Path(run.folder) / "model.safetensors", device=device.type)
+        for name, branch in model.branches.items():
+            model.branches[name] = Recalling(branch)
+        sampling = Sampling.of(card.augmentation, frames=card.frames, share=1.0, sound=job.settings.sound)
+        alike.setdefault((card.modalities, sampling), []).append((run, model))  # who look at clips alike
+    voices = {condition: _disturb_voices(job, condition, runs[0].fold) for condition in conditions(job.settings.trust)}
     rows = []
-    for modalities, sampling in sorted({(judge.modalities, judge.sampling) for judge in judges}, key=repr):
-        alike = [judge for judge in judges if (judge.modalities, judge.sampling) == (modalities, sampling)]
-        rows += _judged(job, alike, voices)
+    for (modalities, sampling), networks in sorted(alike.items(), key=lambda item: repr(item[0])):
+        view = replace(job.dataset, media={name: job.dataset.media[name] for name in modalities})
+        clips, size = split(view, runs[0].fold)["test"], engine.EVALUATED * train.batch  # as a training evaluates
+        for part in (clips.iloc[start : start + size] for start in range(0, len(clips), size)):
+            names = list(zip(part["clip"], part.actor, part.label, strict=True))
+            for condition, inputs, present in _looks(job, view, part, sampling, voices):
+                left = torch.stack(list(present.values())).any(dim=0).tolist()  # of a clip, anything
+                for run, model in networks:
+                    with engine.autocast(device, train.precision):
+                        logits = model(inputs, present)["fused"].float().cpu().numpy()
+                    said = (run.variant, condition.name, run.fold, run.seed)
+                    rows += [(*said, *clip, one) for clip, one, ok in zip(names, logits, left, strict=True) if ok]
     found = pd.DataFrame(rows, columns=["variant", *tables.ASSESSMENTS.columns.names])
-    for judge in judges:
-        check_clean(judge.run, found[(found.variant == judge.run.variant) & (found.condition == CLEAN)])
+    for run in trained:
+        check_clean(run, found[(found.variant == run.variant) & (found.condition == CLEAN)])
     return found.sort_values(["seed", "clip"], kind="stable")  # of a clip, the conditions keep their order
 
 
@@ -189,35 +187,6 @@ def check_clean(run: Run, rows: pd.DataFrame) -> None:
         )
 
 
-def _judge_of(job: Assessment, run: Run) -> Judge:
-    model, settings = checkpoint.load(Path(run.folder) / "model.safetensors", device=engine.device().type)
-    sampling = Sampling.of(settings.augmentation, frames=settings.frames, share=1.0, sound=job.sound)
-    for name, branch in model.branches.items():
-        model.branches[name] = Recalling(branch)
-    return Judge(run, model, settings.modalities, sampling)
-
-
-def _judged(job: Assessment, judges: list[Judge], voices: Mapping[Condition, Mapping[str, Spectrogram]]) -> list[tuple]:
-    """Return what `judges`, who look at clips alike, say of the test clips of their fold: rows of `assess_fold`.
-
-    voices : of `_disturbed_voices`.
-    """
-    fold, modalities, sampling = judges[0].run.fold, judges[0].modalities, judges[0].sampling
-    view = replace(job.dataset, media={name: job.dataset.media[name] for name in modalities})
-    clips = split(view, fold)["test"]
-    size, rows = engine.EVALUATED * job.train.batch, []  # as in the evaluation of a training
-    for start in range(0, len(clips), size):
-        part = clips.iloc[start : start + size]
-        names = list(zip(part["clip"], part.actor, part.label, strict=True))
-        for condition, inputs, present in _looks(job, view, part, sampling, voices):
-            left = torch.stack(list(present.values())).any(dim=0).tolist()  # of a clip, anything
-            for judge in judges:
-                said = (judge.run.variant, condition.name, fold, judge.run.seed)
-                logits = _logits(job, judge, inputs, present)
-                rows += [(*said, *clip, values) for clip, values, ok in zip(names, logits, left, strict=True) if ok]
-    return rows
-
-
 def _looks(
     job: Assessment,
     view: ClipDataset,
@@ -241,49 +210,34 @@ def _looks(
             other = assemble(replace(view, media=view.media | {name: heard}), clips, sampling, rng=None)
             changed = {name: other.inputs[name]}
         elif name == "video":
-            pairs = zip(clips["clip"], batch.inputs[name], strict=True)
-            changed = {name: torch.stack([_disturbed_frames(job, condition, clip, one) for clip, one in pairs])}
+            frames = zip(clips["clip"], batch.inputs[name], strict=True)
+            changed = {name: torch.stack([_disturb_frames(job, condition, clip, one) for clip, one in frames])}
         disturbed = replace(batch, inputs=changed).to(engine.device())
         yield condition, inputs | network_inputs(disturbed), clean.present
 
 
-@torch.no_grad()
-def _logits(job: Assessment, judge: Judge, inputs: dict[str, Tensor], present: dict[str, Tensor]) -> np.ndarray:
-    """Return what a network says of a batch, (B, C) float32."""
-    with engine.autocast(engine.device(), job.train.precision):
-        return judge.model(inputs, present)["fused"].float().cpu().numpy()
-
-
-def _disturbed_voices(job: Assessment, condition: Condition, fold: int) -> dict[str, Spectrogram]:
+def _disturb_voices(job: Assessment, condition: Condition, fold: int) -> dict[str, Spectrogram]:
     """Return clip -> voice of the test clips of a fold, if it is voices that the condition disturbs."""
     if condition.modality != "audio" or condition.kind == "missing":
         return {}
-    clips = split(job.dataset, fold)["test"]["clip"]
-    return {clip: _disturbed_voice(job, condition, clip) for clip in clips if clip in job.waves}
+    sound, voices = job.settings.sound, {}
+    for clip in split(job.dataset, fold)["test"]["clip"]:
+        if clip in job.waves:
+            level = job.waves[clip].samples.astype(np.float32) / FULL_SCALE
+            if condition.kind == "noise":
+                level = disturb_sound.add_white_noise(level, snr_db=condition.amount, rng=job.rng(condition, clip))
+            else:
+                level = disturb_sound.through_telephone(level, sound.rate_hz)
+            voices[clip] = Spectrogram(spectrogram(torch.from_numpy(level), sound), job.waves[clip].duration_s)
+    return voices
 
 
-def _disturbed_voice(job: Assessment, condition: Condition, clip: str) -> Spectrogram:
-    wave = job.waves[clip]
-    level = wave.samples.astype(np.float32) / FULL_SCALE
+def _disturb_frames(job: Assessment, condition: Condition, clip: str, frames: Tensor) -> Tensor:
+    pixels, amount = frames.numpy(), condition.amount  # (T, S, S, 3)
     if condition.kind == "noise":
-        rng = _rng(job, condition, clip)
-        level = disturb_sound.add_white_noise(level, snr_db=condition.amount, rng=rng)
-    else:
-        level = disturb_sound.through_telephone(level, job.sound.rate_hz)
-    return Spectrogram(spectrogram(torch.from_numpy(level), job.sound), wave.duration_s)
-
-
-def _disturbed_frames(job: Assessment, condition: Condition, clip: str, frames: Tensor) -> Tensor:
-    pixels = frames.numpy()  # (T, S, S, 3)
-    if condition.kind == "noise":
-        rng = _rng(job, condition, clip)
-        pixels = disturb_pictures.add_noise(pixels, deviation=condition.amount, rng=rng)
+        pixels = disturb_pictures.add_noise(pixels, deviation=amount, rng=job.rng(condition, clip))
     elif condition.kind == "blur":
-        pixels = disturb_pictures.blur(pixels, sigma_px=condition.amount)
+        pixels = disturb_pictures.blur(pixels, sigma_px=amount)
     else:
-        pixels = disturb_pictures.darken(pixels, factor=condition.amount)
+        pixels = disturb_pictures.darken(pixels, factor=amount)
     return torch.from_numpy(pixels)
-
-
-def _rng(job: Assessment, condition: Condition, clip: str) -> np.random.Generator:
-    return rng_for(job.seed, "trust", job.dataset.corpus, condition.name, clip)

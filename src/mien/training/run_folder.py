@@ -1,61 +1,157 @@
-"""What a training leaves behind: run.json, predictions.parquet, history.csv, model.safetensors, and further tables.
+"""What all trainings share: the specification of a run, and the folder that it leaves behind.
 
-No file holds a time: the same seed gives the same bytes. A run for which something is missing is recorded as "not
+A run folder has run.json, predictions.parquet, history.csv, model.safetensors, and further tables of some kinds. No
+file holds a time: the same seed gives the same bytes. A run for which something is missing is recorded as "not
 applicable", with the reason, and is no error.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
-from torch import Tensor, nn
+from torch import nn
 
+from mien.config import schema
 from mien.errors import ConfigError
 from mien.io import tables
-from mien.io.files import atomic_folder, sha256, write_json
+from mien.io.files import atomic_folder, digest, sha256, write_json
+from mien.io.provenance import code_digest
 from mien.io.tables import Schema
 from mien.models import checkpoint
+from mien.models.checkpoint import ModelCard
 from mien.models.mrpn import Network, load_backbone, n_parameters
+from mien.training import engine
 from mien.training.clips import ClipDataset
-from mien.training.engine import Progress
+from mien.training.engine import Draws, Progress, TrainSpec
 
 log = logging.getLogger(__name__)
 
 
-def describe_fold(
-    dataset: ClipDataset,
-    roles: Mapping[str, pd.DataFrame],
-    *,
-    variant: str,
-    fold: int,
-    seed: int,
-    model: nn.Module,
-    config: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Return what run.json says about a fold of a corpus before it is trained.
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """What is trained: a row of params.yaml with what it depends on, on one fold with one seed.
 
-    roles : role -> its clips.   config : the sections of params.yaml.
+    corpus, name : whose results these are, such as voxceleb_actor, and the row.
+    settings : sections of params.yaml that the result depends on, from `read_settings`.
+    out : results/training/CORPUS/NAME, for a folder of every fold and seed.
+    init : modality -> file with pretrained weights; random where absent.
+    fold, seed : the fold that is tested, and the repetition.
     """
-    names = dataset.folds.name[dataset.folds.fold == fold]
-    return {
-        "corpus": dataset.corpus,
-        "variant": variant,
-        "fold": fold,
-        "fold_name": names.iloc[0],
-        "seed": seed,
-        "classes": list(dataset.classes),
-        "n_parameters": n_parameters(model),
-        "n_clips": {role: len(clips) for role, clips in roles.items()},
-        "data_digest": dataset.digest,
-        "config": dict(config),
-    }
+
+    corpus: str
+    name: str
+    settings: SimpleNamespace
+    out: Path
+    init: Mapping[str, Path]
+    fold: int = 0
+    seed: int = 0
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the fold and seed."""
+        return self.beside(self.name)
+
+    def beside(self, name: str) -> Path:
+        """Return the folder of the same fold and seed of another row."""
+        return Path(self.out).parent / name / f"fold{self.fold}-seed{self.seed}"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Return where checkpoints are kept, below the working directory."""
+        return engine.ROOT / self.corpus / self.name / self.folder.name
+
+    def draws(self, *scope: object) -> Draws:
+        """Return the random numbers that `scope` names."""
+        return Draws(self.settings.seed, scope)
+
+    def card(self, kind: str, **more: Any) -> ModelCard:
+        """Return the header of the model file."""
+        return ModelCard(
+            kind=kind, corpus=self.corpus, variant=self.name, fold=self.fold, seed=self.seed, **_plain(more)
+        )
+
+    def record(self, fold_name: str, classes: tuple[str, ...], **more: Any) -> dict[str, Any]:
+        """Return what run.json says before the training; which seeds others train does not matter to a run."""
+        return {
+            "corpus": self.corpus,
+            "variant": self.name,
+            "fold": self.fold,
+            "fold_name": fold_name,
+            "seed": self.seed,
+            "classes": list(classes),
+            "config": _plain(self.settings),
+        } | more
+
+    def spec(self, *parts: object, code: str, **how: Any) -> TrainSpec:
+        """Return how it is trained.
+
+        parts : what the result depends on.   code : entry of the code digest.   how : fields of `TrainSpec`.
+        """
+        key = digest([*parts, code_digest(code), *engine.environment()])
+        return TrainSpec(checkpoint=self.checkpoint, key=key, **how)
 
 
-def find_reason(checks: Iterable[tuple[bool, str]]) -> str:
+def _plain(value: Any) -> Any:
+    """Return sections as dictionaries."""
+    if is_dataclass(value):
+        return asdict(value)
+    if isinstance(value, SimpleNamespace):
+        value = vars(value)
+    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def read_settings(params: Mapping[str, Any], *keys: str, **rows: str) -> SimpleNamespace:
+    """Return sections of resolved parameters by name.
+
+    keys : dotted, such as "faces", or "train.width" for one value of a section.
+    rows : name -> row of a section, such as variant="variants.N2".
+
+    Raises
+    ------
+    ConfigError : a section or key is missing or wrong.
+    """
+    settings = SimpleNamespace()
+    for name, key in (dict(zip(keys, keys, strict=True)) | rows).items():
+        *parents, last = name.split(".")
+        place, path = settings, key.split(".")
+        for parent in parents:
+            place = vars(place).setdefault(parent, SimpleNamespace())
+        setattr(place, last, schema.section(schema.kind_at(schema.Params, path), params, *path))
+    return settings
+
+
+def train_runs(
+    run: RunSpec, train_one: Callable[[RunSpec], None], *, folds: Iterable[int], seeds: Iterable[int]
+) -> None:
+    """Train every fold and seed; what was finished before a kill is read from its checkpoint."""
+    runs = [replace(run, fold=fold, seed=seed) for fold in folds for seed in seeds]
+    for one in runs:
+        train_one(one)
+    for one in runs:  # only now: the outputs of a command are whole or are made again
+        shutil.rmtree(one.checkpoint, ignore_errors=True)
+
+
+def find_reason(*checks: Iterable[tuple[bool, str]]) -> str:
     """Return the text of the first check that is true, why a run is not applicable; empty if it is."""
-    return next((reason for wrong, reason in checks if wrong), "")
+    return next((reason for group in checks for wrong, reason in group if wrong), "")
+
+
+def describe_clips(
+    run: RunSpec, dataset: ClipDataset, roles: Mapping[str, pd.DataFrame], model: nn.Module
+) -> dict[str, Any]:
+    """Return what run.json says about a fold of a corpus before it is trained on the clips of `roles`."""
+    return run.record(
+        dataset.folds.name[dataset.folds.fold == run.fold].iloc[0],
+        dataset.classes,
+        n_parameters=n_parameters(model),
+        n_clips={role: len(clips) for role, clips in roles.items()},
+        data_digest=dataset.digest,
+    )
 
 
 def check_clips(dataset: ClipDataset, roles: Mapping[str, pd.DataFrame]) -> Iterable[tuple[bool, str]]:
@@ -80,17 +176,13 @@ def find_init(where: str, init: Mapping[str, str], given: Iterable[str]) -> dict
 
     Parameters
     ----------
-    where : str
-        The row of params.yaml that `init` is of, such as variants.N2.
-    init : mapping
-        modality -> row of pretrain, or file.
-    given : iterable of str
-        Texts MODALITY=FILE.
+    where : row of params.yaml that `init` is of, such as variants.N2.
+    init : modality -> row of pretrain, or file.
+    given : texts MODALITY=FILE.
 
     Raises
     ------
-    ConfigError
-        Weights are given that are not asked for, or the other way round.
+    ConfigError : weights are given that are not asked for, or the other way round.
     """
     files = {modality: Path(name) for modality, name in init.items()}
     for text in given:
@@ -114,64 +206,36 @@ def load_init(model: Network, files: Mapping[str, Path]) -> dict[str, str]:
 
     Raises
     ------
-    ModelError
-        A file is missing, damaged or holds another trunk.
+    ModelError : a file is missing, damaged or holds another trunk.
     """
     for modality, path in sorted(files.items()):
         load_backbone(model.branches[modality].trunk, path, of=f"{modality} branch", where="variants.*.init")
     return {modality: sha256(path) for modality, path in files.items()}
 
 
-def list_predictions(
-    progress: Progress, samples: Mapping[str, pd.DataFrame], media: Mapping[str, Mapping[str, Any]] | None = None
-) -> pd.DataFrame:
-    """Return PREDICTIONS of all selections.
-
-    Parameters
-    ----------
-    progress : Progress
-        Whose choices have logits of these roles.
-    samples : mapping
-        role -> clip, actor and label of its samples, in the order of their logits.
-    media : mapping, optional
-        Head -> the clips that it can say something about; others have all.
-    """
-    rows = [
-        part.assign(selection=selection, role=role, head=head, logits=list(logits.numpy()))[
-            part["clip"].isin(media[head]) if media and head in media else slice(None)
-        ]
-        for selection, choice in sorted(progress.choices.items())
-        for role, part in samples.items()
-        for head, logits in choice.logits[role].items()
-    ]
-    return pd.concat(rows)[tables.PREDICTIONS.columns.names]
-
-
 def write(
-    folder: Path,
+    run: RunSpec,
     record: Mapping[str, Any],
-    settings: Any,
+    card: ModelCard,
     *,
     reason: str = "",
     progress: Progress | None = None,
-    predictions: pd.DataFrame | None = None,
-    weights: Mapping[str, Tensor] | None = None,
+    samples: Mapping[str, pd.DataFrame] | None = None,
+    media: Mapping[str, Mapping[str, Any]] | None = None,
+    kept: str = "honest",
+    within: str = "",
     further: Mapping[str, tuple[pd.DataFrame | None, Schema]] | None = None,
 ) -> None:
-    """Write a run folder, whole or not at all.
+    """Write the folder of a run, whole or not at all.
 
-    Parameters
-    ----------
-    record : mapping
-        What run.json says before the course of the training.
-    settings : dataclass
-        The header of the model file.
-    reason : str
-        Why the run is not applicable; tables then have no rows, and the model no weights.
-    progress, predictions, weights
-        Of a run that was trained.
-    further : mapping, optional
-        File name -> another table (None: without rows) and its columns.
+    record : what run.json says beside the course of the training.
+    reason : why the run is not applicable; tables then have no rows, and the model no weights.
+    progress : of a run that was trained.
+    samples : role -> clip, actor and label of the samples that are listed, in the order of their logits.
+    media : head -> the clips that it can say something about; others have all.
+    kept, within : the selection whose weights are written, and the part of the model that they are of, all of it if
+        empty.
+    further : file name -> another table (None: without rows) and its columns.
     """
     progress = progress or Progress()
     record = dict(record) | {
@@ -181,15 +245,25 @@ def write(
         "best_epoch": {selection: choice.epoch for selection, choice in progress.choices.items()},
         "metrics": {selection: choice.metrics for selection, choice in progress.choices.items()},
     }
-    written = {"predictions.parquet": (predictions, tables.PREDICTIONS)} | dict(further or {})
-    with atomic_folder(folder) as scratch:
-        for name, (rows, schema) in written.items():
-            tables.write(scratch / name, tables.empty(schema) if rows is None else rows, schema)
-        followed = any(tables.TRAIN_ACCURACY in row for row in progress.history)
-        columns = [*tables.HISTORY, *([tables.TRAIN_ACCURACY] if followed else [])]
+    predictions = [
+        part.assign(selection=selection, role=role, head=head, logits=list(logits.numpy()))[
+            part["clip"].isin(media[head]) if media and head in media else slice(None)
+        ]
+        for selection, choice in sorted(progress.choices.items())
+        for role, part in (samples or {}).items()
+        for head, logits in choice.logits[role].items()
+    ]
+    listed = pd.concat(predictions)[tables.PREDICTIONS.columns.names] if predictions else None
+    followed = any(tables.TRAIN_ACCURACY in row for row in progress.history)
+    columns = [*tables.HISTORY, *([tables.TRAIN_ACCURACY] if followed else [])]
+    weights = {} if reason else progress.choices[kept].weights
+    with atomic_folder(run.folder) as scratch:
+        for name, (rows, kind) in {"predictions.parquet": (listed, tables.PREDICTIONS), **(further or {})}.items():
+            tables.write(scratch / name, tables.empty(kind) if rows is None else rows, kind)
         history = pd.DataFrame(progress.history, columns=columns)
         history.to_csv(scratch / "history.csv", index=False, lineterminator="\n")
-        checkpoint.save(scratch / "model.safetensors", weights or {}, settings)
+        weights = {name.removeprefix(within): value for name, value in weights.items()}
+        checkpoint.save(scratch / "model.safetensors", weights, card)
         write_json(scratch / "run.json", record)
     said = f"not applicable: {reason}" if reason else record["metrics"]
-    log.info("%s %s fold %d seed %d: %s", *(record[key] for key in ("corpus", "variant", "fold", "seed")), said)
+    log.info("%s %s fold %d seed %d: %s", run.corpus, run.name, run.fold, run.seed, said)

@@ -11,11 +11,11 @@ model.safetensors    weights of the honest epoch: the one with the lowest loss o
 run.json             settings, sizes, chosen epochs and their metrics
 """
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -26,26 +26,21 @@ from torch.nn import functional
 from mien.audio.spectrogram import segment_s
 from mien.augment.aug_a import augment
 from mien.config import schema
-from mien.config.schema import AugmentConfig, FacesConfig, SoundConfig, StreamConfig, StreamingConfig
 from mien.errors import ConfigError
 from mien.io import tables
-from mien.io.files import digest
-from mien.io.provenance import code_digest
-from mien.io.randomness import rng_for, seed_for
 from mien.models import checkpoint
-from mien.models.checkpoint import ModelCard
 from mien.models.mrpn import Network
 from mien.models.streaming import run_stream
 from mien.training import clips, engine, run_folder
-from mien.training.clips import ROLES, Change, ClipDataset, network_inputs
-from mien.training.engine import EvalResult, Pass, TrainSpec
+from mien.training.clips import ClipDataset, network_inputs
+from mien.training.engine import Draws, EvalResult, Pass
+from mien.training.run_folder import RunSpec
 from mien.training.streams import StreamBatch, StreamTiming, stretch_batches, usable, whole_batches
 
-log = logging.getLogger(__name__)
-
+TRAIN = ("train.width", "train.weight_decay", "train.dropout")
+SECTIONS = ("streaming", *TRAIN, "augment", "sound", "faces", "seed")  # that a row of streams depends on
 STREAM_FILE = "stream.parquet"
 IN_MEMORY = 2**28  # bytes; the steps of a role's whole clips up to this size are kept from epoch to epoch
-HELD_OUT = ROLES[1:]
 
 
 def train_stream(
@@ -82,199 +77,129 @@ def train_stream(
 
     Raises
     ------
-    ConfigError
-        Pretrained weights are given that are not asked for, or the other way round.
+    ConfigError : pretrained weights are given that are not asked for, or the other way round.
     """
     engine.prepare(jobs)
-    params = schema.load(config)
-    row = schema.section(StreamConfig, params, "streams", stream)
-    run = StreamRun(
-        name=stream,
-        stream=row,
-        streaming=schema.section(StreamingConfig, params, "streaming"),
-        width=schema.section(int, params, "train", "width"),
-        weight_decay=schema.section(float, params, "train", "weight_decay"),
-        dropout=schema.section(float, params, "train", "dropout"),
-        augment=schema.section(AugmentConfig, params, "augment"),
-        sound=schema.section(SoundConfig, params, "sound"),
-        faces=schema.section(FacesConfig, params, "faces"),
-        seed=schema.section(int, params, "seed"),
-        init=run_folder.find_init(f"streams.{stream}", row.init, init or []),
+    params, where = schema.load(config), f"streams.{stream}"
+    settings = run_folder.read_settings(params, *SECTIONS, stream=where)
+    row, how = settings.stream, settings.streaming
+    least_s = segment_s(settings.sound)
+    if "audio" in row.modalities and how.window_s < least_s:
+        raise ConfigError(
+            f"params.yaml: streaming.window_s is {how.window_s:g} s, and {stream} hears segments of {least_s:g} s: it"
+            " would hear none in training; make the window at least that long"
+        )
+    files = run_folder.find_init(where, row.init, init or [])
+    run = RunSpec(corpus=how.corpus, name=stream, settings=settings, out=out, init=files)
+    dataset = clips.read(data, how.corpus, row.modalities, faces=settings.faces, sound=settings.sound, running=True)
+    dataset = usable(dataset, StreamTiming(rate_fps=how.rate_fps, hop_s=how.hop_s, sound=settings.sound))
+    run_folder.train_runs(run, lambda one: train_fold(one, dataset), folds=folds, seeds=seeds)
+
+
+def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
+    """Train one fold with one seed and write its folder; `dataset` has `usable` data.
+
+    Raises
+    ------
+    ModelError : pretrained weights do not fit, or the loss is no longer a number.
+    TableError : the fold does not exist.
+    """
+    row, how = run.settings.stream, run.settings.streaming
+    roles = clips.split(dataset, run.fold)
+    roles["training"] = clips.complete(dataset, roles["training"])
+    draws = run.draws("streaming", run.corpus, run.fold, run.seed)
+    card = run.card(
+        "stream",
+        modalities=row.modalities,
+        fusion=row.fusion,
+        aggregator=row.aggregator,
+        classes=dataset.classes,
+        width=run.settings.train.width,
+        rate_fps=how.rate_fps,
+        hop_s=how.hop_s,
+        sound=run.settings.sound,
+        faces=run.settings.faces,
     )
-    dataset = clips.read(data, run.corpus, row.modalities, faces=run.faces, sound=run.sound, running=True)
-    dataset = usable(dataset, run.pace)
-    for fold in folds:
-        for seed in seeds:
-            train_fold(run, dataset, fold=fold, seed=seed, out=out)
-    engine.remove_checkpoints(run.corpus, run.name, folds, seeds)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreamRun:
-    """What all folds and seeds of one command share: the sections of params.yaml and the names."""
-
-    name: str  # row of streams
-    stream: StreamConfig
-    streaming: StreamingConfig
-    width: int
-    weight_decay: float
-    dropout: float
-    augment: AugmentConfig
-    sound: SoundConfig
-    faces: FacesConfig
-    seed: int
-    init: Mapping[str, Path]  # modality -> file with the pretrained weights of its trunk; random where absent
-
-    def __post_init__(self) -> None:
-        least_s = segment_s(self.sound)
-        if "audio" in self.stream.modalities and self.streaming.window_s < least_s:
-            raise ConfigError(
-                f"params.yaml: streaming.window_s is {self.streaming.window_s:g} s, and {self.name} hears segments of"
-                f" {least_s:g} s: it would hear none in training; make the window at least that long"
-            )
-
-    @property
-    def corpus(self) -> str:
-        """Return the corpus of the clips."""
-        return self.streaming.corpus
-
-    @property
-    def pace(self) -> StreamTiming:
-        """Return how often the network looks, listens and judges."""
-        return StreamTiming(rate_fps=self.streaming.rate_fps, hop_s=self.streaming.hop_s, sound=self.sound)
-
-    def config(self) -> dict[str, Any]:
-        """Return the sections as they go into run.json."""
-        sections = {name: asdict(getattr(self, name)) for name in ("stream", "streaming", "augment", "sound", "faces")}
-        sizes = {name: getattr(self, name) for name in ("width", "weight_decay", "dropout")}
-        return sections | {"train": sizes, "seed": self.seed}
+    model = checkpoint.network(card, seed=draws.number("weights"), dropout=run.settings.train.dropout)
+    record = run_folder.describe_clips(run, dataset, roles, model)
+    checks = run_folder.check_clips(dataset, roles), run_folder.check_init(row.init, run.init)
+    if reason := run_folder.find_reason(*checks):
+        run_folder.write(run, record, card, reason=reason, further={STREAM_FILE: (None, tables.STREAM)})
+        return
+    given = run_folder.load_init(model, run.init)
+    task = StreamTask(settings=run.settings, dataset=dataset, roles=roles, draws=draws)
+    spec = run.spec(
+        *(record, given),
+        code="training.stream:train_stream",
+        learning_rate=how.learning_rate,
+        weight_decay=run.settings.train.weight_decay,
+        epochs=how.epochs,
+        keep=("honest",),
+    )
+    progress = engine.fit(model, task, spec)
+    model.load_state_dict(progress.choices["honest"].weights)
+    samples = {role: roles[role] for role in spec.roles}
+    stream = pd.concat([stream_rows(task.follow(model, role), rows, role) for role, rows in samples.items()])
+    further = {STREAM_FILE: (stream, tables.STREAM)}
+    run_folder.write(run, record, card, progress=progress, samples=samples, media=dataset.media, further=further)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamTask:
-    """A network is trained on stretches of clips and follows whole ones; `scope` names its draws.
+    """A network is trained on stretches of clips and follows whole ones.
 
-    roles : role -> its clips, of which training ones are complete.
-    whole : role -> batches of its whole clips; iterable again and again.
+    settings : with streaming, augment and sound.   roles : role -> its clips, of which training ones are complete.
     """
 
-    run: StreamRun
+    settings: SimpleNamespace
     dataset: ClipDataset
     roles: Mapping[str, pd.DataFrame]
-    whole: Mapping[str, Iterable[StreamBatch]]
-    scope: tuple[object, ...]
+    draws: Draws
+    kept: dict[str, list[StreamBatch]] = field(default_factory=dict)  # batches of roles that are small enough
+
+    @property
+    def pace(self) -> StreamTiming:
+        """Return how often the network looks, listens and judges."""
+        how = self.settings.streaming
+        return StreamTiming(rate_fps=how.rate_fps, hop_s=how.hop_s, sound=self.settings.sound)
 
     def train_epoch(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> Pass:
-        """Train one epoch."""
-        run, device = self.run, engine.device()
+        """Run one pass over a stretch of every clip, minimising the sum of all heads' cross-entropies (eq. 28).
+
+        A head's cross-entropy is the mean over the ticks of a stretch that it has something to go by at, or that of the
+        last of them, and the mean of these over stretches.
+        """
+        model.train()
+        how, rng, total, n_followed = self.settings.streaming, self.draws.rng("order", epoch), 0.0, 0
         batches = stretch_batches(
-            self.dataset,
-            self.roles["training"],
-            run.pace,
-            window_s=run.streaming.window_s,
-            size=run.streaming.batch,
-            rng=rng_for(run.seed, *self.scope, "order", epoch),
+            self.dataset, self.roles["training"], self.pace, window_s=how.window_s, size=how.batch, rng=rng
         )
-        with engine.seeded_epoch(epoch, seed=run.seed, scope=self.scope, device=device) as generator:
-            loss = train_epoch(
-                model,
-                clips.on_device(device, batches),
-                optimizer,
-                augment=lambda frames: augment(frames, run.augment, mode="clip", generator=generator),
-                loss=run.streaming.loss,
-            )
-        return Pass(loss)
+        with self.draws.epoch(epoch) as generator:
+            change = partial(augment, config=self.settings.augment, mode="clip", generator=generator)
+            for batch in filter(_enough, clips.on_device(engine.device(), batches)):
+                losses = {}
+                for head, score in run_stream(model, network_inputs(batch, augment=change), batch.at).items():
+                    known = batch.known(head)
+                    of_each = tick_loss(score, known if how.loss == "every" else last_of(known), batch.label)  # (B,)
+                    if bool(known.any()):
+                        losses[head] = of_each[known.any(1)].mean()
+                engine.step(optimizer, sum(losses.values()))
+                n = int(batch.known("fused").any(1).sum())
+                total, n_followed = total + losses["fused"].detach() * n, n_followed + n
+        return Pass(float(total) / max(n_followed, 1))
 
     def evaluate(self, model: nn.Module, role: str) -> EvalResult:
         """Follow the clips of a role."""
-        label = torch.from_numpy(self.roles[role].label.to_numpy(np.int64, copy=True))
-        return summarise(self.follow(model, role), label)
+        return summarise(self.follow(model, role), torch.tensor(self.roles[role].label.to_numpy()))
 
     def follow(self, model: nn.Module, role: str) -> list["Followed"]:
-        """Return what the network says along the clips of a role."""
-        return follow(model, clips.on_device(engine.device(), self.whole[role]))
-
-
-def train_fold(run: StreamRun, dataset: ClipDataset, *, fold: int, seed: int, out: Path) -> None:
-    """Train one fold with one seed and write its folder below `out`; `dataset` has `usable` data.
-
-    Raises
-    ------
-    ModelError
-        Pretrained weights do not fit, or the loss is no longer a number.
-    TableError
-        The fold does not exist.
-    """
-    roles = clips.split(dataset, fold)
-    roles["training"] = clips.complete(dataset, roles["training"])
-    settings = ModelCard(
-        kind="stream",
-        corpus=run.corpus,
-        variant=run.name,
-        fold=fold,
-        seed=seed,
-        modalities=run.stream.modalities,
-        fusion=run.stream.fusion,
-        aggregator=run.stream.aggregator,
-        classes=dataset.classes,
-        width=run.width,
-        rate_fps=run.streaming.rate_fps,
-        hop_s=run.streaming.hop_s,
-        sound=asdict(run.sound),
-        faces=asdict(run.faces),
-    )
-    scope = ("streaming", run.corpus, fold, seed)
-    model = checkpoint.network(settings, seed=seed_for(run.seed, *scope, "weights"), dropout=run.dropout)
-    record = run_folder.describe_fold(
-        dataset, roles, variant=run.name, fold=fold, seed=seed, model=model, config=run.config()
-    )
-    folder = Path(out) / engine.name_run(fold, seed)
-    checks = (run_folder.check_clips(dataset, roles), run_folder.check_init(run.stream.init, run.init))
-    if reason := run_folder.find_reason(check for group in checks for check in group):
-        run_folder.write(folder, record, settings, reason=reason, further={STREAM_FILE: (None, tables.STREAM)})
-        return
-    given = run_folder.load_init(model, run.init)
-    whole = {role: _keep_small(run, dataset, roles[role]) for role in HELD_OUT}
-    task = StreamTask(run=run, dataset=dataset, roles=roles, whole=whole, scope=scope)
-    spec = TrainSpec(
-        learning_rate=run.streaming.learning_rate,
-        weight_decay=run.weight_decay,
-        epochs=run.streaming.epochs,
-        keep=("honest",),
-        checkpoint=engine.checkpoint_folder(run.corpus, run.name, fold=fold, seed=seed),
-        key=digest([record, given, code_digest("training.stream:train_stream"), *engine.environment()]),
-    )
-    progress = engine.fit(model, task, spec)
-    weights = progress.choices["honest"].weights
-    model.load_state_dict(weights)
-    stream = pd.concat([stream_rows(task.follow(model, role), roles[role], role) for role in HELD_OUT])
-    run_folder.write(
-        folder,
-        record,
-        settings,
-        progress=progress,
-        predictions=run_folder.list_predictions(progress, {role: roles[role] for role in HELD_OUT}, dataset.media),
-        weights=weights,
-        further={STREAM_FILE: (stream, tables.STREAM)},
-    )
-
-
-class _Again:
-    """An iterable that is made anew each time: what is too large to keep is read again."""
-
-    def __init__(self, make: Callable[[], Iterable[StreamBatch]]) -> None:
-        self._make = make
-
-    def __iter__(self):
-        return iter(self._make())
-
-
-def _keep_small(run: StreamRun, dataset: ClipDataset, rows: pd.DataFrame) -> Iterable[StreamBatch]:
-    """Return batches of whole clips, in memory if they are small."""
-    batches = _Again(lambda: whole_batches(dataset, rows, run.pace, size=run.streaming.batch))
-    first = next(iter(batches))
-    n_bytes = sum(value.nbytes for value in first.inputs.values()) * len(rows) / len(first)
-    return list(batches) if n_bytes <= IN_MEMORY else batches
+        """Return what the network says along the whole clips of a role."""
+        look = partial(whole_batches, self.dataset, self.roles[role], self.pace, size=self.settings.streaming.batch)
+        if role not in self.kept:
+            first = next(look())
+            n_bytes = sum(value.nbytes for value in first.inputs.values()) * len(self.roles[role]) / len(first)
+            self.kept[role] = list(look()) if n_bytes <= IN_MEMORY else []
+        return follow(model, clips.on_device(engine.device(), self.kept[role] or look()))
 
 
 def stream_rows(followed: list["Followed"], rows: pd.DataFrame, role: str) -> pd.DataFrame:
@@ -300,38 +225,6 @@ class Followed:
         """Return what a head says in the end, (C,); NaN if it never had anything to go by."""
         rows = self.logits[head][self.known[head]]
         return rows[-1] if len(rows) else torch.full_like(self.logits[head][0], torch.nan)
-
-
-def train_epoch(
-    model: Network, batches: Iterable[StreamBatch], optimizer: torch.optim.Optimizer, *, augment: Change, loss: str
-) -> float:
-    """Run one pass over `batches`, minimising the sum of all heads' cross-entropies (eq. 28).
-
-    A head's cross-entropy is the mean over the ticks of a recording that it has something to go by at, or that of the
-    last of them, and the mean of these over recordings.
-
-    loss : every (tick) or last.
-
-    Returns the mean over recordings of the fused head's.
-    """
-    model.train()
-    total, n_followed = 0.0, 0
-    for batch in batches:
-        if not _enough(batch):
-            continue
-        scores = run_stream(model, network_inputs(batch, augment=augment), batch.at)
-        losses = {}
-        for head, score in scores.items():
-            known = batch.known(head)
-            of_each = tick_loss(score, known if loss == "every" else last_of(known), batch.label)  # (B,)
-            if bool(known.any()):
-                losses[head] = of_each[known.any(1)].mean()
-        optimizer.zero_grad(set_to_none=True)
-        sum(losses.values()).backward()
-        optimizer.step()
-        n = int(batch.known("fused").any(1).sum())
-        total, n_followed = total + losses["fused"].detach() * n, n_followed + n
-    return float(total) / max(n_followed, 1)
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,15 +24,15 @@ from torch.nn import functional
 from mien.audio.spectrogram import cells, cut_segments, segment_shape, spectrogram
 from mien.config.schema import SoundConfig
 from mien.errors import TableError
-from mien.io import shards
-from mien.io.files import read_json
-from mien.io.randomness import rng_for
+from mien.io import shards, tables
+from mien.io.files import read_json, sha256
 from mien.models.checkpoint import ResNetClassifier
 from mien.models.resnet import ResNet18
 from mien.training import engine
-from mien.training.clips import random_batches
+from mien.training.clips import ROLES, random_batches
 from mien.training.distributed import Group
-from mien.training.engine import EvalResult, Pass
+from mien.training.engine import Draws, EvalResult, Pass
+from mien.training.images import divide_voices
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class UtteranceDataset:
 class Crops:
     """B crops, read but not yet transformed.
 
-    samples : (B, L) int16, L from `crop_samples`; 0 outside the clip.
+    samples : (B, L) int16, what the windows of a segment cover; 0 outside the clip.
     first : (B,) int64, number of the first sample within the clip, negative where the first window begins before it.
     n_samples : (B,) int64, of the clip.
     """
@@ -107,16 +107,11 @@ def read_utterances(results: Path, clips: pd.DataFrame, config: SoundConfig) -> 
     return UtteranceDataset(waves=tuple(waves), clip=table["clip"].to_numpy(), config=config, **numbers)
 
 
-def crop_samples(config: SoundConfig) -> int:
-    """Return how many samples the windows of a segment cover."""
-    columns = segment_shape(config)[1] * config.pool
-    return (columns - 1) * config.hop + config.window
-
-
 def read_crops(voices: UtteranceDataset, rows: np.ndarray, starts: np.ndarray) -> Crops:
     """Read crops out of the utterances `rows`; `starts` (B,) are columns of the spectrogram below `n_starts`."""
     config = voices.config
-    samples = np.zeros((len(rows), crop_samples(config)), np.int16)
+    columns = segment_shape(config)[1] * config.pool
+    samples = np.zeros((len(rows), (columns - 1) * config.hop + config.window), np.int16)  # what its windows cover
     first = starts * config.hop * config.pool - config.window // 2  # the first window is centred on its column
     for crop, row, begin in zip(samples, rows, first, strict=True):
         wave = voices.wave(row)
@@ -192,24 +187,70 @@ def _moments(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class SpeakerDataset:
+    """Utterances with their speakers and roles.
+
+    clips : table CLIPS with the column role, "" for clips in none.   utterances : U utterances.
+    speakers : names in the order of labels.   label : (U,) int64, -1 for people who are no class.
+    rows : role -> its utterances.   files : digests of all files that were read.
+    """
+
+    clips: pd.DataFrame
+    utterances: UtteranceDataset
+    speakers: tuple[str, ...]
+    label: np.ndarray
+    rows: dict[str, np.ndarray]
+    files: list[Any]
+
+    def samples(self, role: str) -> pd.DataFrame:
+        """Return clip, actor and label of the utterances of a role."""
+        rows = self.rows[role]
+        label = self.label[rows]
+        return pd.DataFrame(
+            {"clip": self.utterances.clip[rows], "actor": np.array(self.speakers)[label], "label": label}
+        )
+
+
+def read_speakers(results: Path, corpus: str, config: SoundConfig) -> SpeakerDataset:
+    """Read the utterances of a corpus, divide them and number the speakers.
+
+    All people who are in a role are classes: one whose training utterances cannot be heard is never recognised, and
+    counts as a mistake.
+    """
+    path = Path(results) / "corpora" / corpus / "clips.parquet"
+    clips = tables.read(path, tables.CLIPS)
+    utterances = read_utterances(results, clips, config)
+    clips = clips.assign(role=divide_voices(clips, audible=clips["clip"].isin(utterances.clip)))
+    speakers = tuple(sorted(clips.actor[clips.role.isin(ROLES)].unique()))
+    role, actor = (clips.set_index("clip")[name].reindex(utterances.clip).to_numpy() for name in ("role", "actor"))
+    rows = {name: np.flatnonzero(role == name) for name in ROLES}
+    if strangers := sorted(set(speakers) - set(actor[rows["training"]])):
+        log.warning("%s: %d speakers, such as %s, have nothing to train on", corpus, len(strangers), strangers[0])
+    return SpeakerDataset(
+        clips=clips,
+        utterances=utterances,
+        speakers=speakers,
+        label=pd.Index(speakers).get_indexer(actor).astype(np.int64),
+        rows=rows,
+        files=[sha256(path), read_json(Path(results) / "sound" / corpus / "manifest.json")["parts"]],
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SpeakerTask:
-    """A network learns who speaks from random one-second crops; `scope` names its draws (thesis section 5.3.2).
+    """A network learns who speaks from random one-second crops (thesis section 5.3.2).
 
     An epoch looks at every training utterance `crops` times, each time at another second of it. A held-out utterance is
     cut into seconds that touch: its feature is the mean of their features, and so, the classifier being linear, its
     logits are the mean of their logits.
 
-    label : (U,) int64, speaker of every utterance.   rows : role -> its utterances, some.
     batch : crops of all processes together.
     """
 
-    utterances: UtteranceDataset
-    label: np.ndarray
-    rows: dict[str, np.ndarray]
+    data: SpeakerDataset
     crops: int
     batch: int
-    seed: int
-    scope: tuple[object, ...]
+    draws: Draws
     precision: str
     group: Group
 
@@ -217,49 +258,47 @@ class SpeakerTask:
     def level(self) -> Tensor:
         """Return `level_of` the training utterances, (N, 4), on the device."""
         return self.group.gather(
-            levels(self.utterances, self.group.shard(self.rows["training"]), device=engine.device())
+            levels(self.data.utterances, self.group.shard(self.data.rows["training"]), device=engine.device())
         )
 
     def train_epoch(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> Pass:
         """Run one pass over the crops of the training utterances."""
         model.train()
-        device, rows, level = engine.device(), self.rows["training"], self.level
+        device, rows, level = engine.device(), self.data.rows["training"], self.level
         item = np.tile(np.arange(len(rows)), self.crops)
-        place = rng_for(self.seed, *self.scope, "crops", epoch).random(len(item))
-        start = (place * self.utterances.n_starts(rows)[item]).astype(np.int64)
-        order = rng_for(self.seed, *self.scope, "order", epoch)
+        place = self.draws.rng("crops", epoch).random(len(item))
+        start = (place * self.data.utterances.n_starts(rows)[item]).astype(np.int64)
+        order = self.draws.rng("order", epoch)
         batches = list(random_batches(len(item), size=self.batch, rng=order))  # the same in every process
         shards = [self.group.shard(batch) for batch in batches]
         sums = torch.zeros(2, dtype=torch.float64, device=device)  # of losses and of hits
-        crops = in_advance(lambda own: read_crops(self.utterances, rows[item[own]], start[own]), shards)
+        crops = in_advance(lambda own: read_crops(self.data.utterances, rows[item[own]], start[own]), shards)
         for batch, own, crop in zip(batches, shards, crops, strict=True):
-            segments = transform(crop, level[torch.from_numpy(item[own])], self.utterances.config)
-            label = torch.from_numpy(self.label[rows[item[own]]]).to(device)
+            segments = transform(crop, level[torch.from_numpy(item[own])], self.data.utterances.config)
+            label = torch.from_numpy(self.data.label[rows[item[own]]]).to(device)
             with engine.autocast(device, self.precision):
                 logits = model(segments).float()
             loss = functional.cross_entropy(logits, label, reduction="sum")
-            optimizer.zero_grad(set_to_none=True)
-            (loss * (self.group.size / len(batch))).backward()  # gradients are averaged over the processes
-            optimizer.step()
+            engine.step(optimizer, loss * (self.group.size / len(batch)))  # gradients are averaged over processes
             sums += torch.stack([loss.detach(), (logits.detach().argmax(1) == label).sum()])
         return Pass(*(self.group.sum(sums) / len(item)).tolist())
 
     def evaluate(self, model: ResNetClassifier, role: str) -> EvalResult:
         """Evaluate the utterances of a role, in their order."""
-        features = self.embed(model, self.rows[role])
+        features = self.embed(model, self.data.rows[role])
         with torch.no_grad():
             logits = model.fc(features.to(engine.device())).float().cpu()
-        return EvalResult.of({"fused": logits}, torch.from_numpy(self.label[self.rows[role]]))
+        return EvalResult.of({"fused": logits}, torch.from_numpy(self.data.label[self.data.rows[role]]))
 
     @torch.no_grad()
     def embed(self, model: ResNetClassifier, rows: np.ndarray) -> Tensor:
         """Return the mean feature of every utterance, (len(rows), D) float32 on the CPU, the same in every process."""
         model.eval()
         device = engine.device()
-        waves = in_advance(lambda row: np.array(self.utterances.wave(row)), self.group.shard(rows))
+        waves = in_advance(lambda row: np.array(self.data.utterances.wave(row)), self.group.shard(rows))
         means, waiting = [torch.zeros(0, model.dim, device=device)], []
         for wave in waves:
-            waiting.append(whole_segments(wave, self.utterances.config, device=device))
+            waiting.append(whole_segments(wave, self.data.utterances.config, device=device))
             if sum(map(len, waiting)) >= SECONDS:
                 means.append(_mean_features(model, waiting))
                 waiting = []
