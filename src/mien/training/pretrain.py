@@ -26,7 +26,7 @@ Several processes can train one network of sound, see `distributed`.
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -270,7 +270,9 @@ def train_speakers(run: RunSpec, results: Path, seeds: Iterable[int], manifest: 
         )
     group = join_group()
     data = read_speakers(results, row.corpus, run.settings.sound)
-    pairs = find_pairs(manifest, row.corpus)
+    listed = find_pairs(manifest, row.corpus)
+    pairs = None if listed is None else read_pairs(listed)
+    data = replace(data, files=[*data.files, "" if listed is None else sha256(listed)])
 
     def train_one(one: RunSpec) -> None:
         _train_speakers(one, data, pairs, group)
@@ -295,7 +297,7 @@ def find_pairs(manifest: Path | None, corpus: str) -> Path | None:
     return direct if direct.is_file() else min(root.rglob(LIST), default=None)
 
 
-def _train_speakers(run: RunSpec, data: SpeakerDataset, pairs_file: Path | None, group: Group) -> None:
+def _train_speakers(run: RunSpec, data: SpeakerDataset, pairs: pd.DataFrame | None, group: Group) -> None:
     row, of = run.settings.pretrain, run.settings
     card = _make_card(run, data.speakers)
     draws = run.draws("pretrain", run.corpus, run.seed)  # without the name: rows of one study start alike
@@ -308,7 +310,7 @@ def _train_speakers(run: RunSpec, data: SpeakerDataset, pairs_file: Path | None,
         n_missing={role: int(n_listed.get(role, 0)) - n for role, n in n_clips.items()},  # without a voice
         n_unlisted=int(n_listed.get("", 0)),  # in no role, see divide_voices
         n_shown=n_clips["training"] * of.extractor.crops,  # crops of an epoch
-        data_digest=digest([*data.files, sha256(pairs_file) if pairs_file else ""]),
+        data_digest=digest(data.files),
         init="".join(sha256(path) for path in run.init.values()),
     )
     spec = run.spec(
@@ -334,7 +336,7 @@ def _train_speakers(run: RunSpec, data: SpeakerDataset, pairs_file: Path | None,
         group=group,
     )
     progress = engine.fit(network, task, spec, group=group)
-    pairs = _verify(read_pairs(pairs_file), task, network, progress) if pairs_file else tables.empty(tables.PAIRS)
+    pairs = tables.empty(tables.PAIRS) if pairs is None else _verify(pairs, task, network, progress)
     if not group.is_first:
         return
     n_missing = int(pairs.score.isna().sum())

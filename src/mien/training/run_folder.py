@@ -54,11 +54,11 @@ class RunSpec:
     @property
     def folder(self) -> Path:
         """Return the folder of the fold and seed."""
-        return self.beside(self.name)
+        return Path(self.out) / f"fold{self.fold}-seed{self.seed}"
 
     def beside(self, name: str) -> Path:
         """Return the folder of the same fold and seed of another row."""
-        return Path(self.out).parent / name / f"fold{self.fold}-seed{self.seed}"
+        return Path(self.out).parent / name / self.folder.name
 
     @property
     def checkpoint(self) -> Path:
