@@ -160,7 +160,7 @@ def _read_frames(
         frames = np.array(frames) if copy else frames
         for clip, rows in part.index.groupby("clip", sort=False):
             if rows.index[-1] - rows.index[0] + 1 != len(rows):
-                raise TableError(f"{folder}: the rows of {clip} are not consecutive; delete it and extract_faces again")
+                raise TableError(f"{folder}: rows of {clip} are not consecutive; delete it and run extract_faces again")
             found = rows[rows.found]
             if clip in cropped and len(found):
                 if running and part.along is None and len(rows) > 1 and not cropped[clip]:
