@@ -1,4 +1,4 @@
-"""Samples, training and test pictures, AUG-A, subspaces, a CNN-1's maps: who is shown, and the numbers behind it."""
+"""Training and test pictures, AUG-A, subspaces, a CNN-1's maps: who is shown, and the numbers behind it."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,29 +6,23 @@ import pandas as pd
 import pytest
 import torch
 
-import planted
 from mien.classical.samples import FACE4, pictures
 from mien.classical.subspaces import subspace_pictures
-from mien.config.schema import AugmentConfig, SoundConfig, section
+from mien.config.schema import AugmentConfig, section
 from mien.errors import ModelError, TableError
-from mien.io import tables
 from mien.io.randomness import rng_for
 from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard, Scaled, classifier
 from mien.report.figures import images
 from mien.report.figures.images import (
     axis_numbers,
-    choose_clips,
     choose_picture,
     choose_test,
     choose_training,
     filter_numbers,
-    log_spectrogram,
     look,
     plot_features,
     plot_pictures,
-    plot_samples,
-    read_clips,
     single_operations,
 )
 from report.figures import planted_faces
@@ -178,50 +172,3 @@ def test_the_variance_of_an_axis_is_that_of_the_principal_components():
 
 def _single(picture: np.ndarray, *, n_draws: int) -> dict[str, np.ndarray]:
     return single_operations(picture, AUGMENT, n_draws=n_draws, seed=0)
-
-
-@pytest.fixture
-def corpus(tmp_path):
-    return planted.write_corpus(tmp_path, n_actors=6)
-
-
-@pytest.mark.parametrize("missing", ["faces", "sound"])
-def test_samples_do_without_a_modality(tmp_path, corpus, missing):
-    faces, sound = planted.write_shards(tmp_path, n_actors=6)
-    given = {"clips": corpus / "clips.parquet", "corpus_info": corpus / "corpus.json", "config": planted.config()}
-    shards = {"faces": faces, "sound": sound} | {missing: None}
-    out = tmp_path / "samples.png"
-    plot_samples(**given, **shards, columns=2, out_png=out)
-    assert plt.imread(out).std() > 0.05
-    with pytest.raises(TableError, match="--faces or --sound"):
-        plot_samples(**given, out_png=out)
-
-
-def test_a_clip_per_class_and_person_is_chosen(corpus):
-    clips = tables.read(corpus / "clips.parquet", tables.CLIPS)
-    clips.loc[clips["clip"] == "clip-01-0-2", "intensity"] = "strong"
-    chosen = choose_clips(clips, 3)
-    assert sorted(chosen.actor.unique()) == ["01", "03", "06"]
-    assert len(chosen) == 3 * len(planted.CLASSES)
-    assert "clip-01-0-2" in set(chosen["clip"])
-
-
-def test_faces_and_sounds_belong_to_their_clip(tmp_path, corpus):
-    faces, sound = planted.write_shards(tmp_path, n_actors=6)
-    config = SoundConfig(**planted.SOUND)
-    samples = read_clips(choose_clips(tables.read(corpus / "clips.parquet", tables.CLIPS), 6), faces, sound, config)
-    for sample in samples:
-        label = planted.CLASSES.index(sample.label_name)
-        assert sample.face[..., 0].mean() == pytest.approx(60 * label + 30, abs=6)  # the planted tint
-        loudest_hz = sample.level.mean(axis=1).argmax() * config.rate_hz / config.window
-        assert 300 * (label + 1) <= loudest_hz <= 300 * (label + 1) + 500  # the planted sweep
-
-
-def test_the_spectrogram_ignores_the_gain():
-    config = SoundConfig(**planted.SOUND)
-    wave = np.sin(np.arange(8000) * 0.3) + 0.01 * np.sin(np.arange(8000) * 1.1)
-    level = log_spectrogram(wave, config)
-    np.testing.assert_allclose(level, log_spectrogram(0.2 * wave, config), atol=1e-6)
-    assert level.max() == 0
-    assert level.shape[0] == config.window // 2 + 1
-    assert log_spectrogram(wave[:10], config).shape[1] == 1  # shorter than a window

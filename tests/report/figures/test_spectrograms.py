@@ -1,4 +1,4 @@
-"""Figures 1.1, 1.2 and 4.18 to 4.20: the thesis's resolution, the right recordings, the same bytes twice."""
+"""Figures 1.1, 1.2 and 4.18 to 4.20: the thesis's resolution, and the right recordings."""
 
 import json
 from dataclasses import replace
@@ -9,22 +9,19 @@ import pytest
 
 import planted
 from mien.config.schema import SoundConfig
-from mien.io import tables
-from mien.io.files import read_json
 from mien.io.shards import SoundShard, read_sound, write_sound
-from mien.report.figures.images import choose_clips
+from mien.report.figures.samples import choose_clips, read_corpus
 from mien.report.figures.spectrograms import (
     BANDS,
     Sound,
     choose_segments,
+    draw_frames,
     draw_hops,
     draw_segments,
     longest_sound,
     mel_of,
     mel_spectrogram,
     plot_spectrograms,
-    read_frames,
-    read_sounds,
 )
 from report import planted_streams
 
@@ -39,6 +36,10 @@ def world(tmp_path_factory):
     root = tmp_path_factory.mktemp("world")
     folder = planted.write_corpus(root, n_actors=2)
     return folder, *planted.write_shards(root, n_actors=2, size=16)
+
+
+def read(folder, faces, sound):
+    return read_corpus(folder / "clips.parquet", folder / "corpus.json", faces=faces, sound=sound)
 
 
 def tone(hz: float, *, seconds: float = 1.9, emotion: str = "sad") -> Sound:
@@ -73,26 +74,27 @@ def test_segments_cover_the_sound_and_overlap_in_training():
 
 
 def test_one_person_is_shown_with_every_emotion(world):
-    folder, faces, sound = world
-    chosen = choose_clips(tables.read(folder / "clips.parquet", tables.CLIPS), 1)
+    corpus = read(*world)
+    chosen = choose_clips(corpus.clips, 1)
     assert chosen.actor.unique().tolist() == ["01"]
-    assert chosen.label_name.tolist() == read_json(folder / "corpus.json")["classes"]
-    assert [one.emotion for one in read_sounds(chosen, sound)] == list(planted.CLASSES)
-    frames = read_frames(chosen, faces, n=2)
-    assert [one.time_s.tolist() for one in frames] == [[0.0, 0.2]] * 3
+    assert chosen.label_name.tolist() == corpus.info["classes"]
+    figure = plt.figure()
+    draw_frames(figure, corpus, chosen["clip"])
+    assert {ax.get_title() for ax in figure.axes} == {"0.0 s", "0.1 s", "0.2 s"}
+    assert [ax.get_ylabel() for ax in figure.axes[::3]] == list(planted.CLASSES)
+    plt.close(figure)
 
 
 def test_the_longest_sound_that_is_heard_is_found(tmp_path, world):
-    folder, _, sound = world
-    clips = tables.read(folder / "clips.parquet", tables.CLIPS)
-    assert longest_sound(clips, sound).clip == clips["clip"].min()  # all are as long
+    folder, faces, sound = world
+    assert longest_sound(read(*world)).clip == read(*world).clips["clip"].min()  # all are as long
     shard = read_sound(sound / "actor02")
     index = shard.index.iloc[:3].assign(start=[0, 5000, 15000], n_samples=[5000, 10000, 20000])
     wave = np.full(35000, 9, np.int16)
     write_sound(tmp_path / "actor02", SoundShard(wave, index.assign(silent=[False, False, True])))
-    found = longest_sound(clips, tmp_path)
+    found = longest_sound(read(folder, faces, tmp_path))
     assert (found.clip, len(found.wave)) == (index["clip"].iloc[1], 10000)
-    assert longest_sound(clips, tmp_path / "nowhere") is None
+    assert longest_sound(read(folder, faces, tmp_path / "nowhere")) is None
 
 
 @pytest.mark.parametrize("hz", [300.0, 1000.0, 5000.0])
@@ -120,7 +122,7 @@ def test_segments_have_the_size_of_the_thesis():
 
 def test_columns_are_equally_wide_whatever_the_hop():
     figure = plt.figure()
-    draw_hops(figure, tone(440.0), (64, 128, 32), FINE)
+    draw_hops(figure, tone(440.0), FINE)
     axes = [ax for ax in figure.axes if ax.images and ax.get_title(loc="left")]
     assert [ax.images[0].get_array().shape for ax in axes] == [(257, 250), (257, 125), (257, 500)]
     assert {ax.get_xlim() for ax in axes} == {(0.0, 500.0)}
