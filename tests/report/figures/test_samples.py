@@ -42,7 +42,9 @@ def test_faces_and_sounds_belong_to_their_clip(tmp_path, corpus):
     config = SoundConfig(**planted.SOUND)
     found = read_corpus(corpus / "clips.parquet", corpus / "corpus.json", faces=faces, sound=sound)
     for row in choose_clips(found.clips, 6).itertuples():
-        assert found.face(row.clip)[..., 0].mean() == pytest.approx(60 * row.label + 30, abs=6)  # the planted tint
+        assert found.regions([row.clip])[0][..., 0].mean() == pytest.approx(
+            60 * row.label + 30, abs=6
+        )  # the planted tint
         level = log_spectrogram(found.wave(row.clip), config)
         loudest_hz = level.mean(axis=1).argmax() * config.rate_hz / config.window
         assert 300 * (row.label + 1) <= loudest_hz <= 300 * (row.label + 1) + 500  # the planted sweep

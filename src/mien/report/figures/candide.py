@@ -76,7 +76,8 @@ def draw_candide(*, samples: Path, out: Path, config: str = "params.yaml") -> No
     fitted = model.VERTICES[section(CandideConfig, load(config), "candide").landmarks]
     mesh, chosen = load_mesh(), read_samples(samples)
     averaged = neutral_frontal(chosen.table)
-    points, n_learnt = mean_landmarks(averaged), (averaged.role == "training").sum()
+    points = vectors(averaged, "FP68").mean(axis=0).reshape(68, 2) * [1.0, -1.0]  # y up
+    n_learnt = (averaged.role == "training").sum()
     mean = f"mean of {len(averaged)} neutral frontal pictures: {n_learnt} training, {len(averaged) - n_learnt} test"
     headline = partial(corpus_title, info=chosen.info, corpus=chosen.title)
     lens = "boxes: the lids of an eye enlarged, dashed at rest; how far they move up in model units"
@@ -108,11 +109,6 @@ def neutral_frontal(table: pd.DataFrame) -> pd.DataFrame:
             " look into the manifest.json of extract_faces, then run select_samples again"
         )
     return rows
-
-
-def mean_landmarks(rows: pd.DataFrame) -> np.ndarray:
-    """Return (68, 2) the mean FP68 of rows of SAMPLES, y up."""
-    return vectors(rows, "FP68").mean(axis=0).reshape(68, 2) * [1.0, -1.0]
 
 
 def turned(vertices: np.ndarray, *, yaw_deg: float) -> np.ndarray:

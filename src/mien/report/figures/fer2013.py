@@ -160,8 +160,8 @@ def draw_corpora(out: Path, corpora: Sequence[Corpus]) -> None:
     with saved_figure(title, 7.0, 0.6 + 0.93 * sum(n_most), *svg_png(out, "4.10"), square=True) as figure:
         axes = figure.subplots(len(corpora), 1, squeeze=False, height_ratios=heights)[:, 0]
         for ax, corpus, clips, n_rows in zip(axes, corpora, chosen, heights, strict=True):
-            columns = enumerate(map(clips.get, emotions))
-            cells = {(row, k): corpus.grey([clip])[0] for k, column in columns for row, clip in enumerate(column)}
+            pictures = iter(corpus.grey(clip for emotion in emotions for clip in clips[emotion]))
+            cells = {(row, k): next(pictures) for k, name in enumerate(emotions) for row in range(len(clips[name]))}
             draw_grid(ax, cells, rows=[""] * n_rows, columns=emotions if ax is axes[0] else [""] * len(emotions))
             ax.set_ylabel(corpus.info["corpus"], fontsize=9, fontweight="bold")
 
@@ -229,7 +229,7 @@ def draw_hardest(out: Path, corpus: Corpus, judge: Run) -> None:
         parts = figure.subfigures(len(blocks), 1, squeeze=False, height_ratios=heights)
         for part, (name, rows) in zip(parts[:, 0], blocks.items(), strict=True):
             part.suptitle(titles[name], fontsize=9, fontweight="bold", x=0.005, ha="left")
-            axes, pictures = add_panels(part, len(rows), n_columns=N_COLUMNS), corpus.grey(rows["clip"].tolist())
+            axes, pictures = add_panels(part, len(rows), n_columns=N_COLUMNS), corpus.grey(rows["clip"])
             for ax, picture, row in zip(axes, pictures, rows.itertuples(), strict=True):
                 draw_picture(ax, picture)
                 ax.set_title(f"{row.label}\n→ {row.predicted}", fontsize=7.5, fontweight="normal", pad=3)
@@ -288,7 +288,7 @@ def pixels(found: Balanced, corpus: Corpus, numbers: np.ndarray) -> tuple[np.nda
 
     S is the side that the network looks at, or the stored one where that is larger: changes are the same at any side.
     """
-    clips = found.clips["clip"].iloc[found.copies.source[numbers]].tolist()
+    clips = found.clips["clip"].iloc[found.copies.source[numbers]]
     pictures = torch.from_numpy(corpus.grey(clips)).unsqueeze(1).float()  # (N, 1, S, S)
     if pictures.shape[-1] < found.size_px:
         size = (found.size_px, found.size_px)
@@ -305,20 +305,11 @@ def factors(found: Balanced, numbers: np.ndarray) -> pd.DataFrame:
     """
     draws, (low, high) = found.copies.draws[numbers], BALANCING.scale
     reach = np.array([BALANCING.rotate, BALANCING.shear, BALANCING.translate, BALANCING.translate])
-    turn_deg, shear_deg, shift_x, shift_y = ((2 * draws[:, 2:] - 1) * reach).T
-    clips = found.clips.iloc[found.copies.source[numbers]]
-    return pd.DataFrame(
-        {
-            "clip": clips["clip"].to_numpy(),
-            "label": clips.label_name.to_numpy(),
-            "mirrored": draws[:, 0] < BALANCING.mirror,
-            "scale": low + (high - low) * draws[:, 1],
-            "turn_deg": turn_deg,
-            "shear_deg": shear_deg,
-            "shift_x": shift_x,
-            "shift_y": shift_y,
-        }
-    )
+    rows = found.clips.iloc[found.copies.source[numbers]].reset_index(drop=True)
+    rows = rows[["clip", "label_name"]].rename(columns={"label_name": "label"})
+    rows = rows.assign(mirrored=draws[:, 0] < BALANCING.mirror, scale=low + (high - low) * draws[:, 1])
+    rows[["turn_deg", "shear_deg", "shift_x", "shift_y"]] = (2 * draws[:, 2:] - 1) * reach
+    return rows
 
 
 def class_sizes(corpus: Corpus, found: Balanced) -> pd.DataFrame:

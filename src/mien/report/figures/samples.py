@@ -1,6 +1,7 @@
 """A corpus as its shards hold it, and a contact sheet of it: faces and spectrograms as networks see and hear them."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,14 +49,15 @@ class Corpus:
         """Return the headline of a figure of this corpus."""
         return corpus_title(name, self.info)
 
-    def face(self, clip: str) -> np.ndarray:
-        """Return the region (S, S, 3) uint8 in the middle of the frames of a clip in which a face was found."""
-        folder, rows = self.faces[clip]
-        return np.array(read_faces(folder).frames[rows[len(rows) // 2]])
+    def regions(self, clips: Iterable[str]) -> list[np.ndarray]:
+        """Return the region (S, S, 3) uint8 in the middle of the frames of every clip in which a face was found."""
+        places = [self.faces[clip] for clip in clips]
+        frames = {folder: read_faces(folder).frames for folder in {folder for folder, _ in places}}
+        return [np.array(frames[folder][rows[len(rows) // 2]]) for folder, rows in places]
 
-    def grey(self, clips: list[str]) -> np.ndarray:
+    def grey(self, clips: Iterable[str]) -> np.ndarray:
         """Return (N, S, S) uint8, the faces of clips in grey as networks get them."""
-        return np.stack([cv2.cvtColor(self.face(clip), cv2.COLOR_RGB2GRAY) for clip in clips])
+        return np.stack([cv2.cvtColor(region, cv2.COLOR_RGB2GRAY) for region in self.regions(clips)])
 
     def wave(self, clip: str) -> np.ndarray:
         """Return the samples (N,) -1..1 of a clip."""
@@ -156,6 +158,8 @@ def draw_samples(figure: Figure, corpus: Corpus, chosen: pd.DataFrame, config: S
         for kind in kinds
         if getattr(row, kind)
     }
+    with_face = chosen["clip"][chosen.has_video].tolist()
+    faces = dict(zip(with_face, corpus.regions(with_face), strict=True))
     heights = [HEIGHTS[kind] for kind in kinds] * len(classes)
     axes = figure.subplots(len(heights), len(columns), squeeze=False, height_ratios=heights)
     for (row, column), ax in np.ndenumerate(axes):
@@ -166,7 +170,7 @@ def draw_samples(figure: Figure, corpus: Corpus, chosen: pd.DataFrame, config: S
             ax.set_facecolor(ABSENT)
             ax.set_box_aspect(1 if kind == "has_video" else None)
         elif kind == "has_video":
-            ax.imshow(corpus.face(clip), interpolation="nearest")
+            ax.imshow(faces[clip], interpolation="nearest")
         else:
             level = log_spectrogram(corpus.wave(clip), config)
             draw_level(ax, level, (0, length_s[clip], 0, 1), limits=(-RANGE_DB, 0))
