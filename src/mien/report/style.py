@@ -39,39 +39,31 @@ _LOOK = {
     "svg.fonttype": "path",
     "figure.dpi": 100,
 }
+DPI = 160  # of a PNG
 GAP_PX = 3  # between the pictures of a grid
 _WHITE, _ABSENT_LEVEL = 255, 242  # the latter as ABSENT
-
-
-@contextmanager
-def new_figure(width: float, height: float) -> Iterator[Figure]:
-    """Yield an empty figure of `width` x `height` inches in our look; closed at the end."""
-    with plt.rc_context(_LOOK):
-        figure = plt.figure(figsize=(width, height), layout="constrained")
-        try:
-            yield figure
-        finally:
-            plt.close(figure)
 
 
 @contextmanager
 def saved_figure(title: str, width: float, height: float, *paths: Path, square: bool = False) -> Iterator[Figure]:
     """Yield an empty figure of `width` x `height` inches; at the end put `title` above it and write it to `paths`.
 
-    They are SVG or PNG (160 dpi) by their suffixes, without date or software version.   square : the panels are
-    pictures, whose shape is fixed.
+    They are SVG or PNG by their suffixes, without date or software version.   square : the panels are pictures, whose
+    shape is fixed.
     """
-    with new_figure(width, height) as figure:
-        if square:
-            figure.set_layout_engine("compressed")
-        yield figure
-        figure.suptitle(title, fontsize=10)
-        for path in paths:
-            kind = Path(path).suffix.lstrip(".")
-            metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
-            with atomic_file(path) as scratch:
-                figure.savefig(scratch, format=kind, metadata=metadata, dpi=160)
-            figure.set_layout_engine("none")  # the places are found; they need not be found twice
+    with plt.rc_context(_LOOK):
+        figure = plt.figure(figsize=(width, height), layout="compressed" if square else "constrained")
+        try:
+            yield figure
+            figure.suptitle(title, fontsize=10)
+            for path in paths:
+                kind = Path(path).suffix.lstrip(".")
+                metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
+                with atomic_file(path) as scratch:
+                    figure.savefig(scratch, format=kind, metadata=metadata, dpi=DPI)
+                figure.set_layout_engine("none")  # the places are found; they need not be found twice
+        finally:
+            plt.close(figure)
 
 
 def svg_png(folder: Path, name: str) -> tuple[Path, Path]:

@@ -26,7 +26,7 @@ from mien.report.figures.candide import (
     to_region,
     turned,
 )
-from mien.report.style import CLASS_COLOURS, new_figure
+from mien.report.style import CLASS_COLOURS, saved_figure
 from report.figures import planted_faces as planted
 
 
@@ -95,7 +95,7 @@ def test_mesh_answer_and_units_are_drawn_where_the_fit_puts_them(world):
     rows = choose_scenes(planted.samples(world), read_answers(planted.predictions(world)))
     names = rows.scene.unique()[::4]  # trained on, and tested from 45 degrees
     rows = rows[rows.scene.isin(names)]
-    with new_figure(8.0, 6.0) as figure:
+    with saved_figure("", 8.0, 6.0) as figure:
         draw_scenes(figure, rows, world)
         axes = np.array(figure.axes).reshape(len(rows), 2)
         for (picture, bars), (_, row) in zip(axes, rows.iterrows(), strict=True):

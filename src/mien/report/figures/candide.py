@@ -352,9 +352,8 @@ def choose_scenes(table: pd.DataFrame, answers: pd.Series) -> pd.DataFrame:
 
     Scenes are two people trained on, two tested from the front, one tested from 45 degrees, with at most one picture
     of each emotion. Of the people those with most emotions come first, then the first by name; the second one tested
-    is the one about whom the classifier is wrong most often, or the figure would show its successes only. Of a
-    person's pictures of an emotion the last clip by name is taken, the apex of a sequence, and of the neutral ones the
-    first.
+    is the one about whom the classifier is wrong most often, or the figure would show its successes only. Which picture
+    of an emotion: see `apexes`.
 
     Raises
     ------

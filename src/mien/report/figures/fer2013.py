@@ -372,20 +372,17 @@ def draw_sizes(figure: Figure, sizes: pd.DataFrame) -> None:
     highest = (tested.pictures + tested["apart"]).max()
     for role, title in PANELS.items():
         ax, mine = axes[role], sizes[sizes.role == role]
-        below = np.zeros(len(mine), int)
+        below = 0
         for column, colour in BARS.items():
-            ax.bar(mine.label, mine[column], bottom=below, color=colour, width=0.72)
-            below = below + mine[column].to_numpy()
-        for place, row in enumerate(mine.itertuples()):
-            extra = row.copies + row.apart
-            text = f"{row.pictures}" + (f"+{extra}" if extra else "")
-            look = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 7}
-            ax.annotate(text, (place, row.total), xytext=(0, 2), **look)
+            bars = ax.bar(mine.label, mine[column], bottom=below, color=colour, width=0.72)
+            below = below + mine[column]
+        further = (mine.total - mine.pictures).map(lambda n: f"+{n}" if n else "")
+        ax.bar_label(bars, mine.pictures.astype(str) + further, padding=2, fontsize=7)
         n_pictures = f"{mine.pictures.sum() + mine['apart'].sum():,}".replace(",", "\N{THIN SPACE}")
         ax.set_title(f"{title}: {n_pictures} pictures", loc="left")
         ax.set_ylabel("pictures")
         ax.set_ylim(0, 1.18 * max(1, mine.total.max()) if role == "training" else 1.2 * max(1, highest))
-        ax.tick_params(axis="x", length=0, **({} if role == "training" else {"labelsize": 6.8}))
+        ax.tick_params(axis="x", length=0, labelsize=8 if role == "training" else 6.8)
     most = sizes[sizes.role == "training"].pictures.max()
     axes["training"].axhspan((1 - DIFFER) * most, most, color=BAND, linewidth=0, zorder=0)
     labels = {"pictures": "pictures", "copies": "copies by AUG-B"}

@@ -152,28 +152,23 @@ def draw_samples(figure: Figure, corpus: Corpus, chosen: pd.DataFrame, config: S
     kinds = [kind for kind in HEIGHTS if chosen[kind].any()]
     length_s = {clip: n / config.rate_hz for clip, (_, _, n) in corpus.sounds.items()}
     longest_s = max(length_s.get(clip, 0.0) for clip in chosen["clip"])
-    cells = {
-        (row.label_name, row.column, kind): row.clip
-        for row in chosen.itertuples()
-        for kind in kinds
-        if getattr(row, kind)
-    }
+    samples = {(row.label_name, row.column): row for row in chosen.itertuples()}
     with_face = chosen["clip"][chosen.has_video].tolist()
     faces = dict(zip(with_face, corpus.regions(with_face), strict=True))
     heights = [HEIGHTS[kind] for kind in kinds] * len(classes)
     axes = figure.subplots(len(heights), len(columns), squeeze=False, height_ratios=heights)
     for (row, column), ax in np.ndenumerate(axes):
         name, kind = classes[row // len(kinds)], kinds[row % len(kinds)]
-        clip = cells.get((name, columns[column], kind))
+        sample = samples.get((name, columns[column]))
         hide_frame(ax)
-        if clip is None:
+        if not getattr(sample, kind, False):
             ax.set_facecolor(ABSENT)
             ax.set_box_aspect(1 if kind == "has_video" else None)
         elif kind == "has_video":
-            ax.imshow(faces[clip], interpolation="nearest")
+            ax.imshow(faces[sample.clip], interpolation="nearest")
         else:
-            level = log_spectrogram(corpus.wave(clip), config)
-            draw_level(ax, level, (0, length_s[clip], 0, 1), limits=(-RANGE_DB, 0))
+            level = log_spectrogram(corpus.wave(sample.clip), config)
+            draw_level(ax, level, (0, length_s[sample.clip], 0, 1), limits=(-RANGE_DB, 0))
             ax.set_xlim(0, longest_s)
         if row == 0:
             ax.set_title(columns[column], fontsize=8)
