@@ -39,7 +39,7 @@ STAGES = {  # command -> module; called by the rules of the workflow
     "plot_confusion": "mien.report.figures.confusion",
     "plot_curves": "mien.report.figures.curves",
     "plot_embeddings": "mien.report.figures.embeddings",
-    "plot_samples": "mien.report.figures.images",
+    "plot_samples": "mien.report.figures.samples",
     "check_units": "mien.synthetic.check_units",
     "compare_classifiers": "mien.report.tables.classifiers",
     "judge_hypotheses": "mien.report.claims",

@@ -31,51 +31,44 @@ _LOOK = {
     "axes.titleweight": "bold",
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "grid.color": GREY,
+    "grid.alpha": 0.15,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
     "svg.hashsalt": "mien",  # ids of SVG elements do not change from run to run
     "svg.fonttype": "path",
     "figure.dpi": 100,
 }
+DPI = 160  # of a PNG
 GAP_PX = 3  # between the pictures of a grid
-_ABSENT_LEVEL = 242  # of 255, as ABSENT
-
-
-@contextmanager
-def new_figure(width: float, height: float) -> Iterator[Figure]:
-    """Yield an empty figure of `width` x `height` inches in our look; closed at the end."""
-    with plt.rc_context(_LOOK):
-        figure = plt.figure(figsize=(width, height), layout="constrained")
-        try:
-            yield figure
-        finally:
-            plt.close(figure)
+_WHITE, _ABSENT_LEVEL = 255, 242  # the latter as ABSENT
 
 
 @contextmanager
 def saved_figure(title: str, width: float, height: float, *paths: Path, square: bool = False) -> Iterator[Figure]:
     """Yield an empty figure of `width` x `height` inches; at the end put `title` above it and write it to `paths`.
 
-    square : its panels are pictures, whose shape is fixed.
+    They are SVG or PNG by their suffixes, without date or software version.   square : the panels are pictures, whose
+    shape is fixed.
     """
-    with new_figure(width, height) as figure:
-        if square:
-            figure.set_layout_engine("compressed")
-        yield figure
-        figure.suptitle(title, fontsize=10)
-        for path in paths:
-            save_figure(figure, path)
+    with plt.rc_context(_LOOK):
+        figure = plt.figure(figsize=(width, height), layout="compressed" if square else "constrained")
+        try:
+            yield figure
+            figure.suptitle(title, fontsize=10)
+            for path in paths:
+                kind = Path(path).suffix.lstrip(".")
+                metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
+                with atomic_file(path) as scratch:
+                    figure.savefig(scratch, format=kind, metadata=metadata, dpi=DPI)
+                figure.set_layout_engine("none")  # the places are found; they need not be found twice
+        finally:
+            plt.close(figure)
 
 
 def svg_png(folder: Path, name: str) -> tuple[Path, Path]:
     """Return the two files of a figure; the dot of 4.16 begins no suffix."""
     return folder / f"{name}.svg", folder / f"{name}.png"
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write an SVG or a PNG (160 dpi) by its suffix, without date or software version."""
-    kind = Path(path).suffix.lstrip(".")
-    metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
-    with atomic_file(path) as scratch:
-        figure.savefig(scratch, format=kind, metadata=metadata, dpi=160)
 
 
 def write_numbers(path: Path, rows: pd.DataFrame, *, number: str = "%.4f") -> None:
@@ -94,9 +87,9 @@ def title_line(name: str, corpus: str, *, synthetic: bool) -> str:
     return f"{name}: {corpus}" + (f" ({SYNTHETIC})" if synthetic else "")
 
 
-def corpus_title(name: str, info: dict[str, Any]) -> str:
-    """Return the headline of a figure of the corpus with this corpus.json."""
-    return title_line(name, info["corpus"], synthetic=info["source"] == "synthetic")
+def corpus_title(name: str, info: dict[str, Any], *, corpus: str = "") -> str:
+    """Return the headline of a figure of the corpus with this corpus.json; `corpus`: its name, if another one."""
+    return title_line(name, corpus or info["corpus"], synthetic=info["source"] == "synthetic")
 
 
 def add_panels(figure: Figure, n: int, *, n_columns: int, **shared: Any) -> np.ndarray:
@@ -128,22 +121,28 @@ def draw_picture(ax: Axes, picture: np.ndarray) -> None:
     hide_frame(ax)
 
 
+def tile(pictures: np.ndarray, n_columns: int, *, gap: int, fill: float) -> np.ndarray:
+    """Return pictures (N, h, w) as one, in rows of `n_columns` with `gap` px of `fill` between them."""
+    n_rows, height, width = -(-len(pictures) // n_columns), pictures.shape[1] + gap, pictures.shape[2] + gap
+    cells = np.full((n_rows * n_columns, height, width), fill, pictures.dtype)
+    cells[: len(pictures), :-gap, :-gap] = pictures
+    rows = cells.reshape(n_rows, n_columns, height, width).swapaxes(1, 2)
+    return rows.reshape(n_rows * height, n_columns * width)[:-gap, :-gap]
+
+
 def draw_grid(
-    ax: Axes, cells: Sequence[Sequence[np.ndarray | None]], *, rows: Sequence[str], columns: Sequence[str]
+    ax: Axes, cells: dict[tuple[int, int], np.ndarray | None], *, rows: Sequence[str], columns: Sequence[str]
 ) -> None:
-    """Draw grey pictures (S, S) uint8 of one size in rows and columns, as one image; None is one without a face."""
-    size = next(len(cell) for row in cells for cell in row if cell is not None)
-    step = size + GAP_PX
-    sheet = np.full((len(cells) * step - GAP_PX, len(columns) * step - GAP_PX), 255, np.uint8)
-    middles = (size - 1) / 2 + step * np.arange(max(len(rows), len(columns)))
-    for row, line in enumerate(cells):
-        for column, picture in enumerate(line):
-            place = np.s_[row * step : row * step + size, column * step : column * step + size]
-            sheet[place] = _ABSENT_LEVEL if picture is None else picture
-            if picture is None:
-                at, text = (middles[column], middles[row]), "no face\nfound"
-                ax.text(*at, text, ha="center", va="center", color=GREY, fontsize=7)
-    draw_picture(ax, sheet)
+    """Draw grey pictures (S, S) uint8 by row and column as one image; None is a picture without a face."""
+    size = next(len(cell) for cell in cells.values() if cell is not None)
+    pictures = np.full((len(rows), len(columns), size, size), _WHITE, np.uint8)
+    middles = (size - 1) / 2 + (size + GAP_PX) * np.arange(max(len(rows), len(columns)))
+    for (row, column), picture in cells.items():
+        pictures[row, column] = _ABSENT_LEVEL if picture is None else picture
+        if picture is None:
+            at, text = (middles[column], middles[row]), "no face\nfound"
+            ax.text(*at, text, ha="center", va="center", color=GREY, fontsize=7)
+    draw_picture(ax, tile(pictures.reshape(-1, size, size), len(columns), gap=GAP_PX, fill=_WHITE))
     ax.set_yticks(middles[: len(rows)], rows, fontsize=8)
     ax.set_xticks(middles[: len(columns)], columns, fontsize=8, fontweight="bold")
     ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)

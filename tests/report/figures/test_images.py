@@ -1,4 +1,4 @@
-"""Samples, training and test pictures, AUG-A, subspaces, a CNN-1's maps: who is shown, and the numbers behind it."""
+"""Training and test pictures, AUG-A, subspaces, a CNN-1's maps: who is shown, and the numbers behind it."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,34 +6,31 @@ import pandas as pd
 import pytest
 import torch
 
-import planted
 from mien.classical.samples import FACE4, pictures
 from mien.classical.subspaces import subspace_pictures
-from mien.config.schema import AugmentConfig, SoundConfig, section
+from mien.config.schema import AugmentConfig
 from mien.errors import ModelError, TableError
-from mien.io import tables
 from mien.io.randomness import rng_for
 from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard, Scaled, classifier
 from mien.report.figures import images
 from mien.report.figures.images import (
     axis_numbers,
-    choose_clips,
     choose_picture,
     choose_test,
     choose_training,
     filter_numbers,
-    log_spectrogram,
     look,
     plot_features,
     plot_pictures,
-    plot_samples,
-    read_clips,
     single_operations,
 )
 from report.figures import planted_faces
 
-AUGMENT = section(AugmentConfig, planted_faces.CONFIG, "augment")
+AUGMENT = AugmentConfig(
+    **{"mirror": 0.5, "crop": 0.1, "blur": 0.5, "blur_sigma": 0.5, "contrast": (0.75, 1.5), "noise": 5.0},
+    **{"scale": (0.9, 1.1), "translate": 0.1, "rotate": 25.0, "shear": 8.0, "slice": 0.8},
+)
 SIZE_PX = 32
 
 
@@ -99,11 +96,11 @@ def test_other_networks_are_refused(tmp_path, world):
         look(path, choose_picture(planted_faces.samples(world), "surprise"), world)
 
 
-def test_the_commands_write_figures_and_numbers(tmp_path, world, network, monkeypatch):
+def test_the_commands_write_figures_and_numbers(tmp_path, world, network, monkeypatch, repository):
     for name in ("N_PEOPLE", "N_DRAWS", "N_VERSIONS", "N_EIGENFACES"):  # fewer panels: their number is not tested
         monkeypatch.setattr(images, name, 2)
     given = {"samples": world / "samples" / planted_faces.PAIR, "results": world}
-    plot_pictures(**given, out=tmp_path, config=planted_faces.config())
+    plot_pictures(**given, out=tmp_path, config=str(repository / "params.yaml"))
     assert {path.name for path in tmp_path.iterdir()} == {"3.1.png", "3.1.csv", "4.6.png", "4.7.png", "4.8.png"}
     rows = pd.read_csv(tmp_path / "3.1.csv")
     assert set(rows.kind) == {"eigenface", "fisherface"}
@@ -140,22 +137,18 @@ def test_the_tested_person_is_shown_from_every_camera(world):
 
 def test_each_operation_does_what_its_name_says():
     picture = rng_for(0, "picture").integers(30, 200, (20, 20)).astype(np.uint8)
-    found = {name.split()[0]: versions for name, versions in _single(picture, n_draws=12).items()}
+    texts = single_operations(picture, AUGMENT, n_draws=12, seed=0)
+    found = {name.split()[0]: versions for name, versions in texts.items()}
     assert all(versions.shape == (12, 20, 20) for versions in found.values())
-    (text,) = (name for name in _single(picture, n_draws=12) if name.startswith("mirror"))
     flipped = [np.array_equal(version, picture[:, ::-1]) for version in found["mirror"]]
-    kept = [np.array_equal(version, picture) for version in found["mirror"]]
-    assert any(flipped)
-    assert any(kept)
-    assert all(a or b for a, b in zip(flipped, kept, strict=True))
-    assert text.endswith("here " + ", ".join(str(k + 1) for k, one in enumerate(flipped) if one))
+    assert next(iter(texts)).endswith("here " + ", ".join(str(k + 1) for k, one in enumerate(flipped) if one))
     assert np.std(found["noise"].astype(float) - picture) == pytest.approx(AUGMENT.noise, rel=0.1)
     order = np.argsort(picture.ravel(), kind="stable")
     for version in found["contrast"]:
         assert (np.diff(version.ravel()[order].astype(int)) >= 0).all()  # grey levels keep their order
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(4))
 def test_the_mirror_row_shows_both(seed):
     picture = rng_for(0, "picture").integers(30, 200, (20, 20)).astype(np.uint8)
     mirrored, *_ = single_operations(picture, AUGMENT, n_draws=2, seed=seed).values()
@@ -174,54 +167,3 @@ def test_the_variance_of_an_axis_is_that_of_the_principal_components():
     np.testing.assert_allclose(numbers.variance, expected, rtol=1e-6)
     assert numbers.between[0] > 0.8  # the brightness tells the classes apart
     assert (numbers.between[1:] < 0.5).all()
-
-
-def _single(picture: np.ndarray, *, n_draws: int) -> dict[str, np.ndarray]:
-    return single_operations(picture, AUGMENT, n_draws=n_draws, seed=0)
-
-
-@pytest.fixture
-def corpus(tmp_path):
-    return planted.write_corpus(tmp_path, n_actors=6)
-
-
-@pytest.mark.parametrize("missing", ["faces", "sound"])
-def test_samples_do_without_a_modality(tmp_path, corpus, missing):
-    faces, sound = planted.write_shards(tmp_path, n_actors=6)
-    given = {"clips": corpus / "clips.parquet", "corpus_info": corpus / "corpus.json", "config": planted.config()}
-    shards = {"faces": faces, "sound": sound} | {missing: None}
-    out = tmp_path / "samples.png"
-    plot_samples(**given, **shards, columns=2, out_png=out)
-    assert plt.imread(out).std() > 0.05
-    with pytest.raises(TableError, match="--faces or --sound"):
-        plot_samples(**given, out_png=out)
-
-
-def test_a_clip_per_class_and_person_is_chosen(corpus):
-    clips = tables.read(corpus / "clips.parquet", tables.CLIPS)
-    clips.loc[clips["clip"] == "clip-01-0-2", "intensity"] = "strong"
-    chosen = choose_clips(clips, 3)
-    assert sorted(chosen.actor.unique()) == ["01", "03", "06"]
-    assert len(chosen) == 3 * len(planted.CLASSES)
-    assert "clip-01-0-2" in set(chosen["clip"])
-
-
-def test_faces_and_sounds_belong_to_their_clip(tmp_path, corpus):
-    faces, sound = planted.write_shards(tmp_path, n_actors=6)
-    config = SoundConfig(**planted.SOUND)
-    samples = read_clips(choose_clips(tables.read(corpus / "clips.parquet", tables.CLIPS), 6), faces, sound, config)
-    for sample in samples:
-        label = planted.CLASSES.index(sample.label_name)
-        assert sample.face[..., 0].mean() == pytest.approx(60 * label + 30, abs=6)  # the planted tint
-        loudest_hz = sample.level.mean(axis=1).argmax() * config.rate_hz / config.window
-        assert 300 * (label + 1) <= loudest_hz <= 300 * (label + 1) + 500  # the planted sweep
-
-
-def test_the_spectrogram_ignores_the_gain():
-    config = SoundConfig(**planted.SOUND)
-    wave = np.sin(np.arange(8000) * 0.3) + 0.01 * np.sin(np.arange(8000) * 1.1)
-    level = log_spectrogram(wave, config)
-    np.testing.assert_allclose(level, log_spectrogram(0.2 * wave, config), atol=1e-6)
-    assert level.max() == 0
-    assert level.shape[0] == config.window // 2 + 1
-    assert log_spectrogram(wave[:10], config).shape[1] == 1  # shorter than a window

@@ -7,7 +7,7 @@ import pytest
 from mien.models.graph import boxes_of
 from mien.models.mrpn import build
 from mien.report.figures.networks import draw_network, is_output
-from mien.report.style import new_figure
+from mien.report.style import saved_figure
 
 SIZES = {"aggregator": "lstm", "side_head": "dense", "classes": 4, "width": 2, "dropout": 0.5}
 
@@ -19,7 +19,7 @@ SIZES = {"aggregator": "lstm", "side_head": "dense", "classes": 4, "width": 2, "
 def test_a_box_per_module_and_none_on_top_of_another(fusion, names):
     boxes = boxes_of(build(names, fusion=fusion, **SIZES))
     outputs = [box for box in boxes if is_output(box, boxes)]
-    with new_figure(8, 4) as figure:
+    with saved_figure("", 8, 4) as figure:
         ax = figure.subplots()
         draw_network(ax, boxes, title="N")
         drawn = [patch.get_bbox() for patch in ax.patches]

@@ -1,4 +1,4 @@
-"""Figures 1.1, 1.2 and 4.18 to 4.20: the thesis's resolution, the right recordings, the same bytes twice."""
+"""Figures 1.1, 1.2 and 4.18 to 4.20: the thesis's resolution, and the right recordings."""
 
 import json
 from dataclasses import replace
@@ -9,22 +9,19 @@ import pytest
 
 import planted
 from mien.config.schema import SoundConfig
-from mien.io import tables
-from mien.io.files import read_json
 from mien.io.shards import SoundShard, read_sound, write_sound
-from mien.report.figures.images import choose_clips
+from mien.report.figures.samples import choose_clips, read_corpus
 from mien.report.figures.spectrograms import (
     BANDS,
     Sound,
     choose_segments,
+    draw_frames,
     draw_hops,
     draw_segments,
     longest_sound,
     mel_of,
     mel_spectrogram,
     plot_spectrograms,
-    read_frames,
-    read_sounds,
 )
 from report import planted_streams
 
@@ -41,27 +38,25 @@ def world(tmp_path_factory):
     return folder, *planted.write_shards(root, n_actors=2, size=16)
 
 
+def read(folder, faces, sound):
+    return read_corpus(folder / "clips.parquet", folder / "corpus.json", faces=faces, sound=sound)
+
+
 def tone(hz: float, *, seconds: float = 1.9, emotion: str = "sad") -> Sound:
     time_s = np.arange(round(seconds * FINE.rate_hz)) / FINE.rate_hz
     return Sound("clip", emotion, np.sin(2 * np.pi * hz * time_s))
 
 
-def test_figures_are_whole_and_the_same_at_any_scale(tmp_path, world, monkeypatch):
+def test_figures_are_whole_with_and_without_shards(tmp_path, world, monkeypatch):
     planted_streams.draw_small(monkeypatch)
     folder, faces, sound = world
     given = {"clips": folder / "clips.parquet", "corpus_info": folder / "corpus.json"}
-    drawn = []
-    for pool in (1, 4):
-        out = tmp_path / str(pool)
-        config = json.dumps({"seed": 0, "sound": planted.SOUND | {"pool": pool}})
-        plot_spectrograms(**given, faces=faces, sound=sound, out=out, config=config)
-        drawn.append({path.name: path.read_bytes() for path in out.iterdir()})
-    assert set(drawn[0]) == NAMES
-    assert drawn[0] == drawn[1]
-    assert all(plt.imread(tmp_path / "1" / name).std() > 0.05 for name in NAMES)
-    nowhere = {"faces": tmp_path / "faces", "sound": tmp_path / "sound"}
-    plot_spectrograms(**given, **nowhere, out=tmp_path / "none", config=config)
+    given["config"] = json.dumps({"seed": 0, "sound": planted.SOUND})
+    plot_spectrograms(**given, faces=faces, sound=sound, out=tmp_path / "all")
+    plot_spectrograms(**given, faces=tmp_path / "faces", sound=tmp_path / "sound", out=tmp_path / "none")
     assert {path.name for path in (tmp_path / "none").iterdir()} == NAMES
+    assert {path.name for path in (tmp_path / "all").iterdir()} == NAMES
+    assert all(plt.imread(tmp_path / "all" / name).std() > 0.05 for name in NAMES)
 
 
 def test_segments_cover_the_sound_and_overlap_in_training():
@@ -73,26 +68,27 @@ def test_segments_cover_the_sound_and_overlap_in_training():
 
 
 def test_one_person_is_shown_with_every_emotion(world):
-    folder, faces, sound = world
-    chosen = choose_clips(tables.read(folder / "clips.parquet", tables.CLIPS), 1)
+    corpus = read(*world)
+    chosen = choose_clips(corpus.clips, 1)
     assert chosen.actor.unique().tolist() == ["01"]
-    assert chosen.label_name.tolist() == read_json(folder / "corpus.json")["classes"]
-    assert [one.emotion for one in read_sounds(chosen, sound)] == list(planted.CLASSES)
-    frames = read_frames(chosen, faces, n=2)
-    assert [one.time_s.tolist() for one in frames] == [[0.0, 0.2]] * 3
+    assert chosen.label_name.tolist() == corpus.info["classes"]
+    figure = plt.figure()
+    draw_frames(figure, corpus, chosen["clip"])
+    assert {ax.get_title() for ax in figure.axes} == {"0.0 s", "0.1 s", "0.2 s"}
+    assert [ax.get_ylabel() for ax in figure.axes[::3]] == list(planted.CLASSES)
+    plt.close(figure)
 
 
 def test_the_longest_sound_that_is_heard_is_found(tmp_path, world):
-    folder, _, sound = world
-    clips = tables.read(folder / "clips.parquet", tables.CLIPS)
-    assert longest_sound(clips, sound).clip == clips["clip"].min()  # all are as long
+    folder, faces, sound = world
+    assert longest_sound(read(*world)).clip == read(*world).clips["clip"].min()  # all are as long
     shard = read_sound(sound / "actor02")
     index = shard.index.iloc[:3].assign(start=[0, 5000, 15000], n_samples=[5000, 10000, 20000])
     wave = np.full(35000, 9, np.int16)
     write_sound(tmp_path / "actor02", SoundShard(wave, index.assign(silent=[False, False, True])))
-    found = longest_sound(clips, tmp_path)
+    found = longest_sound(read(folder, faces, tmp_path))
     assert (found.clip, len(found.wave)) == (index["clip"].iloc[1], 10000)
-    assert longest_sound(clips, tmp_path / "nowhere") is None
+    assert longest_sound(read(folder, faces, tmp_path / "nowhere")) is None
 
 
 @pytest.mark.parametrize("hz", [300.0, 1000.0, 5000.0])
@@ -120,7 +116,7 @@ def test_segments_have_the_size_of_the_thesis():
 
 def test_columns_are_equally_wide_whatever_the_hop():
     figure = plt.figure()
-    draw_hops(figure, tone(440.0), (64, 128, 32), FINE)
+    draw_hops(figure, tone(440.0), FINE)
     axes = [ax for ax in figure.axes if ax.images and ax.get_title(loc="left")]
     assert [ax.images[0].get_array().shape for ax in axes] == [(257, 250), (257, 125), (257, 500)]
     assert {ax.get_xlim() for ax in axes} == {(0.0, 500.0)}

@@ -23,32 +23,8 @@ from mien.report.tables.summary import learning_curves, mean_curves
 
 log = logging.getLogger(__name__)
 
-TRAINING, VALIDATION = "#1f6fb4", "#c8521c"
-
-
-def draw_curves(ax: Axes, curves: pd.DataFrame, *, title: str) -> None:
-    """Draw the losses of one variant; `curves` has columns fold, seed, epoch, train_loss, validation_loss.
-
-    The mean ends with the last epoch that every run reached: later it would be a mean over other runs.
-    """
-    for _, one in curves.groupby(["fold", "seed"]):
-        ax.plot(one.epoch, one.train_loss, color=TRAINING, alpha=0.25, linewidth=0.7)
-        ax.plot(one.epoch, one.validation_loss, color=VALIDATION, alpha=0.25, linewidth=0.7)
-    mean = mean_curves(curves)
-    mean = mean[mean.n_runs == mean.n_runs.max()]
-    ax.plot(mean.epoch, mean.train_loss, color=TRAINING, linewidth=1.8, label="training")
-    ax.plot(mean.epoch, mean.validation_loss, color=VALIDATION, linewidth=1.8, label="validation")
-    n_runs = len(curves[["fold", "seed"]].drop_duplicates())
-    ax.set_title(title, loc="left")
-    ax.set_xlabel(f"epoch (n = {n_runs} runs)")
-    ax.set_ylabel("mean loss")
-    ax.set_xlim(left=0)
-    ax.set_ylim(bottom=0)
-    ax.grid(color=GREY, alpha=0.15, linewidth=0.6)
-
-
+COLOURS = {"train_loss": "#1f6fb4", "validation_loss": "#c8521c"}
 NAMES = {"4.14": "impact of the learning rate", "4.15": "impact of what is trained"}  # figure -> title
-LOSSES = ("train_loss", "validation_loss")
 PANELS = {  # column of history.csv -> title, in the places of the thesis
     TRAIN_ACCURACY: "training accuracy",
     "train_loss": "training loss",
@@ -62,6 +38,93 @@ _MARKS = "osD^vPX"
 _COLOURS = ("#c8521c", "#1f6fb4", "#2e8b57", "#8a4fa3", "#7a6a00")
 _RING = {"marker": "o", "markersize": 9.0, "markerfacecolor": "none", "markeredgewidth": 1.1, "clip_on": False}
 _WIDTH = 118  # characters of a line above the legend
+
+
+def plot_curves(*, runs: list[Path], corpus_info: Path, out_svg: Path) -> None:
+    """Draw the losses of training and validation, a panel per variant of a corpus.
+
+    Parameters
+    ----------
+    runs
+        run.json of every run of the corpus.
+    corpus_info
+        corpus.json of the corpus.
+    out_svg
+        The figure.
+    """
+    info = read_json(corpus_info)
+    mine = [run for run in read_runs(runs) if run.corpus == info["corpus"]]
+    absent = {run.variant: run.reason for run in reversed(mine)}
+    variants = list(dict.fromkeys(run.variant for run in mine))
+    curves = learning_curves(mine)
+    n_columns = min(3, max(1, len(variants)))
+    size = (0.4 + 3.0 * n_columns, 0.6 + 2.3 * max(1, -(-len(variants) // n_columns)))
+    title = f"{corpus_title('Learning curves', info)}\nthin: one fold and seed, bold: their mean"
+    with saved_figure(title, *size, out_svg) as figure:
+        axes = add_panels(figure, len(variants), n_columns=n_columns)  # numbers of epochs differ: own axes
+        for ax, variant in zip(axes, variants, strict=True):
+            rows = curves[curves.variant == variant]
+            if rows.empty:
+                draw_absent(ax, title=variant, reason=absent[variant])
+            else:
+                draw_losses(ax, rows, title=variant)
+        if legend := next((ax for ax in axes if ax.lines), None):
+            legend.legend()
+    log.info("%s: %d variants", out_svg, len(variants))
+
+
+def draw_losses(ax: Axes, curves: pd.DataFrame, *, title: str) -> None:
+    """Draw the losses of one variant; `curves` has columns fold, seed, epoch, train_loss, validation_loss.
+
+    The mean ends with the last epoch that every run reached: later it would be a mean over other runs.
+    """
+    runs = curves.groupby(["fold", "seed"])
+    mean = mean_curves(curves)
+    mean = mean[mean.n_runs == mean.n_runs.max()]
+    for _, one in runs:
+        for column, colour in COLOURS.items():
+            ax.plot(one.epoch, one[column], color=colour, alpha=0.25, linewidth=0.7)
+    for column, colour in COLOURS.items():
+        ax.plot(mean.epoch, mean[column], color=colour, linewidth=1.8, label=PANELS[column].removesuffix(" loss"))
+    ax.set_title(title, loc="left")
+    ax.set(xlabel=f"epoch (n = {runs.ngroups} runs)", ylabel="mean loss")
+    ax.set_xlim(left=0)
+    ax.set_ylim(bottom=0)
+    ax.grid()
+
+
+def plot_transfer(
+    *,
+    runs: list[Path],
+    corpus_info: Path,
+    figure: Literal["4.14", "4.15"],
+    out_svg: Path,
+    out_png: Path,
+    out_csv: Path,
+) -> None:
+    """Draw a study of fine-tuning: accuracy and loss, in training and in validation, a line per row.
+
+    Parameters
+    ----------
+    runs
+        run.json of the rows, in their order.
+    corpus_info
+        corpus.json of the corpus that is learnt.
+    figure
+        4.14: learning rates; 4.15: what is trained.
+    out_svg, out_png
+        The figure.
+    out_csv
+        The numbers drawn, a row per run and epoch.
+    """
+    title = corpus_title(f"Figure {figure}: {NAMES[figure]}", read_json(corpus_info))
+    order = [read_run(path).variant for path in runs]
+    found = sorted(read_runs(runs), key=lambda run: (order.index(run.variant), run.seed))
+    curves = study_curves(found)
+    write_numbers(out_csv, curves, number="%.6g")
+    with saved_figure(title, 7.6, 6.2, out_svg, out_png) as drawn:
+        draw_study(drawn, curves, found, ordered=figure == "4.14")
+    log.info("%s: %d rows, %d of them trained", out_svg, len(order), curves["row"].nunique())
 
 
 def study_curves(runs: Sequence[Run]) -> pd.DataFrame:
@@ -97,164 +160,74 @@ def study_curves(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat(frames[1:] or frames, ignore_index=True)
 
 
-def draw_study(figure: Figure, curves: pd.DataFrame, runs: Sequence[Run], *, figure_name: str) -> None:
+def draw_study(figure: Figure, curves: pd.DataFrame, runs: Sequence[Run], *, ordered: bool) -> None:
     """Draw four panels of `study_curves`, in the places of the thesis, and below them what the lines mean.
 
     runs : those of the curves and those that were not trained, whose reasons are printed.
-    figure_name : 4.14 (a colour from dark to light with falling rate) or 4.15.
+    ordered : rows are rates that fall, their colours go from dark to light.
     """
     axes = dict(zip(PANELS, figure.subplots(2, 2).ravel(), strict=True))
     absent = {run.variant: run.reason for run in runs if not run.trained}
     if curves.empty:
-        for ax, title in zip(axes.values(), PANELS.values(), strict=True):
-            draw_absent(ax, title=title, reason=textwrap.fill(" ".join(dict.fromkeys(absent.values())), 40))
+        for column, ax in axes.items():
+            reason = textwrap.fill(" ".join(dict.fromkeys(absent.values())), 40)
+            draw_absent(ax, title=PANELS[column], reason=reason)
         return
-    names = list(dict.fromkeys(curves["row"]))
-    looks = _looks(names, figure_name)
+    looks, handles = {}, []
+    rows = curves.drop_duplicates("row")
+    for k, row in enumerate(rows.itertuples()):
+        share = 0.88 * k / max(1, len(rows) - 1)
+        colour = mpl.colormaps["viridis"](share) if ordered else _COLOURS[k % len(_COLOURS)]
+        looks[row.row] = {"color": colour, "marker": _MARKS[k % len(_MARKS)], "markersize": 3.6, "linewidth": 1.4}
+        mantissa, exponent = f"{row.learning_rate:e}".split("e")
+        factor = "" if float(mantissa) == 1 else rf"{float(mantissa):g}\cdot"
+        label = f"{TRAINED[row.trained]} at ${factor}10^{{{int(exponent)}}}$ ({row.row})"
+        handles.append(Line2D([], [], **looks[row.row], label=label))
     for column, ax in axes.items():
-        draw_panel(ax, curves, column, looks=looks)
-        ax.set_title(PANELS[column], loc="left")
-        _guessing(ax, column, n_classes=len(runs[0].classes))
-    for column in (TRAIN_ACCURACY, "validation_accuracy"):
-        axes[column].set_ylim(0.0, max(curves[[TRAIN_ACCURACY, "validation_accuracy"]].to_numpy().max() * 1.06, 0.3))
+        draw_panel(ax, curves, column, looks=looks, n_classes=len(runs[0].classes))
+    accuracies = [TRAIN_ACCURACY, "validation_accuracy"]
+    for column in accuracies:
+        axes[column].set_ylim(0.0, max(curves[accuracies].to_numpy().max() * 1.06, 0.3))
     for column in ("validation_accuracy", "validation_loss"):
         axes[column].set_xlabel("epoch")
-    handles = [Line2D([], [], **looks[name], label=_label(curves[curves["row"] == name].iloc[0])) for name in names]
     handles += [
         Line2D([], [], **_RING, color=GREY, linestyle="none", label="epoch whose weights are kept"),
         Line2D([], [], color=GREY, linestyle="--", linewidth=1.0, label="guessing without looking"),
     ]
     notes = [textwrap.fill(f"{name} was not trained: {reason}", _WIDTH) for name, reason in absent.items()]
-    figure.legend(
-        handles=handles,
-        title="\n".join(notes),
-        title_fontsize=7,
-        loc="outside lower center",
-        ncols=3,
-        frameon=False,
-        handlelength=2.6,
-    )
+    look = {"title": "\n".join(notes), "title_fontsize": 7, "ncols": 3, "handlelength": 2.6}
+    figure.legend(handles=handles, loc="outside lower center", **look)
 
 
-def draw_panel(ax: Axes, curves: pd.DataFrame, column: str, *, looks: dict[str, dict]) -> None:
+def draw_panel(ax: Axes, curves: pd.DataFrame, column: str, *, looks: dict[str, dict], n_classes: int) -> None:
     """Draw one column of `study_curves`, a line per row and seed, with a ring at the chosen epoch in validation.
 
-    looks : row -> properties of its lines. A loss has a logarithmic axis where it spans more than a decade.
+    looks : row -> properties of its lines. A loss has a logarithmic axis where it spans more than a decade. Dashed:
+    what equal scores for all classes give.
     """
     for (name, _), one in curves.groupby(["row", "seed"], sort=False):
         ax.plot(one.epoch, one[column], **looks[name], markevery=max(1, len(one) // 10))
         if column.startswith("validation"):
             chosen = one[one.chosen]
             ax.plot(chosen.epoch, chosen[column], **_RING, color=looks[name]["color"], linestyle="none")
+    ax.set_title(PANELS[column], loc="left")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.margins(y=0.08)
-    ax.grid(color=GREY, alpha=0.15, linewidth=0.6)
-    if column not in LOSSES:
-        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        ax.set_ylabel("share of pictures")
-        return
-    ax.set_ylabel("mean cross-entropy, nat")
-    values = curves[column].to_numpy(float)
-    if values.min() > 0 and values.max() > _DECADE * values.min():
-        ax.set_yscale("log")
-        few = values.max() < 1000 * values.min()
-        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
-        ax.yaxis.set_major_formatter(ScalarFormatter())
-        ax.yaxis.get_major_formatter().set_scientific(False)
-        ax.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _guessing(ax: Axes, column: str, *, n_classes: int) -> None:
-    """Draw what equal scores for all classes give, where that is within reach of the curves."""
-    level = np.log(n_classes) if column in LOSSES else 1.0 / n_classes
-    low, high = ax.get_ylim()
-    ax.axhline(level, color=GREY, linestyle="--", linewidth=1.0, zorder=1)
-    ax.set_ylim(min(low, 0.97 * level), max(high, 1.03 * level))
-
-
-def _looks(names: list[str], figure_name: str) -> dict[str, dict]:
-    """Return the properties of every row's lines; rates are ordered, so their colours are."""
-    if figure_name == "4.14":
-        colours = [tuple(rgba) for rgba in mpl.colormaps["viridis"](np.linspace(0.0, 0.88, len(names))).tolist()]
+    ax.grid()
+    if column in COLOURS:
+        guessing = np.log(n_classes)
+        ax.set_ylabel("mean cross-entropy, nat")
+        lowest, highest = curves[column].min(), curves[column].max()
+        if lowest > 0 and highest > _DECADE * lowest:
+            ax.set_yscale("log")
+            ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if highest < 1000 * lowest else (1.0,)))
+            ax.yaxis.set_major_formatter(ScalarFormatter())
+            ax.yaxis.get_major_formatter().set_scientific(False)
+            ax.yaxis.set_minor_formatter(NullFormatter())
     else:
-        colours = [_COLOURS[k % len(_COLOURS)] for k in range(len(names))]
-    return {
-        name: {"color": colour, "marker": _MARKS[k % len(_MARKS)], "markersize": 3.6, "linewidth": 1.4}
-        for k, (name, colour) in enumerate(zip(names, colours, strict=True))
-    }
-
-
-def _label(first: pd.Series) -> str:
-    """Return the rate, what is trained and the row, as the legend says it."""
-    mantissa, exponent = f"{first.learning_rate:e}".split("e")
-    number = f"{float(mantissa):g}"
-    rate = rf"$10^{{{int(exponent)}}}$" if number == "1" else rf"${number}\cdot10^{{{int(exponent)}}}$"
-    return f"{TRAINED[first.trained]} at {rate} ({first['row']})"
-
-
-def plot_curves(*, runs: list[Path], corpus_info: Path, out_svg: Path) -> None:
-    """Draw the losses of training and validation, a panel per variant of a corpus.
-
-    Parameters
-    ----------
-    runs
-        run.json of every run of the corpus.
-    corpus_info
-        corpus.json of the corpus.
-    out_svg
-        The figure.
-    """
-    info = read_json(corpus_info)
-    mine = [run for run in read_runs(runs) if run.corpus == info["corpus"]]
-    absent = {run.variant: run.reason for run in reversed(mine)}
-    variants = list(dict.fromkeys(run.variant for run in mine))
-    curves = learning_curves(mine)
-    n_columns = min(3, max(1, len(variants)))
-    size = (0.4 + 3.0 * n_columns, 0.6 + 2.3 * max(1, -(-len(variants) // n_columns)))
-    title = f"{corpus_title('Learning curves', info)}\nthin: one fold and seed, bold: their mean"
-    with saved_figure(title, *size, out_svg) as figure:
-        axes = add_panels(figure, len(variants), n_columns=n_columns)  # numbers of epochs differ: own axes
-        for ax, variant in zip(axes, variants, strict=True):
-            rows = curves[curves.variant == variant]
-            if rows.empty:
-                draw_absent(ax, title=variant, reason=absent[variant])
-            else:
-                draw_curves(ax, rows, title=variant)
-        if legend := next((ax for ax in axes if ax.lines), None):
-            legend.legend(frameon=False)
-    log.info("%s: %d variants", out_svg, len(variants))
-
-
-def plot_transfer(
-    *,
-    runs: list[Path],
-    corpus_info: Path,
-    figure: Literal["4.14", "4.15"],
-    out_svg: Path,
-    out_png: Path,
-    out_csv: Path,
-) -> None:
-    """Draw a study of fine-tuning: accuracy and loss, in training and in validation, a line per row.
-
-    Parameters
-    ----------
-    runs
-        run.json of the rows, in their order.
-    corpus_info
-        corpus.json of the corpus that is learnt.
-    figure
-        4.14: learning rates; 4.15: what is trained.
-    out_svg, out_png
-        The figure.
-    out_csv
-        The numbers drawn, a row per run and epoch.
-    """
-    title = corpus_title(f"Figure {figure}: {NAMES[figure]}", read_json(corpus_info))
-    found = read_runs(runs)
-    order = [read_run(path).variant for path in runs]
-    found.sort(key=lambda run: (order.index(run.variant), run.seed))
-    curves = study_curves(found)
-    write_numbers(out_csv, curves, number="%.6g")
-    with saved_figure(title, 7.6, 6.2, out_svg, out_png) as drawn:
-        draw_study(drawn, curves, found, figure_name=figure)
-    log.info("%s: %d rows, %d of them trained", out_svg, len(order), curves["row"].nunique())
+        guessing = 1.0 / n_classes
+        ax.set_ylabel("share of pictures")
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    low, high = ax.get_ylim()
+    ax.axhline(guessing, color=GREY, linestyle="--", linewidth=1.0, zorder=1)
+    ax.set_ylim(min(low, 0.97 * guessing), max(high, 1.03 * guessing))

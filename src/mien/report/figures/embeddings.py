@@ -41,10 +41,11 @@ def draw_embeddings(
             else:
                 draw_panel(ax, own, classes, title=title)
         tested = sorted(points.actor[points.role == "test"].unique())
-        line[0].set_ylabel(f"tested on actor{'' if len(tested) == 1 else 's'} {_listed(tested)}")
+        names = ", ".join(tested) if len(tested) <= 4 else f"{tested[0]} … {tested[-1]}"
+        line[0].set_ylabel(f"tested on actor{'' if len(tested) == 1 else 's'} {names}")
     marks = [Line2D([], [], ls="", marker="o", color=colour_of(name), label=name) for name in classes]
     marks.append(Line2D([], [], ls="", marker="o", color=GREY, alpha=FAINT["alpha"], ms=3, label="training clip"))
-    figure.legend(handles=marks, loc="outside lower center", ncols=5, frameon=False)
+    figure.legend(handles=marks, loc="outside lower center", ncols=5)
 
 
 def draw_panel(ax: Axes, points: pd.DataFrame, classes: list[str], *, title: str) -> None:
@@ -59,10 +60,6 @@ def draw_panel(ax: Axes, points: pd.DataFrame, classes: list[str], *, title: str
         f"silhouette of {tested.sum()} test clips, before t-SNE:\n"
         f"by emotion {means.by_emotion:+.2f}, by actor {means.by_actor:+.2f}"
     )
-
-
-def _listed(actors: list[str]) -> str:
-    return ", ".join(actors) if len(actors) <= 4 else f"{actors[0]} … {actors[-1]}"
 
 
 def plot_embeddings(

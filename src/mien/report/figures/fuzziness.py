@@ -43,7 +43,7 @@ def draw_fuzziness(figure: Figure, found: Fuzziness, numbers: pd.DataFrame) -> N
     counts = f"n = {len(clear)} test clips of {n_people} people in {n_seeds} repetition{'' if n_seeds == 1 else 's'}"
     over = "repetitions" if found.judgements.unit == "seed" else "test people"
     title = f"bars: {100 * found.judgements.confidence:g}% over {over}; dotted: commonest emotion; {counts}"
-    figure.legend(handles, labels, loc="outside lower center", ncol=len(labels), frameon=False, title=title)
+    figure.legend(handles, labels, loc="outside lower center", ncol=len(labels), title=title)
 
 
 def draw_line(ax: Axes, rows: pd.DataFrame, networks: tuple[str, ...], *, chance: float) -> None:
@@ -65,7 +65,7 @@ def draw_line(ax: Axes, rows: pd.DataFrame, networks: tuple[str, ...], *, chance
         )
     ax.axhline(chance, color=GREY, linewidth=0.9, linestyle=":")
     ax.set_ylim(0, 100)
-    ax.grid(color=GREY, alpha=0.15, linewidth=0.6)
+    ax.grid()
 
 
 def plot_fuzziness(

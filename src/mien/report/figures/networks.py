@@ -37,31 +37,26 @@ def draw_network(ax: Axes, boxes: list[Box], *, title: str) -> None:
     lanes = list(dict.fromkeys(box.lane for box in boxes if box.lane))
     colours = dict(zip(lanes, LANES, strict=False)) | {"": MEETING}
     row = {lane: len(lanes) - number for number, lane in enumerate(lanes)} | {"": 0}
-    column = columns_of(boxes)
-    last = max(column.values())
-    place = {box.name: (column[box.name], row[box.lane]) for box in boxes}
+    place: dict[str, tuple[int, int]] = {}
+    for box in boxes:
+        place[box.name] = (1 + max((place[before][0] for before in box.inputs), default=-1), row[box.lane])
+    last = max(column for column, _ in place.values())
     in_training = _in_training(boxes)
     for box in boxes:
-        style = "--" if box.name in in_training else "-"
+        at, style = place[box.name], "--" if box.name in in_training else "-"
         for before in box.inputs:
-            _line(ax, place[before], place[box.name], style)
-        if is_output(box, boxes):
-            _symbol(ax, place[box.name], box)
-            _line(ax, place[box.name], (last + 1.1, place[box.name][1]), "--", start=0.3)
-        else:
-            _box(ax, place[box.name], f"{box.title}\n{box.size}".strip(), colours[box.lane], style)
+            _line(ax, place[before], at, style)
+        if not is_output(box, boxes):
+            _box(ax, at, f"{box.title}\n{box.size}".strip(), colours[box.lane], style)
+            continue
+        ax.text(*at, rf"$s_{{\mathrm{{{box.lane or 'fused'}}}}}$", ha="center", va="center", fontsize=10)
+        if not box.lane:
+            ax.text(at[0], at[1] - 0.3, "the answer", ha="center", va="center", fontsize=6.5, color=GREY)
+        _line(ax, at, (last + 1.1, at[1]), "--", start=0.3)
     _box(ax, (last + 1.2, len(lanes) / 2), LOSS, GREY, "--", width=1.0, height=len(lanes) + HEIGHT)
     ax.set(xlim=(-0.45, last + 1.75), ylim=(-0.4, len(lanes) + 0.4), aspect="equal", anchor="W")
     ax.set_axis_off()
     ax.set_title(title, loc="left")
-
-
-def columns_of(boxes: list[Box]) -> dict[str, int]:
-    """Return name -> the largest number of boxes on a way to it."""
-    column: dict[str, int] = {}
-    for box in boxes:
-        column[box.name] = 1 + max((column[before] for before in box.inputs), default=-1)
-    return column
 
 
 def is_output(box: Box, boxes: list[Box]) -> bool:
@@ -86,13 +81,6 @@ def _box(
     look = {"boxstyle": "round,pad=0,rounding_size=0.08", "linestyle": style, "edgecolor": colour, "zorder": 3}
     ax.add_patch(FancyBboxPatch(corner, width, height, facecolor=f"{colour}26", **look))
     ax.text(*at, text, ha="center", va="center", fontsize=6.5, zorder=4)
-
-
-def _symbol(ax: Axes, at: tuple[float, float], box: Box) -> None:
-    name = box.lane or "fused"
-    ax.text(*at, rf"$s_{{\mathrm{{{name}}}}}$", ha="center", va="center", fontsize=10)
-    if not box.lane:
-        ax.text(at[0], at[1] - 0.3, "the answer", ha="center", va="center", fontsize=6.5, color=GREY)
 
 
 def _line(

@@ -2,7 +2,6 @@
 
 import logging
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,167 +20,9 @@ from mien.report.tables.streams import Streams, anytime_rows, read_streams, time
 
 log = logging.getLogger(__name__)
 
-
-def draw_anytime(ax: Axes, curves: pd.DataFrame, *, chance: float, level: str) -> None:
-    """Draw a step line with its band per network; `curves` of `report.streams.anytime_rows`, `chance` 0..1.
-
-    A judgement stands until the next one, so lines are steps. A line begins where the first recording is judged.
-    """
-    for number, (network, part) in enumerate(curves.groupby("network", sort=False)):
-        part = part[part.judged > 0]
-        style = line_style(number)
-        ax.fill_between(part.at_s, 100 * part.low, 100 * part.high, step="post", alpha=0.13, color=style["color"], lw=0)
-        ax.step(part.at_s, 100 * part.accuracy, where="post", linewidth=1.9, label=network, **style)
-    last_s = curves.at_s.max()
-    over = curves.groupby("at_s").ended.min()
-    ended = over[over > 0].index
-    if len(ended) and ended[0] < last_s:
-        ax.axvspan(ended[0], last_s, color=GREY, alpha=0.07, lw=0)
-        ax.text(ended[0], 101, " the first clips have ended", color=GREY, fontsize=7, va="bottom")
-    if not math.isnan(chance):
-        ax.axhline(100 * chance, color=GREY, linewidth=0.9, linestyle=":")
-        ax.text(last_s, 100 * chance + 1, "commonest emotion", color=GREY, fontsize=7, ha="right", va="bottom")
-    ax.set_xlim(0, last_s)
-    ax.set_ylim(0, 100)
-    ax.set_xlabel("seconds of the clip seen and heard")
-    ax.set_ylabel(f"clips judged right, % (n = {curves.n_clips.max()} clips, {curves.n_people.max()} actors)")
-    ax.grid(color=GREY, alpha=0.15, linewidth=0.6)
-    ax.legend(
-        title=f"bands: {level} over actors",
-        title_fontsize=7,
-        frameon=False,
-        ncol=2,
-        loc="lower center",
-        bbox_to_anchor=(0.5, -0.36),
-    )
-
-
 MOST_COLUMNS = 12  # pictures of a strip
 EDGE, GAP = 0.07, 0.08  # width of a frame's edge and of the gap between two, shares of a column
 RIBBON, ROW = 0.08, 1.42  # heights in columns: of the ribbon below the pictures, and from strip to strip
-
-
-@dataclass(frozen=True, eq=False)
-class Strip:
-    """One recording: pictures by the number of the column, of which column k is what is seen at time k * step_s."""
-
-    clip: str
-    emotion: str
-    person: str
-    pictures: dict[int, np.ndarray]  # column -> (S, S, 3) uint8; only where a frame was judged since the column before
-
-
-def choose_flipping(traces: list[Trace], classes: tuple[str, ...]) -> list[Trace]:
-    """Return for every emotion the first recording by name in which the label changes, of the first fold and seed.
-
-    Emotions in whose recordings the label never changes are left out.
-    """
-    first: dict[int, Trace] = {}
-    for trace in sorted(traces, key=lambda trace: (trace.fold, trace.seed, trace.clip)):
-        if trace.n_changes:
-            first.setdefault(trace.label, trace)
-    return [first[label] for label in range(len(classes)) if label in first]
-
-
-def step_between(traces: list[Trace], *, rate_fps: int) -> float:
-    """Return the seconds between two columns: so many looks that the longest recording fits into `MOST_COLUMNS`."""
-    last = max(round(float(trace.time_s[-1]) * rate_fps) for trace in traces)  # number of its last look
-    return math.ceil((last + 1) / MOST_COLUMNS) / rate_fps
-
-
-def read_strips(
-    traces: list[Trace], clips: pd.DataFrame, faces: Path, *, classes: tuple[str, ...], step_s: float
-) -> list[Strip]:
-    """Read what the networks saw at every column from the face shards; `clips` is table CLIPS.
-
-    Raises
-    ------
-    TableError : a shard is missing.
-    """
-    part_of = dict(zip(clips["clip"], clips.part, strict=True))
-    strips = []
-    for trace in traces:
-        shard = read_faces(Path(faces) / part_of[trace.clip])
-        rows = np.flatnonzero((shard.index["clip"] == trace.clip) & shard.index.found)
-        newest = newest_steps(shard.index.time_s.to_numpy()[rows], trace.time_s)  # (T,) frame of every judgement
-        pictures = {
-            column: np.array(shard.seen_along[rows[newest[step]]])
-            for column, step in columns_of(trace, step_s=step_s).items()
-            if newest[step] >= 0
-        }
-        strips.append(Strip(trace.clip, classes[trace.label], trace.person, pictures))
-    return strips
-
-
-def columns_of(trace: Trace, *, step_s: float) -> dict[int, int]:
-    """Return column -> number of the judgement that stands at its time, if it is newer than the column before."""
-    times = step_s * np.arange(int(trace.time_s[-1] / step_s + 1 + 1e-6))
-    steps = standing(trace, times)
-    before = np.concatenate([[-1], steps[:-1]])
-    return {column: int(step) for column, (step, old) in enumerate(zip(steps, before, strict=True)) if step > old}
-
-
-def draw_strips(
-    ax: Axes, strips: list[Strip], traces: list[Trace | None], *, classes: tuple[str, ...], step_s: float
-) -> None:
-    """Draw a row per recording, the pictures framed by what a network says of them; None: it did not judge this one.
-
-    Where a column stands for several judgements, a ribbon below the pictures shows all of them.
-    """
-    n_columns = 1 + max(column for strip in strips for column in strip.pictures)
-    for row, (strip, trace) in enumerate(zip(strips, traces, strict=True)):
-        top = row * ROW
-        ax.add_patch(Rectangle((-0.28, top), 0.14, 1.0, color=colour_of(strip.emotion), lw=0))
-        if trace is None:
-            ax.text(0, top + 0.5, "not judged", va="center", color=GREY)
-            continue
-        shown = columns_of(trace, step_s=step_s)
-        for column, step in shown.items():
-            right = bool(trace.said[step] == trace.label)
-            _draw_frame(ax, strip.pictures.get(column), classes[trace.said[step]], corner=(column, top), right=right)
-        if len(trace.said) > len(shown):
-            _draw_ribbon(ax, trace, classes, top=top + 1.0, step_s=step_s)
-        changes = f"{trace.n_changes} change{'' if trace.n_changes == 1 else 's'}"
-        share = f"{(trace.said == trace.label).mean():.0%} right"
-        ax.text(n_columns + 0.05, top + 0.5, f"{changes}\n{share}", va="center", fontsize=7.5)
-    ax.set_xlim(-0.3, n_columns + 1.0)
-    ax.set_ylim((len(strips) - 1) * ROW + 1.32, -0.05)
-    ax.set_aspect("equal")
-    ax.set_yticks([row * ROW + 0.5 for row in range(len(strips))], [f"{one.emotion}\n{one.clip}" for one in strips])
-    digits = 1 if math.isclose(10 * step_s, round(10 * step_s)) else 2
-    ax.set_xticks(
-        np.arange(n_columns) + (1 - GAP) / 2, [f"{column * step_s:.{digits}f} s" for column in range(n_columns)]
-    )
-    ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False, labelsize=7.5)
-    ax.spines[:].set_visible(False)
-    handles = [Patch(color=colour_of(name), label=name) for name in classes]
-    ax.legend(
-        handles=handles,
-        ncol=len(classes),
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0.0),
-        frameon=False,
-        fontsize=7.5,
-        handlelength=1.2,
-        columnspacing=1.2,
-    )
-
-
-def _draw_frame(ax: Axes, picture: np.ndarray | None, said: str, *, corner: tuple[float, float], right: bool) -> None:
-    x, y = corner
-    side = 1 - GAP
-    ax.add_patch(Rectangle((x, y), side, side, color=colour_of(said), lw=0))
-    if picture is not None:
-        inside = (x + EDGE, x + side - EDGE, y + side - EDGE, y + EDGE)
-        ax.imshow(picture, extent=inside, interpolation="bilinear", zorder=2)  # above the patch
-    weight = "bold" if right else "normal"
-    ax.text(x + side / 2, y + side + RIBBON + 0.06, said, ha="center", va="top", fontsize=6.5, fontweight=weight)
-
-
-def _draw_ribbon(ax: Axes, trace: Trace, classes: tuple[str, ...], *, top: float, step_s: float) -> None:
-    ends = np.append(trace.time_s[1:], trace.time_s[-1] + step_s / 2) / step_s
-    for start, end, said in zip(trace.time_s / step_s, ends, trace.said, strict=True):
-        ax.add_patch(Rectangle((start, top - GAP / 2), end - start, RIBBON, color=colour_of(classes[said]), lw=0))
 
 
 def plot_streams(
@@ -205,7 +46,7 @@ def plot_streams(
         params.yaml, or its sections as JSON text.
     """
     streams = read_streams(runs, clips, corpus_info, load(config))
-    _draw_two_strips(out, streams, clips=tables.read(clips, tables.CLIPS), faces=faces)
+    plot_strips(out, streams, clips=tables.read(clips, tables.CLIPS), faces=faces)
     curves = anytime_rows(streams, times_of(streams))
     title = title_line("Accuracy while a clip runs", streams.corpus, synthetic=streams.synthetic)
     with saved_figure(title, 6.2, 4.2, *svg_png(out, "anytime")) as figure:
@@ -218,7 +59,71 @@ def plot_streams(
     log.info("%s: 3 figures", out)
 
 
-def _draw_two_strips(out: Path, streams: Streams, *, clips: pd.DataFrame, faces: Path) -> None:
+def draw_anytime(ax: Axes, curves: pd.DataFrame, *, chance: float, level: str) -> None:
+    """Draw a step line with its band per network; `curves` of `report.streams.anytime_rows`, `chance` 0..1.
+
+    A judgement stands until the next one, so lines are steps. A line begins where the first recording is judged.
+    """
+    for number, (network, part) in enumerate(curves.groupby("network", sort=False)):
+        part = part[part.judged > 0]
+        style = line_style(number)
+        ax.fill_between(part.at_s, 100 * part.low, 100 * part.high, step="post", alpha=0.13, color=style["color"], lw=0)
+        ax.step(part.at_s, 100 * part.accuracy, where="post", linewidth=1.9, label=network, **style)
+    last_s, first_end_s = curves.at_s.max(), curves.at_s[curves.groupby("at_s").ended.transform("min") > 0].min()
+    if first_end_s < last_s:
+        ax.axvspan(first_end_s, last_s, color=GREY, alpha=0.07, lw=0)
+        ax.text(first_end_s, 101, " the first clips have ended", color=GREY, fontsize=7, va="bottom")
+    if not math.isnan(chance):
+        ax.axhline(100 * chance, color=GREY, linewidth=0.9, linestyle=":")
+        ax.text(last_s, 100 * chance + 1, "commonest emotion", color=GREY, fontsize=7, ha="right", va="bottom")
+    ax.set(xlim=(0, last_s), ylim=(0, 100), xlabel="seconds of the clip seen and heard")
+    ax.set_ylabel(f"clips judged right, % (n = {curves.n_clips.max()} clips, {curves.n_people.max()} actors)")
+    ax.grid()
+    ax.legend(
+        title=f"bands: {level} over actors", title_fontsize=7, ncol=2, loc="lower center", bbox_to_anchor=(0.5, -0.36)
+    )
+
+
+def choose_flipping(traces: list[Trace], classes: tuple[str, ...]) -> list[Trace]:
+    """Return for every emotion the first recording by name in which the label changes, of the first fold and seed.
+
+    Emotions in whose recordings the label never changes are left out.
+    """
+    first: dict[int, Trace] = {}
+    for trace in sorted(traces, key=lambda trace: trace.recording):
+        if trace.n_changes:
+            first.setdefault(trace.label, trace)
+    return [first[label] for label in range(len(classes)) if label in first]
+
+
+def step_between(traces: list[Trace], *, rate_fps: int) -> float:
+    """Return the seconds between two columns: so many looks that the longest recording fits into `MOST_COLUMNS`."""
+    last = max(round(float(trace.time_s[-1]) * rate_fps) for trace in traces)  # number of its last look
+    return math.ceil((last + 1) / MOST_COLUMNS) / rate_fps
+
+
+def read_pictures(trace: Trace, shard: Path, *, step_s: float) -> dict[int, np.ndarray]:
+    """Return column -> (S, S, 3) uint8, what the network saw at column * `step_s`; where a frame was judged since.
+
+    Raises
+    ------
+    TableError : the shard is missing.
+    """
+    faces = read_faces(shard)
+    rows = np.flatnonzero((faces.index["clip"] == trace.clip) & faces.index.found)
+    newest = newest_steps(faces.index.time_s.to_numpy()[rows], trace.time_s)  # (T,) frame of every judgement
+    steps = columns_of(trace, step_s=step_s).items()
+    return {column: faces.seen_along[rows[newest[step]]] for column, step in steps if newest[step] >= 0}
+
+
+def columns_of(trace: Trace, *, step_s: float) -> dict[int, int]:
+    """Return column -> number of the judgement that stands at its time, if it is newer than the column before."""
+    steps = standing(trace, step_s * np.arange(int(trace.time_s[-1] / step_s + 1 + 1e-6)))
+    newer = np.diff(steps, prepend=-1) > 0
+    return {int(column): int(steps[column]) for column in np.flatnonzero(newer)}
+
+
+def plot_strips(out: Path, streams: Streams, *, clips: pd.DataFrame, faces: Path) -> None:
     """Draw the same recordings with the labels of the frame classifier (4.16) and of the network with memory (4.17)."""
     pairs = with_and_without_memory(streams.rows)
     memory, alone = next((pair for pair in pairs if streams.rows[pair[0]].modalities == ("video",)), ("", ""))
@@ -230,18 +135,67 @@ def _draw_two_strips(out: Path, streams: Streams, *, clips: pd.DataFrame, faces:
         ),
         "4.17": (memory, f"{memory}, which carries a memory along, on the clips chosen for the changes of {alone}"),
     }
-    if chosen:
-        step_s = step_between(chosen, rate_fps=streams.streaming.rate_fps)
-        strips = read_strips(chosen, clips, faces, classes=streams.classes, step_s=step_s)
+    step_s = step_between(chosen, rate_fps=streams.streaming.rate_fps) if chosen else 0.0
+    part_of = dict(zip(clips["clip"], clips.part, strict=True))
+    pictures = [read_pictures(trace, faces / part_of[trace.clip], step_s=step_s) for trace in chosen]
     for number, (row, text) in texts.items():
         title = title_line(f"Figure {number}", streams.corpus, synthetic=streams.synthetic)
         title += f"\n{text}" if chosen else ""
         height = 0.75 + 0.72 * ROW * max(len(chosen), 1)
         with saved_figure(title, 9.0, height, *svg_png(out, number), square=True) as figure:
-            if chosen:
-                found = {trace.recording: trace for trace in streams.of(row)}
-                said = [found.get(trace.recording) for trace in chosen]
-                draw_strips(figure.subplots(), strips, said, classes=streams.classes, step_s=step_s)
-            else:
-                reason = streams.reasons.get(alone, "no label of single frames changes")
-                draw_absent(figure.subplots(), reason=reason)
+            ax = figure.subplots()
+            if not chosen:
+                draw_absent(ax, reason=streams.reasons.get(alone, "no label of single frames changes"))
+                continue
+            found = {trace.recording: trace for trace in streams.of(row)}
+            said = [found.get(trace.recording) for trace in chosen]
+            draw_strips(ax, chosen, said, pictures, classes=streams.classes, step_s=step_s)
+
+
+def draw_strips(
+    ax: Axes,
+    chosen: list[Trace],
+    traces: list[Trace | None],
+    pictures: list[dict[int, np.ndarray]],
+    *,
+    classes: tuple[str, ...],
+    step_s: float,
+) -> None:
+    """Draw a row per recording, its `pictures` framed by what a network says of them; None: it did not judge this one.
+
+    Where a column stands for several judgements, a ribbon below the pictures shows all of them.
+    """
+    side, n_columns = 1 - GAP, 1 + max(max(columns) for columns in pictures)
+    for row, (recording, trace, seen) in enumerate(zip(chosen, traces, pictures, strict=True)):
+        top = row * ROW
+        ax.add_patch(Rectangle((-0.28, top), 0.14, 1.0, color=colour_of(classes[recording.label]), lw=0))
+        if trace is None:
+            ax.text(0, top + 0.5, "not judged", va="center", color=GREY)
+            continue
+        shown = columns_of(trace, step_s=step_s)
+        for x, step in shown.items():
+            said, weight = classes[trace.said[step]], "bold" if trace.said[step] == trace.label else "normal"
+            ax.add_patch(Rectangle((x, top), side, side, color=colour_of(said), lw=0))
+            if x in seen:
+                inside = (x + EDGE, x + side - EDGE, top + side - EDGE, top + EDGE)
+                ax.imshow(seen[x], extent=inside, interpolation="bilinear", zorder=2)  # above the patch
+            at = (x + side / 2, top + side + RIBBON + 0.06)
+            ax.text(*at, said, ha="center", va="top", fontsize=6.5, fontweight=weight)
+        if len(trace.said) > len(shown):
+            ends = np.append(trace.time_s[1:], trace.time_s[-1] + step_s / 2) / step_s
+            for start, end, said in zip(trace.time_s / step_s, ends, trace.said, strict=True):
+                corner = (start, top + 1.0 - GAP / 2)
+                ax.add_patch(Rectangle(corner, end - start, RIBBON, color=colour_of(classes[said]), lw=0))
+        changes = f"{trace.n_changes} change{'' if trace.n_changes == 1 else 's'}"
+        share = f"{(trace.said == trace.label).mean():.0%} right"
+        ax.text(n_columns + 0.05, top + 0.5, f"{changes}\n{share}", va="center", fontsize=7.5)
+    ax.set(xlim=(-0.3, n_columns + 1.0), ylim=((len(chosen) - 1) * ROW + 1.32, -0.05), aspect="equal")
+    ax.set_yticks(ROW * np.arange(len(chosen)) + 0.5, [f"{classes[one.label]}\n{one.clip}" for one in chosen])
+    digits = 1 if math.isclose(10 * step_s, round(10 * step_s)) else 2
+    times = [f"{column * step_s:.{digits}f} s" for column in range(n_columns)]
+    ax.set_xticks(np.arange(n_columns) + side / 2, times)
+    ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False, labelsize=7.5)
+    ax.spines[:].set_visible(False)
+    handles = [Patch(color=colour_of(name), label=name) for name in classes]
+    look = {"fontsize": 7.5, "handlelength": 1.2, "columnspacing": 1.2}
+    ax.legend(handles=handles, ncol=len(classes), loc="upper center", bbox_to_anchor=(0.5, 0.0), **look)

@@ -1,0 +1,220 @@
+"""A corpus as its shards hold it, and a contact sheet of it: faces and spectrograms as networks see and hear them."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from scipy import signal
+
+from mien.config.schema import SoundConfig, load, section
+from mien.errors import TableError
+from mien.io import tables
+from mien.io.files import read_json
+from mien.io.shards import FULL_SCALE, read_faces, read_sound
+from mien.report.style import ABSENT, corpus_title, hide_frame, saved_figure, spread
+
+log = logging.getLogger(__name__)
+
+N_ROWS = 10  # classes shown
+ORDINARY = ("", "normal", "LO", "XX")  # words of the corpora for weak, usual or unstated intensity
+RANGE_DB = 70.0  # shown below the loudest cell of a spectrogram
+ROW_IN, COLUMN_IN = 1.5, 1.15  # of the sheet, inches
+HEIGHTS = {"has_video": 2.0, "has_audio": 1.0}  # of the faces and of the spectrograms in a row of the sheet
+_TINY = np.finfo(np.float32).tiny  # stands for no power
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """A corpus and where its shards hold its clips.
+
+    info : corpus.json.   clips : CLIPS, has_video and has_audio only with a found face and an audible sound.
+    faces : clip -> folder of its shard and its rows (n,) with a face.
+    sounds : clip -> folder of its shard, first sample and number of samples.
+    """
+
+    info: dict[str, Any]
+    clips: pd.DataFrame
+    faces: dict[str, tuple[Path, np.ndarray]]
+    sounds: dict[str, tuple[Path, int, int]]
+
+    def title(self, name: str) -> str:
+        """Return the headline of a figure of this corpus."""
+        return corpus_title(name, self.info)
+
+    def regions(self, clips: Iterable[str]) -> list[np.ndarray]:
+        """Return the region (S, S, 3) uint8 in the middle of the frames of every clip in which a face was found."""
+        places = [self.faces[clip] for clip in clips]
+        frames = {folder: read_faces(folder).frames for folder in {folder for folder, _ in places}}
+        return [np.array(frames[folder][rows[len(rows) // 2]]) for folder, rows in places]
+
+    def grey(self, clips: Iterable[str]) -> np.ndarray:
+        """Return (N, S, S) uint8, the faces of clips in grey as networks get them."""
+        return np.stack([cv2.cvtColor(region, cv2.COLOR_RGB2GRAY) for region in self.regions(clips)])
+
+    def wave(self, clip: str) -> np.ndarray:
+        """Return the samples (N,) -1..1 of a clip."""
+        folder, start, n_samples = self.sounds[clip]
+        return read_sound(folder).wave[start : start + n_samples] / FULL_SCALE
+
+
+def read_corpus(clips: Path, corpus_info: Path, *, faces: Path | None, sound: Path | None) -> Corpus:
+    """Read the tables of a corpus, and which of its clips have a face and a sound in the shards that there are."""
+    table, info = tables.read(clips, tables.CLIPS), read_json(corpus_info)
+    seen: dict[str, tuple[Path, np.ndarray]] = {}
+    heard: dict[str, tuple[Path, int, int]] = {}
+    for part in sorted(set(table.part)):
+        if faces is not None and (faces / part).is_dir():
+            index = read_faces(faces / part).index
+            groups = index[index.found].groupby("clip").groups
+            seen |= {clip: (faces / part, rows.to_numpy()) for clip, rows in groups.items()}
+        if sound is not None and (sound / part).is_dir():
+            index = read_sound(sound / part).index
+            index = index[~index.silent & (index.n_samples > 0)]
+            heard |= {row.clip: (sound / part, row.start, row.n_samples) for row in index.itertuples()}
+    stored = table.assign(has_video=table["clip"].isin(seen.keys()), has_audio=table["clip"].isin(heard.keys()))
+    return Corpus(info, stored, seen, heard)
+
+
+def apexes(rows: pd.DataFrame, person: str) -> pd.DataFrame:
+    """Return a row per emotion and person: the last clip by name, a sequence's apex, and of neutral ones the first."""
+    rows = rows.sort_values("clip")
+    first, last = (rows.duplicated(["label_name", person], keep=keep) for keep in ("first", "last"))
+    return rows[~first.where(rows.label_name == "neutral", last)]
+
+
+def choose_clips(clips: pd.DataFrame, n_columns: int) -> pd.DataFrame:
+    """Return the clips of the sheet with an additional column `column`: a row per class, a column per person.
+
+    People and, where there are more than `N_ROWS`, classes are spread evenly over the corpus. Of several clips the one
+    with most modalities comes first, then one that is not of ordinary intensity, then the first by name. People whom
+    the corpus does not name are stood for by the part. Where the class is the person (speakers), a column is a take.
+    """
+    clips = clips[(clips.label >= 0) & (clips.has_video | clips.has_audio)]
+    if clips.empty:
+        raise TableError("no labelled clip with a picture or a sound: there is nothing to show")
+    order = clips.assign(
+        column=clips.actor.where(clips.actor != "", clips.part),
+        modalities=-(clips.has_video.astype(int) + clips.has_audio),
+        ordinary=clips.intensity.isin(ORDINARY),
+    )
+    order = order[order.label.isin(spread(sorted(order.label.unique()), N_ROWS))]
+    order = order.sort_values(["label", "column", "modalities", "ordinary", "clip"])
+    if order.label.nunique() > 1 and order.groupby("column").label.nunique().max() == 1:
+        order["column"] = "take " + (order.groupby("label").cumcount() + 1).astype(str).str.zfill(2)
+    order = order[order.column.isin(spread(sorted(order.column.unique()), n_columns))]
+    return order.drop_duplicates(["label", "column"]).reset_index(drop=True)
+
+
+def log_spectrogram(
+    wave: np.ndarray, config: SoundConfig, *, bands: np.ndarray | None = None, longer: int = 1
+) -> np.ndarray:
+    """Return (F, K) level in dB re its maximum, not below -RANGE_DB, with the networks' window and hop.
+
+    bands : (F, n) weights of the powers from 0 Hz to half the rate; None: these themselves.
+    longer : times the window, length of the transform.
+    """
+    wave = np.pad(wave, (0, max(0, config.window - len(wave))))
+    *_, power = signal.spectrogram(
+        wave,
+        config.rate_hz,
+        window="hann",
+        nperseg=config.window,
+        noverlap=config.window - config.hop,
+        nfft=longer * config.window,
+    )
+    power = np.maximum(power if bands is None else bands @ power, _TINY)
+    return np.maximum(10 * np.log10(power / power.max()), -RANGE_DB)
+
+
+def draw_level(
+    ax: Axes, level: np.ndarray, extent: tuple[float, float, float, float], *, limits: tuple[float, float], **more: str
+) -> AxesImage:
+    """Draw a spectrogram (F, K) from `extent` (left, right, bottom, top), dark at the lower of the `limits`."""
+    low, high = limits
+    return ax.imshow(level, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=low, vmax=high, **more)
+
+
+def draw_samples(figure: Figure, corpus: Corpus, chosen: pd.DataFrame, config: SoundConfig) -> None:
+    """Draw a row per class and a column per person or take: the face, and below it the spectrogram of the same clip.
+
+    chosen : of `choose_clips`. A modality that none of them has takes no room; an empty cell is a clip without it.
+    """
+    classes = [name for name in corpus.info["classes"] if name in set(chosen.label_name)]
+    columns = sorted(set(chosen.column))
+    kinds = [kind for kind in HEIGHTS if chosen[kind].any()]
+    length_s = {clip: n / config.rate_hz for clip, (_, _, n) in corpus.sounds.items()}
+    longest_s = max(length_s.get(clip, 0.0) for clip in chosen["clip"])
+    samples = {(row.label_name, row.column): row for row in chosen.itertuples()}
+    with_face = chosen["clip"][chosen.has_video].tolist()
+    faces = dict(zip(with_face, corpus.regions(with_face), strict=True))
+    heights = [HEIGHTS[kind] for kind in kinds] * len(classes)
+    axes = figure.subplots(len(heights), len(columns), squeeze=False, height_ratios=heights)
+    for (row, column), ax in np.ndenumerate(axes):
+        name, kind = classes[row // len(kinds)], kinds[row % len(kinds)]
+        sample = samples.get((name, columns[column]))
+        hide_frame(ax)
+        if not getattr(sample, kind, False):
+            ax.set_facecolor(ABSENT)
+            ax.set_box_aspect(1 if kind == "has_video" else None)
+        elif kind == "has_video":
+            ax.imshow(faces[sample.clip], interpolation="nearest")
+        else:
+            level = log_spectrogram(corpus.wave(sample.clip), config)
+            draw_level(ax, level, (0, length_s[sample.clip], 0, 1), limits=(-RANGE_DB, 0))
+            ax.set_xlim(0, longest_s)
+        if row == 0:
+            ax.set_title(columns[column], fontsize=8)
+        if column == 0 and kind == kinds[0]:
+            ax.set_ylabel(name, fontsize=9, fontweight="bold")
+    if "has_audio" in kinds:
+        axes[-1, 0].set_xlabel(f"{longest_s:.1f} s wide, 0 to {config.rate_hz / 2000:g} kHz", fontsize=7)
+
+
+def plot_samples(
+    *,
+    clips: Path,
+    corpus_info: Path,
+    out_png: Path,
+    faces: Path | None = None,
+    sound: Path | None = None,
+    columns: int = 6,
+    config: str = "params.yaml",
+) -> None:
+    """Draw a contact sheet of a corpus, as the networks see and hear it.
+
+    Parameters
+    ----------
+    clips
+        Table CLIPS of the corpus.
+    corpus_info
+        corpus.json of the corpus.
+    out_png
+        The sheet.
+    faces
+        Folder of the corpus's face shards.
+    sound
+        Folder of the corpus's sound shards.
+    columns
+        Columns of the sheet.
+    config
+        params.yaml, or its sections as JSON text.
+    """
+    settings = section(SoundConfig, load(config), "sound")
+    corpus = read_corpus(clips, corpus_info, faces=faces, sound=sound)
+    if not (corpus.clips.has_video | corpus.clips.has_audio).any():
+        raise TableError(f"{clips}: no shard holds a face or a sound of these clips; name --faces or --sound")
+    chosen = choose_clips(corpus.clips, columns)
+    row_in = ROW_IN if chosen.has_video.any() and chosen.has_audio.any() else 0.75 * ROW_IN
+    size = (0.9 + COLUMN_IN * chosen.column.nunique(), 0.9 + row_in * chosen.label_name.nunique())
+    with saved_figure(corpus.title("Samples"), *size, out_png) as figure:
+        figure.set_layout_engine("constrained", h_pad=0.015, w_pad=0.015, hspace=0.0, wspace=0.0)
+        draw_samples(figure, corpus, chosen, settings)
+    log.info("%s: %d clips", out_png, len(chosen))
