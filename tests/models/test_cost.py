@@ -96,6 +96,6 @@ def test_a_row_is_counted_as_the_network_that_it_describes():
     row = StreamConfig(modalities=("video", "audio"), fusion="mrpn", aggregator="lstm", init={})
     sizes = {"classes": 4, "width": 2, "dropout": 0.0}
     model = build(row.modalities, fusion="mrpn", aggregator="lstm", side_head="dense", **sizes)
-    found = row_costs(row, classes=4, width=2, shapes=shapes)
+    found = row_costs(row, classes=4, width=2, shape=shapes)
     assert found == costs(model, shapes)
     assert total(found, "branches.video.aggregator").multiply_adds == 3 * 8 * 16**2
