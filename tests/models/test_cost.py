@@ -8,8 +8,7 @@ from mien.config.schema import StreamConfig
 from mien.models.cost import (
     WINDOW,
     Cost,
-    Listing2D,
-    Listing3D,
+    Listing,
     costs,
     input_shapes,
     multiply_adds,
@@ -26,13 +25,13 @@ AUDIO, HEAD = 2_382_453_568, 1024 * 256 + 256 * 8
 @pytest.fixture(scope="module")
 def flat() -> dict[str, Cost]:
     with torch.device("meta"):
-        return costs(Listing2D(), WINDOW)
+        return costs(Listing(deep=False), WINDOW)
 
 
 @pytest.fixture(scope="module")
 def deep() -> dict[str, Cost]:
     with torch.device("meta"):
-        return costs(Listing3D(), WINDOW)
+        return costs(Listing(deep=True), WINDOW)
 
 
 def test_the_printed_numbers_to_the_last_digit(flat, deep):

@@ -195,46 +195,27 @@ WINDOW = {"video": (1, FRAMES, *FRAME), "audio": (1, *SEGMENT)}  # shapes of the
 
 
 class Listing(nn.Module):
-    """An encoder of pictures beside one of sound, and a head; see `WINDOW` for the inputs -> (B, 8) logits."""
+    """An encoder of pictures beside ResNet-18 for the sound, and a head; see `WINDOW` for the inputs -> (B, 8) logits.
 
-    def __init__(self, trunk: ResNet18 | ResNet3D18) -> None:
+    deep : LIST-3D: 3D-ResNet-18 for all frames at once; else LIST-2D: ResNet-18 for every frame and an LSTM along them.
+    """
+
+    def __init__(self, *, deep: bool) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.trunk = (ResNet3D18 if deep else ResNet18)(in_channels=FRAME[0])
+        self.lstm = None if deep else nn.LSTM(self.trunk.dim, self.trunk.dim, LAYERS, batch_first=True)
         self.audio = ResNet18(in_channels=SEGMENT[0])
-        joint = trunk.dim + self.audio.dim
+        joint = self.trunk.dim + self.audio.dim
         self.head = nn.Sequential(nn.Linear(joint, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, CLASSES))
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
-        joint = [self.watch(inputs["video"]), self.audio(inputs["audio"])]
+        joint = [self.watch(inputs["video"])[0], self.audio(inputs["audio"])]
         return self.head(torch.cat(joint, dim=1))  # (B, 8)
 
-    def watch(self, video: Tensor) -> Tensor:
-        """Return the feature of whole clips, (B, T, 3, H, W) -> (B, 512)."""
-        raise NotImplementedError
-
-
-class Listing2D(Listing):
-    """LIST-2D: ResNet-18 for every frame and an LSTM of two layers along them, ResNet-18 for the sound."""
-
-    def __init__(self) -> None:
-        super().__init__(ResNet18(in_channels=FRAME[0]))
-        self.lstm = nn.LSTM(self.trunk.dim, self.trunk.dim, LAYERS, batch_first=True)
-
-    def watch(self, video: Tensor) -> Tensor:
-        return self.step(video)[0]
-
-    def step(self, video: Tensor, memory: Any = None) -> tuple[Tensor, Any]:
-        """Give the next T >= 1 frames (B, T, 3, H, W); return the feature (B, 512) and the memory for the next call."""
+    def watch(self, video: Tensor, memory: Any = None) -> tuple[Tensor, Any]:
+        """Give T frames (B, T, 3, H, W), an LSTM's next ones; return the feature (B, 512) and the LSTM's memory."""
+        if self.lstm is None:
+            return self.trunk(video), None
         features = self.trunk(video.flatten(0, 1)).unflatten(0, video.shape[:2])  # (B, T, 512)
         states, memory = self.lstm(features, memory)
         return states[:, -1], memory
-
-
-class Listing3D(Listing):
-    """LIST-3D: 3D-ResNet-18 for the frames of a second at once, ResNet-18 for the sound."""
-
-    def __init__(self) -> None:
-        super().__init__(ResNet3D18(in_channels=FRAME[0]))
-
-    def watch(self, video: Tensor) -> Tensor:
-        return self.trunk(video)

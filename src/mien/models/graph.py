@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from torch import nn
 
 from mien.models.mrpn import (
-    MRPN,
     UNITS,
     FeatureNorm,
     LSTMAggregator,
+    Network,
     ResidualPerception,
     Scoring,
-    Single,
     UnitPerceptron,
 )
 from mien.models.resnet import ResNet18
@@ -52,7 +51,7 @@ class Box:
     inputs: tuple[str, ...]
 
 
-def boxes_of(model: Single | MRPN) -> list[Box]:
+def boxes_of(model: Network) -> list[Box]:
     """Return the parts of a network from inputs to outputs, each after those that it gets something from.
 
     An encoder is its backbone and its aggregator; other modules of the network are one box each, and so is a
@@ -76,9 +75,9 @@ def boxes_of(model: Single | MRPN) -> list[Box]:
         boxes.append(Box(lane, lane, GIVEN[lane], lane, ()))
         ends[lane] = add(f"branches.{lane}.aggregator", lane, (add(f"branches.{lane}.trunk", lane, (lane,)),))
     for part in ("norms", "residual"):
-        for lane in getattr(model, part, ()):
+        for lane in getattr(model, part):
             ends[lane] = add(f"{part}.{lane}", lane, (ends[lane],))
-    if isinstance(model, Single):
+    if len(ends) == 1:
         ((lane, end),) = ends.items()
         heads["fused"] = add("score", lane, (end,))
     else:

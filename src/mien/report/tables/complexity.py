@@ -36,8 +36,7 @@ from mien.models.cost import (
     FRAMES,
     WINDOW,
     Cost,
-    Listing2D,
-    Listing3D,
+    Listing,
     costs,
     input_shapes,
     row_costs,
@@ -48,9 +47,9 @@ from mien.report.thesis import read_published
 
 log = logging.getLogger(__name__)
 
-LISTINGS = {  # name -> (network, row of the table of the thesis, frames to look at for a new one of a running film)
-    "LIST-2D": (Listing2D, "resnet18_2d_lstm_image__resnet18_2d_audio", 1),  # the memory keeps what was
-    "LIST-3D": (Listing3D, "resnet18_3d_image__resnet18_2d_audio", FRAMES),
+LISTINGS = {  # name -> row of the table of the thesis, frames to look at for a new one of a running film
+    "LIST-2D": ("resnet18_2d_lstm_image__resnet18_2d_audio", 1),  # the memory keeps what was
+    "LIST-3D": ("resnet18_3d_image__resnet18_2d_audio", FRAMES),
 }
 PARTS = {"trunk": "image trunk", "lstm": "LSTM", "audio": "audio trunk", "head": "head"}  # attribute -> name
 STEPS = {"video": "frames", "audio": "segments", "units": "fits"}  # modality -> what a network is given of it
@@ -73,14 +72,14 @@ def count_listings(thesis: Path) -> pd.DataFrame:
                 "thesis_parameters": round(rows[key]["total_params_M"] * 1e6),
                 "thesis_listed": round(rows[key]["mult_adds_G"] * 1e9),
             }
-            for name, (_, key, _) in LISTINGS.items()
+            for name, (key, _) in LISTINGS.items()
         }
     except (KeyError, TypeError) as error:
         raise TableError(f"{thesis} does not hold the thesis's listings ({error!r}); git restore {thesis}") from error
     counted = []
-    for name, (network, _, looked_at) in LISTINGS.items():
+    for name, (_, looked_at) in LISTINGS.items():
         with torch.device("meta"):  # shapes without numbers
-            found = costs(network(), WINDOW)
+            found = costs(Listing(deep=name == "LIST-3D"), WINDOW)
         parts = {title: total(found, part) for part, title in PARTS.items()} | {"total": total(found)}
         counted += [
             _row(name, title, "1 s", cost) | {"listed": cost.listed} for title, cost in parts.items() if cost != Cost()
