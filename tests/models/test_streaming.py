@@ -96,17 +96,6 @@ def test_an_absent_modality_is_absent_as_in_the_batch(networks):
         torch.testing.assert_close(along.judge()[head], score, rtol=0, atol=1e-5)
 
 
-def test_memory_goes_on_where_steps_are_given_in_parts(networks):
-    model, given = networks["stream"], inputs()["video"]
-    whole, parts, forgetful = StreamState(model, 2), StreamState(model, 2), StreamState(model, 2)
-    whole.step("video", given)
-    for part in (given[:, :2], given[:, 2:3], given[:, 3:]):
-        parts.step("video", part)
-    torch.testing.assert_close(parts.judge()["fused"], whole.judge()["fused"], rtol=0, atol=1e-5)
-    forgetful.step("video", given[:, 3:])
-    assert (forgetful.judge()["fused"] - whole.judge()["fused"]).abs().max() > 1e-4
-
-
 def test_what_comes_later_changes_nothing_earlier(networks):
     given, other = inputs(), inputs()
     other["video"][:, 3:] += 5.0

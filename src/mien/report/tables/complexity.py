@@ -52,6 +52,7 @@ LISTINGS = {  # name -> row of the table of the thesis, frames to look at for a 
     "LIST-3D": ("resnet18_3d_image__resnet18_2d_audio", FRAMES),
 }
 PARTS = {"trunk": "image trunk", "lstm": "LSTM", "audio": "audio trunk", "head": "head"}  # attribute -> name
+HONEST = "honest multiply-adds"
 STEPS = {"video": "frames", "audio": "segments", "units": "fits"}  # modality -> what a network is given of it
 
 
@@ -215,31 +216,31 @@ def count_complexity(
     }
     ratios = pd.DataFrame(compared).T.rename_axis("part").reset_index()
     ratios["ratio"] = (ratios["LIST-3D"] / ratios["LIST-2D"]).astype(float)
-    differences = pd.concat(
-        totals.assign(number=number, theirs=totals[f"thesis_{column}"], own=totals[column])
-        for number, column in (("parameters", "parameters"), ("listed multiply-adds", "listed"))
-    ).sort_index(kind="stable")
+    differences = [
+        {"network": name, "number": number, "thesis": theirs, "ours": own, "difference": own - theirs}
+        for name, row in totals.iterrows()
+        for number, theirs, own in (
+            ("parameters", row.thesis_parameters, row.parameters),
+            ("listed multiply-adds", row.thesis_listed, row.listed),
+        )
+    ]
+    parts = listings[listings.given == "1 s"].replace({"part": {"total": "**total**"}})
+    parts = parts[["network", "part", "parameters", "listed", "multiply_adds"]]
     text = render_page(
         "complexity",
         n_emotions=CLASSES,
         n_frames=FRAMES,
         size_px=FRAME[1],
         spectrogram=WINDOW["audio"][2:4],
-        parts=_spaced(
-            listings[listings.given == "1 s"].replace({"part": {"total": "**total**"}}),
-            network="network",
-            part="part",
-            parameters="parameters",
-            listed="listed multiply-adds",
-            multiply_adds="honest multiply-adds, 1 s",
-        ),
-        differences=_spaced(
-            differences.assign(difference=differences.own - differences.theirs).reset_index(),
-            **{"network": "network", "number": "number", "theirs": "thesis", "own": "ours", "difference": "difference"},
-        ),
+        parts=_spaced(parts.rename(columns={"listed": "listed multiply-adds", "multiply_adds": HONEST + ", 1 s"})),
+        differences=_spaced(pd.DataFrame(differences)),
         ratios=[
-            {"multiply-adds": row.part, **{name: _giga(row[name]) for name in ("LIST-3D", "LIST-2D")}}
-            | {"ratio": f"{row.ratio:.2f}"}
+            {
+                "multiply-adds": row.part,
+                "LIST-3D": _giga(row["LIST-3D"]),
+                "LIST-2D": _giga(row["LIST-2D"]),
+                "ratio": f"{row.ratio:.2f}",
+            }
             for _, row in ratios.iterrows()
         ],
         by_rule=ratios.ratio[0],
@@ -249,9 +250,7 @@ def count_complexity(
         frames=frames.map(_giga),
         scale=section(str, params, "scale"),
         classes=classes,
-        ours=_spaced(
-            ours, network="network", given="given", parameters="parameters", multiply_adds="honest multiply-adds"
-        ),
+        ours=_spaced(ours.drop(columns="part").rename(columns={"multiply_adds": HONEST})),
     )
     shown = ratios[["part", "ratio"]].assign(network="LIST-3D / LIST-2D")
     table = pd.concat([listings, shown, ours], ignore_index=True)
@@ -259,10 +258,9 @@ def count_complexity(
     log.info("complexity: two listings and %d networks counted", len(ours))
 
 
-def _spaced(table: pd.DataFrame, **columns: str) -> pd.DataFrame:
-    """Return the columns of a table under the names of the page; thousands are a space apart."""
-    chosen = table[list(columns)].rename(columns=columns)
-    return chosen.map(lambda value: value if isinstance(value, str) else f"{value:,}".replace(",", " "))
+def _spaced(table: pd.DataFrame) -> pd.DataFrame:
+    """Return numbers as texts, thousands a space apart."""
+    return table.map(lambda value: value if isinstance(value, str) else f"{value:,}".replace(",", " "))
 
 
 def _giga(number: int) -> str:
