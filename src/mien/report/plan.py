@@ -82,7 +82,7 @@ LEARNT, KEPT = 3, 1  # passes forward that a training pass costs
 VALIDATING = 2  # people of a fold
 PER_FILM = 4  # pictures of a film that a network of single pictures learns from
 BALANCED = 7 * 7215 / 28_709  # FER2013: all classes as large as the largest, relative to what there is
-EMOTIONS = {"ravdess": 8, "cremad": 6, "fer2013": 7}
+EMOTIONS = {"ravdess": 8, "cremad": 6, "fer2013": 7, "ckplus": 8, "rafd": 8, "mug": 7, "jaffe": 7, "voxceleb": 6}
 EXPRESSIONS = 4  # of chapter 4
 SHARES = {  # corpus -> shares of clips that train, and that are held out, by the corpus's own division
     "fer2013": (28_709 / 35_887, 7_178 / 35_887),
@@ -373,12 +373,9 @@ def read_rates(path: Path) -> pd.DataFrame:
     return rates
 
 
-def summary(params: Params, speed: Speed | None = None) -> str:
-    """Return the plan in one line; without a `speed`, one is assumed."""
-    return _summarise(params, speed or assumed(), planned(params))
-
-
-def _summarise(params: Params, speed: Speed, runs: pd.DataFrame) -> str:
+def summary(params: Params, speed: Speed | None = None, runs: pd.DataFrame | None = None) -> str:
+    """Return the plan in one line; a speed is assumed and `runs` are planned where they are not given."""
+    speed, runs = speed or assumed(), planned(params) if runs is None else runs
     trained = runs.runs[runs.family != ""].sum()
     return (
         f"scale {params.scale}: {trained} trainings and {runs.runs.sum() - trained} fits of classical classifiers;"
@@ -407,7 +404,7 @@ def render(params: Params, speed: Speed, runs: pd.DataFrame) -> str:
     return render_page(
         "plan",
         scale=params.scale,
-        summary=_summarise(params, speed, runs),
+        summary=summary(params, speed, runs),
         made=sorted(name for name, row in params.corpora.items() if row.source == "synthetic"),
         stages=pd.DataFrame(
             {
@@ -488,7 +485,7 @@ def plan(
     else:
         columns = ["stage", "corpus", "name", "runs", "clips", "epochs", "multiply_adds", "work", "hours"]
         write_table(runs.assign(hours=speed.hours(runs))[columns], text, csv=out_csv, md=out_md)
-    log.info("%s", _summarise(params, speed, runs))
+    log.info("%s", summary(params, speed, runs))
 
 
 def _params(source: str, scale: str | None) -> Params:
