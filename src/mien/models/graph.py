@@ -30,25 +30,13 @@ _KINDS: dict[type[nn.Module], tuple[str, Callable[[nn.Module], str]]] = {  # cla
 
 @dataclass(frozen=True)
 class Box:
-    """A part of a network.
+    """A part of a network."""
 
-    Attributes
-    ----------
-    name
-        Of the module, or of the input or output.
-    title, size
-        What it is, and the size of the vector that leaves it; both sizes of a head.
-    lane
-        The modality that it sees alone; empty where several have met.
-    inputs
-        Names of the boxes before it.
-    """
-
-    name: str
+    name: str  # of the module, or of the input or output
     title: str
-    size: str
-    lane: str
-    inputs: tuple[str, ...]
+    size: str  # of the vector that leaves it; both sizes of a head
+    lane: str  # the modality that it sees alone; empty where several have met
+    inputs: tuple[str, ...]  # names of the boxes before it
 
 
 def boxes_of(model: Network) -> list[Box]:

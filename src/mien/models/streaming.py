@@ -138,7 +138,7 @@ def choose_frames(time_s: np.ndarray, duration_s: float, *, rate_fps: float) -> 
 
 
 class NewestFrame(Generic[T]):
-    """The rule of `choose_frames` while a film runs: a frame is handed out once it is known to be the newest."""
+    """The rule of `choose_frames`, for a film that runs: a frame is handed out once it is known to be the newest."""
 
     def __init__(self, rate_fps: float) -> None:
         self.rate_fps = rate_fps
