@@ -15,8 +15,6 @@ from mien.models.mrpn import (
     BiLSTM,
     CrossmodalAttention,
     GatedUnit,
-    ModalityEncoder,
-    Network,
     Transformer,
     UnitPerceptron,
     build,
@@ -168,19 +166,6 @@ def test_frozen_parts_keep_weights_and_statistics_while_all_else_learns(fusion, 
     kept = tuple(f"branches.{name}.{'trunk.' if 'trunks' in frozen else ''}" for name in JOINT)
     assert unchanged == {name for name in before if name.startswith(kept)}
     assert any("running_mean" in name for name in unchanged)
-
-
-def test_fusion_takes_any_number_of_modalities_by_any_name():
-    class Backbone(nn.Linear):
-        dim = 6
-
-        def forward(self, x):
-            return super().forward(x.flatten(1))
-
-    encoders = {name: ModalityEncoder(Backbone(4, 6), AGGREGATORS["none"](6)) for name in ("gait", "pulse", "text")}
-    model = Network(encoders, fusion="n1", classes=3, hidden=4, dropout=0.0)
-    out = model({name: torch.randn(7, 2, 1, 2, 2) for name in encoders})
-    assert {name: score.shape for name, score in out.items()} == dict.fromkeys(("fused", *encoders), (7, 3))
 
 
 @pytest.mark.parametrize("aggregator", AGGREGATORS)

@@ -47,12 +47,6 @@ def test_layers_of_cnn3():
     assert maps([layer[0] for layer in model.layers[:1]], 150) == [(32, 148, 148)]
 
 
-def test_a_pool_before_the_relu_of_cnn3_changes_nothing():
-    convolution, pool, relu = classifier("cnn3", size_px=46, seed=0).layers[0]
-    features = convolution(torch.randn(2, 1, 46, 46, generator=torch.Generator().manual_seed(0)))
-    assert torch.equal(relu(pool(features)), pool(torch.relu(features)))
-
-
 def test_cnn3_refuses_pictures_that_its_pools_use_up():
     assert maps(classifier("cnn3", size_px=46, seed=0).layers, 46)[-1] == (64, 1, 1)
     with pytest.raises(ModelError, match="46 px or more, got 45"):

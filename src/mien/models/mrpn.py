@@ -331,21 +331,19 @@ class Network(nn.Module):
 
     def encode(self, inputs: Mapping[str, Tensor], present: Present) -> dict[str, Tensor]:
         """Return the feature (B, D) of every modality."""
+        said = {}
+        for name, encoder in self.branches.items():
+            shape = (inputs[name].shape[1], encoder.dim) if self.crossings else (encoder.dim,)
+            look = encoder.states if self.crossings else encoder
+            said[name] = apply_present(look, inputs[name], present.get(name), shape)
         if not self.crossings:
-            return {
-                name: apply_present(encoder, inputs[name], present.get(name), (encoder.dim,))
-                for name, encoder in self.branches.items()
-            }
-        states = {
-            name: apply_present(encoder.states, inputs[name], present.get(name), (inputs[name].shape[1], encoder.dim))
-            for name, encoder in self.branches.items()
-        }
+            return said
         features = {}
         for name, crossing in self.crossings.items():
-            others = {other: rows for other, rows in states.items() if other != name}
+            others = {other: rows for other, rows in said.items() if other != name}
             masks = [~present[other].unsqueeze(1).expand(others[other].shape[:2]) for other in others if present]
             absent = torch.cat(masks, dim=1) if masks else None  # (B, S)
-            features[name] = crossing(states[name], torch.cat(list(others.values()), dim=1), absent)
+            features[name] = crossing(said[name], torch.cat(list(others.values()), dim=1), absent)
         return features
 
     def judge(self, features: Mapping[str, Tensor], present: Present | None = None) -> dict[str, Tensor]:
