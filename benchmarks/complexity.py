@@ -18,14 +18,14 @@ from pathlib import Path
 
 import torch
 
-from mien.models.cost import FRAME, FRAMES, WINDOW, Listing2D, Listing3D
+from mien.models.cost import FRAME, FRAMES, WINDOW, Listing
 
 WHOLE, NEW = f"a second ({FRAMES} frames)", "one new frame"
-CASES = {  # name -> (network, what it is given)
-    "2D+LSTM, a second": (Listing2D, WHOLE),
-    "3D, a second": (Listing3D, WHOLE),
-    "2D+LSTM, a new frame": (Listing2D, NEW),
-    "3D, a new frame": (Listing3D, NEW),
+CASES = {  # name -> (3D or not, what it is given)
+    "2D+LSTM, a second": (False, WHOLE),
+    "3D, a second": (True, WHOLE),
+    "2D+LSTM, a new frame": (False, NEW),
+    "3D, a new frame": (True, NEW),
 }
 PAIRS = {  # what is compared -> (3D, 2D, ratio of the honest multiply-adds in table complexity)
     WHOLE: ("3D, a second", "2D+LSTM, a second", 1.19),
@@ -35,18 +35,18 @@ PAIRS = {  # what is compared -> (3D, 2D, ratio of the honest multiply-adds in t
 
 def job_of(name: str, seed: int) -> Callable[[], object]:
     """Return a function that does the work of a case once."""
-    network, given = CASES[name]
+    deep, given = CASES[name]
     torch.manual_seed(seed)
-    model = network().eval()
+    model = Listing(deep=deep).eval()
     if given == WHOLE:
         inputs = {modality: torch.randn(*shape) for modality, shape in WINDOW.items()}
         return lambda: model(inputs)
-    if network is Listing3D:
+    if deep:
         window = torch.randn(*WINDOW["video"])
         return lambda: model.watch(window)
     frame = torch.randn(1, 1, *FRAME)
-    _, memory = model.step(frame)
-    return lambda: model.step(frame, memory)
+    _, memory = model.watch(frame)
+    return lambda: model.watch(frame, memory)
 
 
 def peak_mib(name: str, threads: int, seed: int, results: multiprocessing.Queue) -> None:

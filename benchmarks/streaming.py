@@ -32,7 +32,7 @@ from mien.apps.watch import write_film
 from mien.config import schema
 from mien.io import media
 from mien.io.randomness import rng_for
-from mien.models.streaming import ModelCard, network_of
+from mien.models.checkpoint import ModelCard, network
 from mien.synthetic.people import CLEAR, person_for
 from mien.synthetic.performance import perform
 
@@ -95,7 +95,7 @@ def random_models(params: dict) -> StreamingModels:
             sound=asdict(schema.section(schema.SoundConfig, params, "sound")),
             faces=asdict(schema.section(schema.FacesConfig, params, "faces")),
         )
-        loaded[Path(row)] = network_of(settings).eval(), settings
+        loaded[Path(row)] = network(settings).eval(), settings
     return combine(loaded)
 
 

@@ -11,35 +11,24 @@ that table 5.2 would take. Rows of --out for the same device, network and precis
 """
 
 import argparse
-import csv
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch.nn import functional
 
+from mien.audio.spectrogram import segment_shape
 from mien.augment.aug_a import augment
-from mien.augment.slicing import SEGMENTS
 from mien.config.schema import Params, load, section
 from mien.io.files import atomic_file
-from mien.models.cost import multiply_adds
+from mien.models.cost import input_shapes, multiply_adds
 from mien.models.layout import to_device
 from mien.models.mrpn import build
 from mien.models.vgg import VGG16
-from mien.report.plan import (
-    CHANNELS,
-    COLUMNS,
-    FAMILIES,
-    FLOPS,
-    LEARNT,
-    PRECISIONS,
-    input_size,
-    measured,
-    planned,
-    read_rates,
-    spoken,
-)
+from mien.report.plan import FAMILIES, FLOPS, LEARNT, PRECISIONS, measured, planned, read_rates, spoken
+from mien.report.tables.complexity import steps_of
 from mien.training.clips import Batch
 from mien.training.engine import device, prepare
 from mien.training.train import train_epoch
@@ -54,15 +43,15 @@ WARM = {"cuda": 3, "cpu": 0}  # steps before the clock; a GPU chooses its kernel
 def clip_job(name: str, params: Params, size: int, *, precision: str) -> tuple[Callable[[], object], int]:
     """Return a function that makes a step of a row of `variants` on `size` clips, and the multiply-adds of one clip."""
     row, train = params.variants[name], params.train
-    steps = {"video": train.frames, "audio": SEGMENTS[row.augmentation]}
     sizes = {"classes": CLASSES, "width": train.width, "dropout": train.dropout}
     kind = {"fusion": row.fusion, "aggregator": row.aggregator, "side_head": row.side_head}
     model = build(row.modalities, **kind, **sizes)
-    shape = {one: (1, steps[one], CHANNELS[one], *input_size(one, params)) for one in row.modalities}
+    side = params.faces.size_px
+    shape = input_shapes(steps_of(row, train.frames), size_px=side, segment=segment_shape(params.sound))
     work = multiply_adds(model, shape)
     model = to_device(model, device())
     random = {
-        "video": lambda: torch.randint(256, (size, steps["video"], *input_size("video", params), 3), dtype=torch.uint8),
+        "video": lambda: torch.randint(256, (size, train.frames, side, side, 3), dtype=torch.uint8),
         "audio": lambda: torch.randn(size, *shape["audio"][1:]),
     }
     batch = Batch(
@@ -138,10 +127,10 @@ def measure(name: str, precision: str, params: Params, args: argparse.Namespace)
         "network": name,
         "batch": size,
         "threads": torch.get_num_threads(),
-        "clips_per_s": f"{per_s:.4g}",
+        "clips_per_s": float(f"{per_s:.4g}"),
         "multiply_adds": work,
-        "tflops": f"{FLOPS * LEARNT * work * per_s / 1e12:.4g}",
-        "ceiling_tflops": f"{operations / product_s / 1e12:.4g}",
+        "tflops": float(f"{FLOPS * LEARNT * work * per_s / 1e12:.4g}"),
+        "ceiling_tflops": float(f"{operations / product_s / 1e12:.4g}"),
     }
 
 
@@ -154,16 +143,13 @@ def device_name() -> str:
     return f"{model}, {torch.get_num_threads()} threads"
 
 
-def keep(rows: list[dict[str, object]], path: Path) -> None:
+def keep(rows: pd.DataFrame, path: Path) -> None:
     """Put `rows` into the table of rates, in the place of those of the same kind."""
-    kind = ("device", "network", "precision")
-    new = {tuple(row[key] for key in kind) for row in rows}
-    old = read_rates(path) if path.exists() else []
-    kept = [row for row in old if tuple(row[key] for key in kind) not in new]
-    with atomic_file(path) as scratch, scratch.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        table.writerows(sorted([*kept, *rows], key=lambda row: [row[key] for key in kind]))
+    kind = ["device", "network", "precision"]
+    old = [read_rates(path)] if path.exists() else []
+    table = pd.concat([*old, rows]).drop_duplicates(kind, keep="last").sort_values(kind)
+    with atomic_file(path) as scratch:
+        table.to_csv(scratch, index=False, lineterminator="\n")
 
 
 def _finish() -> None:
@@ -190,19 +176,18 @@ def main() -> None:
     for name in args.networks:
         for precision in precisions:
             row = measure(name, precision, params, args)
-            rows.append({key: str(value) for key, value in row.items()})
-            share = float(row["tflops"]) / float(row["ceiling_tflops"])
+            rows.append(row)
+            share = row["tflops"] / row["ceiling_tflops"]
             print(f"{name:10}{precision:>10}{row['batch']:7}{row['clips_per_s']:>10}", end="")
             print(f"{row['tflops']:>10}{row['ceiling_tflops']:>10}{share:8.0%}", flush=True)
+    rates = pd.DataFrame(rows)
     if args.out:
-        keep(rows, args.out)
+        keep(rates, args.out)
     if "N2" in args.networks:
-        speed = measured(rows, device_name())
-        table = params.tables["5.2"]
-        runs = [run for run in planned(params) if run.stage == "variants" and run.corpus == table.corpus]
-        hours = sum(speed.hours(run) for run in runs if run.name in table.rows)
-        print(f"table 5.2: {sum(run.runs for run in runs if run.name in table.rows)} trainings,", end=" ")
-        print(f"at most {spoken(hours)} hours in {params.train.precision}")
+        table, runs = params.tables["5.2"], planned(params)
+        runs = runs[(runs.stage == "variants") & (runs.corpus == table.corpus) & runs.name.isin(table.rows)]
+        hours = measured(rates, device_name()).hours(runs).sum()
+        print(f"table 5.2: {runs.runs.sum()} trainings, at most {spoken(hours)} hours in {params.train.precision}")
 
 
 if __name__ == "__main__":

@@ -4,19 +4,18 @@ import pytest
 import torch
 from torch import nn
 
-from mien.config.schema import StreamConfig
+from mien.config.schema import ClassifierConfig, PretrainConfig, StreamConfig
 from mien.models.cost import (
     WINDOW,
     Cost,
-    Listing2D,
-    Listing3D,
+    Listing,
     costs,
     input_shapes,
     multiply_adds,
     row_costs,
     total,
 )
-from mien.models.mrpn import build
+from mien.models.mrpn import build, n_parameters
 from mien.models.resnet import ResNet18
 
 LSTM_WEIGHTS = 2 * 4 * (512 * 512 + 512 * 512)  # two layers of four gates, from the input and from the state
@@ -26,13 +25,13 @@ AUDIO, HEAD = 2_382_453_568, 1024 * 256 + 256 * 8
 @pytest.fixture(scope="module")
 def flat() -> dict[str, Cost]:
     with torch.device("meta"):
-        return costs(Listing2D(), WINDOW)
+        return costs(Listing(deep=False), WINDOW)
 
 
 @pytest.fixture(scope="module")
 def deep() -> dict[str, Cost]:
     with torch.device("meta"):
-        return costs(Listing3D(), WINDOW)
+        return costs(Listing(deep=True), WINDOW)
 
 
 def test_the_printed_numbers_to_the_last_digit(flat, deep):
@@ -90,12 +89,44 @@ def test_attention_counts_its_dense_layers_and_the_products_of_its_steps():
     assert found["self_attn"].listed == 4 * 8 * 8
 
 
-def test_a_row_is_counted_as_the_network_that_it_describes():
-    shapes = input_shapes({"video": 3, "audio": 2}, size_px=32, segment=(32, 31))
-    assert shapes == {"video": (1, 3, 3, 32, 32), "audio": (1, 2, 1, 32, 31)}
-    row = StreamConfig(modalities=("video", "audio"), fusion="mrpn", aggregator="lstm", init={})
-    sizes = {"classes": 4, "width": 2, "dropout": 0.0}
-    model = build(row.modalities, fusion="mrpn", aggregator="lstm", side_head="dense", **sizes)
-    found = row_costs(row, classes=4, width=2, shapes=shapes)
-    assert found == costs(model, shapes)
-    assert total(found, "branches.video.aggregator").multiply_adds == 3 * 8 * 16**2
+@torch.no_grad()
+def test_what_is_left_out_of_counting_does_not_change_shapes():
+    """Norms and memories are not computed; whoever computes them finds the same layers and sizes."""
+    model = build(("video",), fusion="single", aggregator="bilstm", side_head="dense", classes=4, width=2, dropout=0.0)
+    computed = costs(model, {"video": (1, 3, 3, 32, 32)}, computed=True)
+    assert computed == costs(model, {"video": (1, 3, 3, 32, 32)})
+    assert total(computed).parameters == n_parameters(model)
+    assert model.eval()({"video": torch.zeros(1, 3, 3, 32, 32)})["fused"].shape == (1, 4)
+
+
+LEARNT = {"corpus": "fer2013", "target": "label", "learning_rate": 1e-3, "epochs": 1, "batch": 2}
+ROWS = {  # name -> row, shape of the input, multiply-adds of some layers
+    "stream": (
+        StreamConfig(modalities=("video", "audio"), fusion="mrpn", aggregator="lstm"),
+        {"video": (1, 3, 3, 32, 32), "audio": (1, 2, 1, 32, 31)},
+        {"branches.video.aggregator": 3 * 8 * 16**2, "branches.audio.aggregator": 2 * 8 * 16**2, "score.4": 8 * 4},
+    ),
+    "vgg16": (
+        PretrainConfig(modality="video", network="vgg16", **LEARNT),
+        (1, 3, 32, 32),
+        {"features.0": 3 * 2 * 9 * 32**2, "classifier.6": 128 * 4},
+    ),
+    "resnet18": (
+        PretrainConfig(modality="audio", network="resnet18", **LEARNT),
+        (1, 1, 32, 31),
+        {"conv1": 2 * 49 * 16 * 16, "fc": 16 * 4},
+    ),
+    "classifier": (ClassifierConfig(features="AU8", model="dnn_au"), (1, 8), {"layers.0": 64, "layers.2": 8 * 4}),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_is_counted_as_the_network_that_it_describes(name):
+    row, shape, parts = ROWS[name]
+    found = row_costs(row, classes=4, width=2, shape=shape)
+    assert {part: total(found, part).multiply_adds for part in parts} == parts
+
+
+def test_shapes_are_those_of_a_clip():
+    shapes = input_shapes({"video": 3, "audio": 2, "units": 4}, size_px=32, segment=(33, 31))
+    assert shapes == {"video": (1, 3, 3, 32, 32), "audio": (1, 2, 1, 33, 31), "units": (1, 4, 8)}

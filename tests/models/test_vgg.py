@@ -43,15 +43,6 @@ def test_names_and_shapes_are_those_of_torchvision():
     assert {name: weight.shape for name, weight in [*ours.items()][2:]} == {k: v.shape for k, v in reference.items()}
 
 
-def test_layers_are_those_of_torchvision_between_normalisation_and_dense_layers():
-    from torchvision.models import vgg16
-
-    model, reference = VGG16(3, width=64, size_px=32).features.eval(), vgg16(init_weights=False).features.eval()
-    reference.load_state_dict(model.state_dict())
-    with torch.no_grad():
-        torch.testing.assert_close(model(pictures(1)), reference(pictures(1)))
-
-
 def test_normalisation_comes_first_and_pads_with_the_mean_colour():
     model = VGG16(3, width=2, size_px=32).eval()
     with torch.no_grad():
@@ -59,17 +50,6 @@ def test_normalisation_comes_first_and_pads_with_the_mean_colour():
         torch.testing.assert_close(model(pictures(4)), want)
         blank = model.mean.expand(1, 3, 32, 32)  # to this network, nothing: only biases, which are 0
         assert torch.equal(model(blank), torch.zeros(1, 3))
-
-
-def test_the_signal_keeps_its_size_and_the_classes_begin_alike():
-    torch.manual_seed(0)
-    model = VGG16(10, width=16, size_px=64).eval()
-    with torch.no_grad():
-        levels = functional.interpolate(pictures(8, size_px=4), size=64)  # patches: noise of pixels would average out
-        maps = model.features(normalised(levels))
-        assert 0.2 < maps.square().mean().sqrt() < 5.0
-        loss = functional.cross_entropy(model(levels), torch.arange(8))
-    assert abs(loss - torch.tensor(10.0).log()) < 0.1
 
 
 def test_it_learns_from_scratch():

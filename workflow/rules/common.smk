@@ -19,7 +19,6 @@ from mien.config.values import adapter
 from mien.errors import ConfigError
 from mien.io.provenance import code_digest
 from mien.io.randomness import seed_for
-from mien.report.plan import summary
 
 # A machine setting, not science: it comes by `--config` and never enters a result. One training at a time takes the
 # GPU of a machine; a cluster gives every job its own (profiles/slurm).
@@ -38,6 +37,8 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 if workflow.is_main_process and workflow.output_settings.dryrun and PARAMS.scale == "thesis":
+    from mien.report.plan import summary  # takes torch, which no other call needs
+
     print(f"Plan: {summary(PARAMS)}", file=sys.stderr)
 
 RUNS = list_runs(PARAMS)

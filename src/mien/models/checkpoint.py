@@ -10,7 +10,7 @@ network that cannot be built; or its weights do not fit.
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +108,9 @@ def network(card: ModelCard, *, seed: int = 0, dropout: float | None = None) -> 
             torch.manual_seed(seed)
             if card.model == "vgg16":
                 return VGG16(n_classes, width=card.width, size_px=card.size_px, dropout=dropout)
-            channels = {"resnet18": CHANNELS}[card.model][card.modalities[0]]
-            return ResNetClassifier(n_classes, in_channels=channels, width=card.width)
+            if card.model != "resnet18":
+                raise KeyError(card.model)
+            return ResNetClassifier(n_classes, in_channels=CHANNELS[card.modalities[0]], width=card.width)
     model = build(
         card.modalities,
         fusion=card.fusion,
@@ -176,12 +177,9 @@ def is_bare(path: Path) -> bool:
 
     A file that is missing or damaged is not: that is said in full when it is loaded.
     """
-    if path.suffix != ".safetensors" or not path.is_file():
-        return False
     try:
-        with safe_open(path, framework="pt") as file:
-            return not file.keys() and HEADER in (file.metadata() or {})
-    except (SafetensorError, OSError):
+        return not _read(path)[1]
+    except ModelError:
         return False
 
 
@@ -198,10 +196,7 @@ def _read(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
         raise ModelError(f"{path}: its header has no entry {HEADER!r}: the file was not written by mien")
     try:
         values = json.loads(header)
-        known = {one.name for one in fields(ModelCard)}
-        needed = {one.name for one in fields(ModelCard) if one.default is one.default_factory is MISSING}
-        if not isinstance(values, dict) or not needed <= set(values) <= known:
-            raise ValueError(f"keys differ: {sorted(needed - set(values) | set(values) - known)}")
-    except (TypeError, ValueError) as error:
+        card = ModelCard(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    except (AttributeError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: its header is of another version ({error}); train it again") from error
-    return ModelCard(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}), state
+    return card, state

@@ -24,8 +24,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mien.config.schema import ClassifierConfig, PretrainConfig, StreamConfig, VariantConfig
 from mien.models.mrpn import CHANNELS, UNITS, build
-from mien.models.resnet import ResNet3D18, ResNet18
+from mien.models.resnet import ResNet3D18, ResNet18, ResNetClassifier
+from mien.models.small import classifier
+from mien.models.vgg import VGG16
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -62,11 +65,16 @@ def costs(model: nn.Module, shape: Shape, *, computed: bool = False) -> dict[str
     weights = [*model.parameters(), *model.buffers()]
     shared = {id(weight): weight if computed else _shadow(weight) for weight in weights}  # for deepcopy to take
     device = weights[0].device if computed else "meta"
-    twin = copy.deepcopy(model, shared).eval()  # batch norm in training needs more than one input
+    twin = copy.deepcopy(model, shared).eval()
     found: dict[str, Cost] = {}
     for name, layer in twin.named_modules():
         if next(layer.parameters(recurse=False), None) is not None:
             layer.register_forward_hook(partial(_add_call, found, name))
+        # what these compute takes most of the time, and nobody looks at it
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.forward = lambda maps: maps
+        elif isinstance(layer, nn.LSTM):
+            layer.forward = partial(_blank_states, layer)
     with torch.no_grad():
         if isinstance(shape, Mapping):
             twin({name: torch.zeros(*one, device=device) for name, one in shape.items()})
@@ -102,34 +110,46 @@ def input_shapes(steps: Mapping[str, int], *, size_px: int, segment: tuple[int, 
     return {name: (1, n_steps, *step[name]) for name, n_steps in steps.items()}
 
 
-def row_costs(row: Any, *, classes: int, width: int, shapes: Mapping[str, Sequence[int]]) -> dict[str, Cost]:
-    """Return layer -> cost of the network of a row of variants or streams, which is built without numbers.
+def row_costs(
+    row: VariantConfig | StreamConfig | PretrainConfig | ClassifierConfig, *, classes: int, width: int, shape: Shape
+) -> dict[str, Cost]:
+    """Return layer -> cost of the network of a row of params.yaml, which is built without numbers.
 
-    The encoder of a modality is what `total` finds under branches.<modality>.
+    Of variants and streams, the encoder of a modality is what `total` finds under branches.<modality>.
 
     Parameters
     ----------
-    row
-        VariantConfig or StreamConfig.
     classes
-        Of the emotions; a network that tells the intensity has one output.
+        Of the labels; a network that tells the intensity has one output.
     width
-        Channels of the first stage.
-    shapes
-        Of `input_shapes`.
+        Channels of the first stage, of no meaning to classifiers.
+    shape
+        Of the input, of variants and streams as `input_shapes` has it.
     """
     with torch.device("meta"):
-        model = build(
-            row.modalities,
-            fusion=row.fusion,
-            aggregator=row.aggregator,
-            side_head=getattr(row, "side_head", "dense"),
-            classes=classes if getattr(row, "target", "label") == "label" else 1,
-            width=width,
-            dropout=0.0,
-            trunk=getattr(row, "trunk", None),
-        )
-    return costs(model, shapes)
+        match row:
+            case ClassifierConfig():
+                model = classifier(row.model, classes=classes, size_px=row.size_px, seed=0)
+            case PretrainConfig(network="vgg16"):
+                model = VGG16(classes, width=width, size_px=shape[-1])
+            case PretrainConfig():
+                model = ResNetClassifier(classes, in_channels=CHANNELS[row.modality], width=width)
+            case _:
+                model = build(
+                    row.modalities,
+                    fusion=row.fusion,
+                    aggregator=row.aggregator,
+                    side_head=getattr(row, "side_head", "dense"),
+                    classes=classes if getattr(row, "target", "label") == "label" else 1,
+                    width=width,
+                    dropout=0.0,
+                    trunk=getattr(row, "trunk", None),
+                )
+    return costs(model, shape)
+
+
+def _blank_states(lstm: nn.LSTM, sequence: Tensor, memory: Any = None) -> tuple[Tensor, None]:
+    return sequence.new_zeros(*sequence.shape[:2], (1 + lstm.bidirectional) * lstm.hidden_size), None
 
 
 def _shadow(weight: Tensor) -> Tensor:
@@ -175,46 +195,27 @@ WINDOW = {"video": (1, FRAMES, *FRAME), "audio": (1, *SEGMENT)}  # shapes of the
 
 
 class Listing(nn.Module):
-    """An encoder of pictures beside one of sound, and a head; see `WINDOW` for the inputs -> (B, 8) logits."""
+    """An encoder of pictures beside ResNet-18 for the sound, and a head; see `WINDOW` for the inputs -> (B, 8) logits.
 
-    def __init__(self, trunk: ResNet18 | ResNet3D18) -> None:
+    deep : LIST-3D: 3D-ResNet-18 for all frames at once; else LIST-2D: ResNet-18 for every frame and an LSTM along them.
+    """
+
+    def __init__(self, *, deep: bool) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.trunk = (ResNet3D18 if deep else ResNet18)(in_channels=FRAME[0])
+        self.lstm = None if deep else nn.LSTM(self.trunk.dim, self.trunk.dim, LAYERS, batch_first=True)
         self.audio = ResNet18(in_channels=SEGMENT[0])
-        joint = trunk.dim + self.audio.dim
+        joint = self.trunk.dim + self.audio.dim
         self.head = nn.Sequential(nn.Linear(joint, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, CLASSES))
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
-        joint = [self.watch(inputs["video"]), self.audio(inputs["audio"])]
+        joint = [self.watch(inputs["video"])[0], self.audio(inputs["audio"])]
         return self.head(torch.cat(joint, dim=1))  # (B, 8)
 
-    def watch(self, video: Tensor) -> Tensor:
-        """Return the feature of whole clips, (B, T, 3, H, W) -> (B, 512)."""
-        raise NotImplementedError
-
-
-class Listing2D(Listing):
-    """LIST-2D: ResNet-18 for every frame and an LSTM of two layers along them, ResNet-18 for the sound."""
-
-    def __init__(self) -> None:
-        super().__init__(ResNet18(in_channels=FRAME[0]))
-        self.lstm = nn.LSTM(self.trunk.dim, self.trunk.dim, LAYERS, batch_first=True)
-
-    def watch(self, video: Tensor) -> Tensor:
-        return self.step(video)[0]
-
-    def step(self, video: Tensor, memory: Any = None) -> tuple[Tensor, Any]:
-        """Give the next T >= 1 frames (B, T, 3, H, W); return the feature (B, 512) and the memory for the next call."""
+    def watch(self, video: Tensor, memory: Any = None) -> tuple[Tensor, Any]:
+        """Give T frames (B, T, 3, H, W), an LSTM's next ones; return the feature (B, 512) and the LSTM's memory."""
+        if self.lstm is None:
+            return self.trunk(video), None
         features = self.trunk(video.flatten(0, 1)).unflatten(0, video.shape[:2])  # (B, T, 512)
         states, memory = self.lstm(features, memory)
         return states[:, -1], memory
-
-
-class Listing3D(Listing):
-    """LIST-3D: 3D-ResNet-18 for the frames of a second at once, ResNet-18 for the sound."""
-
-    def __init__(self) -> None:
-        super().__init__(ResNet3D18(in_channels=FRAME[0]))
-
-    def watch(self, video: Tensor) -> Tensor:
-        return self.trunk(video)

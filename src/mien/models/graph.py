@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from torch import nn
 
 from mien.models.mrpn import (
-    MRPN,
     UNITS,
     FeatureNorm,
     LSTMAggregator,
+    Network,
     ResidualPerception,
     Scoring,
-    Single,
     UnitPerceptron,
 )
 from mien.models.resnet import ResNet18
@@ -31,28 +30,16 @@ _KINDS: dict[type[nn.Module], tuple[str, Callable[[nn.Module], str]]] = {  # cla
 
 @dataclass(frozen=True)
 class Box:
-    """A part of a network.
+    """A part of a network."""
 
-    Attributes
-    ----------
-    name
-        Of the module, or of the input or output.
-    title, size
-        What it is, and the size of the vector that leaves it; both sizes of a head.
-    lane
-        The modality that it sees alone; empty where several have met.
-    inputs
-        Names of the boxes before it.
-    """
-
-    name: str
+    name: str  # of the module, or of the input or output
     title: str
-    size: str
-    lane: str
-    inputs: tuple[str, ...]
+    size: str  # of the vector that leaves it; both sizes of a head
+    lane: str  # the modality that it sees alone; empty where several have met
+    inputs: tuple[str, ...]  # names of the boxes before it
 
 
-def boxes_of(model: Single | MRPN) -> list[Box]:
+def boxes_of(model: Network) -> list[Box]:
     """Return the parts of a network from inputs to outputs, each after those that it gets something from.
 
     An encoder is its backbone and its aggregator; other modules of the network are one box each, and so is a
@@ -76,9 +63,9 @@ def boxes_of(model: Single | MRPN) -> list[Box]:
         boxes.append(Box(lane, lane, GIVEN[lane], lane, ()))
         ends[lane] = add(f"branches.{lane}.aggregator", lane, (add(f"branches.{lane}.trunk", lane, (lane,)),))
     for part in ("norms", "residual"):
-        for lane in getattr(model, part, ()):
+        for lane in getattr(model, part):
             ends[lane] = add(f"{part}.{lane}", lane, (ends[lane],))
-    if isinstance(model, Single):
+    if len(ends) == 1:
         ((lane, end),) = ends.items()
         heads["fused"] = add("score", lane, (end,))
     else:

@@ -1,4 +1,4 @@
-"""The networks of chapter 5, from top to bottom: heads, aggregators, encoders, networks, `build`.
+"""The networks of chapter 5 in the order of a pass forward: aggregators, encoders, fusion, heads, network, `build`.
 
 A network knows its modalities as names of encoders only, in their order (thesis section 5.2, eqs. 24 to 32, figure
 5.5). Its inputs are one sequence per modality, (B, T, ...), where ... is one step: a picture, a segment of the
@@ -43,64 +43,32 @@ def normalise_pixels(frames: Tensor) -> Tensor:
     return (frames - mean).div_(std)
 
 
-# Heads: from a feature to class scores.
-
-
-class FeatureNorm(nn.BatchNorm1d):
-    """Statistical normalisation of a feature vector over clips; (B, D) -> (B, D)."""
-
-
-class Scoring(nn.Sequential):
-    """Dense, ReLU, FeatureNorm, dropout, dense (eq. 25); (B, inputs) -> (B, classes)."""
-
-    def __init__(self, inputs: int, hidden: int, classes: int, *, dropout: float) -> None:
-        layers = nn.Linear(inputs, hidden), nn.ReLU(), FeatureNorm(hidden), nn.Dropout(dropout)
-        super().__init__(*layers, nn.Linear(hidden, classes))
-
-
-class ResidualPerception(nn.Module):
-    """f' = f + FeatureNorm(activation(Dense(f))), where the activation of eq. 29 is the sigmoid; (B, D) -> (B, D)."""
-
-    def __init__(self, dim: int, *, activation: Callable[[Tensor], Tensor] = torch.sigmoid) -> None:
-        super().__init__()
-        self.dense = nn.Linear(dim, dim)
-        self.norm = FeatureNorm(dim)
-        self.activation = activation
-
-    def forward(self, feature: Tensor) -> Tensor:
-        return feature + self.norm(self.activation(self.dense(feature)))
-
-
 # Aggregators: from the features of all steps to one (SAC in thesis section 5.2), (B, T, D) -> (B, D).
 #
 # Those that know no later step have a method `run` that gives what they would have said after every step, and a memory
 # with which the sequence goes on: run(one part) and then run(the rest, memory) is run(the whole).
 
 
-class LSTMAggregator(nn.Module):
+class LastStep(nn.Module):
+    """The feature of the newest step, without memory; (B, T, D) -> (B, D)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.run(features)[0][:, -1]
+
+    def run(self, features: Tensor, memory: Memory = None) -> tuple[Tensor, Memory]:
+        """Return what is said after every step (B, T, D), and the memory."""
+        return features, memory
+
+
+class LSTMAggregator(LastStep):
     """Last hidden state of a one-layer LSTM; (B, T, D) -> (B, D)."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.lstm = nn.LSTM(dim, dim, batch_first=True)
 
-    def forward(self, features: Tensor) -> Tensor:
-        return self.run(features)[0][:, -1]
-
     def run(self, features: Tensor, memory: Memory = None) -> tuple[Tensor, Memory]:
-        """Return the hidden states (B, T, D) and the memory: hidden and cell state, each (1, B, D)."""
-        return self.lstm(features, memory)
-
-
-class LastStep(nn.Module):
-    """The feature of the newest step, without memory; (B, T, D) -> (B, D)."""
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features[:, -1]
-
-    def run(self, features: Tensor, memory: Memory = None) -> tuple[Tensor, Memory]:
-        """Return the features (B, T, D) as they are, and no memory."""
-        return features, memory
+        return self.lstm(features, memory)  # the memory: hidden and cell state, each (1, B, D)
 
 
 class BiLSTM(nn.Module):
@@ -141,6 +109,14 @@ class Transformer(nn.Module):
                 " train.frames, or use another aggregator"
             )
         return self.layers(features + self.positions[:n_steps]).mean(1)
+
+
+AGGREGATORS: dict[str, Callable[[int], nn.Module]] = {  # name -> constructor from D
+    "lstm": LSTMAggregator,
+    "bilstm": BiLSTM,
+    "transformer": Transformer,
+    "none": lambda dim: LastStep(),
+}
 
 
 # Encoders: what one modality says about a clip (eq. 24).
@@ -193,7 +169,100 @@ class ModalityEncoder(nn.Module):
         return self.aggregator.run(self.encode_steps(sequence))[0]
 
 
-# Networks over one or several encoders.
+TRUNKS = {"resnet18": ResNet18, "resnet3d18": ResNet3D18}
+OF_CLIPS = frozenset({"resnet3d18"})  # these look at whole clips, the others at single steps
+
+
+# Fusion: from the features of all modalities to one.
+
+
+class GatedUnit(nn.Module):
+    """Gated sum of modalities, that listens to one or the other number by number; modality -> (N, D) -> (N, D).
+
+    The Gated Multimodal Unit of Arevalo, Solorio, Montes-y-Gomez, Gonzalez (2017), "Gated multimodal units for
+    information fusion", section 3.1: h_m = tanh(W_m f_m).  Two modalities share a gate: h = z h_1 + (1 - z) h_2 with
+    z = sigmoid(W_z [f_1, f_2]).  Each of more has its own: h = sum_m z_m h_m with z_m = sigmoid(W_zm [f_1, ..., f_M]).
+    No layer has a bias, so an absent modality, whose feature is 0, adds nothing.
+    """
+
+    def __init__(self, names: list[str], dim: int) -> None:
+        super().__init__()
+        gated = names[:1] if len(names) == 2 else names
+        self.hidden = nn.ModuleDict({name: nn.Linear(dim, dim, bias=False) for name in names})
+        self.gate = nn.ModuleDict({name: nn.Linear(len(names) * dim, dim, bias=False) for name in gated})
+
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        joint = torch.cat([features[name] for name in self.hidden], dim=1)  # (N, M * D)
+        gates = {name: gate(joint).sigmoid() for name, gate in self.gate.items()}  # (N, D) each
+        if len(self.hidden) == 2:
+            first, second = self.hidden
+            gates[second] = 1.0 - gates[first]
+        return sum(gates[name] * hidden(features[name]).tanh() for name, hidden in self.hidden.items())
+
+
+class CrossmodalAttention(nn.Module):
+    """LayerNorm(x + attention(queries x, keys and values y)), mean over time; x (N, T, D), y (N, S, D) -> (N, D).
+
+    What one modality does at a time is looked up in the whole course of the others, without a common time axis: Tsai et
+    al. (2019), "Multimodal Transformer for unaligned multimodal language sequences", eq. 3, a layer per modality.
+    A head has at least `HEAD` numbers and there are at most `HEADS`: 8 for D = 512, 4 for D = 64.
+    """
+
+    HEADS = 8
+    HEAD = 16
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        heads = max(n for n in (1, 2, 4, self.HEADS) if n == 1 or n * self.HEAD <= dim)
+        self.attention = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, own: Tensor, others: Tensor, absent: Tensor | None = None) -> Tensor:
+        """Return the feature; `absent` (N, S) bool says what of `others` is not to be looked at, if anything."""
+        if absent is None:
+            found, _ = self.attention(own, others, others, need_weights=False)  # (N, T, D)
+        else:
+            alone = absent.all(1)  # (N,): a softmax over nothing is NaN
+            mask = absent & ~alone.unsqueeze(1)
+            found, _ = self.attention(own, others, others, key_padding_mask=mask, need_weights=False)
+            found = found.masked_fill(alone.view(-1, 1, 1), 0.0)
+        return self.norm(own + found).mean(1)  # (N, D)
+
+
+# Heads: from a feature to class scores.
+
+
+class FeatureNorm(nn.BatchNorm1d):
+    """Statistical normalisation of a feature vector over clips; (B, D) -> (B, D)."""
+
+
+class Scoring(nn.Sequential):
+    """Dense, ReLU, FeatureNorm, dropout, dense (eq. 25); (B, inputs) -> (B, classes)."""
+
+    def __init__(self, inputs: int, hidden: int, classes: int, *, dropout: float) -> None:
+        layers = nn.Linear(inputs, hidden), nn.ReLU(), FeatureNorm(hidden), nn.Dropout(dropout)
+        super().__init__(*layers, nn.Linear(hidden, classes))
+
+
+class ResidualPerception(nn.Module):
+    """f' = f + FeatureNorm(activation(Dense(f))), where the activation of eq. 29 is the sigmoid; (B, D) -> (B, D)."""
+
+    def __init__(self, dim: int, *, activation: Callable[[Tensor], Tensor] = torch.sigmoid) -> None:
+        super().__init__()
+        self.dense = nn.Linear(dim, dim)
+        self.norm = FeatureNorm(dim)
+        self.activation = activation
+
+    def forward(self, feature: Tensor) -> Tensor:
+        return feature + self.norm(self.activation(self.dense(feature)))
+
+
+ACTIVATIONS = {"sigmoid": torch.sigmoid, "relu": torch.relu}  # of the residual perception
+
+
+# The network.
+
+FUSIONS = ("dense", "single", "n0", "n1", "mrpn", "gated", "attention")
 
 
 def apply_present(
@@ -208,18 +277,53 @@ def apply_present(
     return out
 
 
-Encoders = Mapping[str, ModalityEncoder]  # modality -> encoder, in the order of the fused vector
-Head = Callable[[int], nn.Module]  # constructor of a head from its number of inputs; (N, inputs) -> (N, C)
-Norm = Callable[[int], nn.Module]  # constructor of a normalisation from its number of features; (N, D) -> (N, D)
-
-
 class Network(nn.Module):
-    """Encoders and their FeatureNorms: the part that all networks share."""
+    """Encoders, FeatureNorms, fusion and heads.
 
-    def __init__(self, encoders: Encoders, *, norm: Norm = FeatureNorm) -> None:
+    fusion
+        dense, single: one modality; dense has one layer and no norm (thesis section 4.4), single is UNI-m.
+        n0: concatenation, FeatureNorm and Scoring (eqs. 26, 27).
+        n1: n0 with side heads, whose loss reaches the encoders directly (eq. 31).
+        mrpn: n1 on residual perceptions of the features: N2, the multimodal residual perceptron network (eqs. 29, 32).
+        gated: a `GatedUnit` in the place of the concatenation.
+        attention: n0 on what `CrossmodalAttention` makes of the encoders' states.
+    """
+
+    def __init__(
+        self,
+        encoders: Mapping[str, ModalityEncoder],
+        *,
+        fusion: str,
+        classes: int,
+        hidden: int,
+        dropout: float,
+        side_head: str = "dense",
+        residual: str = "sigmoid",
+    ) -> None:
         super().__init__()
+        if fusion not in FUSIONS:
+            raise KeyError(fusion)
+        heads = {
+            "dense": lambda dim: nn.Linear(dim, classes),
+            "scoring": lambda dim: Scoring(dim, hidden, classes, dropout=dropout),
+        }
+        dims = {name: encoder.dim for name, encoder in encoders.items()}
+        sided = dims if fusion in ("n1", "mrpn") else {}
+        refined = dims if fusion == "mrpn" else {}
+        crossed = dims if fusion == "attention" else {}
+        norm = nn.Identity if fusion == "dense" else FeatureNorm
+        joint = next(iter(dims.values())) if fusion == "gated" else sum(dims.values())
+        # the order is that of the parameters, and of the random first weights
         self.branches = nn.ModuleDict(encoders)
-        self.norms = nn.ModuleDict({name: norm(encoder.dim) for name, encoder in encoders.items()})
+        self.norms = nn.ModuleDict({name: norm(dim) for name, dim in dims.items()})
+        self.unit = GatedUnit(list(dims), joint) if fusion == "gated" else None
+        self.joint_norm = nn.Identity() if fusion in ("dense", "single", "gated") else FeatureNorm(joint)
+        self.score = heads["dense" if fusion == "dense" else "scoring"](joint)
+        self.side = nn.ModuleDict({name: heads[side_head](dim) for name, dim in sided.items()})
+        self.residual = nn.ModuleDict(
+            {name: ResidualPerception(dim, activation=ACTIVATIONS[residual]) for name, dim in refined.items()}
+        )
+        self.crossings = nn.ModuleDict({name: CrossmodalAttention(dim) for name, dim in crossed.items()})
         self.frozen: tuple[nn.Module, ...] = ()
 
     def forward(self, inputs: Mapping[str, Tensor], present: Present | None = None) -> dict[str, Tensor]:
@@ -227,10 +331,20 @@ class Network(nn.Module):
 
     def encode(self, inputs: Mapping[str, Tensor], present: Present) -> dict[str, Tensor]:
         """Return the feature (B, D) of every modality."""
-        return {
-            name: apply_present(encoder, inputs[name], present.get(name), (encoder.dim,))
-            for name, encoder in self.branches.items()
-        }
+        said = {}
+        for name, encoder in self.branches.items():
+            shape = (inputs[name].shape[1], encoder.dim) if self.crossings else (encoder.dim,)
+            look = encoder.states if self.crossings else encoder
+            said[name] = apply_present(look, inputs[name], present.get(name), shape)
+        if not self.crossings:
+            return said
+        features = {}
+        for name, crossing in self.crossings.items():
+            others = {other: rows for other, rows in said.items() if other != name}
+            masks = [~present[other].unsqueeze(1).expand(others[other].shape[:2]) for other in others if present]
+            absent = torch.cat(masks, dim=1) if masks else None  # (B, S)
+            features[name] = crossing(said[name], torch.cat(list(others.values()), dim=1), absent)
+        return features
 
     def judge(self, features: Mapping[str, Tensor], present: Present | None = None) -> dict[str, Tensor]:
         """Return head -> logits (N, C) of N rows of features as the encoders give them, modality -> (N, D).
@@ -238,16 +352,14 @@ class Network(nn.Module):
         Networks that run along with a recording (`streaming`) ask this again and again while the encoders go on.
         """
         present = present or {}
-        return self.scores(
-            {
-                name: apply_present(norm, features[name], present.get(name), (self.branches[name].dim,))
-                for name, norm in self.norms.items()
-            }
-        )
-
-    def scores(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return head -> logits (N, C) of normalised features, modality -> (N, D)."""
-        raise NotImplementedError
+        features = {
+            name: apply_present(norm, features[name], present.get(name), (self.branches[name].dim,))
+            for name, norm in self.norms.items()
+        }
+        features |= {name: perception(features[name]) for name, perception in self.residual.items()}
+        joint = self.unit(features) if self.unit else torch.cat(list(features.values()), dim=1)  # (N, M * D)
+        fused = self.score(self.joint_norm(joint))
+        return {"fused": fused, **{name: head(features[name]) for name, head in self.side.items()}}
 
     def freeze(self, *names: str, trunks: Collection[str] = ()) -> None:
         """Keep the encoders `names` as they are in training too: neither weights nor batch statistics change.
@@ -278,7 +390,7 @@ class Network(nn.Module):
             Names these parts.
         """
         parts = [name for name, encoder in self.branches.items() if not hasattr(encoder.aggregator, "run")]
-        parts += ["fusion"] if isinstance(self, Attention) else []
+        parts += ["fusion"] if self.crossings else []
         if parts:
             raise ModelError(
                 f"this network cannot run along with a recording: {', '.join(parts)} needs all of it before it can"
@@ -287,156 +399,7 @@ class Network(nn.Module):
             )
 
 
-class Single(Network):
-    """One encoder and a head: UNI-m; without norm and with one layer the network of thesis section 4.4."""
-
-    def __init__(self, encoders: Encoders, *, head: Head, norm: Norm = FeatureNorm) -> None:
-        super().__init__(encoders, norm=norm)
-        (encoder,) = encoders.values()
-        self.score = head(encoder.dim)
-
-    def scores(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
-        (feature,) = features.values()
-        return {"fused": self.score(feature)}
-
-
-class MRPN(Network):
-    """Fusion of normalised features by concatenation, FeatureNorm and a head.
-
-    Alone this is N0 (eqs. 26, 27). With side heads, whose loss reaches the encoders directly, it is N1 (eq. 31); with
-    residual perceptions of the features before that, N2, the multimodal residual perceptron network (eqs. 29, 32).
-    """
-
-    def __init__(
-        self,
-        encoders: Encoders,
-        *,
-        head: Head,
-        side: Head | None = None,
-        residual: Norm | None = None,
-    ) -> None:
-        super().__init__(encoders)
-        joint = sum(encoder.dim for encoder in encoders.values())
-        self.joint_norm = FeatureNorm(joint)
-        self.score = head(joint)
-        self.side = nn.ModuleDict({name: side(encoder.dim) for name, encoder in encoders.items()} if side else {})
-        self.residual = nn.ModuleDict(
-            {name: residual(encoder.dim) for name, encoder in encoders.items()} if residual else {}
-        )
-
-    def scores(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
-        if self.residual:
-            features = {name: self.residual[name](feature) for name, feature in features.items()}
-        joint = torch.cat(list(features.values()), dim=1)  # (N, M * D)
-        fused = self.score(self.joint_norm(joint))
-        return {"fused": fused, **{name: head(features[name]) for name, head in self.side.items()}}
-
-
-class GatedUnit(nn.Module):
-    """Gated sum of modalities; modality -> (N, D), together -> (N, D).
-
-    h_m = tanh(W_m f_m).  Two modalities share a gate: h = z h_1 + (1 - z) h_2 with z = sigmoid(W_z [f_1, f_2]).  Each
-    of more has its own: h = sum_m z_m h_m with z_m = sigmoid(W_zm [f_1, ..., f_M]).  No layer has a bias, so an absent
-    modality, whose feature is 0, adds nothing.
-    """
-
-    def __init__(self, names: list[str], dim: int) -> None:
-        super().__init__()
-        gated = names[:1] if len(names) == 2 else names
-        self.hidden = nn.ModuleDict({name: nn.Linear(dim, dim, bias=False) for name in names})
-        self.gate = nn.ModuleDict({name: nn.Linear(len(names) * dim, dim, bias=False) for name in gated})
-
-    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        joint = torch.cat([features[name] for name in self.hidden], dim=1)  # (N, M * D)
-        gates = {name: gate(joint).sigmoid() for name, gate in self.gate.items()}  # (N, D) each
-        if len(self.hidden) == 2:
-            first, second = self.hidden
-            gates[second] = 1.0 - gates[first]
-        return sum(gates[name] * hidden(features[name]).tanh() for name, hidden in self.hidden.items())
-
-
-class Gated(Network):
-    """Fusion by gates: the network decides for every clip, number by number, which modality it listens to.
-
-    The Gated Multimodal Unit of Arevalo, Solorio, Montes-y-Gomez, Gonzalez (2017), "Gated multimodal units for
-    information fusion", section 3.1, in the place of the concatenation of the thesis; no side heads.
-    """
-
-    def __init__(self, encoders: Encoders, *, head: Head) -> None:
-        super().__init__(encoders)
-        dim = next(iter(encoders.values())).dim
-        self.unit = GatedUnit(list(encoders), dim)
-        self.score = head(dim)
-
-    def scores(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {"fused": self.score(self.unit(features))}
-
-
-class CrossmodalAttention(nn.Module):
-    """LayerNorm(x + attention(queries x, keys and values y)), mean over time; x (N, T, D), y (N, S, D) -> (N, D).
-
-    A head has at least `HEAD` numbers and there are at most `HEADS`: 8 for D = 512, 4 for D = 64.
-    """
-
-    HEADS = 8
-    HEAD = 16
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        heads = max(n for n in (1, 2, 4, self.HEADS) if n == 1 or n * self.HEAD <= dim)
-        self.attention = nn.MultiheadAttention(dim, heads, batch_first=True)
-        self.norm = nn.LayerNorm(dim)
-
-    def forward(self, own: Tensor, others: Tensor, absent: Tensor | None = None) -> Tensor:
-        """Return the feature; `absent` (N, S) bool says what of `others` is not to be looked at, if anything."""
-        if absent is None:
-            found, _ = self.attention(own, others, others, need_weights=False)  # (N, T, D)
-        else:
-            alone = absent.all(1)  # (N,): a softmax over nothing is NaN
-            mask = absent & ~alone.unsqueeze(1)
-            found, _ = self.attention(own, others, others, key_padding_mask=mask, need_weights=False)
-            found = found.masked_fill(alone.view(-1, 1, 1), 0.0)
-        return self.norm(own + found).mean(1)  # (N, D)
-
-
-class Attention(MRPN):
-    """N0 on features that have seen the other modalities' states; every encoder needs states of every step.
-
-    What one modality does at a time is looked up in the whole course of the others: crossmodal attention of Tsai et al.
-    (2019), "Multimodal Transformer for unaligned multimodal language sequences", eq. 3, with a layer and a direction
-    per modality. It needs no common time axis.
-    """
-
-    def __init__(self, encoders: Encoders, *, head: Head) -> None:
-        super().__init__(encoders, head=head)
-        crossings = {name: CrossmodalAttention(encoder.dim) for name, encoder in encoders.items()}
-        self.crossings = nn.ModuleDict(crossings)
-
-    def encode(self, inputs: Mapping[str, Tensor], present: Present) -> dict[str, Tensor]:
-        states = {
-            name: apply_present(encoder.states, inputs[name], present.get(name), (inputs[name].shape[1], encoder.dim))
-            for name, encoder in self.branches.items()
-        }
-        features = {}
-        for name, crossing in self.crossings.items():
-            others = {other: rows for other, rows in states.items() if other != name}
-            masks = [~present[other].unsqueeze(1).expand(others[other].shape[:2]) for other in others if present]
-            absent = torch.cat(masks, dim=1) if masks else None  # (B, S)
-            features[name] = crossing(states[name], torch.cat(list(others.values()), dim=1), absent)
-        return features
-
-
 # From plain arguments to a network.
-
-AGGREGATORS: dict[str, Callable[[int], nn.Module]] = {  # name -> constructor from D
-    "lstm": LSTMAggregator,
-    "bilstm": BiLSTM,
-    "transformer": Transformer,
-    "none": lambda dim: LastStep(),
-}
-TRUNKS = {"resnet18": ResNet18, "resnet3d18": ResNet3D18}
-OF_CLIPS = frozenset({"resnet3d18"})  # these look at whole clips, the others at single steps
-ACTIVATIONS = {"sigmoid": torch.sigmoid, "relu": torch.relu}  # of the residual perception
 
 
 def build(
@@ -459,7 +422,7 @@ def build(
     modalities
         Names in the order of the fused vector; each is one of `CHANNELS`, or units.
     fusion
-        dense (one layer, no dropout), single, n0, n1, mrpn, gated or attention.
+        See `Network`.
     aggregator
         Key of `AGGREGATORS`.
     side_head
@@ -488,9 +451,6 @@ def build(
             f"fusion attention looks at what a memory says after every step: give it aggregator lstm and no trunk of"
             f" whole clips, not {aggregator} and {trunk}"
         )
-    scoring = partial(Scoring, hidden=HIDDEN * width, classes=classes, dropout=dropout)
-    dense = partial(nn.Linear, out_features=classes)
-    sides = {"dense": dense, "scoring": scoring}
     with torch.random.fork_rng(devices=[]):
         encoders = {}
         for name in modalities:
@@ -503,16 +463,15 @@ def build(
             memory = None if kind in OF_CLIPS else AGGREGATORS[aggregator](backbone.dim)
             encoders[name] = ModalityEncoder(backbone, memory)
         torch.manual_seed(seed_for(seed, "heads"))
-        match fusion:
-            case "dense":
-                return Single(encoders, head=dense, norm=nn.Identity)
-            case "n1":
-                return MRPN(encoders, head=scoring, side=sides[side_head])
-            case "mrpn":
-                perception = partial(ResidualPerception, activation=ACTIVATIONS[residual])
-                return MRPN(encoders, head=scoring, side=sides[side_head], residual=perception)
-        kind = {"single": Single, "n0": MRPN, "gated": Gated, "attention": Attention}[fusion]
-        return kind(encoders, head=scoring)
+        return Network(
+            encoders,
+            fusion=fusion,
+            classes=classes,
+            hidden=HIDDEN * width,
+            dropout=dropout,
+            side_head=side_head,
+            residual=residual,
+        )
 
 
 def n_parameters(model: nn.Module) -> int:

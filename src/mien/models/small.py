@@ -5,6 +5,7 @@ and Ploeger 2017 (arXiv 1710.07557) with which every legible filter, kernel and 
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -58,8 +59,12 @@ class CNN2(nn.Module):
 
     def __init__(self, *, classes: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(*_stem_layer(1), *_stem_layer(CNN2_STEM))
-        self.units = nn.Sequential(*(Unit(*pair) for pair in zip((CNN2_STEM, *CNN2_UNITS), CNN2_UNITS, strict=False)))
+        stem: list[nn.Module] = []
+        for inputs in (1, CNN2_STEM):
+            convolution = nn.Conv2d(inputs, CNN2_STEM, 3, padding=1, bias=False)
+            stem += [convolution, nn.BatchNorm2d(CNN2_STEM), nn.ReLU(inplace=True)]
+        self.stem = nn.Sequential(*stem)
+        self.units = nn.Sequential(*(Unit(*pair) for pair in pairwise((CNN2_STEM, *CNN2_UNITS))))
         self.head = nn.Conv2d(CNN2_UNITS[-1], classes, 3, padding=1)
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -86,6 +91,12 @@ class Unit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.main(x) + self.shortcut(x)
+
+
+def _separable(inputs: int, outputs: int) -> Sequence[nn.Module]:
+    """Return a filter per channel, a mixing of channels and a batch norm."""
+    per_channel = nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False)
+    return per_channel, nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
 
 
 class CNN3(nn.Module):
@@ -119,17 +130,6 @@ class CNN3(nn.Module):
         return self.dense(self.layers(pictures))
 
 
-def _stem_layer(inputs: int) -> Sequence[nn.Module]:
-    convolution = nn.Conv2d(inputs, CNN2_STEM, 3, padding=1, bias=False)
-    return convolution, nn.BatchNorm2d(CNN2_STEM), nn.ReLU(inplace=True)
-
-
-def _separable(inputs: int, outputs: int) -> Sequence[nn.Module]:
-    """Return a filter per channel, a mixing of channels and a batch norm."""
-    per_channel = nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False)
-    return per_channel, nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
-
-
 class DNN(nn.Module):
     """Dense layers; vectors (B, D) -> (B, classes) logits."""
 
@@ -141,19 +141,11 @@ class DNN(nn.Module):
         return self.layers(vectors)
 
 
-def build_dnn_au(classes: int, size_px: int = 0) -> DNN:
-    """Build DNN-AU, which looks at 8 action units: dense 8, ReLU, dense."""
-    return DNN(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, classes))
-
-
-def build_dnn_fp(classes: int, size_px: int = 0) -> DNN:
-    """Build DNN-FP, which looks at 136 numbers of FP68: dense 16, batch norm, ReLU, dropout of 80 %, dense."""
-    return DNN(nn.Linear(136, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.8), nn.Linear(16, classes))
-
-
 CLASSIFIERS = {  # name -> network of (classes, side of the picture in px)
-    "dnn_au": build_dnn_au,
-    "dnn_fp": build_dnn_fp,
+    "dnn_au": lambda classes, _: DNN(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, classes)),  # of AU8
+    "dnn_fp": lambda classes, _: DNN(  # of FP68
+        nn.Linear(136, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.8), nn.Linear(16, classes)
+    ),
     "cnn1": lambda classes, _: CNN1(classes=classes),
     "cnn2": lambda classes, _: CNN2(classes=classes),
     "cnn3": lambda classes, size_px: CNN3(classes=classes, size_px=size_px),

@@ -130,15 +130,15 @@ def choose_frames(time_s: np.ndarray, duration_s: float, *, rate_fps: float) -> 
     frames, at_s
         (T,) int64, which of the N; and (T,) when they are looked at in s, up to 1 / rate_fps after the frame.
     """
-    look = np.ceil((np.asarray(time_s, dtype=np.float64) - TOLERANCE_S) * rate_fps).astype(np.int64)  # (N,)
-    newest = np.flatnonzero(np.append(look[1:] != look[:-1], True)[: len(look)])
-    at_s = look[newest] / rate_fps
-    within = at_s <= duration_s + TOLERANCE_S
-    return newest[within], at_s[within]
+    newest = NewestFrame(rate_fps)
+    looks = [newest.put(at_s, k) for k, at_s in enumerate(np.asarray(time_s, dtype=np.float64))]
+    looks.append(newest.due(math.inf))
+    within = [look for look in looks if look is not None and look[0] <= duration_s + TOLERANCE_S]
+    return np.array([k for _, k in within], dtype=np.int64), np.array([at_s for at_s, _ in within])
 
 
 class NewestFrame(Generic[T]):
-    """The rule of `choose_frames` while a film runs: a frame is handed out once it is known to be the newest."""
+    """The rule of `choose_frames`, for a film that runs: a frame is handed out once it is known to be the newest."""
 
     def __init__(self, rate_fps: float) -> None:
         self.rate_fps = rate_fps

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -140,15 +139,12 @@ def _read_state(path: Path, model: VGG16) -> dict[str, Tensor]:
     """Return the state dict of a file under the names of ours, with its normalisation."""
     if path.suffix not in (".pth", ".pt", ".safetensors"):
         raise ModelError(f"{path}: no known file of weights; its name must end in .pth, .pt or .safetensors")
+    safe = path.suffix == ".safetensors"
     try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: damaged, truncated or no safetensors file ({error}); fetch it again") from error
+        state = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever torch stumbles over in a damaged file, it is the file's fault
-        raise ModelError(f"{path}: damaged, truncated or no state dict of torch ({error}); fetch it again") from error
+        kind = "safetensors file" if safe else "state dict of torch"
+        raise ModelError(f"{path}: damaged, truncated or no {kind} ({error}); fetch it again") from error
     if not isinstance(state, dict):
         raise ModelError(f"{path}: holds a {type(state).__name__}; a state dict of VGG-16 is needed")
     for name, weight in state.items():

@@ -30,234 +30,123 @@ from mien.config.schema import (
 from mien.errors import TableError
 from mien.evaluation.runs import Run
 from mien.io.files import read_json
-from mien.models.cost import CLASSES, FRAME, FRAMES, WINDOW, Cost, Listing2D, Listing3D, costs, total
-from mien.models.mrpn import CHANNELS, UNITS, build
+from mien.models.cost import (
+    CLASSES,
+    FRAME,
+    FRAMES,
+    WINDOW,
+    Cost,
+    Listing,
+    costs,
+    input_shapes,
+    row_costs,
+    total,
+)
 from mien.report.page import render_page, write_table
 from mien.report.thesis import read_published
 
 log = logging.getLogger(__name__)
 
-LISTINGS = {  # name -> (network, row of the table "complexity" of the thesis)
-    "LIST-2D": (Listing2D, "resnet18_2d_lstm_image__resnet18_2d_audio"),
-    "LIST-3D": (Listing3D, "resnet18_3d_image__resnet18_2d_audio"),
+LISTINGS = {  # name -> row of the table of the thesis, frames to look at for a new one of a running film
+    "LIST-2D": ("resnet18_2d_lstm_image__resnet18_2d_audio", 1),  # the memory keeps what was
+    "LIST-3D": ("resnet18_3d_image__resnet18_2d_audio", FRAMES),
 }
 PARTS = {"trunk": "image trunk", "lstm": "LSTM", "audio": "audio trunk", "head": "head"}  # attribute -> name
+HONEST = "honest multiply-adds"
 STEPS = {"video": "frames", "audio": "segments", "units": "fits"}  # modality -> what a network is given of it
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A listing, rebuilt and counted; `printed` are the thesis's totals."""
+def count_listings(thesis: Path) -> pd.DataFrame:
+    """Return LIST-2D and LIST-3D, counted: a row per part, their totals beside the printed ones, a new frame.
 
-    name: str
-    parts: dict[str, Cost]  # part -> cost for one second
-    printed: Cost
-    new_frame: int  # multiply-adds that one more frame costs in a running film, of the pictures' encoder
-
-    @property
-    def total(self) -> Cost:
-        """Return the cost of the whole network for one second."""
-        return sum(self.parts.values(), Cost())
-
-
-@dataclass(frozen=True)
-class Own:
-    """One of our networks; `given` says in words what `cost` is the cost of."""
-
-    name: str
-    given: str
-    cost: Cost
-
-
-def read_printed(path: Path) -> dict[str, Cost]:
-    """Return the totals that the thesis prints, by row of its listings; they count by the listed rule only.
+    `multiply_adds` are honest; the thesis's count by the listed rule only.
 
     Raises
     ------
-    TableError : the file does not hold them.
+    TableError
+        The file does not hold the thesis's totals.
     """
     try:
-        rows = read_published(path)["complexity"]["rows"]
-        return {
-            key: Cost(parameters=round(rows[key]["total_params_M"] * 1e6), listed=round(rows[key]["mult_adds_G"] * 1e9))
-            for _, key in LISTINGS.values()
+        rows = read_published(thesis)["complexity"]["rows"]
+        printed = {
+            name: {
+                "thesis_parameters": round(rows[key]["total_params_M"] * 1e6),
+                "thesis_listed": round(rows[key]["mult_adds_G"] * 1e9),
+            }
+            for name, (key, _) in LISTINGS.items()
         }
     except (KeyError, TypeError) as error:
-        raise TableError(f"{path} does not hold the thesis's listings ({error!r}); git restore {path}") from error
-
-
-def count_listings(printed: Mapping[str, Cost]) -> dict[str, Listed]:
-    """Return LIST-2D and LIST-3D, counted, beside what is printed."""
-    counted = {}
-    for name, (network, key) in LISTINGS.items():
+        raise TableError(f"{thesis} does not hold the thesis's listings ({error!r}); git restore {thesis}") from error
+    counted = []
+    for name, (_, looked_at) in LISTINGS.items():
         with torch.device("meta"):  # shapes without numbers
-            model = network()
-        found = costs(model, WINDOW)
-        parts = {title: total(found, part) for part, title in PARTS.items() if hasattr(model, part)}
-        frames = 1 if name == "LIST-2D" else FRAMES  # the memory keeps what was; a window must be looked at again
-        again = costs(_Watching(model), (1, frames, *FRAME))
-        counted[name] = Listed(name, parts, printed[key], new_frame=total(again).multiply_adds)
-    return counted
+            found = costs(Listing(deep=name == "LIST-3D"), WINDOW)
+        parts = {title: total(found, part) for part, title in PARTS.items()} | {"total": total(found)}
+        counted += [
+            _row(name, title, "1 s", cost) | {"listed": cost.listed} for title, cost in parts.items() if cost != Cost()
+        ]
+        counted[-1] |= printed[name]
+        images = parts["image trunk"] + parts["LSTM"]
+        frame = images.multiply_adds * looked_at // FRAMES
+        counted.append({"network": name, "part": "images", "given": "1 new frame", "multiply_adds": frame})
+    return pd.DataFrame(counted).convert_dtypes()
 
 
-def count_ours(params: Mapping[str, Any], *, classes: int) -> list[Own]:
+def count_ours(params: Mapping[str, Any], *, classes: int) -> pd.DataFrame:
     """Return the rows of `variants` and `streams`, counted at the scale of `params`."""
     train = section(TrainConfig, params, "train")
     streaming = section(StreamingConfig, params, "streaming")
     faces, sound = section(FacesConfig, params, "faces"), section(SoundConfig, params, "sound")
-    steps = steps_of(faces.size_px, sound)
-    sizes = {"classes": classes, "width": train.width, "dropout": train.dropout}
+    sizes = {"classes": classes, "width": train.width, "size_px": faces.size_px, "segment": segment_shape(sound)}
     ours = []
     for name, row in section(dict[str, VariantConfig], params, "variants").items():
-        heads = sizes if row.target == "label" else sizes | {"classes": 1}
-        given = " and ".join(_number_of(n, modality) for modality, n in steps_per_clip(row, train.frames).items())
-        ours.append(Own(name, f"a clip: {given}", cost_of_clip(row, steps, heads, frames=train.frames)))
-    streams = section(dict[str, StreamConfig], params, "streams")
-    return ours + [_running(name, row, streaming, steps, sizes) for name, row in streams.items()]
+        given = " and ".join(f"{n} {STEPS[modality]}" for modality, n in steps_of(row, train.frames).items())
+        ours.append(_row(name, "total", f"a clip: {given}", total(clip_costs(row, frames=train.frames, **sizes))))
+    for name, row in section(dict[str, StreamConfig], params, "streams").items():
+        rates, judgements, cost = second_cost(row, streaming, **sizes)
+        given = " and ".join(f"{rate:g} {STEPS[modality]}" for modality, rate in rates.items())
+        ours.append(_row(name, "total", f"a second: {given}, {judgements:g} judgements", cost))
+    return pd.DataFrame(ours)
 
 
-def frame_of(listings: Mapping[str, Listed], ours: list[Own]) -> pd.DataFrame:
-    """Return all numbers in one table; empty where there is no such number."""
-    rows = []
-    for one in listings.values():
-        for part, cost in one.parts.items():
-            rows.append(_row(one.name, part, "1 s", cost) | {"listed": cost.listed})
-        printed = {"thesis_parameters": one.printed.parameters, "thesis_listed": one.printed.listed}
-        rows.append(_row(one.name, "total", "1 s", one.total) | {"listed": one.total.listed} | printed)
-        rows.append({"network": one.name, "part": "images", "given": "1 new frame", "multiply_adds": one.new_frame})
-    for what, more, less in _ratios(listings):
-        rows.append({"network": "LIST-3D / LIST-2D", "part": what, "ratio": more / less})
-    rows += [_row(one.name, "total", one.given, one.cost) for one in ours]
-    table = pd.DataFrame(rows)
-    counts = [name for name in table if name not in ("network", "part", "given", "ratio")]
-    return table.astype(dict.fromkeys(counts, "Int64"))
+def steps_of(row: VariantConfig, frames: int) -> dict[str, int]:
+    """Return how many steps of each of its modalities a variant is given of a clip."""
+    numbers = {"video": frames, "audio": SEGMENTS[row.augmentation], "units": frames}
+    return {modality: numbers[modality] for modality in row.modalities}
 
 
-def render(listings: Mapping[str, Listed], ours: list[Own], *, classes: int, scale: str) -> str:
-    """Return the page."""
-    ratios = _ratios(listings)
-    by_rule, by_all, by_frame = (more / less for _, more, less in ratios)
-    return render_page(
-        "complexity",
-        n_emotions=CLASSES,
-        n_frames=FRAMES,
-        size_px=FRAME[1],
-        spectrogram=WINDOW["audio"][2:4],
-        parts=[row for one in listings.values() for row in _parts(one)],
-        differences=[row for one in listings.values() for row in _differences(one)],
-        ratios=[
-            {"multiply-adds": what, "LIST-3D": _giga(more), "LIST-2D": _giga(less), "ratio": f"{more / less:.2f}"}
-            for what, more, less in ratios
-        ],
-        by_rule=by_rule,
-        by_all=by_all,
-        by_frame=by_frame,
-        flat=listings["LIST-2D"],
-        deep=listings["LIST-3D"],
-        giga=_giga,
-        scale=scale,
-        classes=classes,
-        ours=[
-            {
-                "network": one.name,
-                "given": one.given,
-                "parameters": _count(one.cost.parameters),
-                "honest multiply-adds": _count(one.cost.multiply_adds),
-            }
-            for one in ours
-        ],
-    )
+def clip_costs(
+    row: VariantConfig, *, frames: int, classes: int, width: int, size_px: int, segment: tuple[int, int]
+) -> dict[str, Cost]:
+    """Return layer -> cost of one pass forward of a variant with one clip; see `models.cost`."""
+    shapes = input_shapes(steps_of(row, frames), size_px=size_px, segment=segment)
+    return row_costs(row, classes=classes, width=width, shape=shapes)
 
 
-class _Watching(torch.nn.Module):
-    """The part of a listing that looks at pictures, as a network of its own."""
+def second_cost(
+    row: StreamConfig, streaming: StreamingConfig, *, classes: int, width: int, size_px: int, segment: tuple[int, int]
+) -> tuple[dict[str, float], float, Cost]:
+    """Return what a network that runs along is given in a second, how often it judges, and what both cost.
 
-    def __init__(self, listing: Listing2D | Listing3D) -> None:
-        super().__init__()
-        self.listing = listing
-
-    def forward(self, video: torch.Tensor) -> torch.Tensor:
-        return self.listing.watch(video)
-
-
-def _running(
-    name: str,
-    row: StreamConfig,
-    streaming: StreamingConfig,
-    steps: Mapping[str, tuple[int, ...]],
-    sizes: Mapping[str, float],
-) -> Own:
-    """Count a second of a network that runs along: the steps of its branches, and the judgements."""
-    with torch.device("meta"):
-        model = build(row.modalities, fusion=row.fusion, aggregator=row.aggregator, side_head="dense", **sizes)
-    found = costs(model, {modality: (1, 1, *steps[modality]) for modality in row.modalities})
-    rates = {"video": streaming.rate_fps, "audio": 1 / streaming.hop_s}  # steps per second
-    branches = {modality: total(found, f"branches.{modality}") for modality in row.modalities}
-    whole = total(found)
-    judging = whole.multiply_adds - sum(cost.multiply_adds for cost in branches.values())
-    judged = rates[row.modalities[0]] if len(row.modalities) == 1 else 1 / streaming.hop_s
-    spent = judged * judging + sum(rates[modality] * cost.multiply_adds for modality, cost in branches.items())
-    given = " and ".join(_number_of(rates[modality], modality) for modality in row.modalities)
-    cost = Cost(parameters=whole.parameters, multiply_adds=round(spent))
-    return Own(name, f"a second: {given}, {judged:g} judgements", cost)
-
-
-def _ratios(listings: Mapping[str, Listed]) -> list[tuple[str, int, int]]:
-    """Return (what is counted, LIST-3D, LIST-2D)."""
-    flat, deep = listings["LIST-2D"], listings["LIST-3D"]
-    return [
-        ("listed", deep.total.listed, flat.total.listed),
-        (f"honest, all {FRAMES} frames", deep.total.multiply_adds, flat.total.multiply_adds),
-        ("honest, one new frame of a running film (images only)", deep.new_frame, flat.new_frame),
-    ]
-
-
-def _parts(one: Listed) -> list[dict[str, str]]:
-    costs_of = {**one.parts, "**total**": one.total}
-    return [
-        {
-            "network": one.name,
-            "part": part,
-            "parameters": _count(cost.parameters),
-            "listed multiply-adds": _count(cost.listed),
-            "honest multiply-adds, 1 s": _count(cost.multiply_adds),
-        }
-        for part, cost in costs_of.items()
-    ]
-
-
-def _differences(one: Listed) -> list[dict[str, str]]:
-    pairs = {
-        "parameters": (one.printed.parameters, one.total.parameters),
-        "listed multiply-adds": (one.printed.listed, one.total.listed),
-    }
-    return [
-        {
-            "network": one.name,
-            "number": what,
-            "thesis": _count(theirs),
-            "ours": _count(ours),
-            "difference": _count(ours - theirs),
-        }
-        for what, (theirs, ours) in pairs.items()
-    ]
+    Returns
+    -------
+    rates, judgements, cost
+        Modality -> steps per second; judgements per second; cost of the steps of its branches and of the judgements.
+    """
+    rates = {"video": float(streaming.rate_fps), "audio": 1 / streaming.hop_s}
+    rates = {modality: rates[modality] for modality in row.modalities}
+    shapes = input_shapes(dict.fromkeys(rates, 1), size_px=size_px, segment=segment)
+    found = row_costs(row, classes=classes, width=width, shape=shapes)
+    branches = {modality: total(found, f"branches.{modality}").multiply_adds for modality in rates}
+    judgements = 1 / streaming.hop_s if len(rates) > 1 else rates[row.modalities[0]]
+    judging = total(found).multiply_adds - sum(branches.values())
+    spent = judgements * judging + sum(rates[modality] * branches[modality] for modality in rates)
+    return rates, judgements, Cost(parameters=total(found).parameters, multiply_adds=round(spent))
 
 
 def _row(network: str, part: str, given: str, cost: Cost) -> dict[str, Any]:
     counts = {"parameters": cost.parameters, "multiply_adds": cost.multiply_adds}
     return {"network": network, "part": part, "given": given} | counts
-
-
-def _number_of(number: float, modality: str) -> str:
-    return f"{number:g} {STEPS[modality]}"
-
-
-def _count(number: int) -> str:
-    return f"{number:,}".replace(",", " ")
-
-
-def _giga(number: int) -> str:
-    return f"{number / 1e9:.2f} G"
 
 
 @dataclass(frozen=True)
@@ -288,42 +177,15 @@ def adds_per_clip(run: Run) -> int:
 @cache
 def _adds(text: str, n_classes: int) -> int:
     config: dict[str, Any] = json.loads(text)
-    steps = steps_of(config["faces"]["size_px"], section(SoundConfig, config, "sound"))
-    train, variant = config["train"], section(VariantConfig, config, "variant")
-    sizes = {"classes": n_classes, "width": train["width"], "dropout": train["dropout"]}
-    return cost_of_clip(variant, steps, sizes, frames=train["frames"]).multiply_adds
-
-
-def steps_of(size_px: int, sound: SoundConfig) -> dict[str, tuple[int, ...]]:
-    """Return the shape of one step of every modality."""
-    return {
-        "video": (CHANNELS["video"], size_px, size_px),
-        "audio": (CHANNELS["audio"], *segment_shape(sound)),
-        "units": (UNITS,),
-    }
-
-
-def cost_of_clip(
-    row: VariantConfig, steps: Mapping[str, tuple[int, ...]], sizes: Mapping[str, Any], *, frames: int
-) -> Cost:
-    """Return the cost of one pass forward of a variant with one clip."""
-    shapes = {modality: (1, n, *steps[modality]) for modality, n in steps_per_clip(row, frames).items()}
-    with torch.device("meta"):  # shapes without numbers
-        model = build(
-            row.modalities,
-            fusion=row.fusion,
-            aggregator=row.aggregator,
-            side_head=row.side_head,
-            trunk=row.trunk,
-            **sizes,
-        )
-    return total(costs(model, shapes))
-
-
-def steps_per_clip(row: VariantConfig, frames: int) -> dict[str, int]:
-    """Return how many steps of each of its modalities a variant is given of a clip."""
-    numbers = {"video": frames, "audio": SEGMENTS[row.augmentation], "units": frames}
-    return {modality: numbers[modality] for modality in row.modalities}
+    found = clip_costs(
+        section(VariantConfig, config, "variant"),
+        frames=config["train"]["frames"],
+        classes=n_classes,
+        width=config["train"]["width"],
+        size_px=config["faces"]["size_px"],
+        segment=segment_shape(section(SoundConfig, config, "sound")),
+    )
+    return total(found).multiply_adds
 
 
 def count_complexity(
@@ -344,7 +206,62 @@ def count_complexity(
     """
     params = load(config)
     classes = len(read_json(corpus_info)["classes"])
-    ours, listings = count_ours(params, classes=classes), count_listings(read_printed(thesis))
-    text = render(listings, ours, classes=classes, scale=section(str, params, "scale"))
-    write_table(frame_of(listings, ours), text, csv=out_csv, md=out_md)
+    ours, listings = count_ours(params, classes=classes), count_listings(thesis)
+    totals = listings[listings.part == "total"].set_index("network")
+    frames = listings[listings.part == "images"].set_index("network").multiply_adds
+    compared = {
+        "listed": totals.listed,
+        f"honest, all {FRAMES} frames": totals.multiply_adds,
+        "honest, one new frame of a running film (images only)": frames,
+    }
+    ratios = pd.DataFrame(compared).T.rename_axis("part").reset_index()
+    ratios["ratio"] = (ratios["LIST-3D"] / ratios["LIST-2D"]).astype(float)
+    differences = [
+        {"network": name, "number": number, "thesis": theirs, "ours": own, "difference": own - theirs}
+        for name, row in totals.iterrows()
+        for number, theirs, own in (
+            ("parameters", row.thesis_parameters, row.parameters),
+            ("listed multiply-adds", row.thesis_listed, row.listed),
+        )
+    ]
+    parts = listings[listings.given == "1 s"].replace({"part": {"total": "**total**"}})
+    parts = parts[["network", "part", "parameters", "listed", "multiply_adds"]]
+    text = render_page(
+        "complexity",
+        n_emotions=CLASSES,
+        n_frames=FRAMES,
+        size_px=FRAME[1],
+        spectrogram=WINDOW["audio"][2:4],
+        parts=_spaced(parts.rename(columns={"listed": "listed multiply-adds", "multiply_adds": HONEST + ", 1 s"})),
+        differences=_spaced(pd.DataFrame(differences)),
+        ratios=[
+            {
+                "multiply-adds": row.part,
+                "LIST-3D": _giga(row["LIST-3D"]),
+                "LIST-2D": _giga(row["LIST-2D"]),
+                "ratio": f"{row.ratio:.2f}",
+            }
+            for _, row in ratios.iterrows()
+        ],
+        by_rule=ratios.ratio[0],
+        by_all=ratios.ratio[1],
+        by_frame=ratios.ratio[2],
+        by_parameters=totals.parameters["LIST-3D"] / totals.parameters["LIST-2D"],
+        frames=frames.map(_giga),
+        scale=section(str, params, "scale"),
+        classes=classes,
+        ours=_spaced(ours.drop(columns="part").rename(columns={"multiply_adds": HONEST})),
+    )
+    shown = ratios[["part", "ratio"]].assign(network="LIST-3D / LIST-2D")
+    table = pd.concat([listings, shown, ours], ignore_index=True)
+    write_table(table, text, csv=out_csv, md=out_md)
     log.info("complexity: two listings and %d networks counted", len(ours))
+
+
+def _spaced(table: pd.DataFrame) -> pd.DataFrame:
+    """Return numbers as texts, thousands a space apart."""
+    return table.map(lambda value: value if isinstance(value, str) else f"{value:,}".replace(",", " "))
+
+
+def _giga(number: int) -> str:
+    return f"{number / 1e9:.2f} G"
