@@ -16,8 +16,9 @@ import pytest
 from apps.streaming_models import ROWS, WATCH, write_streaming
 from apps.tiny_models import CLASSES
 from mien.apps import watch as watch_module
+from mien.apps.page import MjpegPage
 from mien.apps.streaming import JudgedFace, Moment
-from mien.apps.watch import Clock, MjpegPage, Prefetcher, run_stream, timeline_rows
+from mien.apps.watch import Clock, Prefetcher, run_stream, timeline_rows
 from mien.errors import ConfigError, MediaError
 from mien.io import media
 
