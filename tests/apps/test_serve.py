@@ -317,7 +317,7 @@ def _summarise(labels: str, *, basis=("face",), heard=False, has_sound=True) -> 
     for k, letter in enumerate(labels):
         one = None if letter == "-" else np.eye(len(CLASSES))["nhsa".index(letter)]
         box = np.array([1.0, 1.0, 9.0])
-        face = JudgedFace(1, box, box, np.zeros((68, 2)), True, one, np.full(8, 0.1 * k))
+        face = JudgedFace(1, box, box, np.zeros((68, 2)), 1.0, True, one, np.full(8, 0.1 * k))
         faces = (face,) if "face" in basis and one is not None else ()
         voice = one if "voice" in basis else None
         picture = np.zeros((4, 4, 3), np.uint8)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from faces.conftest import still
-from mien.faces.live import FaceTracker
-from mien.faces.track import cut_region, follow, region_around
+from mien.faces.track import FaceTracker, cut_region, follow, region_around
 
 BLANK = np.full((240, 320, 3), 120, np.uint8)
 LEFT = np.s_[:, :320]

@@ -11,7 +11,6 @@ Time 0 is the first picture; sound before it is left out, and silence stands whe
 
 import contextlib
 import logging
-import os
 import re
 import sys
 from collections import deque
@@ -158,7 +157,7 @@ def _open_pipe():
     if sys.stdin is None:  # so Python has it where the shell closed it
         raise MediaError("standard input: is closed; pipe a film into it, or name a file")
     try:
-        return av.open(_Unseekable(sys.stdin.fileno()))
+        return av.open(open(sys.stdin.fileno(), "rb", buffering=0, closefd=False))
     except (av.error.FFmpegError, OSError, ValueError) as error:
         found = getattr(error, "strerror", None) or str(error)
         raise MediaError(
@@ -180,16 +179,6 @@ def _open_camera(number: int):
 
 def _is_cover(stream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
-
-
-class _Unseekable:
-    """What FFmpeg needs of a pipe."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-
-    def read(self, n_bytes: int) -> bytes:
-        return os.read(self.descriptor, n_bytes)
 
 
 class _Demuxer:
