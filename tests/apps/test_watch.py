@@ -190,9 +190,8 @@ def test_errors_of_both_threads_arrive():
 
 def test_the_timeline_names_who_is_judged_by_what():
     box, points, shares = np.zeros(3), np.zeros((68, 2)), np.array([0.1, 0.7, 0.1, 0.1])
-    faces = tuple(
-        JudgedFace(number, box, box, points, 1.0, True, value, None) for number, value in ((4, shares), (2, shares[::-1]))
-    )
+    judged = ((4, shares), (2, shares[::-1]))
+    faces = tuple(JudgedFace(number, box, box, points, 1.0, True, value, None) for number, value in judged)
     moment = Moment(1.25, np.zeros((2, 2, 3)), faces, True, shares, shares, ("face", "voice"))
     assert [row[:4] for row in timeline_rows(moment, CLASSES)] == [
         ["1.250", 4, "face+voice", "happy"],

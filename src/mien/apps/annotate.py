@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from mien.candide.mesh import AU_NAMES
 from mien.config.labels import colour_of
@@ -18,15 +19,8 @@ _DOTS = ".."
 _FINE = 4  # letters are drawn so many times as large and averaged, because whole pixels space small ones unevenly
 
 
-def parse_colour(code: str) -> Colour:
-    """Return #rrggbb as three numbers."""
-    return tuple(int(code[k : k + 2], 16) for k in (1, 3, 5))
-
-
 @lru_cache(maxsize=64)
 def _font(size: int):
-    from PIL import ImageFont
-
     return ImageFont.load_default(size * _FINE)
 
 
@@ -55,8 +49,6 @@ def draw_text(text: str, size: int, ink: Colour, paper: Colour) -> np.ndarray:
     Drawn once and then copied: a film says the same few words in every frame. The font is Pillow's own (Aileron, public
     domain), so that films look the same on every machine.
     """
-    from PIL import Image, ImageDraw
-
     ascent, descent = (-(-value // _FINE) for value in _font(size).getmetrics())
     width, height = max(1, measure_text(text, size)), ascent + descent
     image = Image.new("L", (width * _FINE, height * _FINE), 0)
@@ -196,7 +188,7 @@ class Annotator:
 
     def __init__(self, classes: Sequence[str], *, size: tuple[int, int], timeline_s: float, units: bool) -> None:
         self._classes = tuple(classes)
-        self._colours = [parse_colour(colour_of(name)) for name in self._classes]
+        self._colours = [ImageColor.getrgb(colour_of(name)) for name in self._classes]
         shown = min(max(1.0, _SHORT_PX / min(size)), _LONG_PX / max(size))
         self._shown = (max(1, round(size[0] * shown)), max(1, round(size[1] * shown)))
         self._unit = max(1.0, min(self._shown) / _SHORT_PX)

@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 
 from mien.config.schema import FacesConfig
 from mien.errors import MediaError
-from mien.faces.detect import N_LANDMARKS, Box, Detector, locate, prominence
+from mien.faces.detect import N_LANDMARKS, Box, find_near, locate, prominence, search_faces
 
 KEPT_BYTES = 256 * 2**20  # pictures of one clip that stay in memory until its region is known
 SAME_FACE = 0.2  # overlap from which a detected face is the one that was followed
@@ -172,7 +172,6 @@ class FaceTracker:
 
     def __init__(self, config: FacesConfig, *, forget_s: float, most: int = MOST_FACES) -> None:
         self.config, self.forget_s, self.most = config, forget_s, most
-        self._detector = Detector()
         self._searched: list[Box] = []  # what a search of the whole newest frame found
         self._n_frames = 0
         self._people: list[_Person] = []
@@ -203,18 +202,18 @@ class FaceTracker:
         due = self._n_frames % self.config.detect_every == 0
         self._n_frames += 1
         here = [person for person in self._people if person.here]
-        boxes = {} if due else {one: box for one in here if (box := self._detector.near(grey, one.last)) is not None}
+        boxes = {} if due else {one: box for one in here if (box := find_near(grey, one.last)) is not None}
         self._searched = []
         if not here or len(boxes) < len(here):
             # The costly searches wait for their turn, or a clip without a face would take minutes.
             thorough = due or len(here) > 0
-            self._searched = self._detector.search(grey, self.config.detect_px, thorough=thorough)
+            self._searched = search_faces(grey, self.config.detect_px, thorough=thorough)
             new = [box for box in self._searched if not _is_taken(box, boxes.values())]
             boxes |= _assign([person for person in self._people if person not in boxes], new)
             new = [box for box in new if not _is_taken(box, boxes.values())]
             for person in here:
                 is_tried = not due or person in boxes or len(boxes) + len(new) >= self.most
-                if not is_tried and (box := self._detector.near(grey, person.last)) is not None:
+                if not is_tried and (box := find_near(grey, person.last)) is not None:
                     boxes[person] = box
             for box in new:
                 if len(boxes) < self.most and not _is_taken(box, boxes.values()):
