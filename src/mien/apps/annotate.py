@@ -105,20 +105,31 @@ class Timeline:
             self._past.popleft()
 
     def draw(self, canvas: np.ndarray, remark: str) -> None:
-        """Draw the rows, the times of their ends and a remark between these."""
+        """Draw the rows, of which the first is the tallest, the times of their ends, and a remark between these."""
+        last_seen = {person: time_s for time_s, _, _, people in self._past for person in people}
+        newest_first = sorted(last_seen, key=lambda person: (-last_seen[person], person))
+        shown = sorted(newest_first[:_PEOPLE])
+        rows = {"verdict": [verdict for _, verdict, _, _ in self._past]}
+        rows |= {f"face {one}": [people.get(one, NOTHING) for *_, people in self._past] for one in shown}
+        rows["voice"] = [voice for _, _, voice, _ in self._past]
+        numbers = np.array(list(rows.values()))  # (rows, moments)
         now_s = self._past[-1][0]
         end_s = max(now_s, self._past[0][0] + self._timeline_s)
-        rows, more = self._choose_rows()
-        numbers = np.array([values for _, values in rows])  # (rows, moments)
         at = np.linspace(end_s - self._timeline_s, end_s, self._right - self._left)
         column = np.searchsorted([moment[0] for moment in self._past], at + 1e-6, side="right") - 1
         pixels = numbers[:, column.clip(0)]
         pixels[:, (column < 0) | (at > now_s + 1e-6)] = NOTHING
-        self._draw_rows(canvas, [name for name, _ in rows], self._colours[pixels])
+        gap = max(1, round(2 * self._unit))
+        height = (self._bottom - self._top + gap) / (len(rows) + 0.5)
+        edges = (self._top + np.r_[0.0, 1.5 + np.arange(len(rows))] * height).round()
+        size = min(self._size, int(height / 1.27))  # a line of letters is so much higher than their size
+        for name, row, top, bottom in zip(rows, self._colours[pixels], edges[:-1], edges[1:] - gap, strict=True):
+            canvas[int(top) : int(bottom), self._left : self._right] = row
+            paste(canvas, draw_text(name, size, _INK, _PAPER), self._names_x, (top + bottom) / 2)
         if now_s < end_s - 1e-6:
             x = self._left + int((now_s - end_s + self._timeline_s) / self._timeline_s * (self._right - self._left))
             canvas[self._top : self._bottom, x : x + max(1, round(self._unit))] = 255
-        if more:
+        if more := len(last_seen) - len(shown):
             remark = f"{remark}; {more} more faces" if remark else f"{more} more face{'s' * (more > 1)}"
         y, start, end = self._bottom + self._axis / 2 + self._unit, clock(end_s - self._timeline_s), clock(end_s)
         paste(canvas, draw_text(start, self._size, _INK, _PAPER), self._left, y)
@@ -128,27 +139,6 @@ class Timeline:
             right = self._right - measure_text(end, self._size) - 2 * self._size
             text, size = fit_text(remark, self._size, right - left, least=round(9 * self._unit))
             paste(canvas, draw_text(text, size, _WHITE, _PAPER), (left + right) / 2, y, align="middle")
-
-    def _choose_rows(self) -> tuple[list[tuple[str, list[int]]], int]:
-        """Return (name, number at every moment) of every row, and how many people have none."""
-        last_seen = {person: time_s for time_s, _, _, people in self._past for person in people}
-        newest_first = sorted(last_seen, key=lambda person: (-last_seen[person], person))
-        shown = sorted(newest_first[:_PEOPLE])
-        rows = [("verdict", [verdict for _, verdict, _, _ in self._past])]
-        rows += [(f"face {one}", [people.get(one, NOTHING) for *_, people in self._past]) for one in shown]
-        rows.append(("voice", [voice for _, _, voice, _ in self._past]))
-        return rows, len(last_seen) - len(shown)
-
-    def _draw_rows(self, canvas: np.ndarray, names: list[str], colours: np.ndarray) -> None:
-        """Draw the rows (rows, width, 3), of which the first is the tallest, with their names."""
-        gap = max(1, round(2 * self._unit))
-        weights = np.array([1.5] + [1.0] * (len(names) - 1))
-        height = (self._bottom - self._top + gap) / weights.sum()
-        edges = self._top + np.r_[0.0, weights.cumsum() * height]
-        size = min(self._size, int(height / 1.27))  # a line of letters is so much higher than their size
-        for name, row, top, bottom in zip(names, colours, edges[:-1].round(), edges[1:].round() - gap, strict=True):
-            canvas[int(top) : int(bottom), self._left : self._right] = row
-            paste(canvas, draw_text(name, size, _INK, _PAPER), self._names_x, (top + bottom) / 2)
 
 
 def clock(time_s: float) -> str:
