@@ -131,7 +131,7 @@ class _Camera:
         for k in range(self.n_frames):
             if self.live:
                 time.sleep(max(0.0, start + k / self.rate_fps - time.monotonic()))
-            yield Picture(k / self.rate_fps, np.zeros((4, 4, 3), np.uint8))
+            yield Picture(k / self.rate_fps, np.zeros((4, 4, 3), np.uint8), np.zeros(0, np.float32))
 
     def close(self) -> None:
         self.closed = True
@@ -142,6 +142,9 @@ class _Slow:
 
     def __init__(self, look_s: float) -> None:
         self.look_s = look_s
+
+    def add_sound(self, samples):
+        assert not len(samples)
 
     def add_picture(self, time_s, picture):
         time.sleep(self.look_s)

@@ -9,7 +9,7 @@ import pytest
 from apps.streaming_models import ROWS, WATCH, streaming_network
 from apps.tiny_models import FACES, SOUND, write_results
 from mien.apps.models import combine
-from mien.apps.sources import Sound, open_source
+from mien.apps.sources import open_source
 from mien.apps.streaming import EmotionStream
 from mien.audio.resample import to_mono
 from mien.io import media
@@ -60,10 +60,8 @@ def moments(models, film):
     live, moments = EmotionStream(models, watch=WATCH), []
     source = open_source(str(film), rate_hz=RATE)
     for item in source:
-        if isinstance(item, Sound):
-            live.add_sound(item.samples)
-        else:
-            moments.append(live.add_picture(item.time_s, item.pixels))
+        live.add_sound(item.sound)
+        moments.append(live.add_picture(item.time_s, item.pixels))
     source.close()
     return moments
 

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 LATE_S = 0.1  # behind the clock, from which a picture is dropped
 LEAST_S = 0.5  # after which one is looked at however late it is, or a slow decoder would leave nothing to see
-AHEAD = 8  # items of the source that wait
+AHEAD = 8  # pictures of the source that wait
 BEHIND = 4  # moments that wait to be shown
 POLL_S = 0.1  # between two looks at whether to stop
 PATIENCE_S = 2.0  # for a reader that should end, before it is left to itself
@@ -204,17 +204,13 @@ def run_stream(
     ------
     MediaError : the source ends before its first picture, or what was made of it cannot be written.
     """
-    from mien.apps.sources import Sound
-
     count = FrameCount()
     items = Prefetcher(source, stop=clock.stop, drops=source.live)
     try:
         with ThreadPoolExecutor(1, "show") as writer:
             shown: deque[Future] = deque()
             for item in items:
-                if isinstance(item, Sound):
-                    stream.add_sound(item.samples)
-                    continue
+                stream.add_sound(item.sound)
                 late = clock.is_late(item.time_s)
                 count.n_dropped += late
                 count.n_frames += 1
