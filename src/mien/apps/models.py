@@ -16,6 +16,8 @@ from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard
 from mien.models.mrpn import Network
 
+SHOWN_BY = {"video": "face", "audio": "voice"}  # modality -> what a clip without it lacks
+
 
 @dataclass(frozen=True)
 class Model:

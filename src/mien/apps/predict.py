@@ -18,7 +18,6 @@ if TYPE_CHECKING:  # torch takes seconds, which --help does not need
     from mien.apps.recording import Prediction, Recording
     from mien.apps.units import Shape
 
-NEEDED = {"video": "face", "audio": "voice"}  # modality -> what a clip without it lacks
 SUFFIXES = media.VIDEO_SUFFIXES | media.SOUND_SUFFIXES | media.IMAGE_SUFFIXES
 
 
@@ -270,17 +269,19 @@ def _name_best(values: "np.ndarray", classes: tuple[str, ...]) -> dict[str, Any]
 
 def describe_prediction(recording: "Recording", prediction: "Prediction", model: "Model") -> str:
     """Say in one line: clip, label, the three best probabilities, and what they lack."""
+    from mien.apps.models import SHOWN_BY
+
     classes, values = model.settings.classes, prediction.probabilities
     best = (-values).argsort(kind="stable")[:3]
     shares = ", ".join(f"{classes[k]} {values[k]:.0%}" for k in best)
     head = f"{recording.path.name}: " + ("no verdict" if math.isnan(values[0]) else f"{classes[best[0]]} ({shares})")
     absent, settings = recording.absent, model.settings
-    if len(absent) == len(NEEDED):
+    if len(absent) == len(SHOWN_BY):
         return f"{head}; neither a face ({absent['face']}) nor a voice ({absent['voice']})"
     remarks = [f"no {name} ({reason})" for name, reason in absent.items()]
     if not prediction.used:
-        return f"{head}; {'; '.join(remarks)}, and {settings.variant} needs a {NEEDED[settings.modalities[0]]}"
+        return f"{head}; {'; '.join(remarks)}, and {settings.variant} needs a {SHOWN_BY[settings.modalities[0]]}"
     unused = [name for name in recording.modalities if name not in settings.modalities]
-    remarks += [f"{settings.variant} does not use the {NEEDED[name]}" for name in unused]
-    basis = " and ".join(NEEDED[name] for name in prediction.used)
+    remarks += [f"{settings.variant} does not use the {SHOWN_BY[name]}" for name in unused]
+    basis = " and ".join(SHOWN_BY[name] for name in prediction.used)
     return f"{head}; {'; '.join(remarks)}: judged by the {basis} alone" if remarks else head

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mien.apps.models import SHOWN_BY
 from mien.audio.resample import is_silent, level_of, to_int16, to_mono
 from mien.audio.spectrogram import segment_s, spectrogram
 from mien.augment.slicing import Interval, apart_s
@@ -50,7 +51,7 @@ class Recording:
     @property
     def modalities(self) -> tuple[str, ...]:
         """Return the modalities that a network can use."""
-        return tuple(name for name, needed in (("video", "face"), ("audio", "voice")) if needed not in self.absent)
+        return tuple(name for name, needed in SHOWN_BY.items() if needed not in self.absent)
 
     def length_s(self, modality: str) -> float:
         """Return the length of one modality in s, as training counts it; 0 where there is none."""

@@ -151,8 +151,8 @@ def build_app(
             state.folder = Path(folder)
             yield
             sweeping.cancel()
-            for clip in list(state.clips):
-                state.clips.drop(clip)
+            for clip_id in list(state.clips):
+                state.clips.drop(clip_id)
             await asyncio.to_thread(state.pool.shutdown)
 
     app = make_app(lifespan=run, dependencies=[Depends(_refuse_other_sites)])

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mien.apps.models import StreamingModels
+from mien.apps.models import SHOWN_BY, StreamingModels
 from mien.apps.units import StreamingUnits
 from mien.audio.spectrogram import is_heard, segment_alone, segment_s
 from mien.config.schema import CandideConfig, WatchConfig
@@ -21,8 +21,6 @@ from mien.faces.detect import Box, locate
 from mien.faces.track import Face, FaceTracker, cut_region
 from mien.models.mrpn import Network, normalise_pixels
 from mien.models.streaming import TOLERANCE_S, NewestFrame, StreamState
-
-_WORDS = {"video": "face", "audio": "voice"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,10 +111,10 @@ class EmotionStream:
         if self._audio.joint is not None and (seen or voice is not None):
             both = self._audio.joint.copy()
             both.features |= seen
-            newest = [both.features.get(name) for name in _WORDS]
+            newest = [both.features.get(name) for name in SHOWN_BY]
             if self._verdict is None or any(a is not b for a, b in zip(self._verdict[0], newest, strict=True)):
                 self._verdict = newest, _probabilities(both)
-            return self._verdict[1], tuple(word for name, word in _WORDS.items() if name in both.features)
+            return self._verdict[1], tuple(word for name, word in SHOWN_BY.items() if name in both.features)
         if main is not None and main.probabilities is not None:
             return main.probabilities, ("face",)
         return voice, ("voice",) if voice is not None else ()

@@ -139,10 +139,11 @@ def compute_head_pose(rotation: np.ndarray) -> np.ndarray:
 
 def write_units(path: Path, units: FittedUnits) -> None:
     """Write a row per frame, the columns `COLUMNS`; cells are empty where the mesh was not fitted."""
-    rows = [
-        [frame["time_s"], frame["verdict"], *(frame["units"] or [None] * len(AU_NAMES)), *list(frame.values())[3:]]
-        for frame in _list_frames(units)
-    ]
+    rows = []
+    for frame in _list_frames(units):
+        fitted = frame["units"] or [None] * len(AU_NAMES)
+        further = [frame[name] for name in (*POSE, "residual")]
+        rows.append([frame["time_s"], frame["verdict"], *fitted, *further])
     with atomic_file(path) as scratch:
         pd.DataFrame(rows, columns=COLUMNS).to_csv(scratch, index=False)
 
