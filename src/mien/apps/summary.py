@@ -71,7 +71,7 @@ class FilmSummary:
         verdict = {
             "label": max(seconds, key=lambda label: round(seconds[label], 6), default=None),
             "seconds": {label: round(seconds.get(label, 0.0), 3) for label in self.classes},
-            "judged_s": round(sum(seconds.values()), 3),
+            "judged_s": round(sum(seconds.values(), 0.0), 3),
             "last": stretches[-1]["label"],
         }
         reasons = {}
