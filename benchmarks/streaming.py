@@ -26,7 +26,7 @@ import torch
 
 from mien.apps.annotate import Annotator
 from mien.apps.models import StreamingModels, combine
-from mien.apps.sources import Sound, open_source
+from mien.apps.sources import open_source
 from mien.apps.streaming import EmotionStream, warm_up
 from mien.apps.watch import write_film
 from mien.config import schema
@@ -124,9 +124,7 @@ def measure_parts(film: Path, out: Path, models: StreamingModels, watch, candide
     with media.FilmWriter(out, rate_fps=source.rate_fps, sound_of=film) as writer:
         items = iter(source)
         while (item := meter.call("decode", next, items, None)) is not None:
-            if isinstance(item, Sound):
-                meter.call("networks", stream.add_sound, item.samples)
-                continue
+            meter.call("networks", stream.add_sound, item.sound)
             faces = meter.spent["faces"]
             moment = meter.call("networks", stream.add_picture, item.time_s, item.pixels)
             meter.spent["networks"] -= meter.spent["faces"] - faces

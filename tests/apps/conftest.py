@@ -1,11 +1,13 @@
 """Random models, and clips with and without a face and a voice."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from apps.streaming_models import WATCH
 from apps.tiny_models import CANDIDE, FUSION, PREDICT, write_model
 from mien.apps.predict import predict
 from mien.errors import MienError
@@ -59,8 +61,8 @@ def run_predict(capsys, monkeypatch, tmp_path):
     """Return a function that runs `predict` in an empty folder: arguments -> (error or "", stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*clips: Path, params: dict | None = None, **options) -> tuple[str, str, str]:
-        sections = {"predict": PREDICT, "candide": CANDIDE} | (params or {})
+    def call(*clips: Path, **options) -> tuple[str, str, str]:
+        sections = {"predict": PREDICT, "candide": CANDIDE, "watch": asdict(WATCH)}
         error = ""
         try:
             predict(*clips, config=json.dumps(sections), **options)

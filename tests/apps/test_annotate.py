@@ -1,12 +1,12 @@
 """What is drawn says what the moment says, readable at every size, beside the picture and not on it."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
+from PIL import ImageColor
 
 from mien.apps import annotate
 from mien.apps.annotate import Annotator
+from mien.apps.streaming import JudgedFace, Moment
 from mien.config.labels import colour_of
 
 CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -15,28 +15,15 @@ HAPPY = np.array([0.05, 0.0, 0.6, 0.05, 0.0, 0.0, 0.0, 0.3])
 SAD = np.eye(8)[3]
 
 
-@dataclass(frozen=True)
-class Face:
-    """What the annotator uses of a `JudgedFace`."""
-
-    person: int
-    region: tuple
-    found: bool = True
-    probabilities: np.ndarray | None = None
-    units: np.ndarray | None = None
+def face_at(person, region, *, found=True, probabilities=None, units=None) -> JudgedFace:
+    """Return a face in a region (left, top, side)."""
+    region = np.array(region)
+    return JudgedFace(person, region, region, np.zeros((68, 2)), np.nan, found, probabilities, units)
 
 
-@dataclass(frozen=True)
-class Instant:
-    """What the annotator uses of a `Moment`."""
-
-    time_s: float
-    picture: np.ndarray
-    faces: tuple = ()
-    heard: bool = False
-    voice: np.ndarray | None = None
-    probabilities: np.ndarray | None = None
-    basis: tuple = ()
+def moment_at(time_s, picture, faces=(), *, heard=False, voice=None, probabilities=None, basis=()) -> Moment:
+    """Return a moment in which nothing was seen or heard but what is given."""
+    return Moment(time_s, picture, faces, heard, voice, probabilities, basis)
 
 
 def grey(size: tuple[int, int]) -> np.ndarray:
@@ -44,7 +31,7 @@ def grey(size: tuple[int, int]) -> np.ndarray:
     return np.full((size[1], size[0], 3), 100, np.uint8)
 
 
-def crowd(size: tuple[int, int], n: int) -> tuple[Face, ...]:
+def crowd(size: tuple[int, int], n: int) -> tuple[JudgedFace, ...]:
     """Return n faces, the first large, the others in its corners and over the border."""
     side = 0.6 * min(size)
     places = [
@@ -56,14 +43,20 @@ def crowd(size: tuple[int, int], n: int) -> tuple[Face, ...]:
         (0.22, 0.76, 0.3),
     ]
     return tuple(
-        Face(k + 1, (x * size[0], y * size[1], share * side), k % 2 == 0, np.roll(HAPPY, k), np.full(8, 0.5))
+        face_at(
+            k + 1,
+            (x * size[0], y * size[1], share * side),
+            found=k % 2 == 0,
+            probabilities=np.roll(HAPPY, k),
+            units=np.full(8, 0.5),
+        )
         for k, (x, y, share) in enumerate(places[:n])
     )
 
 
 def is_colour(picture: np.ndarray, name: str) -> np.ndarray:
     """Return where a picture has exactly the colour of a class, (H, W) bool."""
-    return (picture == annotate.parse_colour(colour_of(name))).all(axis=-1)
+    return (picture == ImageColor.getrgb(colour_of(name))).all(axis=-1)
 
 
 @pytest.fixture
@@ -94,7 +87,7 @@ def written(monkeypatch):
 @pytest.mark.parametrize("units", [False, True])
 def test_no_word_is_cut_or_lies_on_another(written, size, units):
     annotator = Annotator(CLASSES, size=size, timeline_s=10.0, units=units)
-    moment = Instant(
+    moment = moment_at(
         75.0, grey(size), crowd(size, 6), heard=True, voice=SAD, probabilities=HAPPY, basis=("face", "voice")
     )
     picture = annotator.draw(moment, remark="dropped 12 of 300 frames")
@@ -113,7 +106,7 @@ def test_no_word_is_cut_or_lies_on_another(written, size, units):
 def test_bars_are_as_long_as_probabilities_and_units():
     annotator = Annotator(CLASSES, size=(640, 360), timeline_s=10.0, units=True)
     units = np.array([0.5, -0.5, 0.25, 0.0, 0.0, np.nan, 3.0, 0.0])
-    out = annotator.draw(Instant(0.0, grey((640, 360)), (Face(1, (9, 9, 99), units=units),), probabilities=HAPPY))
+    out = annotator.draw(moment_at(0.0, grey((640, 360)), (face_at(1, (9, 9, 99), units=units),), probabilities=HAPPY))
     panel = out[75:, 640:]
     lengths = {name: is_colour(panel, name).sum(axis=1).max() for name in CLASSES}
     assert lengths["happy"] == pytest.approx(2 * lengths["surprised"], abs=2)
@@ -143,7 +136,7 @@ def test_the_timeline_rolls():
     for k in range(0, 60):  # 6 s: sad for 3 s, then happy; a voice from 2 s to 5 s
         verdict = SAD if k < 30 else HAPPY
         heard = 20 <= k < 50
-        out = annotator.draw(Instant(k / 10, source, heard=heard, voice=SAD, probabilities=verdict, basis=("voice",)))
+        out = annotator.draw(moment_at(k / 10, source, heard=heard, voice=SAD, probabilities=verdict, basis=("voice",)))
         if k == 19:
             verdict_row, voice_row = cut_timeline(annotator, out)
             assert is_colour(verdict_row, "sad").mean() == pytest.approx(1.9 / 4, abs=0.02)
@@ -152,21 +145,16 @@ def test_the_timeline_rolls():
     assert is_colour(verdict_row, "sad").mean() == pytest.approx(1.1 / 4, abs=0.02)
     assert is_colour(verdict_row, "happy").mean() == pytest.approx(2.9 / 4, abs=0.02)
     assert is_colour(voice_row, "sad").mean() == pytest.approx(3.0 / 4, abs=0.02)
-    again = annotator.draw(Instant(0.0, source))  # another film: nothing of this one is left
+    again = annotator.draw(moment_at(0.0, source))  # another film: nothing of this one is left
     assert not is_colour(cut_timeline(annotator, again), "sad").any()
 
 
 def test_a_picture_of_another_size_fits_into_the_same_place():
     annotator = Annotator(CLASSES, size=(640, 360), timeline_s=10.0, units=False)
-    face = Face(1, (100.0, 50.0, 75.0), True, SAD)
-    small = annotator.draw(Instant(0.0, grey((320, 180)), (face,)))
-    double = Face(1, (200.0, 100.0, 150.0), True, SAD)
-    large = annotator.draw(Instant(0.0, grey((640, 360)), (double,)))
+    face = face_at(1, (100.0, 50.0, 75.0), probabilities=SAD)
+    small = annotator.draw(moment_at(0.0, grey((320, 180)), (face,)))
+    double = face_at(1, (200.0, 100.0, 150.0), probabilities=SAD)
+    large = annotator.draw(moment_at(0.0, grey((640, 360)), (double,)))
     np.testing.assert_array_equal(small, large)
-    tall = annotator.draw(Instant(0.0, grey((180, 360))))
+    tall = annotator.draw(moment_at(0.0, grey((180, 360))))
     assert (tall[300, :640] == 100).all(axis=-1).sum() == 180
-
-
-@pytest.mark.parametrize(("time_s", "words"), [(0.0, "0.0 s"), (12.34, "12.3 s"), (59.97, "1:00.0"), (62.4, "1:02.4")])
-def test_times_are_read_as_clocks(time_s, words):
-    assert annotate.clock(time_s) == words

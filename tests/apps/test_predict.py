@@ -8,9 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from apps.streaming_models import ROWS, WATCH, write_streaming
 from apps.tiny_models import CLASSES, FACES, FUSION, write_model
 from mien.apps import predict as predict_module
+from mien.apps.annotate import Annotator
+from mien.apps.models import load_streaming
 from mien.apps.predict import distinct_stems
+from mien.apps.watch import write_film
 from mien.errors import ConfigError, MediaError
 from mien.io import media
 
@@ -190,3 +194,63 @@ def test_where_films_go(tmp_path):
     ]:
         with pytest.raises(kind, match=words):
             places(clips[:1] if alone else clips, out, alone=alone)
+
+
+@pytest.fixture(scope="module")
+def streaming(tmp_path_factory):
+    """Return files of streaming networks with random weights."""
+    folder = tmp_path_factory.mktemp("streaming")
+    return [write_streaming(folder / f"{row}.safetensors", row, rate_fps=5) for row in ROWS]
+
+
+def _times(path) -> list[float]:
+    return [time_s for time_s, _ in media.read_frames(path)]
+
+
+def test_the_film_of_a_clip_has_its_times_its_sound_and_its_face(
+    run_predict, models, streaming, media_folder, tmp_path, monkeypatch
+):
+    moments, draw = [], Annotator.draw
+    monkeypatch.setattr(Annotator, "draw", lambda *args, **kw: moments.append(args[1]) or draw(*args, **kw))
+    clip, film = media_folder / "both.mp4", tmp_path / "film.mp4"
+    networks = {"checkpoint": list(models.values()), "video_checkpoint": streaming}
+    error, out, _ = run_predict(clip, out=tmp_path / "out", video=film, units=True, **networks)
+    assert error == ""
+    assert f"film: {film}" in out
+    np.testing.assert_allclose(_times(film), _times(clip), atol=1e-4)
+    for a, b in zip(media.read_sound(film), media.read_sound(clip), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"both.csv", "both.json", "both.units.csv"}
+    assert all(len(moment.faces) == 1 for moment in moments)
+    assert moments[-1].basis == ("face", "voice")
+    assert moments[-1].faces[0].units is not None
+    np.testing.assert_allclose([moment.time_s for moment in moments], _times(clip), atol=1e-6)
+    error, _, _ = run_predict(clip, video=film, video_checkpoint=streaming)
+    assert "mien watch CLIP --out FILM" in error  # without networks for whole clips, the way to a film is said
+
+
+def test_every_clip_of_a_folder_has_its_film_or_a_sentence(run_predict, models, streaming, media_folder, tmp_path):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for name in ("voice.wav", "still.png", "nothing.mp4"):
+        shutil.copy(media_folder / name, folder / name)
+    whole = (media_folder / "nothing.mp4").read_bytes()
+    (folder / "broken.mp4").write_bytes(whole[: len(whole) * 2 // 3])
+    networks = {"checkpoint": list(models.values()), "video_checkpoint": streaming}
+    error, out, _ = run_predict(folder, out=tmp_path / "out", video=tmp_path / "films", **networks)
+    assert "broken.mp4" in error
+    lines = dict(line.split(": ", 1) for line in out.splitlines())
+    assert "no film" in lines["still.png"]
+    assert "no film" in lines["voice.wav"]
+    assert lines["nothing.mp4"].endswith(f"; film: {tmp_path / 'films' / 'nothing.mp4'}")
+    assert [path.name for path in (tmp_path / "films").iterdir()] == ["nothing.mp4"]
+
+
+def test_a_film_that_breaks_off_leaves_nothing(streaming, media_folder, tmp_path):
+    pictures = [picture for _, picture in media.read_frames(media_folder / "both.mp4")]
+    media.write_video(tmp_path / "cut.mkv", pictures, rate_fps=10)
+    whole = (tmp_path / "cut.mkv").read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(MediaError, match=r"cut\.mkv"):
+        write_film(tmp_path / "cut.mkv", tmp_path / "a.mp4", load_streaming(streaming), watch=WATCH)
+    assert [path.name for path in tmp_path.iterdir()] == ["cut.mkv"]

@@ -1,6 +1,5 @@
 """The page keeps its limits and its promise to keep nothing; a real clip and a camera go all the way."""
 
-import asyncio
 import contextlib
 import io
 import os
@@ -14,15 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
-from fastapi import HTTPException
 from PIL import Image
 
 from apps.streaming_models import ROWS, WATCH, write_streaming
 from apps.tiny_models import CANDIDE, CLASSES
 from mien.apps import serve
 from mien.apps.models import load_streaming
-from mien.apps.serve import IDLE_S, KEPT_S, MOST_SESSIONS, Cameras, Engine, FilmSummary, Jobs, base_name, make_engine
+from mien.apps.page import listen, make_server
+from mien.apps.serve import base_name
 from mien.apps.streaming import JudgedFace, Moment, warm_up
+from mien.apps.summary import FilmSummary
 from mien.config.schema import CandideConfig, ServeConfig
 from mien.errors import ConfigError, MediaError
 from mien.io import media
@@ -31,23 +31,26 @@ LIMITS = ServeConfig(port=0, upload_mib=1, upload_s=3.0, waiting=2)
 
 
 class Stub:
-    """Judges nothing: waits until it may go on, then fails or answers."""
+    """Stands for `write_film` and judges nothing: waits until it may go on, then fails or ends."""
 
     def __init__(self) -> None:
         self.may_end = threading.Event()
         self.error: Exception | None = None
-        self.judged: list[str] = []
+        self.ends_s = 1.0
+        self.n_judged = 0
 
-    def __call__(self, clip, folder, *, name, has_sound, units, tell):
-        self.judged.append(name)
+    def __call__(self, path, out, models, *, watch, candide, timeline, on_moment):
+        def tell(time_s):
+            on_moment(Moment(time_s, np.zeros((4, 4, 3), np.uint8), (), False, None, None, ()))
+
+        self.n_judged += 1
         while not self.may_end.wait(0.01):
             tell(1.0)
         if self.error is not None:
             raise self.error
-        tell(1.0)
-        (folder / "film.mp4").write_bytes(clip.read_bytes())
-        (folder / "timeline.csv").write_text("time_s\n")
-        return {"clip": name, "units": units, "sound": has_sound}
+        tell(self.ends_s)
+        out.write_bytes(path.read_bytes())
+        timeline.write_text("time_s\n")
 
 
 class Site:
@@ -80,11 +83,12 @@ def _until(ready, *, timeout_s: float = 60.0):
 
 
 @contextlib.contextmanager
-def _running(engine: Engine, folder: Path):
+def _running(models, folder: Path):
     """Run the page in a thread, with its temporary folder in `folder`; at the end nothing may be left there."""
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
-    with serve.listen(0) as door:
-        server = serve.make_server(engine, LIMITS)
+    with listen(0) as door:
+        app = serve.build_app(models, watch=WATCH, candide=CandideConfig(**CANDIDE), settings=LIMITS)
+        server = make_server(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [door]})
         thread.start()
         try:
@@ -97,21 +101,38 @@ def _running(engine: Engine, folder: Path):
     assert list(folder.iterdir()) == []
 
 
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Return small networks with random weights."""
+    folder = tmp_path_factory.mktemp("streaming")
+    models = load_streaming([write_streaming(folder / f"{row}.safetensors", row) for row in ROWS])
+    warm_up(models)
+    return models
+
+
 @pytest.fixture
-def stub():
-    """Return a judge that lets everything pass; clear `may_end` to make it wait."""
+def stub(monkeypatch):
+    """Return what judges in place of the networks and lets everything pass; clear `may_end` to make it wait."""
     judge = Stub()
     judge.may_end.set()
+    monkeypatch.setattr(serve, "write_film", judge)
     return judge
 
 
 @pytest.fixture
-def site(stub, tmp_path):
+def site(models, stub, tmp_path):
     """Return a page with that judge."""
     (tmp_path / "site").mkdir()
-    engine = Engine(classes=CLASSES, rate_hz=16000, judge=stub, stream=lambda units: None)
-    with _running(engine, tmp_path / "site") as running:
+    with _running(models, tmp_path / "site") as running:
         yield running
+
+
+@pytest.fixture
+def hasty_site(monkeypatch, request):
+    """Return a page that keeps nothing for more than an instant."""
+    for name, value in (("KEPT_S", 0.3), ("IDLE_S", 0.3), ("SWEEP_S", 0.05)):
+        monkeypatch.setattr(serve, name, value)
+    return request.getfixturevalue("site")
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +148,7 @@ def test_a_visitor_gets_the_film_and_nothing_stays(site, clip):
     assert answer.status_code == 202
     address = f"/api/clips/{answer.json()['id']}"
     done = site.wait(answer.json()["id"], "done")
-    assert done["answer"] == {"clip": "Ünsinn 1.mp4", "units": True, "sound": False}
+    assert (done["answer"]["clip"], done["answer"]["sound"]) == ("Ünsinn 1.mp4", False)
     assert site.files() == ["film.mp4", "timeline.csv"]  # the upload is gone
     film = site.ask("GET", f"{address}/film.mp4", headers={"Range": "bytes=0-9"})
     assert (film.status_code, film.content, film.headers["content-type"]) == (206, clip[:10], "video/mp4")
@@ -182,7 +203,7 @@ def test_what_is_no_film_or_too_large_is_refused_in_a_sentence(site, clip, stub,
         assert words in sentence
         assert "\n" not in sentence
         assert str(site.folder) not in sentence
-    assert (site.files(), stub.judged) == ([], [])
+    assert (site.files(), stub.n_judged) == ([], 0)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +235,7 @@ def test_of_many_at_once_some_wait_and_the_others_come_back_later(site, clip, st
     site.ask("DELETE", f"/api/clips/{first}")  # though the judge was never told that it may end
     stub.may_end.set()
     site.wait(last, "done")
-    _until(lambda: stub.judged == ["0.mp4", "2.mp4", "late.mp4"])
+    _until(lambda: stub.n_judged == 3)
 
 
 @pytest.mark.parametrize(
@@ -230,33 +251,21 @@ def test_a_clip_that_fails_leaves_the_page_up(site, clip, stub, error, words):
     site.wait(site.upload(clip).json()["id"], "done")
 
 
-def test_a_film_that_is_longer_than_it_says_is_left_off_and_answers_expire(tmp_path):
-    now = [0.0]
+def test_a_film_that_is_longer_than_it_says_is_left_off(site, clip, stub):
+    stub.ends_s = 100.0
+    assert "at most 3 s" in site.wait(site.upload(clip).json()["id"], "failed")["error"]
 
-    def judge(clip, folder, *, name, has_sound, units, tell):
-        tell(1.0)
-        tell(100.0)
-        raise AssertionError("went on")
 
-    async def scene() -> None:
-        jobs = Jobs(tmp_path, judge, waiting=1, longest_s=3.0, clock=lambda: now[0])
-        job = jobs.admit("a.mp4", units=False)
-        job.upload.write_bytes(b"x")
-        jobs.start(job)
-        await job.task
-        assert "at most 3 s" in job.error
-        now[0] += KEPT_S - 1
-        jobs.sweep()
-        assert jobs.get(job.id) is job  # and asking keeps it for longer
-        now[0] += KEPT_S - 1
-        jobs.sweep()
-        assert job.folder.exists()
-        now[0] += KEPT_S + 1
-        jobs.sweep()
-        assert list(tmp_path.iterdir()) == []
-        await jobs.close()
-
-    asyncio.run(scene())
+def test_what_nobody_asks_for_is_forgotten(hasty_site, clip, stub):
+    uploaded = hasty_site.upload(clip).json()["id"]
+    for _ in range(10):  # asking keeps it
+        time.sleep(0.1)
+        assert hasty_site.wait(uploaded, "done")
+    cameras = [hasty_site.ask("POST", "/api/cameras") for _ in range(serve.MOST_CAMERAS + 1)]
+    assert [answer.status_code for answer in cameras] == [201] * serve.MOST_CAMERAS + [503]
+    _until(lambda: hasty_site.files() == [])
+    assert hasty_site.ask("GET", f"/api/clips/{uploaded}").status_code == 404
+    _until(lambda: hasty_site.ask("POST", "/api/cameras").status_code == 201)
 
 
 def test_an_upload_that_breaks_off_frees_its_place(site, clip):
@@ -270,10 +279,10 @@ def test_an_upload_that_breaks_off_frees_its_place(site, clip):
 
 
 def test_a_port_is_taken_or_impossible():
-    with serve.listen(0) as door, pytest.raises(ConfigError, match="cannot be used"):
-        serve.listen(door.getsockname()[1])
+    with listen(0) as door, pytest.raises(ConfigError, match="cannot be used"):
+        listen(door.getsockname()[1])
     with pytest.raises(ConfigError, match="--port 70000"):
-        serve.listen(70000)
+        listen(70000)
 
 
 def test_folders_of_killed_servers_are_removed(tmp_path, monkeypatch):
@@ -284,17 +293,8 @@ def test_folders_of_killed_servers_are_removed(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mien-serve-1-abc", "other"]
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory) -> Engine:
-    """Return what judges with small networks with random weights."""
-    folder = tmp_path_factory.mktemp("streaming")
-    models = load_streaming([write_streaming(folder / f"{row}.safetensors", row) for row in ROWS])
-    warm_up(models)
-    return make_engine(models, watch=WATCH, candide=CandideConfig(**CANDIDE))
-
-
-def test_a_real_clip_from_upload_to_film(engine, media_folder, tmp_path):
-    with _running(engine, tmp_path) as site:
+def test_a_real_clip_from_upload_to_film(models, media_folder, tmp_path):
+    with _running(models, tmp_path) as site:
         job = site.upload((media_folder / "both.mp4").read_bytes()).json()["id"]
         answer = site.wait(job, "done")["answer"]
         film, table = (site.ask("GET", f"/api/clips/{job}/{name}").content for name in ("film.mp4", "timeline.csv"))
@@ -317,7 +317,7 @@ def _summarise(labels: str, *, basis=("face",), heard=False, has_sound=True) -> 
     for k, letter in enumerate(labels):
         one = None if letter == "-" else np.eye(len(CLASSES))["nhsa".index(letter)]
         box = np.array([1.0, 1.0, 9.0])
-        face = JudgedFace(1, box, box, np.zeros((68, 2)), True, one, np.full(8, 0.1 * k))
+        face = JudgedFace(1, box, box, np.zeros((68, 2)), 1.0, True, one, np.full(8, 0.1 * k))
         faces = (face,) if "face" in basis and one is not None else ()
         voice = one if "voice" in basis else None
         picture = np.zeros((4, 4, 3), np.uint8)
@@ -354,11 +354,11 @@ def _jpeg(picture: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def test_a_camera_from_start_to_stop(engine, media_folder, tmp_path):
+def test_a_camera_from_start_to_stop(models, media_folder, tmp_path):
     frames = list(media.read_frames(media_folder / "both.mp4", 5))
     wave, rate_hz = media.read_sound(media_folder / "both.mp4")
     samples = (32767 * wave.mean(axis=0)).astype("<i2")
-    with _running(engine, tmp_path) as site:
+    with _running(models, tmp_path) as site:
         camera, sent = site.ask("POST", "/api/cameras").json(), 0
         address = f"/api/cameras/{camera['id']}"
 
@@ -390,15 +390,3 @@ def test_a_camera_from_start_to_stop(engine, media_folder, tmp_path):
         assert send(last, time_s=96).status_code == 200  # nothing of this has ended it
         site.ask("DELETE", address)
         assert send(last, time_s=97).status_code == 404
-
-
-def test_cameras_are_few_and_expire():
-    now = [0.0]
-    cameras = Cameras(lambda units: None, rate_hz=16000, clock=lambda: now[0])
-    first, *_ = [cameras.open(units=False) for _ in range(MOST_SESSIONS)]
-    with pytest.raises(HTTPException, match="watched already"):
-        cameras.open(units=False)
-    now[0] = IDLE_S + 1
-    cameras.open(units=False)  # the silent ones are gone
-    with pytest.raises(HTTPException, match="has ended"):
-        cameras.get(first.id)

@@ -11,7 +11,7 @@ from apps.tiny_models import FACES, SOUND
 from mien.apps.models import combine, load_streaming
 from mien.apps.streaming import EmotionStream
 from mien.errors import ModelError
-from mien.faces.live import Face
+from mien.faces.track import Face
 
 RATE = SOUND.rate_hz
 
@@ -27,7 +27,7 @@ def _scripted(models, people, monkeypatch, *, sound=None):
     live = EmotionStream(replace(models, faces=replace(FACES, rate_fps=4)), watch=WATCH)
     box = np.array([10.0, 10.0, 40.0])
     points = np.zeros((68, 2), np.float32)
-    script = iter([[Face(number, box, box, points, found=True) for number in numbers] for numbers in people])
+    script = iter([[Face(number, box, box, points, score=1.0, found=True) for number in numbers] for numbers in people])
     monkeypatch.setattr(live._faces, "update", lambda time_s, picture: next(script))
     pictures = np.random.default_rng(0).integers(0, 255, (len(people), 64, 64, 3), dtype=np.uint8)
     if sound is not None:

@@ -16,8 +16,9 @@ import pytest
 from apps.streaming_models import ROWS, WATCH, write_streaming
 from apps.tiny_models import CLASSES
 from mien.apps import watch as watch_module
+from mien.apps.page import MjpegPage
 from mien.apps.streaming import JudgedFace, Moment
-from mien.apps.watch import Clock, MjpegPage, Prefetcher, run_stream, timeline_rows
+from mien.apps.watch import Clock, Prefetcher, run_stream, timeline_rows
 from mien.errors import ConfigError, MediaError
 from mien.io import media
 
@@ -130,7 +131,7 @@ class _Camera:
         for k in range(self.n_frames):
             if self.live:
                 time.sleep(max(0.0, start + k / self.rate_fps - time.monotonic()))
-            yield Picture(k / self.rate_fps, np.zeros((4, 4, 3), np.uint8))
+            yield Picture(k / self.rate_fps, np.zeros((4, 4, 3), np.uint8), np.zeros(0, np.float32))
 
     def close(self) -> None:
         self.closed = True
@@ -141,6 +142,9 @@ class _Slow:
 
     def __init__(self, look_s: float) -> None:
         self.look_s = look_s
+
+    def add_sound(self, samples):
+        assert not len(samples)
 
     def add_picture(self, time_s, picture):
         time.sleep(self.look_s)
@@ -189,9 +193,8 @@ def test_errors_of_both_threads_arrive():
 
 def test_the_timeline_names_who_is_judged_by_what():
     box, points, shares = np.zeros(3), np.zeros((68, 2)), np.array([0.1, 0.7, 0.1, 0.1])
-    faces = tuple(
-        JudgedFace(number, box, box, points, True, value, None) for number, value in ((4, shares), (2, shares[::-1]))
-    )
+    judged = ((4, shares), (2, shares[::-1]))
+    faces = tuple(JudgedFace(number, box, box, points, 1.0, True, value, None) for number, value in judged)
     moment = Moment(1.25, np.zeros((2, 2, 3)), faces, True, shares, shares, ("face", "voice"))
     assert [row[:4] for row in timeline_rows(moment, CLASSES)] == [
         ["1.250", 4, "face+voice", "happy"],

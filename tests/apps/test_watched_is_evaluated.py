@@ -4,19 +4,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from apps.streaming_models import ROWS, WATCH, streaming_network
-from apps.tiny_models import FACES, SOUND
+from apps.tiny_models import FACES, SOUND, write_results
 from mien.apps.models import combine
-from mien.apps.sources import Sound, open_source
+from mien.apps.sources import open_source
 from mien.apps.streaming import EmotionStream
-from mien.audio import extract as audio_extract
 from mien.audio.resample import to_mono
-from mien.faces import extract as faces_extract
-from mien.io import media, tables
-from mien.io.files import write_json
+from mien.io import media
 from mien.training import clips
 from mien.training.stream import follow
 from mien.training.streams import StreamTiming, usable, whole_batches
@@ -54,22 +50,8 @@ def models():
 
 @pytest.fixture(scope="module")
 def results(film) -> Path:
-    """Make a corpus of the film, and the shards of it by the commands; return the folder of the results."""
-    folder = film.parent / "results"
-    row = dict.fromkeys(tables.CLIPS.columns.names, "") | {"corpus": "toy", "clip": "film", "part": "1", "group": "1"}
-    row |= {"video": film.name, "audio": film.name, "item": -1, "label": 0, "cropped": False, "sha256": "1"}
-    row |= {"has_video": True, "has_audio": True, "apart": False}
-    corpus = folder / "corpora" / "toy"
-    tables.write(corpus / "clips.parquet", pd.DataFrame([row]), tables.CLIPS)
-    folds = pd.DataFrame([(0, "1", "1", "test")], columns=tables.FOLDS.columns.names)
-    tables.write(corpus / "folds.parquet", folds, tables.FOLDS)
-    write_json(corpus / "corpus.json", {"classes": ["one", "two", "three", "four"]})
-    write_json(folder / "sound" / "toy" / "manifest.json", {"parts": {"1": "0"}})
-    work = audio_extract.Work(film.parent, [row], SOUND.rate_hz, SOUND.silence_dbfs)
-    audio_extract.build_part(folder / "sound" / "toy" / "1", work)
-    write_json(folder / "faces" / "toy" / "manifest.json", {"parts": {"1": "0"}})
-    faces_extract.build_part(folder / "faces" / "toy" / "1", faces_extract.Work(film.parent, [row], HERE))
-    return folder
+    """Make the shards of the film by the stages; return the folder of the results."""
+    return write_results(film.parent / "results", film.parent, [film.name], faces=HERE)
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +60,8 @@ def moments(models, film):
     live, moments = EmotionStream(models, watch=WATCH), []
     source = open_source(str(film), rate_hz=RATE)
     for item in source:
-        if isinstance(item, Sound):
-            live.add_sound(item.samples)
-        else:
-            moments.append(live.add_picture(item.time_s, item.pixels))
+        live.add_sound(item.sound)
+        moments.append(live.add_picture(item.time_s, item.pixels))
     source.close()
     return moments
 
@@ -91,7 +71,7 @@ def test_every_judgement_of_the_evaluation_is_seen_live(models, moments, results
     modalities, _ = ROWS[row]
     network = {"AV": models.joint, "V": models.video, "A": models.audio}[row]
     pace = StreamTiming(rate_fps=models.rate_fps, hop_s=models.hop_s, sound=SOUND)
-    data = usable(clips.read(results, "toy", modalities, faces=HERE, sound=SOUND, running=True), pace)
+    data = usable(clips.read(results, "ravdess", modalities, faces=HERE, sound=SOUND, running=True), pace)
     (followed,) = follow(network, whole_batches(data, data.clips, pace, size=1))
     time_s = np.array([moment.time_s for moment in moments])
     told = {
@@ -114,8 +94,8 @@ def test_every_judgement_of_the_evaluation_is_seen_live(models, moments, results
 
 def test_the_region_matters_to_this_film(results):
     pixels = {
-        running: clips.read(results, "toy", ("video",), faces=HERE, sound=None, running=running)
-        .media["video"]["film"]
+        running: clips.read(results, "ravdess", ("video",), faces=HERE, sound=None, running=running)
+        .media["video"]["film.mkv"]
         .pixels
         for running in (False, True)
     }

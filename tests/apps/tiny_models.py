@@ -1,10 +1,16 @@
-"""Model files with random weights, and the settings they were made with."""
+"""Model files with random weights and the settings they were made with; clips as the stages of training store them."""
 
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
+
+from mien.audio import extract as audio_extract
 from mien.augment.slicing import SEGMENTS
 from mien.config.schema import FacesConfig, SoundConfig
+from mien.faces import extract as faces_extract
+from mien.io import tables
+from mien.io.files import write_json
 from mien.models import checkpoint
 
 CLASSES = ("neutral", "happy", "sad", "angry")
@@ -40,3 +46,21 @@ def write_model(path: Path, variant: str, *, seed: int = 3, faces: FacesConfig =
     )
     checkpoint.save(path, checkpoint.network(settings, seed=seed), settings)
     return path
+
+
+def write_results(folder: Path, root: Path, names: list[str], *, faces: FacesConfig = FACES) -> Path:
+    """Send the clips `names` below `root` through the stages, as corpus ravdess; return the folder of results."""
+    row = dict.fromkeys(tables.CLIPS.columns.names, "") | {"corpus": "ravdess", "part": "01", "group": "01"}
+    row |= {"item": -1, "label": 0, "cropped": False, "has_video": True, "has_audio": True, "apart": False}
+    rows = [row | {"clip": name, "video": name, "audio": name, "sha256": name} for name in names]
+    corpus = folder / "corpora" / "ravdess"
+    tables.write(corpus / "clips.parquet", pd.DataFrame(rows), tables.CLIPS)
+    folds = pd.DataFrame([{"fold": 0, "name": "A", "group": "01", "role": "test"}])
+    tables.write(corpus / "folds.parquet", folds, tables.FOLDS)
+    write_json(corpus / "corpus.json", {"classes": list(CLASSES)})
+    for stage in ("faces", "sound"):
+        write_json(folder / stage / "ravdess" / "manifest.json", {"parts": {"01": "0"}})
+    faces_extract.build_part(folder / "faces" / "ravdess" / "01", faces_extract.Work(root, rows, faces))
+    work = audio_extract.Work(root, rows, SOUND.rate_hz, SOUND.silence_dbfs)
+    audio_extract.build_part(folder / "sound" / "ravdess" / "01", work)
+    return folder

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from mien.candide.mesh import AU_NAMES
 from mien.config.labels import colour_of
@@ -18,15 +19,8 @@ _DOTS = ".."
 _FINE = 4  # letters are drawn so many times as large and averaged, because whole pixels space small ones unevenly
 
 
-def parse_colour(code: str) -> Colour:
-    """Return #rrggbb as three numbers."""
-    return tuple(int(code[k : k + 2], 16) for k in (1, 3, 5))
-
-
 @lru_cache(maxsize=64)
 def _font(size: int):
-    from PIL import ImageFont
-
     return ImageFont.load_default(size * _FINE)
 
 
@@ -55,8 +49,6 @@ def draw_text(text: str, size: int, ink: Colour, paper: Colour) -> np.ndarray:
     Drawn once and then copied: a film says the same few words in every frame. The font is Pillow's own (Aileron, public
     domain), so that films look the same on every machine.
     """
-    from PIL import Image, ImageDraw
-
     ascent, descent = (-(-value // _FINE) for value in _font(size).getmetrics())
     width, height = max(1, measure_text(text, size)), ascent + descent
     image = Image.new("L", (width * _FINE, height * _FINE), 0)
@@ -113,20 +105,31 @@ class Timeline:
             self._past.popleft()
 
     def draw(self, canvas: np.ndarray, remark: str) -> None:
-        """Draw the rows, the times of their ends and a remark between these."""
+        """Draw the rows, of which the first is the tallest, the times of their ends, and a remark between these."""
+        last_seen = {person: time_s for time_s, _, _, people in self._past for person in people}
+        newest_first = sorted(last_seen, key=lambda person: (-last_seen[person], person))
+        shown = sorted(newest_first[:_PEOPLE])
+        rows = {"verdict": [verdict for _, verdict, _, _ in self._past]}
+        rows |= {f"face {one}": [people.get(one, NOTHING) for *_, people in self._past] for one in shown}
+        rows["voice"] = [voice for _, _, voice, _ in self._past]
+        numbers = np.array(list(rows.values()))  # (rows, moments)
         now_s = self._past[-1][0]
         end_s = max(now_s, self._past[0][0] + self._timeline_s)
-        rows, more = self._choose_rows()
-        numbers = np.array([values for _, values in rows])  # (rows, moments)
         at = np.linspace(end_s - self._timeline_s, end_s, self._right - self._left)
         column = np.searchsorted([moment[0] for moment in self._past], at + 1e-6, side="right") - 1
         pixels = numbers[:, column.clip(0)]
         pixels[:, (column < 0) | (at > now_s + 1e-6)] = NOTHING
-        self._draw_rows(canvas, [name for name, _ in rows], self._colours[pixels])
+        gap = max(1, round(2 * self._unit))
+        height = (self._bottom - self._top + gap) / (len(rows) + 0.5)
+        edges = (self._top + np.r_[0.0, 1.5 + np.arange(len(rows))] * height).round()
+        size = min(self._size, int(height / 1.27))  # a line of letters is so much higher than their size
+        for name, row, top, bottom in zip(rows, self._colours[pixels], edges[:-1], edges[1:] - gap, strict=True):
+            canvas[int(top) : int(bottom), self._left : self._right] = row
+            paste(canvas, draw_text(name, size, _INK, _PAPER), self._names_x, (top + bottom) / 2)
         if now_s < end_s - 1e-6:
             x = self._left + int((now_s - end_s + self._timeline_s) / self._timeline_s * (self._right - self._left))
             canvas[self._top : self._bottom, x : x + max(1, round(self._unit))] = 255
-        if more:
+        if more := len(last_seen) - len(shown):
             remark = f"{remark}; {more} more faces" if remark else f"{more} more face{'s' * (more > 1)}"
         y, start, end = self._bottom + self._axis / 2 + self._unit, clock(end_s - self._timeline_s), clock(end_s)
         paste(canvas, draw_text(start, self._size, _INK, _PAPER), self._left, y)
@@ -136,27 +139,6 @@ class Timeline:
             right = self._right - measure_text(end, self._size) - 2 * self._size
             text, size = fit_text(remark, self._size, right - left, least=round(9 * self._unit))
             paste(canvas, draw_text(text, size, _WHITE, _PAPER), (left + right) / 2, y, align="middle")
-
-    def _choose_rows(self) -> tuple[list[tuple[str, list[int]]], int]:
-        """Return (name, number at every moment) of every row, and how many people have none."""
-        last_seen = {person: time_s for time_s, _, _, people in self._past for person in people}
-        newest_first = sorted(last_seen, key=lambda person: (-last_seen[person], person))
-        shown = sorted(newest_first[:_PEOPLE])
-        rows = [("verdict", [verdict for _, verdict, _, _ in self._past])]
-        rows += [(f"face {one}", [people.get(one, NOTHING) for *_, people in self._past]) for one in shown]
-        rows.append(("voice", [voice for _, _, voice, _ in self._past]))
-        return rows, len(last_seen) - len(shown)
-
-    def _draw_rows(self, canvas: np.ndarray, names: list[str], colours: np.ndarray) -> None:
-        """Draw the rows (rows, width, 3), of which the first is the tallest, with their names."""
-        gap = max(1, round(2 * self._unit))
-        weights = np.array([1.5] + [1.0] * (len(names) - 1))
-        height = (self._bottom - self._top + gap) / weights.sum()
-        edges = self._top + np.r_[0.0, weights.cumsum() * height]
-        size = min(self._size, int(height / 1.27))  # a line of letters is so much higher than their size
-        for name, row, top, bottom in zip(names, colours, edges[:-1].round(), edges[1:].round() - gap, strict=True):
-            canvas[int(top) : int(bottom), self._left : self._right] = row
-            paste(canvas, draw_text(name, size, _INK, _PAPER), self._names_x, (top + bottom) / 2)
 
 
 def clock(time_s: float) -> str:
@@ -196,7 +178,7 @@ class Annotator:
 
     def __init__(self, classes: Sequence[str], *, size: tuple[int, int], timeline_s: float, units: bool) -> None:
         self._classes = tuple(classes)
-        self._colours = [parse_colour(colour_of(name)) for name in self._classes]
+        self._colours = [ImageColor.getrgb(colour_of(name)) for name in self._classes]
         shown = min(max(1.0, _SHORT_PX / min(size)), _LONG_PX / max(size))
         self._shown = (max(1, round(size[0] * shown)), max(1, round(size[1] * shown)))
         self._unit = max(1.0, min(self._shown) / _SHORT_PX)

@@ -1,6 +1,5 @@
 """Which trained networks look at a clip: whole clips for `predict`, streaming ones for `watch`, `serve` and films."""
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard
 from mien.models.mrpn import Network
 
+SHOWN_BY = {"video": "face", "audio": "voice"}  # modality -> what a clip without it lacks
+
 
 @dataclass(frozen=True)
 class Model:
@@ -24,7 +25,7 @@ class Model:
 
     path: Path
     network: Network
-    settings: checkpoint.ModelCard
+    settings: ModelCard
     faces: FacesConfig
     sound: SoundConfig
 
@@ -113,11 +114,6 @@ def choose_model(models: Iterable[Model], modalities: Sequence[str]) -> Model:
         return -used, len(model.settings.modalities) - used
 
     return min(models, key=rank)
-
-
-def settings_key(model: Model) -> str:
-    """Return a text that is equal for models that need their clips decoded alike."""
-    return json.dumps([model.settings.faces, model.settings.sound], sort_keys=True)
 
 
 ROLES = {("video", "audio"): "joint", ("video",): "video", ("audio",): "audio"}

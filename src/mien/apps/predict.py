@@ -1,10 +1,8 @@
 """Command `predict`: the emotion of clips of your own, as files and one line each."""
 
-import csv
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +14,10 @@ from mien.io.files import atomic_file, write_json
 if TYPE_CHECKING:  # torch takes seconds, which --help does not need
     import numpy as np
 
-    from mien.apps.models import Model
+    from mien.apps.models import Model, StreamingModels
     from mien.apps.recording import Prediction, Recording
-    from mien.apps.units import FittedUnits
+    from mien.apps.units import Shape
 
-NEEDED = {"video": "face", "audio": "voice"}  # modality -> what a clip without it lacks
 SUFFIXES = media.VIDEO_SUFFIXES | media.SOUND_SUFFIXES | media.IMAGE_SUFFIXES
 
 
@@ -81,7 +78,8 @@ def predict(
     """
     import torch
 
-    from mien.apps.models import load_models
+    from mien.apps.models import find_streaming, find_trained, load_models, load_streaming
+    from mien.apps.units import fit_neutral_shape
 
     params = schema.load(config)
     settings = schema.section(schema.PredictConfig, params, "predict")
@@ -96,39 +94,34 @@ def predict(
     if not files:
         _report(failures)
     stems = distinct_stems(files)
-    write_film = None
+    candide = schema.section(schema.CandideConfig, params, "candide") if units else None
     if video:
-        alone = len(clips) == 1 and not clips[0].is_dir()
-        places = _choose_film_places(files, stems, video, alone=alone)
-        write_film = _film_writer(places, params, units=units, checkpoint=video_checkpoint, results=results)
-    models = load_models(checkpoint or _find_models(results, settings, film_wanted=bool(video)))
-    fit_units = _unit_fitter(params, neutral, models[0].faces) if units else None
-    for path, stem in zip(files, stems, strict=True):
-        try:
-            line = _predict_one(path, stem, models, settings, out, fit_units)
-        except MediaError as error:
-            failures.append(error)
-            continue
-        try:
-            print(f"{line}; {write_film(path)}" if write_film else line, flush=True)
-        except MediaError as error:
-            print(f"{line}; no film", flush=True)
-            failures.append(error)
-    _report(failures)
-
-
-def _find_models(results: Path, settings: schema.PredictConfig, *, film_wanted: bool) -> list[Path]:
-    from mien.apps.models import find_trained
-
+        films = _choose_film_places(files, stems, video, alone=len(clips) == 1 and not clips[0].is_dir())
+        watch = schema.section(schema.WatchConfig, params, "watch")
+        streaming = load_streaming(video_checkpoint or find_streaming(results, params))
     try:
-        return find_trained(results, settings.corpus, settings)
+        models = load_models(checkpoint or find_trained(results, settings.corpus, settings))
     except ModelError as error:
-        if not film_wanted:
+        if not video or checkpoint:
             raise
         raise ModelError(
             f"{error}. Timeline and verdict need them; a film alone does not: mien watch CLIP --out FILM, with"
             " streaming networks as --checkpoint"
         ) from error
+    shape = fit_neutral_shape(neutral, faces=models[0].faces, config=candide) if neutral else None
+    for path, stem in zip(files, stems, strict=True):
+        try:
+            line = _predict_one(path, out / stem, models, settings, candide, shape)
+        except MediaError as error:
+            failures.append(error)
+            continue
+        try:
+            film = f"; {_write_film(path, films[path], streaming, watch, candide)}" if video else ""
+        except MediaError as error:
+            film = "; no film"
+            failures.append(error)
+        print(line + film, flush=True)
+    _report(failures)
 
 
 def list_clips(paths: tuple[Path, ...]) -> tuple[list[Path], list[MienError]]:
@@ -175,15 +168,6 @@ def _report(failures: list[MienError]) -> None:
         raise failures[-1]
 
 
-def _unit_fitter(params: dict, neutral: Path | None, faces: schema.FacesConfig) -> Callable:
-    """Return a function from a track to its action units, with the shape of the person in the picture `neutral`."""
-    from mien.apps.units import fit_neutral_shape, fit_units
-
-    candide = schema.section(schema.CandideConfig, params, "candide")
-    shape = fit_neutral_shape(neutral, faces=faces, config=candide) if neutral else None
-    return lambda track: fit_units(track, candide, shape=shape)
-
-
 def _choose_film_places(clips: list[Path], stems: list[str], out: Path, *, alone: bool) -> dict[Path, Path]:
     """Return where the film of each clip is written: `out` itself for one clip, else <stem>.mp4 in the folder `out`."""
     if alone and not out.is_dir():
@@ -199,69 +183,67 @@ def _choose_film_places(clips: list[Path], stems: list[str], out: Path, *, alone
     return dict(zip(clips, films, strict=True))
 
 
-def _film_writer(places: dict[Path, Path], params: dict, *, units: bool, checkpoint, results: Path) -> Callable:
-    """Return a function that writes the film of a clip and says so; what it needs is checked before."""
-    from mien.apps.models import find_streaming, load_streaming
+def _write_film(path: Path, place: Path, models: "StreamingModels", watch, candide) -> str:
+    """Write the film of a clip and say so, or why there is none."""
     from mien.apps.watch import write_film
 
-    watch = schema.section(schema.WatchConfig, params, "watch")
-    candide = schema.section(schema.CandideConfig, params, "candide") if units else None
-    models = load_streaming(checkpoint or find_streaming(results, params))
-
-    def write(path: Path) -> str:
-        if path.suffix.lower() in media.IMAGE_SUFFIXES:
-            return "a still picture has no film"
-        if path.suffix.lower() in media.SOUND_SUFFIXES or not media.probe(path).has_video:
-            return "a sound without pictures has no film"
-        write_film(path, places[path], models, watch=watch, candide=candide)
-        return f"film: {places[path]}"
-
-    return write
+    if path.suffix.lower() in media.IMAGE_SUFFIXES:
+        return "a still picture has no film"
+    if path.suffix.lower() in media.SOUND_SUFFIXES or not media.probe(path).has_video:
+        return "a sound without pictures has no film"
+    write_film(path, place, models, watch=watch, candide=candide)
+    return f"film: {place}"
 
 
-def _predict_one(path: Path, stem: str, models: list, settings: schema.PredictConfig, out: Path, fit_units) -> str:
-    """Predict one clip, write its files and return its line."""
-    from mien.apps.models import choose_model, settings_key
+def _predict_one(
+    path: Path,
+    target: Path,
+    models: "list[Model]",
+    settings: schema.PredictConfig,
+    candide: schema.CandideConfig | None,
+    shape: "Shape | None",
+) -> str:
+    """Predict one clip, write its files, whose names begin as `target`, and return its line."""
+    from mien.apps.models import choose_model
     from mien.apps.recording import predict_windows, read_recording
-    from mien.apps.units import summarise_units, write_units
+    from mien.apps.units import fit_units, summarise_units, write_units
 
     first = models[0]
     recording = read_recording(path, faces=first.faces, sound=first.sound)
     model = choose_model(models, recording.modalities)
-    if settings_key(model) != settings_key(first):
+    if (model.faces, model.sound) != (first.faces, first.sound):
         recording = read_recording(path, faces=model.faces, sound=model.sound)
     window = {"window_s": settings.window_s, "hop_s": settings.hop_s}
     prediction = predict_windows(recording, model.network, model.settings, **window)
     line = describe_prediction(recording, prediction, model)
     further: dict[str, Any] = {}
-    if fit_units is not None:
-        units: FittedUnits | None = fit_units(recording.track) if recording.track is not None else None
+    if candide is not None:
+        units = fit_units(recording.track, candide, shape=shape) if recording.track is not None else None
         if units is not None:
-            write_units(out / f"{stem}.units.csv", units)
+            write_units(target.with_name(f"{target.name}.units.csv"), units)
         further["units"] = summarise_units(units)
         fitted = f"units of {units.n_fitted} of {len(units.time_s)} frames" if units else "no units without a face"
         line = f"{line}; {fitted}"
-    write_prediction(out, stem, recording, prediction, model, further)
+    write_prediction(target, recording, prediction, model, further)
     return line
 
 
 def write_prediction(
-    folder: Path, stem: str, recording: "Recording", prediction: "Prediction", model: "Model", further: dict[str, Any]
+    target: Path, recording: "Recording", prediction: "Prediction", model: "Model", further: dict[str, Any]
 ) -> None:
-    """Write <stem>.csv, the windows, and <stem>.json, everything and `further`, each whole or not at all."""
+    """Write <target>.csv, the windows, and <target>.json, everything and `further`, each whole or not at all."""
+    import pandas as pd
+
     classes = model.settings.classes
     timeline = []
     for window in prediction.windows:
         times = {"start_s": round(window.interval.start_s, 3), "end_s": round(window.interval.stop_s, 3)}
         share = {"face": round(window.face, 3), "voice": window.voice}
         timeline.append({**times, **share, **_name_best(window.probabilities, classes)})
-    with atomic_file(folder / f"{stem}.csv") as scratch, scratch.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["start_s", "end_s", "face", "voice", "label", *classes])
-        for window in timeline:
-            values = window["probabilities"] or dict.fromkeys(classes, "")
-            plain = [window[key] for key in ("start_s", "end_s", "face", "voice")]
-            rows.writerow([*plain, window["label"] or "", *values.values()])
+    rows = [{**window, **(window["probabilities"] or {})} for window in timeline]
+    with atomic_file(target.with_name(f"{target.name}.csv")) as scratch:
+        columns = ["start_s", "end_s", "face", "voice", "label", *classes]
+        pd.DataFrame(rows, columns=columns).to_csv(scratch, index=False)
     summary = {
         "clip": str(recording.path),
         "duration_s": round(recording.duration_s, 3),
@@ -274,7 +256,7 @@ def write_prediction(
         "verdict": _name_best(prediction.probabilities, classes),
         "timeline": timeline,
     }
-    write_json(folder / f"{stem}.json", summary | further)
+    write_json(target.with_name(f"{target.name}.json"), summary | further)
 
 
 def _name_best(values: "np.ndarray", classes: tuple[str, ...]) -> dict[str, Any]:
@@ -287,17 +269,19 @@ def _name_best(values: "np.ndarray", classes: tuple[str, ...]) -> dict[str, Any]
 
 def describe_prediction(recording: "Recording", prediction: "Prediction", model: "Model") -> str:
     """Say in one line: clip, label, the three best probabilities, and what they lack."""
+    from mien.apps.models import SHOWN_BY
+
     classes, values = model.settings.classes, prediction.probabilities
     best = (-values).argsort(kind="stable")[:3]
     shares = ", ".join(f"{classes[k]} {values[k]:.0%}" for k in best)
     head = f"{recording.path.name}: " + ("no verdict" if math.isnan(values[0]) else f"{classes[best[0]]} ({shares})")
     absent, settings = recording.absent, model.settings
-    if len(absent) == len(NEEDED):
+    if len(absent) == len(SHOWN_BY):
         return f"{head}; neither a face ({absent['face']}) nor a voice ({absent['voice']})"
     remarks = [f"no {name} ({reason})" for name, reason in absent.items()]
     if not prediction.used:
-        return f"{head}; {'; '.join(remarks)}, and {settings.variant} needs a {NEEDED[settings.modalities[0]]}"
+        return f"{head}; {'; '.join(remarks)}, and {settings.variant} needs a {SHOWN_BY[settings.modalities[0]]}"
     unused = [name for name in recording.modalities if name not in settings.modalities]
-    remarks += [f"{settings.variant} does not use the {NEEDED[name]}" for name in unused]
-    basis = " and ".join(NEEDED[name] for name in prediction.used)
+    remarks += [f"{settings.variant} does not use the {SHOWN_BY[name]}" for name in unused]
+    basis = " and ".join(SHOWN_BY[name] for name in prediction.used)
     return f"{head}; {'; '.join(remarks)}: judged by the {basis} alone" if remarks else head

@@ -1,13 +1,14 @@
 """From a clip to class probabilities over time: decoded as the corpora were, and assembled as training assembles it."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mien.apps.models import SHOWN_BY
 from mien.audio.resample import is_silent, level_of, to_int16, to_mono
 from mien.audio.spectrogram import segment_s, spectrogram
 from mien.augment.slicing import Interval, apart_s
@@ -40,91 +41,105 @@ class Recording:
     """
 
     path: Path
-    duration_s: float
     faces: FacesConfig
     sound: SoundConfig
     track: Track | None
     wave: np.ndarray | None
     spectrum: Tensor | None
-    absent: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, str]
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """Return the modalities that a network can use."""
-        return tuple(name for name, needed in (("video", "face"), ("audio", "voice")) if needed not in self.absent)
+        return tuple(name for name, needed in SHOWN_BY.items() if needed not in self.absent)
 
     def length_s(self, modality: str) -> float:
-        """Return the length of one modality in s, as training counts it."""
+        """Return the length of one modality in s, as training counts it; 0 where there is none."""
         if modality == "video":
-            return float(self.track.time_s[-1]) + 1.0 / self.faces.rate_fps
-        return len(self.wave) / self.sound.rate_hz
+            return float(self.track.time_s[-1]) + 1.0 / self.faces.rate_fps if self.track is not None else 0.0
+        return len(self.wave) / self.sound.rate_hz if self.wave is not None else 0.0
+
+    @property
+    def duration_s(self) -> float:
+        """Return the length of the longer modality in s."""
+        return max(self.length_s("video"), self.length_s("audio"))
+
+    def cut(self, modality: str, interval: Interval) -> FrameSequence | Spectrogram:
+        """Return what a network may see of an interval: no frame of another one."""
+        if modality == "audio":
+            return Spectrogram(self.spectrum, self.length_s("audio"))
+        rows = self.track.found & _is_inside(self.track.time_s, interval)
+        return FrameSequence(self.track.frames[rows], self.track.time_s[rows], self.length_s("video"))
+
+    def measure_face_share(self, interval: Interval) -> float:
+        """Return the share of the frames with a face."""
+        inside = self.track.found[_is_inside(self.track.time_s, interval)] if self.track is not None else np.array([])
+        return float(inside.mean()) if inside.size else 0.0
+
+    def has_voice(self, interval: Interval) -> bool:
+        """Tell whether the sound is not silent."""
+        if self.spectrum is None:
+            return False
+        rate = self.sound.rate_hz
+        wave = self.wave[round(interval.start_s * rate) : round(interval.stop_s * rate)]
+        return not is_silent(level_of(wave / FULL_SCALE)[0], self.sound.silence_dbfs)
+
+
+def _is_inside(time_s: np.ndarray, interval: Interval) -> np.ndarray:
+    return (time_s >= interval.start_s - 1e-6) & (time_s < interval.stop_s - 1e-6)
 
 
 def read_recording(path: Path, *, faces: FacesConfig, sound: SoundConfig) -> Recording:
     """Decode a video, a sound file or a picture.
+
+    Pictures or sound that cannot be decoded at all are absent; a video that breaks off is an error.
 
     Raises
     ------
     MediaError : the file cannot be decoded to its end.
     """
     is_still = path.suffix.lower() in media.IMAGE_SUFFIXES
-    has_picture, has_sound = (True, False) if is_still else _probe_streams(path)
-    absent: dict[str, str] = {}
-    track = _track_face(path, faces, absent) if has_picture else None
-    if not has_picture:
-        absent["face"] = "there is no picture"
-    wave, spectrum = _read_voice(path, sound, absent) if has_sound else (None, None)
-    if not has_sound:
-        absent["voice"] = "there is no sound"
+    has_picture, has_sound = True, False
+    if not is_still:
+        facts = media.probe(path)
+        has_picture = facts.has_video and path.suffix.lower() not in media.SOUND_SUFFIXES  # there it is a cover
+        has_sound = facts.has_audio
+    if not has_picture and not has_sound:
+        raise MediaError(f"{path}: has neither a picture nor a sound")
+    absent = {"face": "" if has_picture else "there is no picture", "voice": "" if has_sound else "there is no sound"}
+    track = wave = spectrum = None
+    if has_picture:
+        try:
+            pictures = open_pictures(path, faces.rate_fps)
+            track = follow(pictures, faces)
+        except MediaError as error:
+            absent["face"] = str(error).removeprefix(f"{path}: ")
+        else:
+            if pictures.problem:
+                raise MediaError(pictures.problem)
+            if not track.found.any():
+                absent["face"] = f"none in {len(track.found)} frame{'s' * (len(track.found) != 1)}"
+    if has_sound:
+        try:
+            exact = to_mono(*media.read_sound(path), sound.rate_hz)
+        except MediaError as error:
+            absent["voice"] = str(error).removeprefix(f"{path}: ")
+        else:
+            wave = to_int16(exact)
+            if is_silent(level_of(exact)[0], sound.silence_dbfs):
+                absent["voice"] = "the sound is silent"
+            else:
+                spectrum = spectrogram(torch.from_numpy(wave.astype(np.float32) / FULL_SCALE), sound)
     if track is None and wave is None:
         tried = [absent[name] for name, there in (("face", has_picture), ("voice", has_sound)) if there]
         raise MediaError(f"{path}: {'; '.join(tried)}")
-    recording = Recording(path, 0.0, faces, sound, track, wave, spectrum, absent)
-    ends_s = {"video": track, "audio": wave}
-    ends_s = {name: recording.length_s(name) for name, there in ends_s.items() if there is not None}
-    if not is_still and (damage := describe_truncation(path, max(ends_s.values()))):
+    absent = {name: reason for name, reason in absent.items() if reason}
+    recording = Recording(path, faces, sound, track, wave, spectrum, absent)
+    if not is_still and (damage := describe_truncation(path, recording.duration_s)):
         raise MediaError(damage)
-    if not is_still and track is not None and (remark := describe_missing_frames(path, ends_s["video"])):
+    if not is_still and track is not None and (remark := describe_missing_frames(path, recording.length_s("video"))):
         log.warning("%s", remark)
-    return Recording(path, max(ends_s.values()), faces, sound, track, wave, spectrum, absent)
-
-
-def _probe_streams(path: Path) -> tuple[bool, bool]:
-    """Return (has a picture, has a sound)."""
-    facts = media.probe(path)
-    has_picture = facts.has_video and path.suffix.lower() not in media.SOUND_SUFFIXES  # there it is a cover
-    if not has_picture and not facts.has_audio:
-        raise MediaError(f"{path}: has neither a picture nor a sound")
-    return has_picture, facts.has_audio
-
-
-def _track_face(path: Path, faces: FacesConfig, absent: dict[str, str]) -> Track | None:
-    """Track the face; pictures that cannot be decoded at all are absent, a video that breaks off is an error."""
-    try:
-        pictures = open_pictures(path, faces.rate_fps)
-        track = follow(pictures, faces)
-    except MediaError as error:
-        absent["face"] = str(error).removeprefix(f"{path}: ")
-        return None
-    if pictures.problem:
-        raise MediaError(pictures.problem)
-    if not track.found.any():
-        absent["face"] = f"none in {len(track.found)} frame{'s' * (len(track.found) != 1)}"
-    return track
-
-
-def _read_voice(path: Path, sound: SoundConfig, absent: dict[str, str]) -> tuple[np.ndarray | None, Tensor | None]:
-    """Return the wave (N,) int16 and its spectrogram; a sound that cannot be decoded is absent."""
-    try:
-        exact = to_mono(*media.read_sound(path), sound.rate_hz)
-    except MediaError as error:
-        absent["voice"] = str(error).removeprefix(f"{path}: ")
-        return None, None
-    wave = to_int16(exact)
-    if is_silent(level_of(exact)[0], sound.silence_dbfs):
-        absent["voice"] = "the sound is silent"
-        return wave, None
-    return wave, spectrogram(torch.from_numpy(wave.astype(np.float32) / FULL_SCALE), sound)
+    return recording
 
 
 @dataclass(frozen=True)
@@ -156,8 +171,8 @@ def predict_windows(
     """
     used = tuple(name for name in settings.modalities if name in recording.modalities)
     intervals = cut_windows(recording.duration_s, window_s=window_s, hop_s=hop_s)
-    faces = [_measure_face_share(recording, interval) for interval in intervals]
-    voices = [_has_voice(recording, interval) for interval in intervals]
+    faces = [recording.measure_face_share(interval) for interval in intervals]
+    voices = [recording.has_voice(interval) for interval in intervals]
     present = [
         tuple(name for name in used if (face > 0 if name == "video" else voice))
         for face, voice in zip(faces, voices, strict=True)
@@ -200,36 +215,8 @@ def _run_network(
         sliced=False,
         sound=recording.sound,
     )
-    clips = [(interval, {name: _cut_out(recording, name, interval) for name in names}) for interval, names in windows]
+    clips = [(interval, {name: recording.cut(name, interval) for name in names}) for interval, names in windows]
     inputs, present = assemble_inputs(clips, settings.modalities, sampling, size_px=recording.faces.size_px)
     batch = Batch(inputs, present, torch.full((len(windows),), -1)).to(next(model.parameters()).device)
     scores = model(network_inputs(batch), batch.present)["fused"].float()
     return scores.softmax(dim=1).double().cpu().numpy()
-
-
-def _cut_out(recording: Recording, modality: str, interval: Interval) -> FrameSequence | Spectrogram:
-    """Return what a network may see of an interval: no frame of another one."""
-    if modality == "audio":
-        return Spectrogram(recording.spectrum, recording.length_s("audio"))
-    track = recording.track
-    rows = track.found & _is_inside(track.time_s, interval)
-    return FrameSequence(track.frames[rows], track.time_s[rows], recording.length_s("video"))
-
-
-def _is_inside(time_s: np.ndarray, interval: Interval) -> np.ndarray:
-    return (time_s >= interval.start_s - 1e-6) & (time_s < interval.stop_s - 1e-6)
-
-
-def _measure_face_share(recording: Recording, interval: Interval) -> float:
-    if recording.track is None:
-        return 0.0
-    inside = _is_inside(recording.track.time_s, interval)
-    return float(recording.track.found[inside].mean()) if inside.any() else 0.0
-
-
-def _has_voice(recording: Recording, interval: Interval) -> bool:
-    if recording.spectrum is None:
-        return False
-    rate = recording.sound.rate_hz
-    wave = recording.wave[round(interval.start_s * rate) : round(interval.stop_s * rate)]
-    return not is_silent(level_of(wave / FULL_SCALE)[0], recording.sound.silence_dbfs)

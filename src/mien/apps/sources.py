@@ -11,7 +11,6 @@ Time 0 is the first picture; sound before it is left out, and silence stands whe
 
 import contextlib
 import logging
-import os
 import re
 import sys
 from collections import deque
@@ -33,6 +32,7 @@ PICTURES_WAIT = 32  # of a pipe, for the sound that belongs before them; then th
 SOUND_WAITS_S = 60.0  # that a pipe may bring ahead of the pictures
 SLACK_S = 0.05  # by which the times of blocks of sound may differ from the count of samples
 USUAL_FPS = 25.0  # where a film does not say
+_NO_SOUND = np.zeros(0, dtype=np.float32)
 _CAMERA = re.compile(r"camera(?::(\d+))?")
 
 
@@ -42,17 +42,11 @@ class Picture:
 
     time_s: float  # from the first picture; ascending
     pixels: np.ndarray  # (H, W, 3) uint8 RGB
-
-
-@dataclass(frozen=True, eq=False)
-class Sound:
-    """The next samples (N,) float32 in -1..1, mono; the first of all is at time 0."""
-
-    samples: np.ndarray
+    sound: np.ndarray  # (N,) float32 in -1..1, mono: what was heard since the picture before it
 
 
 class Source:
-    """A film that is open; iterate over it once. All sound up to a picture's time comes before the picture.
+    """A film that is open; iterate over it once.
 
     Parameters
     ----------
@@ -93,7 +87,7 @@ class Source:
         """Close the film; nothing can be read any more."""
         self.held.close()
 
-    def __iter__(self) -> Iterator[Picture | Sound]:
+    def __iter__(self) -> Iterator[Picture]:
         origin_s, last_s, shape = 0.0, None, None
         while (frame := self._pictures.next_picture()) is not None:
             pixels = media.upright(frame)
@@ -108,9 +102,7 @@ class Source:
                 time_s = frame.time - origin_s if frame.time is not None else last_s
                 time_s = time_s if time_s > last_s else last_s + 1.0 / self.rate_fps
             last_s = time_s
-            if self._audio is not None and len(samples := self._audio.until(time_s, origin_s)):
-                yield Sound(samples)
-            yield Picture(time_s, pixels)
+            yield Picture(time_s, pixels, self._audio.until(time_s, origin_s) if self._audio else _NO_SOUND)
         if last_s is None:
             raise MediaError(f"{self.name}: ends before its first picture")
         end_s = last_s + 1.0 / self.rate_fps
@@ -158,7 +150,7 @@ def _open_pipe():
     if sys.stdin is None:  # so Python has it where the shell closed it
         raise MediaError("standard input: is closed; pipe a film into it, or name a file")
     try:
-        return av.open(_Unseekable(sys.stdin.fileno()))
+        return av.open(open(sys.stdin.fileno(), "rb", buffering=0, closefd=False))
     except (av.error.FFmpegError, OSError, ValueError) as error:
         found = getattr(error, "strerror", None) or str(error)
         raise MediaError(
@@ -180,16 +172,6 @@ def _open_camera(number: int):
 
 def _is_cover(stream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
-
-
-class _Unseekable:
-    """What FFmpeg needs of a pipe."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-
-    def read(self, n_bytes: int) -> bytes:
-        return os.read(self.descriptor, n_bytes)
 
 
 class _Demuxer:
@@ -272,7 +254,7 @@ class _AudioTrack:
         self._plain, self._resampler, self._setup = None, None, None
         self._next_s: float | None = None  # when the next block should begin, by the count of samples
         self._held = None  # a block whose time has not come
-        self._ready = np.zeros(0, dtype=np.float32)
+        self._ready = _NO_SOUND
         self._n_given = 0  # samples since time 0 that were handed out
         self._n_before = 0  # resampled samples that are still to be left out: before time 0, or heard already
         self._ended = False

@@ -13,17 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mien.apps.models import StreamingModels
+from mien.apps.models import SHOWN_BY, StreamingModels
 from mien.apps.units import StreamingUnits
 from mien.audio.spectrogram import is_heard, segment_alone, segment_s
 from mien.config.schema import CandideConfig, WatchConfig
-from mien.faces.detect import Box
-from mien.faces.live import Face, FaceTracker
-from mien.faces.track import cut_region, points_of
+from mien.faces.detect import Box, locate
+from mien.faces.track import Face, FaceTracker, cut_region
 from mien.models.mrpn import Network, normalise_pixels
 from mien.models.streaming import TOLERANCE_S, NewestFrame, StreamState
-
-_WORDS = {"video": "face", "audio": "voice"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +88,13 @@ class EmotionStream:
         heard_s = max(self._watch.forget_s, self.models.hop_s)
         voice = self._audio.probabilities if time_s - self._audio.heard_at_s < heard_s else None
         probabilities, basis = self._judge(self._people[self._here[0].person] if self._here else None, voice)
-        seen = tuple(self._describe(face) for face in self._here)
+        seen = []
+        for face in self._here:
+            person = self._people[face.person]
+            units = person.units if face.found else None
+            seen.append(JudgedFace(**vars(face), probabilities=person.probabilities, units=units))
         heard = self._audio.heard and time_s - self._audio.segment_at_s < 2 * self.models.hop_s
-        return Moment(time_s, picture, seen, heard, voice, probabilities, basis)
+        return Moment(time_s, picture, tuple(seen), heard, voice, probabilities, basis)
 
     def _follow(self, time_s: float, picture: np.ndarray) -> None:
         self._here = self._faces.update(time_s, picture)
@@ -104,21 +105,16 @@ class EmotionStream:
             person.set_main(self.models.joint if k == 0 else None)
             person.show(time_s, face, picture)
 
-    def _describe(self, face: Face) -> JudgedFace:
-        person = self._people[face.person]
-        units = person.units if face.found else None
-        return JudgedFace(**vars(face), probabilities=person.probabilities, units=units)
-
     def _judge(self, main: "_FaceStream | None", voice: np.ndarray | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
         """Return the probabilities and their basis; those of the joint network anew only if there was a step since."""
         seen = main.joint.features if main is not None and main.joint is not None else {}
         if self._audio.joint is not None and (seen or voice is not None):
             both = self._audio.joint.copy()
             both.features |= seen
-            newest = [both.features.get(name) for name in _WORDS]
+            newest = [both.features.get(name) for name in SHOWN_BY]
             if self._verdict is None or any(a is not b for a, b in zip(self._verdict[0], newest, strict=True)):
                 self._verdict = newest, _probabilities(both)
-            return self._verdict[1], tuple(word for name, word in _WORDS.items() if name in both.features)
+            return self._verdict[1], tuple(word for name, word in SHOWN_BY.items() if name in both.features)
         if main is not None and main.probabilities is not None:
             return main.probabilities, ("face",)
         return voice, ("voice",) if voice is not None else ()
@@ -128,23 +124,43 @@ def warm_up(models: StreamingModels) -> None:
     """Do once what takes longer the first time, before a clock runs: libraries, landmarks, networks."""
     blank = np.zeros((64, 64, 3), np.uint8)
     box = np.array([8.0, 8.0, 48.0])
-    points = points_of(blank[..., 0], Box(*box, score=0.0))
+    points = locate(blank[..., 0], Box(*box, score=0.0))
     person, audio = _FaceStream(models, None), _AudioStream(models)
     person.set_main(models.joint)
-    person.show(0.0, Face(1, box, box, points, found=True), blank)
+    person.show(0.0, Face(1, box, box, points, score=0.0, found=True), blank)
     person.look_by(0.0)
     audio.take(np.sin(np.arange(models.sound.rate_hz, dtype=np.float32)))
     audio.hear(1.0)
 
 
-class _FaceStream:
-    """The memories of the networks that look at one face."""
+class _ModalityStream:
+    """The memories of the networks that are given one modality: of that which judges it alone, and of the joint one."""
+
+    def __init__(self, modality: str, alone: Network | None) -> None:
+        self.modality = modality
+        self.alone = StreamState(alone) if alone is not None and modality in alone.branches else None
+        self.joint: StreamState | None = None
+        self.probabilities: np.ndarray | None = None  # (C,) by this modality alone
+
+    def step(self, x: Tensor) -> None:
+        """Give the networks a frame or a segment (1, 1, channels, H, W)."""
+        for state in (self.joint, self.alone):
+            if state is not None:
+                state.step(self.modality, x.to(next(state.network.parameters()).device))
+        if self.alone is not None:
+            self.probabilities = _probabilities(self.alone)
+
+
+def _probabilities(state: StreamState) -> np.ndarray:
+    return state.judge()["fused"][0].float().softmax(dim=0).double().cpu().numpy()
+
+
+class _FaceStream(_ModalityStream):
+    """One face, to which the joint network looks while it is the main one."""
 
     def __init__(self, models: StreamingModels, candide: CandideConfig | None) -> None:
-        self.models = models
-        self.alone = StreamState(models.of_face) if _has(models.of_face, "video") else None
-        self.joint: StreamState | None = None  # for the main face
-        self.probabilities: np.ndarray | None = None
+        super().__init__("video", models.of_face)
+        self.size_px = models.faces.size_px
         self._units = StreamingUnits(candide) if candide is not None else None
         self._frames: NewestFrame[np.ndarray] = NewestFrame(models.rate_fps)
 
@@ -154,44 +170,33 @@ class _FaceStream:
 
     def set_main(self, joint: Network | None) -> None:
         """Let the joint network look at this face from now on, or, with None, no longer."""
-        if joint is None:
-            self.joint = None
-        elif self.joint is None:
-            self.joint = StreamState(joint)
+        self.joint = (self.joint or StreamState(joint)) if joint is not None else None
 
     def show(self, time_s: float, face: Face, picture: np.ndarray) -> None:
         """Show a picture with the face, or without it, of which it is not known yet whether it is to be looked at."""
         if not face.found:
             return
-        pixels = cut_region(picture, face.region, size_px=self.models.faces.size_px)
-        if (look := self._frames.put(time_s, pixels)) is not None:
-            self._step(look[1])
+        self._look(self._frames.put(time_s, cut_region(picture, face.region, size_px=self.size_px)))
         if self._units is not None:
             self._units.fit(face.landmarks)
 
     def look_by(self, time_s: float) -> None:
         """Look at the newest face that was shown, if that is due by then."""
-        if (look := self._frames.due(time_s)) is not None:
-            self._step(look[1])
+        self._look(self._frames.due(time_s))
 
-    def _step(self, pixels: np.ndarray) -> None:
-        """Give the networks a frame (S, S, 3) uint8."""
-        frame = normalise_pixels(torch.from_numpy(pixels).permute(2, 0, 1).float())[None, None]  # (1, 1, 3, S, S)
-        if self.joint is not None:
-            self.joint.step("video", frame.to(_device(self.joint.network)))
-        if self.alone is not None:
-            self.alone.step("video", frame.to(_device(self.alone.network)))
-            self.probabilities = _probabilities(self.alone)
+    def _look(self, look: tuple[float, np.ndarray] | None) -> None:
+        if look is not None:
+            pixels = torch.from_numpy(look[1]).permute(2, 0, 1).float()  # (3, S, S)
+            self.step(normalise_pixels(pixels)[None, None])
 
 
-class _AudioStream:
-    """The sound until now, cut into segments, and the memories of the networks that hear them."""
+class _AudioStream(_ModalityStream):
+    """The sound until now, cut into segments."""
 
     def __init__(self, models: StreamingModels) -> None:
-        self.models = models
-        self.alone = StreamState(models.of_voice) if _has(models.of_voice, "audio") else None
+        super().__init__("audio", models.of_voice)
         self.joint = StreamState(models.joint) if models.joint is not None else None
-        self.probabilities: np.ndarray | None = None
+        self.sound, self.hop_s = models.sound, models.hop_s
         self.heard = False  # the newest segment is not silent
         self.segment_at_s = self.heard_at_s = -math.inf  # ends of the newest segment, and of the newest with a voice
         self._samples = np.zeros(0, dtype=np.float32)
@@ -203,39 +208,16 @@ class _AudioStream:
 
     def hear(self, until_s: float) -> None:
         """Listen to the segments that end by then and are there as a whole."""
-        sound, length_s = self.models.sound, segment_s(self.models.sound)
-        while (end_s := length_s + self.models.hop_s * self._n_segments) <= until_s + TOLERANCE_S:
+        sound, length_s = self.sound, segment_s(self.sound)
+        while (end_s := length_s + self.hop_s * self._n_segments) <= until_s + TOLERANCE_S:
             stop = round(end_s * sound.rate_hz) - self._start
             if stop > len(self._samples):
                 return
-            segment = self._samples[max(0, stop - sound.segment * sound.hop) : stop]
+            start = max(0, stop - sound.segment * sound.hop)
+            segment = torch.from_numpy(self._samples[start:stop])
+            self._samples, self._start = self._samples[start:], self._start + start  # later segments begin later
             self._n_segments += 1
-            self._hear(segment, end_s)
-            spent = max(0, stop - sound.segment * sound.hop)  # segments do not overlap more than that
-            self._samples, self._start = self._samples[spent:], self._start + spent
-
-    def _hear(self, segment: np.ndarray, end_s: float) -> None:
-        self.segment_at_s = end_s
-        samples = torch.from_numpy(segment)
-        self.heard = is_heard(samples, self.models.sound)
-        if not self.heard:
-            return
-        self.heard_at_s = end_s
-        cells = segment_alone(samples, self.models.sound)[None, None]  # (1, 1, 1, F, W)
-        if self.joint is not None:
-            self.joint.step("audio", cells.to(_device(self.joint.network)))
-        if self.alone is not None:
-            self.alone.step("audio", cells.to(_device(self.alone.network)))
-            self.probabilities = _probabilities(self.alone)
-
-
-def _probabilities(along: StreamState) -> np.ndarray:
-    return along.judge()["fused"][0].float().softmax(dim=0).double().cpu().numpy()
-
-
-def _has(network: Network | None, modality: str) -> bool:
-    return network is not None and modality in network.branches
-
-
-def _device(network: Network) -> torch.device:
-    return next(network.parameters()).device
+            self.segment_at_s, self.heard = end_s, is_heard(segment, sound)
+            if self.heard:
+                self.heard_at_s = end_s
+                self.step(segment_alone(segment, sound)[None, None])

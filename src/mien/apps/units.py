@@ -1,12 +1,12 @@
 """The action units and the head pose of every frame of a clip (thesis 4.1): the Candide-3 mesh fitted to its track."""
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mien.candide.fit import FITTED, Frames, fit_frames, fit_shapes
 from mien.candide.mesh import AU_CODES, AU_NAMES, SHAPES
@@ -139,12 +139,13 @@ def compute_head_pose(rotation: np.ndarray) -> np.ndarray:
 
 def write_units(path: Path, units: FittedUnits) -> None:
     """Write a row per frame, the columns `COLUMNS`; cells are empty where the mesh was not fitted."""
-    with atomic_file(path) as scratch, scratch.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(COLUMNS)
-        for frame in _list_frames(units):
-            values = [*(frame["units"] or [None] * len(AU_NAMES)), *(frame[name] for name in POSE), frame["residual"]]
-            rows.writerow([frame["time_s"], frame["verdict"], *values])  # None is an empty cell
+    rows = []
+    for frame in _list_frames(units):
+        fitted = frame["units"] or [None] * len(AU_NAMES)
+        further = [frame[name] for name in (*POSE, "residual")]
+        rows.append([frame["time_s"], frame["verdict"], *fitted, *further])
+    with atomic_file(path) as scratch:
+        pd.DataFrame(rows, columns=COLUMNS).to_csv(scratch, index=False)
 
 
 def summarise_units(units: FittedUnits | None) -> dict[str, Any] | None:

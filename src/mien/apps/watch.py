@@ -8,7 +8,6 @@ import csv
 import logging
 import queue
 import signal
-import socket
 import threading
 import time
 from collections import deque
@@ -24,9 +23,8 @@ from mien.io import media
 from mien.io.files import atomic_file
 
 if TYPE_CHECKING:  # torch takes seconds, which --help does not need
-    import numpy as np
-
     from mien.apps.models import StreamingModels
+    from mien.apps.page import MjpegPage
     from mien.apps.sources import Source
     from mien.apps.streaming import EmotionStream, Moment
 
@@ -34,7 +32,7 @@ log = logging.getLogger(__name__)
 
 LATE_S = 0.1  # behind the clock, from which a picture is dropped
 LEAST_S = 0.5  # after which one is looked at however late it is, or a slow decoder would leave nothing to see
-AHEAD = 8  # items of the source that wait
+AHEAD = 8  # pictures of the source that wait
 BEHIND = 4  # moments that wait to be shown
 POLL_S = 0.1  # between two looks at whether to stop
 PATIENCE_S = 2.0  # for a reader that should end, before it is left to itself
@@ -104,23 +102,23 @@ def watch(
     warm_up(models)
     film = open_source(source, rate_hz=models.sound.rate_hz)
     with _stop_on_interrupt() as stop, contextlib.ExitStack() as stack:
-        sinks = Sinks(film, models.classes, watch=settings, units=units)
-        clock = Clock(drops=film.live or realtime, paces=realtime, stop=stop)
-        if out:
-            stack.enter_context(sinks.open_film(out))
-        if timeline:
-            stack.enter_context(sinks.open_timeline(timeline))
+        page = None
         if not out and not timeline:
-            page = stack.enter_context(sinks.open_page())
+            from mien.apps.page import MjpegPage
+
+            page = stack.enter_context(MjpegPage())
+        outputs = Outputs(film, models.classes, watch=settings, units=units, out=out, timeline=timeline, page=page)
+        stack.enter_context(outputs)
+        if page:
             print(f"open {page.address} in a browser on this machine; Ctrl-C ends", flush=True)
-            clock.paces = True
             while not film.live and not stop.is_set() and not page.watched.wait(LATE_S):
                 pass
+        clock = Clock(drops=film.live or realtime, paces=realtime or page is not None, stop=stop)
         stream = EmotionStream(models, watch=settings, candide=candide)
-        count = run_stream(film, stream, sinks.show, clock=clock)
-        problem = "" if stop.is_set() else film.problem or sinks.problem
+        count = run_stream(film, stream, outputs.show, clock=clock)
+        problem = "" if stop.is_set() else film.problem or outputs.problem
         if film.problem or stop.is_set():
-            sinks.end_sound()
+            outputs.end_sound()
     interrupted = ["interrupted"] if stop.is_set() else []
     written = [f"{name}: {path}" for name, path in (("film", out), ("timeline", timeline)) if path is not None]
     print(f"{source}: {'; '.join([*count.describe(), *interrupted, *written])}", flush=True)
@@ -137,8 +135,8 @@ def write_film(
     candide: schema.CandideConfig | None = None,
     timeline: Path | None = None,
     on_moment: Callable[["Moment"], None] | None = None,
-) -> int:
-    """Write the annotated film of `path` to `out`: every picture at its own time, with the sound; return their number.
+) -> None:
+    """Write the annotated film of `path` to `out`: every picture at its own time, with the sound.
 
     Parameters
     ----------
@@ -157,20 +155,21 @@ def write_film(
     from mien.apps.sources import open_source
     from mien.apps.streaming import EmotionStream
 
-    with contextlib.closing(open_source(str(path), rate_hz=models.sound.rate_hz)) as source:
-        sinks = Sinks(source, models.classes, watch=watch, units=candide is not None)
+    source, units = open_source(str(path), rate_hz=models.sound.rate_hz), candide is not None
+    with (
+        contextlib.closing(source),
+        Outputs(source, models.classes, watch=watch, units=units, out=out, timeline=timeline) as outputs,
+    ):
 
         def show(moment: "Moment", remark: str) -> None:
-            sinks.show(moment, remark)
+            outputs.show(moment, remark)
             if on_moment is not None:
                 on_moment(moment)
 
-        with sinks.open_film(out), sinks.open_timeline(timeline) if timeline else contextlib.nullcontext():
-            clock = Clock(drops=False, paces=False, stop=threading.Event())
-            count = run_stream(source, EmotionStream(models, watch=watch, candide=candide), show, clock=clock)
-            if problem := source.problem or sinks.problem:
-                raise MediaError(problem)
-    return count.n_frames
+        clock = Clock(drops=False, paces=False, stop=threading.Event())
+        run_stream(source, EmotionStream(models, watch=watch, candide=candide), show, clock=clock)
+        if problem := source.problem or outputs.problem:
+            raise MediaError(problem)
 
 
 @dataclass
@@ -205,18 +204,13 @@ def run_stream(
     ------
     MediaError : the source ends before its first picture, or what was made of it cannot be written.
     """
-    from mien.apps.sources import Picture, Sound
-
     count = FrameCount()
-    may_drop = (lambda item: isinstance(item, Picture)) if source.live else None
-    items = Prefetcher(source, stop=clock.stop, may_drop=may_drop)
+    items = Prefetcher(source, stop=clock.stop, drops=source.live)
     try:
         with ThreadPoolExecutor(1, "show") as writer:
             shown: deque[Future] = deque()
             for item in items:
-                if isinstance(item, Sound):
-                    stream.add_sound(item.samples)
-                    continue
+                stream.add_sound(item.sound)
                 late = clock.is_late(item.time_s)
                 count.n_dropped += late
                 count.n_frames += 1
@@ -276,16 +270,13 @@ class Clock:
 class Prefetcher:
     """Iterates over `items` in a thread of its own, as long as `stop` is not set; an error there is raised here.
 
-    If `may_drop` is given, the reader never waits: while too many items do, those that may be dropped are, and
-    `n_dropped` counts them. Otherwise it waits.
+    While `AHEAD` items wait, the reader does too; or, with `drops`, drops the next ones, which `n_dropped` counts.
     """
 
-    def __init__(
-        self, items: Iterable, *, stop: threading.Event, may_drop: Callable[[Any], bool] | None = None
-    ) -> None:
+    def __init__(self, items: Iterable, *, stop: threading.Event, drops: bool = False) -> None:
         self.n_dropped = 0
-        self._stop, self._done, self._may_drop = stop, threading.Event(), may_drop
-        self._queue: queue.Queue = queue.Queue(0 if may_drop else AHEAD)
+        self._stop, self._done, self._drops = stop, threading.Event(), drops
+        self._queue: queue.Queue = queue.Queue(AHEAD)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._read, args=(items,), daemon=True)
         self._thread.start()
@@ -296,11 +287,12 @@ class Prefetcher:
                 item = self._queue.get(timeout=POLL_S)
             except queue.Empty:
                 continue
-            if item is _END:
-                if self._error is not None:
-                    raise self._error
+            if item is not _END:
+                yield item
+            elif self._error is not None:
+                raise self._error
+            else:
                 return
-            yield item
 
     def close(self) -> bool:
         """End the reader. False if it hangs, waiting for a pipe or a camera: what it reads must then stay open."""
@@ -311,7 +303,7 @@ class Prefetcher:
     def _read(self, items: Iterable) -> None:
         try:
             for item in items:
-                if self._may_drop is not None and self._queue.qsize() >= AHEAD and self._may_drop(item):
+                if self._drops and self._queue.full():
                     self.n_dropped += 1
                 else:
                     self._put(item)
@@ -328,18 +320,51 @@ class Prefetcher:
                 return
 
 
-class Sinks:
-    """Where the moments of a film go: a film, a table, a page.
+class Outputs:
+    """Where the moments of a film go while used by `with`: the film `out`, a table, a page.
 
     Attributes
     ----------
     problem : why the written film has not all of its sound; else empty.
     """
 
-    def __init__(self, source: "Source", classes: tuple[str, ...], *, watch: schema.WatchConfig, units: bool) -> None:
+    def __init__(
+        self,
+        source: "Source",
+        classes: tuple[str, ...],
+        *,
+        watch: schema.WatchConfig,
+        units: bool,
+        out: Path | None = None,
+        timeline: Path | None = None,
+        page: "MjpegPage | None" = None,
+    ) -> None:
         self.problem = ""
-        self._source, self._classes, self._watch, self._units = source, classes, watch, units
-        self._film = self._rows = self._page = self._annotator = None
+        self._source, self._classes, self._out, self._timeline, self._page = source, classes, out, timeline, page
+        self._drawing = {"timeline_s": watch.timeline_s, "units": units}
+        self._film = self._rows = self._annotator = None
+
+    def __enter__(self) -> "Outputs":
+        source = self._source
+        with contextlib.ExitStack() as stack:
+            if self._out is not None:
+                if source.has_sound and source.path is None:
+                    log.info("the sound of %s is heard, but a film can keep that of a file only", source.name)
+                elif source.live:
+                    log.info("%s: pictures only, its microphone is not recorded", source.name)
+                sound_of = source.path if source.has_sound else None
+                film = media.FilmWriter(self._out, rate_fps=source.rate_fps, sound_of=sound_of)
+                self._film = stack.enter_context(film)
+            if self._timeline is not None:
+                scratch = stack.enter_context(atomic_file(self._timeline))
+                file = stack.enter_context(scratch.open("w", newline="", encoding="utf-8"))
+                self._rows = csv.writer(file, lineterminator="\n")
+                self._rows.writerow(["time_s", "person", "basis", "label", *self._classes])
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error) -> bool | None:
+        return self._stack.__exit__(*error)
 
     def show(self, moment: "Moment", remark: str) -> None:
         """Put a moment into everything that is open."""
@@ -347,7 +372,11 @@ class Sinks:
             self._rows.writerows(timeline_rows(moment, self._classes))
         if self._film is None and self._page is None:
             return
-        annotated = self._annotate(moment, remark)
+        if self._annotator is None:
+            from mien.apps.annotate import Annotator
+
+            self._annotator = Annotator(self._classes, size=moment.picture.shape[1::-1], **self._drawing)
+        annotated = self._annotator.draw(moment, remark=remark)
         if self._page is not None:
             self._page.show(annotated)
         if self._film is not None:
@@ -359,45 +388,10 @@ class Sinks:
                 self.problem = str(error)
                 self._film.end_sound()
 
-    @contextlib.contextmanager
-    def open_film(self, path: Path) -> Iterator[None]:
-        """Write the annotated film with the sound of a file."""
-        source = self._source
-        if source.has_sound and source.path is None:
-            log.info("the sound of %s is heard, but a film can keep that of a file only", source.name)
-        elif source.live:
-            log.info("%s: pictures only, its microphone is not recorded", source.name)
-        sound_of = source.path if source.has_sound else None
-        with media.FilmWriter(path, rate_fps=source.rate_fps, sound_of=sound_of) as self._film:
-            yield
-
-    @contextlib.contextmanager
-    def open_timeline(self, path: Path) -> Iterator[None]:
-        """Write the emotions as CSV."""
-        with atomic_file(path) as scratch, scratch.open("w", newline="", encoding="utf-8") as file:
-            self._rows = csv.writer(file, lineterminator="\n")
-            self._rows.writerow(["time_s", "person", "basis", "label", *self._classes])
-            yield
-
-    @contextlib.contextmanager
-    def open_page(self) -> Iterator["MjpegPage"]:
-        """Show the annotated picture in a browser."""
-        with MjpegPage() as self._page:
-            yield self._page
-
     def end_sound(self) -> None:
         """Leave out the rest of the sound: that of the file goes on, the pictures do not."""
         if self._film is not None:
             self._film.end_sound()
-
-    def _annotate(self, moment: "Moment", remark: str) -> "np.ndarray":
-        if self._annotator is None:
-            from mien.apps.annotate import Annotator
-
-            size = moment.picture.shape[1::-1]
-            options = {"timeline_s": self._watch.timeline_s, "units": self._units}
-            self._annotator = Annotator(self._classes, size=size, **options)
-        return self._annotator.draw(moment, remark=remark)
 
 
 def timeline_rows(moment: "Moment", classes: tuple[str, ...]) -> list[list]:
@@ -443,85 +437,3 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-HOST = "127.0.0.1"
-QUALITY = 85  # of the JPEGs
-_END_S = 2.0  # for viewers to get the last picture
-_WAIT_S = 1.0  # for a picture, until it is looked whether the viewer is still there: each one holds a thread
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>mien watch</title>
-<style>body{margin:0;background:#14171c;display:grid;place-items:center;min-height:100vh}
-img{max-width:100vw;max-height:100vh}</style><img src="film" alt="the film as it is judged"></html>"""
-_BOUNDARY = "picture"
-
-
-class MjpegPage:
-    """Serves the newest picture on a free port of the loopback interface (motion JPEG), while used by `with`.
-
-    Attributes
-    ----------
-    address : of the page, to open in a browser.
-    watched : an event that the first viewer sets.
-    """
-
-    def __init__(self) -> None:
-        self.watched = threading.Event()
-        self._socket = socket.create_server((HOST, 0))
-        self.address = f"http://{HOST}:{self._socket.getsockname()[1]}/"
-        self._jpeg, self._number, self._ended = b"", 0, False
-        self._changed = threading.Condition()
-
-    def __enter__(self) -> "MjpegPage":
-        import uvicorn
-        from fastapi import FastAPI
-        from fastapi.responses import HTMLResponse, StreamingResponse
-        from starlette.middleware.trustedhost import TrustedHostMiddleware
-
-        app = FastAPI(openapi_url=None)
-        # A page elsewhere whose name was made to lead here (DNS rebinding) does not get the pictures.
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
-        app.get("/", response_class=HTMLResponse)(lambda: _PAGE)
-        kind = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
-        app.get("/film")(lambda: StreamingResponse(self._stream(), media_type=kind))
-        self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=int(_END_S)))
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind, error, trace) -> None:
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-        self._server.should_exit = True
-        self._thread.join(2 * _END_S)
-        self._socket.close()
-
-    def show(self, picture: "np.ndarray") -> None:
-        """Show a picture (H, W, 3) uint8 RGB to all viewers from now on."""
-        import cv2
-
-        bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-        jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
-        with self._changed:
-            self._jpeg, self._number = jpeg, self._number + 1
-            self._changed.notify_all()
-
-    def _stream(self) -> Iterator[bytes]:
-        """Yield the newest picture whenever there is a newer one; a slow viewer misses some."""
-        self.watched.set()
-        number, boundary = 0, f"--{_BOUNDARY}\r\n"
-        yield boundary.encode()
-        while True:
-            with self._changed:
-                if self._number == number and not self._ended:
-                    self._changed.wait(_WAIT_S)
-                if is_new := self._number != number:
-                    jpeg, number = self._jpeg, self._number
-                elif self._ended:
-                    return
-            if not is_new:
-                yield b""  # to a viewer who has gone, the server does not come back for more
-                continue
-            # The boundary behind the picture tells the browser at once that it is whole.
-            head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-            yield head.encode() + jpeg + f"\r\n{boundary}".encode()

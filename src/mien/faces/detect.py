@@ -44,46 +44,52 @@ class Box:
         return shared / (self.side**2 + other.side**2 - shared)
 
 
-class Detector:
-    """The frontal detector; it finds faces of 80 px and more, turned by up to about 40 degrees."""
+@cache
+def _detector() -> dlib.fhog_object_detector:
+    """Return the detector of this process: unpacking it takes longer than a clip."""
+    return dlib.get_frontal_face_detector()
 
-    def __init__(self) -> None:
-        self._dlib = _frontal()
 
-    def search(self, grey: np.ndarray, detect_px: int, *, thorough: bool) -> list[Box]:
-        """Return the faces of a picture (H, W) uint8, most prominent first.
+def _detect(picture: np.ndarray, threshold: float, scale: float, origin: tuple[float, float]) -> list[Box]:
+    """Return the faces of 80 px and more, turned by up to about 40 degrees, of a picture cut out at `origin`."""
+    found, scores, _ = _detector().run(picture, 0, threshold)
+    return [
+        Box(
+            origin[0] + face.left() / scale,
+            origin[1] + face.top() / scale,
+            (face.width() + face.height()) / 2 / scale,
+            float(score),
+        )
+        for face, score in zip(found, scores, strict=True)
+    ]
 
-        The picture is searched downscaled to `detect_px` rows; if that shows nothing and `thorough`, at full
-        resolution; if that shows nothing either and the picture is small, at double size.
-        """
-        height = grey.shape[0]
-        scales = [min(1.0, detect_px / height)]
-        if thorough:
-            scales += [1.0] * (scales[0] < 1.0) + [2.0] * (min(grey.shape) < SMALL_PX)
-        for scale in scales:
-            if boxes := self._run(_resized(grey, scale), SEARCH_SCORE, scale, (0.0, 0.0)):
-                return sorted(boxes, key=prominence, reverse=True)
-        return []
 
-    def near(self, grey: np.ndarray, box: Box) -> Box | None:
-        """Return the face around the place where `box` was in the previous frame, if it is still there."""
-        scale = FOLLOW_FACE_PX / box.side
-        side = round(FOLLOW_FACE_PX * FOLLOW_CONTEXT)
-        origin = (box.x + box.side / 2 - side / scale / 2, box.y + box.side / 2 - side / scale / 2)
-        boxes = self._run(cut_square(grey, origin, scale, side), FOLLOW_SCORE, scale, origin)
-        return max(boxes, key=lambda found: found.overlap(box), default=None)
+def search_faces(grey: np.ndarray, detect_px: int, *, thorough: bool) -> list[Box]:
+    """Return the faces of a picture (H, W) uint8, most prominent first.
 
-    def _run(self, picture: np.ndarray, threshold: float, scale: float, origin: tuple[float, float]) -> list[Box]:
-        found, scores, _ = self._dlib.run(picture, 0, threshold)
-        return [
-            Box(
-                origin[0] + face.left() / scale,
-                origin[1] + face.top() / scale,
-                (face.width() + face.height()) / 2 / scale,
-                float(score),
-            )
-            for face, score in zip(found, scores, strict=True)
-        ]
+    The picture is searched downscaled to `detect_px` rows; if that shows nothing and `thorough`, at full resolution; if
+    that shows nothing either and the picture is small, at double size.
+    """
+    height, width = grey.shape
+    scales = [min(1.0, detect_px / height)]
+    if thorough:
+        scales += [1.0] * (scales[0] < 1.0) + [2.0] * (min(height, width) < SMALL_PX)
+    for scale in scales:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        how = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
+        picture = grey if scale == 1.0 else cv2.resize(grey, size, interpolation=how)
+        if boxes := _detect(picture, SEARCH_SCORE, scale, (0.0, 0.0)):
+            return sorted(boxes, key=prominence, reverse=True)
+    return []
+
+
+def find_near(grey: np.ndarray, box: Box) -> Box | None:
+    """Return the face around the place where `box` was in the previous frame, if it is still there."""
+    scale = FOLLOW_FACE_PX / box.side
+    side = round(FOLLOW_FACE_PX * FOLLOW_CONTEXT)
+    origin = (box.x + box.side / 2 - side / scale / 2, box.y + box.side / 2 - side / scale / 2)
+    boxes = _detect(cut_square(grey, origin, scale, side), FOLLOW_SCORE, scale, origin)
+    return max(boxes, key=lambda found: found.overlap(box), default=None)
 
 
 def prominence(box: Box) -> float:
@@ -95,19 +101,6 @@ def cut_square(grey: np.ndarray, origin: tuple[float, float], scale: float, side
     """Return (side, side) pixels at `scale`, `origin` (x, y) px of the source at the left top; edges are continued."""
     transform = np.array([[scale, 0.0, -scale * origin[0]], [0.0, scale, -scale * origin[1]]])
     return cv2.warpAffine(grey, transform, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-@cache
-def _frontal() -> dlib.fhog_object_detector:
-    """Return the detector of this process: unpacking it takes longer than a clip."""
-    return dlib.get_frontal_face_detector()
-
-
-def _resized(grey: np.ndarray, scale: float) -> np.ndarray:
-    if scale == 1.0:
-        return grey
-    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR)
 
 
 def locate(grey: np.ndarray, box: Box) -> np.ndarray:

@@ -220,7 +220,10 @@ def build_part(folder: Path, work: Work) -> dict[str, Any]:
     cv2.setNumThreads(0)  # the processes share the cores already
     indices, landmarks, problems = [], [np.empty((0, 68, 2), np.float32)], []
     names = ["frames", *(["along"] if any(_is_film(row) for row in work.rows) else [])]
-    with _raw_files(folder, names) as files:
+    with contextlib.ExitStack() as stack:
+        place = {"prefix": f".{folder.name}.", "suffix": ".partial", "dir": folder.parent}
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(**place)))
+        files = {name: stack.enter_context((scratch / f"{name}.raw").open("wb")) for name in names}
         for row, pictures in _open_clips(work, problems):
             try:
                 track = follow(pictures, work.config, cropped=row["cropped"], along=_is_film(row))
@@ -237,7 +240,11 @@ def build_part(folder: Path, work: Work) -> dict[str, Any]:
             columns = {"time_s": track.time_s, **region, "score": track.score, "found": track.found}
             indices.append(pd.DataFrame({"clip": row["clip"], "frame": np.arange(len(track.time_s)), **columns}))
         index = pd.concat(indices, ignore_index=True) if indices else tables.empty(tables.FRAMES)
-        pixels = {name: _mapped(file, len(index), work.config.size_px) for name, file in files.items()}
+        shape = (len(index), work.config.size_px, work.config.size_px, 3)
+        pixels = {}
+        for name, file in files.items():
+            file.flush()
+            pixels[name] = np.memmap(file.name, np.uint8, "r", shape=shape) if len(index) else np.empty(shape, np.uint8)
         write_faces(folder, FaceShard(landmarks=np.concatenate(landmarks), index=index, **pixels))
     per_clip = index.groupby("clip", sort=False).found.any()
     return {
@@ -252,22 +259,6 @@ def build_part(folder: Path, work: Work) -> dict[str, Any]:
 def _is_film(row: dict[str, Any]) -> bool:
     """Tell whether a clip has frames of which one comes after the other, in regions that a face had to be found for."""
     return not row["cropped"] and Path(row["video"]).suffix.lower() not in media.IMAGE_SUFFIXES | {".csv"}
-
-
-@contextlib.contextmanager
-def _raw_files(folder: Path, names: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield files for pixels beside `folder`, by name; they are gone afterwards."""
-    with contextlib.ExitStack() as stack:
-        options = {"prefix": f".{folder.name}.", "suffix": ".partial", "dir": folder.parent}
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(**options)))
-        yield {name: stack.enter_context((scratch / f"{name}.raw").open("wb")) for name in names}
-
-
-def _mapped(file: Any, n_frames: int, size_px: int) -> np.ndarray:
-    """Return what was written to a raw file, (N, S, S, 3) uint8."""
-    file.flush()
-    shape = (n_frames, size_px, size_px, 3)
-    return np.memmap(file.name, np.uint8, "r", shape=shape) if n_frames else np.empty(shape, np.uint8)
 
 
 def _open_clips(work: Work, problems: list[dict[str, str]]):
