@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mien.evaluation.statistics import gain, gain_over_best, interval_of_mean, sign_flip
+from mien.evaluation.statistics import gain, interval_of_mean, sign_flip
 from mien.io.randomness import rng_for
 from planted_scores import scores
 
@@ -49,7 +49,7 @@ def test_a_fold_is_clearly_below_only_beyond_what_its_clips_leave_to_chance():
 
 def test_the_best_of_others_is_chosen_in_every_fold():
     table = scores({"N0": [[0.75], [0.75]], "AM": [[1.0], [0.25]], "VM": [[0.5], [0.5]]})
-    found = gain_over_best(table, "N0", ["AM", "VM"], "honest", **OPTIONS)
+    found = gain(table, "N0", ["AM", "VM"], "honest", **OPTIONS)
     assert found.folds == {"A0": -25.0, "A1": 25.0}
     assert (found.one, found.other, found.below) == ("N0", "best of AM and VM", ["A0"])
 
@@ -59,7 +59,7 @@ def test_nothing_in_common_is_a_gain_without_numbers():
     for found in (
         gain(table, "one", "other", "honest", **OPTIONS),
         gain(table, "one", "one", "optimistic", **OPTIONS),
-        gain_over_best(table, "one", ["other"], "honest", **OPTIONS),
+        gain(table, "one", ["other"], "honest", **OPTIONS),
     ):
         assert (found.n_folds, found.n_people, found.below) == (0, 0, [])
         assert math.isnan(found.difference)

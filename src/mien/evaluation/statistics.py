@@ -178,39 +178,28 @@ class Gain:
 def gain(
     scores: pd.DataFrame,
     one: str,
-    other: str,
+    other: str | Sequence[str],
     selection: str,
     *,
     confidence: float,
     rng: np.random.Generator,
 ) -> Gain:
-    """Compare two variants on the clips that both were tested on; seeds are averaged clip by clip.
+    """Compare a variant with another, or with the best of several in each fold, on the clips that all were tested on.
+
+    Seeds are averaged clip by clip. The best of a fold is chosen by its accuracy there, which favours the others: the
+    first of equals.
 
     scores : SCORES of one corpus.   rng : draws the sign flips where there are too many folds to enumerate.
     """
-    rates = paired_clips(scores, [one, other], selection)
-    return _gain(one, other, rates[one] - rates[other], confidence=confidence, rng=rng)
-
-
-def gain_over_best(
-    scores: pd.DataFrame,
-    joint: str,
-    single: Sequence[str],
-    selection: str,
-    *,
-    confidence: float,
-    rng: np.random.Generator,
-) -> Gain:
-    """Compare a variant with the best of others in each fold, on the clips that all were tested on.
-
-    The best of a fold is chosen by its accuracy there, which favours the others: the first of equals.
-    """
-    rates = paired_clips(scores, [joint, *single], selection)
-    folds = rates.groupby("fold").mean()[list(single)]
-    best = folds.idxmax(axis=1) if len(folds) else pd.Series(dtype=object)
-    found = [rates.loc[[fold], joint] - rates.loc[[fold], name] for fold, name in best.items()]
-    other = f"best of {' and '.join(single)}"
-    return _gain(joint, other, pd.concat(found) if found else rates[joint], confidence=confidence, rng=rng)
+    others = [other] if isinstance(other, str) else list(other)
+    rates = paired_clips(scores, [one, *others], selection)
+    if not isinstance(other, str):
+        other = f"best of {' and '.join(others)}"
+    if rates.empty:
+        return Gain(one, other)
+    best = rates[others].groupby("fold").mean().idxmax(axis=1)
+    clips = pd.concat([rates.loc[[fold], one] - rates.loc[[fold], name] for fold, name in best.items()])
+    return _gain(one, other, clips, confidence=confidence, rng=rng)
 
 
 def gain_of_folds(one: str, other: str, folds: Mapping[str, float], *, confidence: float) -> Gain:
@@ -222,8 +211,6 @@ def gain_of_folds(one: str, other: str, folds: Mapping[str, float], *, confidenc
 
 def _gain(one: str, other: str, clips: pd.Series, *, confidence: float, rng: np.random.Generator) -> Gain:
     """Return the gain of differences clip by clip: fractions with the index of `paired_clips`."""
-    if clips.empty:
-        return Gain(one, other)
     clips = 100 * clips
     by_fold = {name: part.to_numpy() for (_, name), part in clips.groupby(["fold", "fold_name"])}
     people = clips.groupby(["fold", "person"]).agg(["mean", "size"])
