@@ -172,11 +172,7 @@ def score_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, usa
 
 
 def interval_on(
-    panel: Panel,
-    judgements: list[Judgement],
-    rows: np.ndarray,
-    *,
-    config: EvaluateConfig,
+    panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, config: EvaluateConfig
 ) -> tuple[float, float]:
     """Return the interval of the accuracy on `rows` (N,) bool, over test people."""
     people = _people(panel, hit_rate(panel, judgements), rows)

@@ -27,6 +27,17 @@ SAME = 9  # decimals of a point within which two accuracies are equal
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A number with its interval over people, or other units, and what it rests on."""
+
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    n_clips: int = 0
+    n_people: int = 0
+
+
+@dataclass(frozen=True)
 class Paired:
     """Mean difference a - b, two-sided p, the smallest p that so many pairs can give, and their number."""
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -69,15 +68,8 @@ class Trial:
 
     def rows(self, usage: str, *, selection: str = "honest", duplicates: bool = False) -> pd.DataFrame:
         """Return the judged pictures of an official test; with `duplicates`, duplicates of training pictures too."""
-        return self._parts.get((usage, selection, duplicates), self.judged[:0])
-
-    @cached_property
-    def _parts(self) -> dict[tuple[str, str, bool], pd.DataFrame]:
-        """Return (usage, selection, with duplicates) -> pictures."""
-        parts = {}
-        for (usage, selection), part in self.judged.groupby(["usage", "selection"]):
-            parts |= {(usage, selection, True): part, (usage, selection, False): part[~part.apart.to_numpy(bool)]}
-        return parts
+        chosen = self.judged[(self.judged.usage == usage) & (self.judged.selection == selection)]
+        return chosen if duplicates else chosen[~chosen.apart.astype(bool)]
 
     def tally(self, usage: str, *, selection: str = "honest", duplicates: bool = False) -> Tally:
         """Count what is right among `rows`."""
