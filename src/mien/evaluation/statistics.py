@@ -37,16 +37,6 @@ class Estimate:
     n_people: int = 0
 
 
-@dataclass(frozen=True)
-class Paired:
-    """Mean difference a - b, two-sided p, the smallest p that so many pairs can give, and their number."""
-
-    difference: float
-    p: float
-    p_floor: float
-    n: int
-
-
 def interval_of_cell(n_hits: float, n_clips: int, *, confidence: float) -> tuple[float, float]:
     """Return Wilson's score interval of one accuracy.
 
@@ -91,35 +81,31 @@ def interval_of_share(values: np.ndarray, weights: np.ndarray, *, confidence: fl
     return float(special.expit(odds - reach)), float(special.expit(odds + reach))
 
 
-def sign_flip(a: np.ndarray, b: np.ndarray, *, rng: np.random.Generator | None = None) -> Paired:
-    """Test whether paired values differ: the null hypothesis exchanges a and b within any pair.
+def sign_flip(differences: np.ndarray, *, rng: np.random.Generator | None = None) -> tuple[float, float]:
+    """Return the two-sided p of a mean of differences (K,), and the smallest that so many can give; NaN below two.
 
-    a, b : (K,) accuracies per fold. All 2^K exchanges are enumerated up to K = 16; beyond, 2^16 - 1 are drawn from
-    `rng`. Pairs with a NaN are left out; with fewer than two the p is NaN.
+    The null hypothesis exchanges the two sides within any pair. All 2^K exchanges are enumerated up to K = 16; beyond,
+    2^16 - 1 are drawn from `rng`.
 
     Raises
     ------
-    ValueError : a and b have different lengths, or K > 16 and no `rng` was given.
+    ValueError : K > 16 and no `rng` was given.
     """
-    a, b = np.asarray(a, float), np.asarray(b, float)
-    if a.shape != b.shape:
-        raise ValueError(f"pairs expected, got {a.shape} and {b.shape}")
-    known = ~(np.isnan(a) | np.isnan(b))
-    a, b = a[known], b[known]
-    n = len(a)
+    n = len(differences)
     if n < 2:
-        return Paired(float(np.mean(a - b)) if n else math.nan, math.nan, math.nan, n)
+        return math.nan, math.nan
     if n > EXACT and rng is None:
         raise ValueError(f"{n} pairs are drawn, not enumerated: give rng")
 
     def mean_difference(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
         return np.mean(a - b, axis=axis)
 
+    sides = (np.asarray(differences, float), np.zeros(n))
     draws = np.inf if n <= EXACT else 2**EXACT - 1
     result = stats.permutation_test(
-        (a, b), mean_difference, permutation_type="samples", vectorized=True, n_resamples=draws, rng=rng
+        sides, mean_difference, permutation_type="samples", vectorized=True, n_resamples=draws, rng=rng
     )
-    return Paired(float(result.statistic), float(result.pvalue), 2.0 ** (1 - min(n, EXACT)), n)
+    return float(result.pvalue), 2.0 ** (1 - min(n, EXACT))
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -245,5 +231,5 @@ def _tested(folds: Mapping[str, float], *, rng: np.random.Generator | None) -> d
     """Return the mean of differences per fold, its sign-flip test and the folds, as fields of Gain."""
     folds = {name: round(value, SAME) for name, value in folds.items()}
     values = np.array(list(folds.values()))
-    test = sign_flip(values, np.zeros(len(values)), rng=rng)
-    return {"difference": test.difference, "p": test.p, "p_floor": test.p_floor, "folds": folds}
+    p, p_floor = sign_flip(values, rng=rng)
+    return {"difference": float(np.mean(values)), "p": p, "p_floor": p_floor, "folds": folds}

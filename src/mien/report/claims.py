@@ -635,24 +635,11 @@ def _study_of_rates(evidence: TransferEvidence) -> list[dict[str, Any]]:
     rate = {name: evidence.rows[name].learning_rate for name in evidence.transfer.rates if name not in evidence.reasons}
     found = []
     for name in sorted(rate, key=lambda name: -rate[name]):
-        trial = evidence.trials[name]
-        loss = trial.history.validation_loss
-        last = float(loss.iloc[-1])
-        rise = last / loss.min() - 1 if math.isfinite(last) else math.inf
-        found.append(
-            {
-                "name": name,
-                "rate": rate[name],
-                "accuracy": trial.final_accuracy,
-                "learnt": evidence.learnt(name),
-                "lowest": loss.min(),
-                "epoch": trial.chosen_epoch,
-                "epochs": len(loss),
-                "last": last,
-                "rise": rise,
-                "diverges": rise > RISE,
-            }
-        )
+        loss = evidence.trials[name].history.validation_loss
+        last, lowest = float(loss.iloc[-1]), loss.min()
+        rise = last / lowest - 1 if math.isfinite(last) else math.inf
+        facts = {"rate": rate[name], "learnt": evidence.learnt(name), "trial": evidence.trials[name]}
+        found.append(facts | {"name": name, "lowest": lowest, "last": last, "rise": rise, "diverges": rise > RISE})
     return found
 
 
