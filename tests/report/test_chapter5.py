@@ -89,16 +89,6 @@ def test_the_joint_network_is_held_against_the_better_modality_of_every_fold(jud
     assert judge(right, "cremad")["H2"].verdict == SUPPORTED  # there it prints neither
 
 
-def test_mrpn_and_n1_get_what_their_means_deserve(judge):
-    better = {"N0_late": folds(0.5, 0.6), "N0": folds(0.6, 0.6), "N1": folds(0.7, 0.7), "N2": folds(0.8, 0.9)}
-    found = judge(better)
-    assert (found["H3"].verdict, found["H4"].verdict) == (SUPPORTED, SUPPORTED)
-    worse = judge(better | {"N1": folds(0.4, 0.4), "N2": folds(0.3, 0.3)})
-    assert (worse["H3"].verdict, worse["H4"].verdict) == (NOT_SUPPORTED, NOT_SUPPORTED)
-    mixed = judge(better | {"N1": folds(0.9, 0.5)})
-    assert mixed["H4"].verdict == UNDECIDED
-
-
 def test_inferior_cases_are_removed_or_are_not(judge):
     right = {"AM": folds(0.7, 0.4, 0.6), "VM": folds(0.4, 0.6, 0.4), "N0_late": folds(0.6, 0.7, 0.7)}
     right |= {"N0": folds(0.8, 0.7, 0.7), "N1": folds(0.8, 0.7, 0.7), "N2": folds(0.85, 0.75, 0.75)}

@@ -35,15 +35,13 @@ def _label(*below: int):
 def judge(tmp_path, repository):
     """Return call(right, options of the runs) -> (CSV frame, page)."""
 
-    def call(right: dict, *, rows=ROWS, n_people: int = 5, source="synthetic", train="ckplus", costs=None, **options):
-        folder, table = planted.write_samples(tmp_path, n_people=n_people, source=source)
+    def call(right: dict, *, rows=ROWS, n_people: int = 5, costs=None, **options):
+        folder, table = planted.write_samples(tmp_path, n_people=n_people)
         runs = planted.write_runs(tmp_path, table, right, rows=rows, **options)
         for run in runs:
             record = read_json(run)
             cost = (costs or {}).get(record["variant"])
-            write_json(run, record | {"corpus": f"{train}_rafd", "chosen": {} if cost is None else {"C": cost}})
-        config = json.loads(planted.config(rows))
-        config["cross"]["train"] = [train]
+            write_json(run, record | {"chosen": {} if cost is None else {"C": cost}})
         out = tmp_path / "results"
         judge_hypotheses(
             runs=runs,
@@ -51,7 +49,7 @@ def judge(tmp_path, repository):
             thesis=repository / "resources" / "thesis_tables.yaml",
             out_md=out / "hypotheses.md",
             out_csv=out / "hypotheses.csv",
-            config=json.dumps(config),
+            config=planted.config(rows),
         )
         return pd.read_csv(out / "hypotheses.csv"), Path(out / "hypotheses.md").read_text(encoding="utf-8")
 
@@ -83,16 +81,6 @@ def test_better_networks_are_found_and_chosen_by_validation(judge):
     assert other.difference.tolist() == [-25, -25]
 
 
-def test_equal_and_worse_networks_are_not_supported(judge):
-    right = dict.fromkeys(ROWS, _label(2, 2))
-    _, text = judge(right)
-    assert _verdict(text, "C1") == UNDECIDED
-    assert (
-        _verdict(text, "Same features, AU8") == UNDECIDED
-    )  # the thesis's gap below a network of 50 % would end under chance
-    assert _verdict(judge(right | dict.fromkeys(["CNN", "CNN3"], _label(1, 2)))[1], "C1") == NOT_SUPPORTED
-
-
 def test_missing_pictures_can_undo_an_answer(judge):
     gone = [f"rafd-{person:02d}-{label}-135frontal" for person in range(5) for label in range(4)]
     right = dict.fromkeys(ROWS, _label(2, 2)) | dict.fromkeys(["CNN", "CNN3"], _label(3, 2))
@@ -100,14 +88,6 @@ def test_missing_pictures_can_undo_an_answer(judge):
     deciding = rows[(rows.question == "C1") & rows.decides].set_index("pictures")
     assert deciding.difference.to_dict() == {"judged by both": 25, "all, missing is an error": -12.5}
     assert _verdict(text, "C1") == UNDECIDED
-
-
-def test_no_gap_on_equal_features_is_not_explained_by_the_classifier(judge):
-    rows, text = judge(dict.fromkeys(ROWS, _label(3, 3)))
-    assert _verdict(text, "Same features, AU8") == SUPPORTED
-    found = rows[rows.question == "Same features, AU8"]
-    assert found[found.decides].thesis.tolist() == pytest.approx([75.4 - 41.1])  # raw: no such machine in the thesis
-    assert _verdict(text, "Same features, FP68") == UNDECIDED  # no such features
 
 
 def test_a_planted_gap_is_explained_by_the_classifier(judge):
@@ -125,12 +105,11 @@ def test_only_runs_that_learnt_on_the_same_people_are_compared(judge):
 
 def test_the_edge_of_the_search_is_named_where_the_scalings_differ(judge):
     rows = ROWS | {"AU_SSVM_raw": planted.vector("AU8", "ssvm", standardise=False)}
-    costs = {"AU_SSVM": 0.01, "AU_SSVM_raw": 1.0}
-    right = dict.fromkeys(rows, _label(2, 2))
-    said = "100.0% of the divisions for AU_SSVM and 0.0% for AU_SSVM_raw"
-    assert said not in judge(right, rows=rows, costs=costs)[1]  # no difference that scaling could make
-    judge(right | {"AU_SSVM_raw": _label(3, 2)}, rows=rows, costs=costs)[1]
-    assert "scaling may not be the only reason" not in judge(right | {"AU_SSVM_raw": _label(3, 2)}, rows=rows)[1]
+    equal, costs = dict.fromkeys(rows, _label(2, 2)), {"AU_SSVM": 0.01, "AU_SSVM_raw": 1.0}
+    differs, said = equal | {"AU_SSVM_raw": _label(3, 2)}, "scaling may not be the only reason"
+    assert said not in judge(equal, rows=rows, costs=costs)[1]  # no difference that scaling could make
+    assert said in judge(differs, rows=rows, costs=costs)[1]
+    assert said not in judge(differs, rows=rows)[1]
 
 
 def test_one_person_decides_nothing(judge):
@@ -146,16 +125,6 @@ def test_nothing_trained_is_still_a_page(judge):
     assert rows.empty
     assert [_verdict(text, key) for key in ("C1", "Same features, AU8", "Same features, FP68")] == [UNDECIDED] * 3
     assert "nan" not in text
-
-
-def test_real_people_are_not_called_computed_and_pages_are_stable(judge):
-    right = dict.fromkeys(ROWS, _label(2, 2))
-    rows, text = judge(right, source="/data/ckplus")
-    again, same = judge(right, source="/data/ckplus")
-    assert same == text
-    pd.testing.assert_frame_equal(rows, again)
-    assert "omputed" not in text
-    assert (rows.people == "real").all()
 
 
 def test_closer_accuracies_need_more_pictures_to_part():
@@ -204,10 +173,6 @@ def test_equal_accuracy_at_lower_cost_is_supported_and_decided_without_twins(tra
     assert "nan" not in text
     whole_less_dense = next(one for one in verdict.contrasts if one.gain.other == "dense")
     assert (whole_less_dense.gain.difference, whole_less_dense.thesis) == (0, 5)
-
-
-def test_a_dearer_start_is_not_supported(transferred):
-    assert transferred(EQUAL, curve={"blind": (0.79, 0.8)}).verdict == NOT_SUPPORTED
 
 
 def test_a_random_start_that_never_learnt_is_no_yardstick(transferred):
