@@ -19,7 +19,7 @@ def _panel(root, right, **options):
 
 def _compare(panel, one, other, *, strict=False):
     sides = (panel.of(one), panel.of(other))
-    return paired_difference(panel, *sides, strict=strict, config=CONFIG)
+    return paired_difference(panel, *sides, strict=strict, confidence=0.95)
 
 
 def test_seeds_are_averaged_per_picture(tmp_path):
@@ -58,9 +58,9 @@ def test_a_planted_difference_is_found_on_the_same_pictures(tmp_path):
     right = {"CNN": lambda row: row.label != 3 or row.person[-1] == "0", "AU_SSVM": lambda row: row.label < 2}
     panel = _panel(tmp_path, right)
     found = _compare(panel, "CNN", "AU_SSVM")
-    assert found.difference == pytest.approx(0.25 + 0.05)  # one label of four, another for one person of five
-    assert 0.1 < found.low < found.difference < found.high < 0.5
-    assert (found.n_pictures, found.n_people) == (40, 5)
+    assert found.difference == pytest.approx(25 + 5)  # one label of four, another for one person of five
+    assert 10 < found.low < found.difference < found.high < 50
+    assert (found.n_clips, found.n_people) == (40, 5)
     turned = _compare(panel, "AU_SSVM", "CNN")
     assert turned.difference == pytest.approx(-found.difference)
 

@@ -11,25 +11,6 @@ from mien.evaluation.runs import read_run, read_runs, select_runs
 from mien.io import tables
 
 
-def test_a_clear_signal_is_found_and_noise_is_at_chance(tmp_path):
-    clear = planted.write_runs(tmp_path, n_folds=6, variants=("clear",), strength=20.0)
-    noise = planted.write_runs(tmp_path, n_folds=6, variants=("noise",), strength=0.0)
-    folds = metrics.by_fold(metrics.score(read_runs(clear + noise), set()))
-    honest = folds[folds.selection == "honest"].groupby("variant").accuracy.mean()
-    assert honest["clear"] == 1.0
-    assert honest["noise"] == pytest.approx(1 / 3, abs=0.15)
-
-
-def test_seeds_are_averaged_within_a_fold(tmp_path):
-    runs = read_runs(planted.write_runs(tmp_path, n_folds=2, variants=("N1",), seeds=(0, 1, 2)))
-    scores = metrics.score(runs, set())
-    folds = metrics.by_fold(scores)
-    first = folds[(folds.fold == 0) & (folds.selection == "honest")].iloc[0]
-    part = scores[(scores.fold == 0) & (scores.selection == "honest")]
-    assert first.accuracy == pytest.approx(part.groupby("seed").hit.mean().mean())
-    assert (first.n_seeds, first.n_clips, first.n_actors) == (3, 24, 2)
-
-
 def test_the_weighted_mean_over_actors_is_the_mean_over_folds(tmp_path):
     paths = [
         planted.write_run(tmp_path, "N2", fold, actors=actors, fold_name=f"S{fold + 1}")

@@ -104,7 +104,7 @@ def test_streams_are_read_without_twins_other_heads_and_validation(tmp_path):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda rows: rows.assign(logits=[np.zeros(5, np.float32)] * len(rows)), "5.* logits for the 3 classes"),
+        (lambda rows: rows.assign(logits=[np.zeros(5, np.float32)] * len(rows)), "5.* logits, expected 3"),
         (lambda rows: rows.assign(logits=[np.full(3, np.nan, np.float32)] * len(rows)), "not finite"),
         (lambda rows: pd.concat([rows, rows]), "judged twice"),
         (lambda rows: rows.assign(label=7), "labels outside"),

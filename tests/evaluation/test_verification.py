@@ -35,11 +35,6 @@ def test_both_kinds_of_error_are_as_frequent_at_the_threshold():
     assert equal_error_rate(-scores, ~same)[0] == pytest.approx(rate, abs=0.001)
 
 
-def test_one_kind_of_pairs_has_no_rate():
-    assert np.isnan(equal_error_rate(np.array([0.1, 0.2]), np.array([True, True]))).all()
-    assert np.isnan(equal_error_rate(np.array([]), np.array([], bool))).all()
-
-
 def test_pairs_are_read_as_clips(tmp_path):
     path = tmp_path / "veri_test.txt"
     path.write_text("1 id10270/x6uY-mx31kE/00001.wav id10270/8jEAjG6SegY/00008.wav\n\n0 a/b/1.wav c/d/2.wav\n")

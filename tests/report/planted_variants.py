@@ -11,7 +11,7 @@ from mien.evaluation.metrics import SCORES
 from mien.evaluation.runs import Run
 from mien.io import tables
 from mien.io.files import read_json, write_json
-from mien.report.claims import SUMMED, Trained, printed_on, summed_beside
+from mien.report.claims import Trained
 from mien.report.thesis import read_published
 from planted_scores import scores
 
@@ -24,14 +24,11 @@ MODALITIES = {"AM": ["audio"], "VM": ["video"]}
 
 def trained(resource: Path, right: dict[str, list[list[float]]], *, corpus: str = "ravdess", **options) -> Trained:
     """Return what was trained on a corpus; `right` and `options` as of `planted_scores.scores`."""
-    thesis = read_published(resource)
     return Trained(
         corpus=corpus,
         scores=scores(right, **options) if right else pd.DataFrame(columns=SCORES),
-        runs={name: [run(name, corpus, fold) for fold in range(len(folds))] for name, folds in right.items()},
-        reasons={},
-        printed=printed_on(thesis, corpus),
-        summed={name: summed_beside(thesis, name, corpus) for name in SUMMED},
+        runs=[run(name, corpus, fold) for name, folds in right.items() for fold in range(len(folds))],
+        thesis=read_published(resource),
         evaluate=EvaluateConfig(**planted.EVALUATE),
         synthetic=True,
         seed=0,

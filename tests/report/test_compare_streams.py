@@ -8,7 +8,7 @@ import pytest
 import planted
 from mien.errors import TableError
 from mien.evaluation.streams import QUANTITIES, Estimate
-from mien.report.claims import NOT_SUPPORTED, SUPPORTED, UNDECIDED
+from mien.report.rules import NOT_SUPPORTED, SUPPORTED, UNDECIDED
 from mien.report.tables.streams import Pair, compare_streams, shown
 from report import planted_streams
 from report.planted_streams import FLICKERING, STEADY, WRONG

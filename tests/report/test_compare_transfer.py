@@ -6,7 +6,6 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from mien.config.schema import EvaluateConfig
 from mien.errors import TableError
 from mien.evaluation.runs import read_run
 from mien.evaluation.transfer import PRIVATE, PUBLIC, paired_pictures, read_trial, read_usages
@@ -150,16 +149,15 @@ def test_pictures_are_paired_and_the_difference_has_both_signs(tmp_path):
     usages = read_usages(planted.write_fer2013(tmp_path) / "clips.parquet")
     paths = [planted.write_run(tmp_path, name, RIGHT[name]) for name in ("whole", "blind")]
     one, other = (read_trial(read_run(path), usages) for path in paths)
-    config = EvaluateConfig(**planted.EVALUATE)
     found, back = (
-        paired_pictures(*pair, PRIVATE, duplicates=False, config=config) for pair in ((one, other), (other, one))
+        paired_pictures(*pair, PRIVATE, duplicates=False, confidence=0.95) for pair in ((one, other), (other, one))
     )
-    assert (found.difference, found.n_pictures) == (pytest.approx(0.05), 40)
+    assert (found.difference, found.n_clips) == (pytest.approx(5), 40)
     assert (found.low, found.high) == pytest.approx((-back.high, -back.low))
-    assert -0.05 < found.low < 0.05 < found.high < 0.15  # two of forty pictures: far narrower than unpaired
+    assert -5 < found.low < 5 < found.high < 15  # two of forty pictures: far narrower than unpaired
     fewer = replace(other, judged=other.judged[other.judged["clip"] != planted.clip(0, PRIVATE)])
     with pytest.raises(TableError, match="tested on different pictures"):
-        paired_pictures(one, fewer, PRIVATE, duplicates=True, config=config)
+        paired_pictures(one, fewer, PRIVATE, duplicates=True, confidence=0.95)
 
 
 def test_amounts_and_rates_are_short():

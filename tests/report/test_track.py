@@ -148,10 +148,10 @@ def test_a_pass_that_fails_leaves_the_old_store(store, monkeypatch):
     before = (store.root / "mlflow.db").read_bytes(), store.artefacts()
     write, n_written = track._Experiment.write, iter(range(3))
 
-    def fail(*args):
+    def fail(*args, **options):
         if next(n_written, None) is None:
             raise KeyboardInterrupt
-        return write(*args)
+        return write(*args, **options)
 
     monkeypatch.setattr(track._Experiment, "write", fail)
     with pytest.raises(KeyboardInterrupt):

@@ -14,7 +14,7 @@ from mien.config.schema import EvaluateConfig
 from mien.errors import TableError
 from mien.evaluation.metrics import macro_recall
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import interval_of_mean, interval_of_share
+from mien.evaluation.statistics import Gain, interval_of_mean, interval_of_share
 
 UNJUDGED = -1
 TESTED = ("test", "aside")  # roles that are the same in every run
@@ -74,17 +74,6 @@ class Score:
     n_judged: int
     n_classes: int  # of the pictures that were judged
     n_people: int  # of the pictures that were judged
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Accuracy of one side less that of the other, on the same pictures, with its interval over people."""
-
-    difference: float
-    low: float
-    high: float
-    n_pictures: int
-    n_people: int
 
 
 def expected_runs(runs: Iterable[Run], corpus: str, n_runs: Mapping[str, int]) -> list[Run]:
@@ -183,11 +172,7 @@ def score_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, usa
 
 
 def interval_on(
-    panel: Panel,
-    judgements: list[Judgement],
-    rows: np.ndarray,
-    *,
-    config: EvaluateConfig,
+    panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, config: EvaluateConfig
 ) -> tuple[float, float]:
     """Return the interval of the accuracy on `rows` (N,) bool, over test people."""
     people = _people(panel, hit_rate(panel, judgements), rows)
@@ -195,17 +180,13 @@ def interval_on(
 
 
 def paired_difference(
-    panel: Panel,
-    one: list[Judgement],
-    other: list[Judgement],
-    *,
-    strict: bool,
-    config: EvaluateConfig,
-) -> Difference:
+    panel: Panel, one: list[Judgement], other: list[Judgement], *, strict: bool, confidence: float
+) -> Gain:
     """Compare two classifiers on the same test pictures; the interval is over test people.
 
     strict : all test pictures count, one without a judgement as an error; else those that both could judge.
     """
+    names = [side[0].variant if side else "" for side in (one, other)]
     rows = panel.rows("test")
     rates = [hit_rate(panel, side) for side in (one, other)]
     if strict:
@@ -213,10 +194,10 @@ def paired_difference(
     gap = rates[0] - rates[1]
     known = rows & ~np.isnan(gap)
     if not (one and other and known.any()):
-        return Difference(math.nan, math.nan, math.nan, 0, 0)
-    low, high = interval_of_mean(*_people(panel, gap, rows), confidence=config.confidence)
-    people = panel.table.person.to_numpy()[known]
-    return Difference(float(gap[known].mean()), low, high, int(known.sum()), len(set(people)))
+        return Gain(*names)
+    ends = interval_of_mean(*_people(panel, gap, rows), confidence=confidence)
+    points = (100 * end for end in (float(gap[known].mean()), *ends))
+    return Gain(*names, *points, n_people=panel.table.person[known].nunique(), n_clips=int(known.sum()))
 
 
 def _people(panel: Panel, values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,20 +16,11 @@ import pandas as pd
 
 from mien.config.fuzziness import NOTHING, Condition
 from mien.errors import TableError
-from mien.evaluation.statistics import interval_of_mean, interval_of_share
+from mien.evaluation.statistics import Estimate, interval_of_mean, interval_of_share
 from mien.io import tables
 
 Subset = Literal["all", "clear", "affected"]
 SUBSETS: tuple[Subset, ...] = ("all", "clear", "affected")  # test clips
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over units and its interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 def read_judgements(paths: Iterable[Path]) -> pd.DataFrame:
@@ -84,10 +75,8 @@ class Judgements:
 
     def slope(self, variant: str, kind: str, modality: str) -> pd.Series:
         """Return the slope of the least-squares line of accuracy by share for every unit, 1 / share."""
-        line = [
-            NOTHING,
-            *(one for name, one in self.cells if (name, one.kind, one.modality) == (variant, kind, modality)),
-        ]
+        found = (one for name, one in self.cells if (name, one.kind, one.modality) == (variant, kind, modality))
+        line = [NOTHING, *found]
         centred = np.array([condition.share for condition in line])
         centred -= centred.mean()
         table = pd.concat([self.accuracy(variant, condition) for condition in line], axis=1)  # (U, K)
@@ -108,7 +97,7 @@ class Judgements:
     def _estimate(self, values: pd.Series, interval: Callable[..., tuple[float, float]]) -> Estimate:
         known = values.dropna().to_numpy()
         if not len(known):
-            return Estimate(np.nan, np.nan, np.nan)
+            return Estimate()
         return Estimate(float(known.mean()), *interval(known, np.ones(len(known)), confidence=self.confidence))
 
     def _cell(self, variant: str, condition: Condition, subset: Subset) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,6 @@ from mien.errors import TableError
 from mien.io import tables
 from mien.io.files import read_json
 
-T = TypeVar("T")
 NOT_APPLICABLE = "not applicable"
 _KEYS = ("corpus", "variant", "fold", "fold_name", "seed", "status", "classes")
 
@@ -35,6 +34,11 @@ class Run:
     record: dict[str, Any]  # the whole of run.json
 
     @property
+    def key(self) -> tuple[str, str, int, int]:
+        """Return what no two runs share."""
+        return self.corpus, self.variant, self.fold, self.seed
+
+    @property
     def target(self) -> str:
         """Return what was learnt: label (emotions, or whatever the classes are), or intensity, a number."""
         return self.record.get("config", {}).get("variant", {}).get("target", "label")
@@ -52,22 +56,33 @@ class Run:
         rows = tables.read(path, tables.PREDICTIONS)
         if rows.empty:
             return rows.assign(predicted=pd.Series(dtype=np.int64))
+        logits = self.checked_logits(path, rows, rate="train.learning_rate")
+        if self.target == "intensity":
+            return rows.assign(predicted=nearest_level(logits[:, 0], len(self.classes)))
+        return rows.assign(predicted=logits.argmax(axis=1))
+
+    def checked_logits(self, path: Path, rows: pd.DataFrame, *, rate: str) -> np.ndarray:
+        """Return (N, C) logits of rows that have clip, label and logits; `rate` is the key of their learning rate.
+
+        Raises
+        ------
+        TableError : logits or labels do not fit the classes of run.json, or logits are not finite.
+        """
+        again = "delete the folder and train again"
         lengths = set(rows.logits.map(len))
         wanted = 1 if self.target == "intensity" else len(self.classes)
         if lengths != {wanted}:
             raise TableError(
                 f"{path}: rows of {sorted(lengths)} logits, expected {wanted} for {self.target} and the"
-                f" {len(self.classes)} classes of run.json; delete the folder and train again"
+                f" {len(self.classes)} classes of run.json; {again}"
             )
-        logits = np.stack(rows.logits)  # (N, C)
+        logits = np.stack(rows.logits)
         if not np.isfinite(logits).all():
             bad = rows["clip"][~np.isfinite(logits).all(axis=1)].iloc[0]
-            raise TableError(f"{path}: logits of {bad} are not finite; lower train.learning_rate and train again")
+            raise TableError(f"{path}: logits of {bad} are not finite; lower {rate} and train again")
         if not rows.label.between(0, len(self.classes) - 1).all():
-            raise TableError(f"{path}: labels outside 0..{len(self.classes) - 1}; delete the folder and train again")
-        if self.target == "intensity":
-            return rows.assign(predicted=nearest_level(logits[:, 0], len(self.classes)))
-        return rows.assign(predicted=logits.argmax(axis=1))
+            raise TableError(f"{path}: labels outside 0..{len(self.classes) - 1}; {again}")
+        return logits
 
     def history(self) -> pd.DataFrame:
         """Return history.csv, one row per epoch; no rows where nothing was trained."""
@@ -105,10 +120,10 @@ def read_run(path: Path) -> Run:
 
 def read_runs(paths: Iterable[Path]) -> list[Run]:
     """Read run.json files, sorted by corpus, variant, fold and seed; a run that is named twice is an error."""
-    runs = sorted(map(read_run, paths), key=_key)
+    runs = sorted(map(read_run, paths), key=lambda run: run.key)
     for one, other in pairwise(runs):
-        if _key(one) == _key(other):
-            raise TableError(f"{one.folder} and {other.folder} are the same run {_key(one)}; name one of them")
+        if one.key == other.key:
+            raise TableError(f"{one.folder} and {other.folder} are the same run {one.key}; name one of them")
     return runs
 
 
@@ -120,7 +135,7 @@ def select_runs(runs: list[Run], corpus: str, variants: Iterable[str], *, n_fold
     """
     variants = list(variants)
     chosen = [run for run in runs if run.corpus == corpus and run.variant in variants]
-    chosen = [run for run in chosen if run.fold < n_folds] if n_folds else chosen
+    chosen = [run for run in chosen if not n_folds or run.fold < n_folds]
     wanted = {(run.fold, run.seed) for run in chosen}
     for variant in variants:
         if missing := sorted(wanted - {(run.fold, run.seed) for run in chosen if run.variant == variant}):
@@ -134,7 +149,3 @@ def select_runs(runs: list[Run], corpus: str, variants: Iterable[str], *, n_fold
         if run.classes != chosen[0].classes:
             raise TableError(f"{run.folder}/run.json: other classes than {chosen[0].folder}; train both again")
     return chosen
-
-
-def _key(run: Run) -> tuple[str, str, int, int]:
-    return run.corpus, run.variant, run.fold, run.seed

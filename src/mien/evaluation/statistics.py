@@ -27,13 +27,14 @@ SAME = 9  # decimals of a point within which two accuracies are equal
 
 
 @dataclass(frozen=True)
-class Paired:
-    """Mean difference a - b, two-sided p, the smallest p that so many pairs can give, and their number."""
+class Estimate:
+    """A number with its interval over people, or other units, and what it rests on."""
 
-    difference: float
-    p: float
-    p_floor: float
-    n: int
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    n_clips: int = 0
+    n_people: int = 0
 
 
 def interval_of_cell(n_hits: float, n_clips: int, *, confidence: float) -> tuple[float, float]:
@@ -80,35 +81,31 @@ def interval_of_share(values: np.ndarray, weights: np.ndarray, *, confidence: fl
     return float(special.expit(odds - reach)), float(special.expit(odds + reach))
 
 
-def sign_flip(a: np.ndarray, b: np.ndarray, *, rng: np.random.Generator | None = None) -> Paired:
-    """Test whether paired values differ: the null hypothesis exchanges a and b within any pair.
+def sign_flip(differences: np.ndarray, *, rng: np.random.Generator | None = None) -> tuple[float, float]:
+    """Return the two-sided p of a mean of differences (K,), and the smallest that so many can give; NaN below two.
 
-    a, b : (K,) accuracies per fold. All 2^K exchanges are enumerated up to K = 16; beyond, 2^16 - 1 are drawn from
-    `rng`. Pairs with a NaN are left out; with fewer than two the p is NaN.
+    The null hypothesis exchanges the two sides within any pair. All 2^K exchanges are enumerated up to K = 16; beyond,
+    2^16 - 1 are drawn from `rng`.
 
     Raises
     ------
-    ValueError : a and b have different lengths, or K > 16 and no `rng` was given.
+    ValueError : K > 16 and no `rng` was given.
     """
-    a, b = np.asarray(a, float), np.asarray(b, float)
-    if a.shape != b.shape:
-        raise ValueError(f"pairs expected, got {a.shape} and {b.shape}")
-    known = ~(np.isnan(a) | np.isnan(b))
-    a, b = a[known], b[known]
-    n = len(a)
+    n = len(differences)
     if n < 2:
-        return Paired(float(np.mean(a - b)) if n else math.nan, math.nan, math.nan, n)
+        return math.nan, math.nan
     if n > EXACT and rng is None:
         raise ValueError(f"{n} pairs are drawn, not enumerated: give rng")
 
     def mean_difference(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
         return np.mean(a - b, axis=axis)
 
+    sides = (np.asarray(differences, float), np.zeros(n))
     draws = np.inf if n <= EXACT else 2**EXACT - 1
     result = stats.permutation_test(
-        (a, b), mean_difference, permutation_type="samples", vectorized=True, n_resamples=draws, rng=rng
+        sides, mean_difference, permutation_type="samples", vectorized=True, n_resamples=draws, rng=rng
     )
-    return Paired(float(result.statistic), float(result.pvalue), 2.0 ** (1 - min(n, EXACT)), n)
+    return float(result.pvalue), 2.0 ** (1 - min(n, EXACT))
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -178,39 +175,28 @@ class Gain:
 def gain(
     scores: pd.DataFrame,
     one: str,
-    other: str,
+    other: str | Sequence[str],
     selection: str,
     *,
     confidence: float,
     rng: np.random.Generator,
 ) -> Gain:
-    """Compare two variants on the clips that both were tested on; seeds are averaged clip by clip.
+    """Compare a variant with another, or with the best of several in each fold, on the clips that all were tested on.
+
+    Seeds are averaged clip by clip. The best of a fold is chosen by its accuracy there, which favours the others: the
+    first of equals.
 
     scores : SCORES of one corpus.   rng : draws the sign flips where there are too many folds to enumerate.
     """
-    rates = paired_clips(scores, [one, other], selection)
-    return _gain(one, other, rates[one] - rates[other], confidence=confidence, rng=rng)
-
-
-def gain_over_best(
-    scores: pd.DataFrame,
-    joint: str,
-    single: Sequence[str],
-    selection: str,
-    *,
-    confidence: float,
-    rng: np.random.Generator,
-) -> Gain:
-    """Compare a variant with the best of others in each fold, on the clips that all were tested on.
-
-    The best of a fold is chosen by its accuracy there, which favours the others: the first of equals.
-    """
-    rates = paired_clips(scores, [joint, *single], selection)
-    folds = rates.groupby("fold").mean()[list(single)]
-    best = folds.idxmax(axis=1) if len(folds) else pd.Series(dtype=object)
-    found = [rates.loc[[fold], joint] - rates.loc[[fold], name] for fold, name in best.items()]
-    other = f"best of {' and '.join(single)}"
-    return _gain(joint, other, pd.concat(found) if found else rates[joint], confidence=confidence, rng=rng)
+    others = [other] if isinstance(other, str) else list(other)
+    rates = paired_clips(scores, [one, *others], selection)
+    if not isinstance(other, str):
+        other = f"best of {' and '.join(others)}"
+    if rates.empty:
+        return Gain(one, other)
+    best = rates[others].groupby("fold").mean().idxmax(axis=1)
+    clips = pd.concat([rates.loc[[fold], one] - rates.loc[[fold], name] for fold, name in best.items()])
+    return _gain(one, other, clips, confidence=confidence, rng=rng)
 
 
 def gain_of_folds(one: str, other: str, folds: Mapping[str, float], *, confidence: float) -> Gain:
@@ -222,8 +208,6 @@ def gain_of_folds(one: str, other: str, folds: Mapping[str, float], *, confidenc
 
 def _gain(one: str, other: str, clips: pd.Series, *, confidence: float, rng: np.random.Generator) -> Gain:
     """Return the gain of differences clip by clip: fractions with the index of `paired_clips`."""
-    if clips.empty:
-        return Gain(one, other)
     clips = 100 * clips
     by_fold = {name: part.to_numpy() for (_, name), part in clips.groupby(["fold", "fold_name"])}
     people = clips.groupby(["fold", "person"]).agg(["mean", "size"])
@@ -247,5 +231,5 @@ def _tested(folds: Mapping[str, float], *, rng: np.random.Generator | None) -> d
     """Return the mean of differences per fold, its sign-flip test and the folds, as fields of Gain."""
     folds = {name: round(value, SAME) for name, value in folds.items()}
     values = np.array(list(folds.values()))
-    test = sign_flip(values, np.zeros(len(values)), rng=rng)
-    return {"difference": test.difference, "p": test.p, "p_floor": test.p_floor, "folds": folds}
+    p, p_floor = sign_flip(values, rng=rng)
+    return {"difference": float(np.mean(values)), "p": p, "p_floor": p_floor, "folds": folds}

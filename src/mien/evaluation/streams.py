@@ -15,7 +15,7 @@ import pandas as pd
 from mien.config.schema import EvaluateConfig
 from mien.errors import TableError
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import interval_of_mean, interval_of_share
+from mien.evaluation.statistics import Estimate, interval_of_mean, interval_of_share
 from mien.io import tables
 from mien.models.streaming import newest_steps
 
@@ -84,17 +84,6 @@ QUANTITIES = (
 )
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its interval over people, and what it rests on."""
-
-    value: float
-    low: float
-    high: float
-    n_clips: int
-    n_people: int
-
-
 def read_traces(runs: Iterable[Run], apart: set[tuple[str, str]], *, head: str = "fused") -> list[Trace]:
     """Read the test recordings of all trained `runs`, in a fixed order.
 
@@ -116,7 +105,26 @@ def read_traces(runs: Iterable[Run], apart: set[tuple[str, str]], *, head: str =
 
 def measure(traces: Iterable[Trace]) -> pd.DataFrame:
     """Return MEASURES, a row per trace in their order."""
-    return pd.DataFrame([_measures_of(trace) for trace in traces], columns=MEASURES)
+    rows = []
+    for trace in traces:
+        said, time_s = trace.said, trace.time_s
+        changed = np.flatnonzero(said[1:] != said[:-1]) + 1
+        span_s, several = float(time_s[-1] - time_s[0]), len(said) > 1
+        ends_right = said[-1] == trace.label
+        settled_s = float(time_s[changed[-1] if len(changed) else 0])
+        rows.append(
+            (
+                *(trace.variant, *trace.recording, trace.person, len(said), span_s),
+                float((said == trace.label).mean()),
+                len(changed) / span_s if several else math.nan,
+                float(not len(changed)) if several else math.nan,
+                float(majority(said) == trace.label),
+                float(ends_right),
+                settled_s,
+                settled_s if ends_right else math.nan,
+            )
+        )
+    return pd.DataFrame(rows, columns=MEASURES)
 
 
 def majority(said: np.ndarray) -> int:
@@ -189,9 +197,9 @@ def typical(measures: pd.DataFrame, quantity: Quantity) -> float:
     if rows.empty:
         return math.nan
     values = rows[quantity.key].to_numpy(float)
-    return float(
-        np.median(values) if quantity.typical == "median" else np.average(values, weights=_weights(rows, quantity))
-    )
+    if quantity.typical == "median":
+        return float(np.median(values))
+    return float(np.average(values, weights=_weights(rows, quantity)))
 
 
 def interval_of_median(
@@ -233,27 +241,6 @@ def anytime(traces: list[Trace], at_s: np.ndarray, *, config: EvaluateConfig) ->
     return pd.DataFrame(rows, columns=["at_s", "accuracy", "low", "high", "judged", "ended", "n_clips", "n_people"])
 
 
-def _measures_of(trace: Trace) -> tuple:
-    said, time_s = trace.said, trace.time_s
-    changed = np.flatnonzero(said[1:] != said[:-1]) + 1
-    span_s, several = float(time_s[-1] - time_s[0]), len(said) > 1
-    settled_s = float(time_s[changed[-1] if len(changed) else 0])
-    return (
-        trace.variant,
-        *trace.recording,
-        trace.person,
-        len(said),
-        span_s,
-        float((said == trace.label).mean()),
-        len(changed) / span_s if several else math.nan,
-        float(not len(changed)) if several else math.nan,
-        float(majority(said) == trace.label),
-        float(said[-1] == trace.label),
-        settled_s,
-        settled_s if said[-1] == trace.label else math.nan,
-    )
-
-
 def _weights(measures: pd.DataFrame, quantity: Quantity) -> np.ndarray:
     return measures[quantity.weight].to_numpy(float) if quantity.weight else np.ones(len(measures))
 
@@ -264,15 +251,10 @@ def _traces_of(run: Run, apart: set[tuple[str, str]], head: str) -> list[Trace]:
     rows = rows[(rows.role == "test") & (rows["head"] == head)]
     if rows.empty:
         return []
+    logits = run.checked_logits(path, rows, rate="streaming.learning_rate")
     again = "delete the folder and train again"
-    if (lengths := set(rows.logits.map(len))) != {len(run.classes)}:
-        raise TableError(f"{path}: rows of {sorted(lengths)} logits for the {len(run.classes)} classes; {again}")
-    logits = np.stack(rows.logits)  # (N, C)
-    if not np.isfinite(logits).all():
-        bad = rows["clip"][~np.isfinite(logits).all(axis=1)].iloc[0]
-        raise TableError(f"{path}: logits of {bad} are not finite; lower streaming.learning_rate and train again")
-    if not rows.label.between(0, len(run.classes) - 1).all() or rows.groupby("clip").label.nunique().max() > 1:
-        raise TableError(f"{path}: labels outside 0..{len(run.classes) - 1}, or two of one clip; {again}")
+    if rows.groupby("clip").label.nunique().max() > 1:
+        raise TableError(f"{path}: two labels of one clip; {again}")
     if not np.isfinite(rows.time_s).all() or rows.duplicated(["clip", "time_s"]).any():
         raise TableError(f"{path}: a clip is judged twice at one time, or at none; {again}")
     rows = rows.assign(said=logits.argmax(axis=1)).sort_values(["clip", "time_s"])

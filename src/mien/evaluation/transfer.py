@@ -3,18 +3,15 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mien.config.schema import EvaluateConfig
 from mien.errors import TableError
-from mien.evaluation.classifiers import Difference
 from mien.evaluation.metrics import macro_recall
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import interval_of_cell, interval_of_mean
+from mien.evaluation.statistics import Gain, interval_of_cell, interval_of_mean
 from mien.io import tables
 
 PUBLIC, PRIVATE = "PublicTest", "PrivateTest"  # CLIPS.split
@@ -71,15 +68,8 @@ class Trial:
 
     def rows(self, usage: str, *, selection: str = "honest", duplicates: bool = False) -> pd.DataFrame:
         """Return the judged pictures of an official test; with `duplicates`, duplicates of training pictures too."""
-        return self._parts.get((usage, selection, duplicates), self.judged[:0])
-
-    @cached_property
-    def _parts(self) -> dict[tuple[str, str, bool], pd.DataFrame]:
-        """Return (usage, selection, with duplicates) -> pictures."""
-        parts = {}
-        for (usage, selection), part in self.judged.groupby(["usage", "selection"]):
-            parts |= {(usage, selection, True): part, (usage, selection, False): part[~part.apart.to_numpy(bool)]}
-        return parts
+        chosen = self.judged[(self.judged.usage == usage) & (self.judged.selection == selection)]
+        return chosen if duplicates else chosen[~chosen.apart.astype(bool)]
 
     def tally(self, usage: str, *, selection: str = "honest", duplicates: bool = False) -> Tally:
         """Count what is right among `rows`."""
@@ -182,7 +172,7 @@ def start_adds(name: str, inits: Mapping[str, str], trials: Mapping[str, Trial])
     return start.adds_per_epoch * start.chosen_epoch + start_adds(init, inits, trials)
 
 
-def paired_pictures(one: Trial, other: Trial, usage: str, *, duplicates: bool, config: EvaluateConfig) -> Difference:
+def paired_pictures(one: Trial, other: Trial, usage: str, *, duplicates: bool, confidence: float) -> Gain:
     """Compare two trainings on the same test pictures; the interval is over pictures: FER2013 names nobody.
 
     The number of people of the result is 0: it is not known.
@@ -193,9 +183,10 @@ def paired_pictures(one: Trial, other: Trial, usage: str, *, duplicates: bool, c
     """
     sides = [trial.rows(usage, duplicates=duplicates).set_index("clip").sort_index() for trial in (one, other)]
     if not all(len(side) for side in sides):
-        return Difference(math.nan, math.nan, math.nan, 0, 0)
+        return Gain(one.name, other.name)
     if not sides[0].index.equals(sides[1].index):
         raise TableError(f"{one.name} and {other.name} were tested on different pictures; train both again")
     gap = np.subtract(*((side.label == side.predicted).to_numpy(float) for side in sides))  # (N,) -1, 0 or 1
-    low, high = interval_of_mean(gap, np.ones(len(gap)), confidence=config.confidence)
-    return Difference(float(gap.mean()), low, high, len(gap), 0)
+    ends = interval_of_mean(gap, np.ones(len(gap)), confidence=confidence)
+    points = (100 * end for end in (float(gap.mean()), *ends))
+    return Gain(one.name, other.name, *points, n_clips=len(gap))

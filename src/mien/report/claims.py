@@ -6,17 +6,17 @@ face-identity network is a start of comparable accuracy at lower cost (L171, X12
 C3: time augmentation helps at marginal cost (L172, X21-X23, X28, X29). C4: MRPN removes the folds in which one modality
 beats the joint network (L173, X24-X27). H1 to H4: what the thesis's fold tables say of the networks of chapter 5.
 
-The rules in words and everything else that the page says are in templates/claim_*.md.j2.
+A claim is a row of CLAIMS, answered by a rule of `mien.report.rules`; everything else that the page says is in
+templates/claim_*.md.j2, which get the numbers.
 """
 
 import itertools
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 from scipy import stats
@@ -25,23 +25,16 @@ from mien.augment.slicing import SEGMENTS
 from mien.config.labels import ACTED, NETWORKS
 from mien.config.schema import EvaluateConfig, load, section
 from mien.errors import ConfigError, TableError
-from mien.evaluation.classifiers import Difference, Judgement, accuracy_in, mean_and_sd, paired_difference
+from mien.evaluation.classifiers import Judgement, accuracy_in, mean_and_sd, paired_difference
 from mien.evaluation.metrics import read_duplicates, reported, score
 from mien.evaluation.runs import Run, read_runs
-from mien.evaluation.statistics import Gain, gain, gain_over_best, holm, interval_of_cell
+from mien.evaluation.statistics import Gain, gain, holm, interval_of_cell
 from mien.evaluation.transfer import PRIVATE, Trial, paired_pictures
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
-from mien.report.page import (
-    join_names,
-    limits,
-    p_value,
-    percent,
-    render_page,
-    share_of,
-    with_interval,
-    write_table,
-)
+from mien.report import rules
+from mien.report.page import join_names, percent, render_page, write_table
+from mien.report.rules import Answer, answer, answer_of
 from mien.report.tables.classifiers import Evidence, printed_once, read_evidence
 from mien.report.tables.comparison import best_printed, printed_gain
 from mien.report.tables.complexity import TrainingCost, cost_of
@@ -50,45 +43,26 @@ from mien.report.thesis import Published, printed_beside, published_beside, read
 
 log = logging.getLogger(__name__)
 
-SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not supported", "undecided"
-Answer = Literal[SUPPORTED, NOT_SUPPORTED, UNDECIDED]
+Pair = tuple[str, str | tuple[str, ...]]  # a network, and another one or several: the best of these in each fold
 
-CLAIMS = {  # id -> (title, sentence)
-    "C1": (
-        "neural networks against geometry",
-        "a simple convolutional network beats geometry with a support vector machine on the same pictures.",
-    ),
-    "Same features, AU8": (
-        "network and support vector machine on the eight action units",
-        "on identical AU8, the classifier alone does not make the thesis's gap{} between network and support vector "
-        "machine.",
-    ),
-    "Same features, FP68": (
-        "network and support vector machine on 68 points of the face",
-        "on identical FP68, the classifier alone does not make the thesis's gap{} between network and support vector "
-        "machine.",
-    ),
-    "C2": (
-        "transfer from face identity",
-        "transfer from a face-identity network gives comparable accuracy at lower cost than a random start.",
-    ),
-    "C3": ("time augmentation", "time augmentation makes {} better at marginal cost."),
-    "C4": (
-        "MRPN and inferior cases of joint networks",
-        "{} (MRPN) removes the folds in which one modality is better than the joint network.",
-    ),
-    "H1": ("time augmentation, fold by fold", "time augmentation makes {} worse in no fold."),
-    "H2": (
-        "the joint network and the better of its modalities",
-        "the joint network is at least as good as the better of its two modalities alone, in all folds but one of "
-        "twelve.",
-    ),
-    "H3": (
-        "MRPN and the other joint networks, fold by fold",
-        "N2 (MRPN) is at least as good as {}, in every fold.",
-    ),
-    "H4": ("N1 and both kinds of N0, on average", "N1 is better than {} on average."),
-}
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the thesis.
+
+    sentence : {one} and {other} stand for the networks of `pairs`, {gap} for what the thesis prints.
+    template : claim_<template>.md.j2, which holds its rule in words.
+    pairs : of networks of chapter 5 that are compared; where `where_known`, those that we or the thesis have.
+    failing : share of the folds in which it may fail; 1 for a claim about averages.
+    """
+
+    title: str
+    sentence: str
+    template: str
+    pairs: tuple[Pair, ...] = ()
+    failing: float = 0.0
+    where_known: bool = False
+
 
 SINGLE = ("AM", "VM")  # variants of params.yaml, by the names of its rows
 JOINT = ("N0_late", "N0", "N1", "N2")
@@ -96,16 +70,72 @@ TIMED = {"AM": "AM_NT", "VM": "VM_NT", "N0": "N0_NT"}  # with time augmentation 
 NO_OVERLAP = "N0_WO"  # time augmentation without overlapping segments
 VARIANTS = (*SINGLE, *JOINT, *TIMED.values(), NO_OVERLAP)
 SLICES = ((NO_OVERLAP, TIMED["N0"]), ("N0", NO_OVERLAP))  # slices alone, then overlapping segments too
-Pair = tuple[str, str | tuple[str, ...]]  # a network, and another one or several: the best of these in each fold
-FOLD_CLAIMS: dict[str, tuple[tuple[Pair, ...], float]] = {  # id -> (pairs, share of the folds in which it may fail)
-    "H1": (tuple(TIMED.items()), 0.0),
-    "H2": ((("N0", SINGLE), ("N0_NT", ("AM_NT", "VM_NT"))), 1 / 12),  # the thesis names one of twelve itself, A9,10
-    "H3": (tuple(("N2", other) for other in ("N0_late", "N0", "N1")), 0.0),
-    "H4": (tuple(("N1", other) for other in ("N0_late", "N0")), 1.0),  # 1: a claim about averages
-}
-WHERE_KNOWN = ("H1", "H2")  # claims about the pairs of which we, or the thesis's folds, know both
-MARGINAL = 2.0  # times the training without: from here on a cost is not; the thesis gives no number
 SUMMED = ("N0_NT", "N0_WO", "N0")  # variants that table 5.4 sums up
+
+SAME_FEATURES = (
+    "on identical {features}, the classifier alone does not make the thesis's gap{gap} between network and support "
+    "vector machine."
+)
+CLAIMS = {
+    "C1": Claim(
+        "neural networks against geometry",
+        "a simple convolutional network beats geometry with a support vector machine on the same pictures.",
+        "networks",
+    ),
+    "Same features, AU8": Claim(
+        "network and support vector machine on the eight action units", SAME_FEATURES, "features"
+    ),
+    "Same features, FP68": Claim(
+        "network and support vector machine on 68 points of the face", SAME_FEATURES, "features"
+    ),
+    "C2": Claim(
+        "transfer from face identity",
+        "transfer from a face-identity network gives comparable accuracy at lower cost than a random start.",
+        "transfer",
+    ),
+    "C3": Claim(
+        "time augmentation",
+        "time augmentation makes {one} better at marginal cost.",
+        "time",
+        tuple(TIMED.items()),
+        where_known=True,
+    ),
+    "C4": Claim(
+        "MRPN and inferior cases of joint networks",
+        "N2 (MRPN) removes the folds in which one modality is better than the joint network.",
+        "inferior",
+        tuple((joint, SINGLE) for joint in JOINT),
+    ),
+    "H1": Claim(
+        "time augmentation, fold by fold",
+        "time augmentation makes {one} worse in no fold.",
+        "folds",
+        tuple(TIMED.items()),
+        where_known=True,
+    ),
+    "H2": Claim(
+        "the joint network and the better of its modalities",
+        "the joint network is at least as good as the better of its two modalities alone, in all folds but one of "
+        "twelve.",
+        "folds",
+        (("N0", SINGLE), ("N0_NT", ("AM_NT", "VM_NT"))),
+        failing=1 / 12,  # the thesis names one of twelve itself, A9,10
+        where_known=True,
+    ),
+    "H3": Claim(
+        "MRPN and the other joint networks, fold by fold",
+        "N2 (MRPN) is at least as good as {other}, in every fold.",
+        "folds",
+        tuple(("N2", other) for other in ("N0_late", "N0", "N1")),
+    ),
+    "H4": Claim(
+        "N1 and both kinds of N0, on average",
+        "N1 is better than {other} on average.",
+        "folds",
+        tuple(("N1", other) for other in ("N0_late", "N0")),
+        failing=1.0,
+    ),
+}
 
 MACHINES = ("ssvm", "svm_poly")
 PICTURES = 67 * 3 * 3 * 4  # RaFD: people, cameras, gazes, emotions; the thesis does not print its number of pictures
@@ -116,7 +146,6 @@ SAME, OTHER = "same scaling", "network standardised, machine raw"
 STUCK = 1.0e-3  # the rate at which the thesis's network does not learn
 SAFE = 1.0e-6  # the rate above which its validation loss diverges
 RISE = 0.05  # of the lowest validation loss, by which the last must be above it to count as diverging
-MARGIN = 5.0  # points by which a comparable accuracy may be lower
 LOWER, HIGHER = "lower", "higher"  # of the two final validation accuracies
 SHARES = (0.90, SHARE, 1.0)
 TARGETS = tuple((share, of) for of in (LOWER, HIGHER) for share in SHARES)  # all have a say
@@ -149,58 +178,33 @@ CONTRASTS = [  # of hypotheses.csv; differences in points
 
 @dataclass(frozen=True)
 class Contrast:
-    """Accuracy of `one` less that of `other`, points."""
+    """A difference behind an answer.
 
-    one: str
-    other: str
-    pictures: str  # which count
-    difference: float
-    low: float
-    high: float
-    n_pictures: int
-    n_people: int
-    thesis: float = math.nan  # the same difference in the thesis
+    pictures : which count.   thesis : the same difference there, points; NaN where it prints none.
+    """
+
+    gain: Gain
+    pictures: str = "clips of both"
+    thesis: float = math.nan
     decides: bool = False
-    p: float = math.nan
     p_holm: float = math.nan
-    n_folds: int = 0
-    n_below: int = 0
-
-    @property
-    def text(self) -> str:
-        """Return the difference with its interval in brackets."""
-        return with_interval(self.difference, self.low, self.high, signed=True)
-
-
-NOTHING = Contrast("", "", "", math.nan, math.nan, math.nan, 0, 0)  # of sides that do not exist
 
 
 @dataclass(frozen=True)
 class Verdict:
     """The answer to one question.
 
-    Attributes
-    ----------
-    claim : str
-        Key of CLAIMS.
-    kind : str
-        Of its template, which gets `facts`.
-    sentence : str
-        The claim in words.
-    verdict, printed : str
-        The answer by our runs, and by the thesis's printed numbers; empty where these say nothing.
-    effect : Contrast
-        What is shown of the differences; NOTHING where there are none.
-    contrasts : tuple of Contrast
-        Every difference behind the answer.
+    claim : key of CLAIMS.   sentence : the claim in words.
+    verdict, printed : the answer by our runs, and by the thesis's numbers; empty where these say nothing.
+    effect : what is shown of the differences; without numbers where there are none.
+    contrasts : every difference behind the answer.   facts : what its template gets.
     """
 
     claim: str
-    kind: str
     sentence: str
     verdict: Answer
     printed: str
-    effect: Contrast
+    effect: Gain
     synthetic: bool
     contrasts: tuple[Contrast, ...]
     facts: Mapping[str, Any] = field(repr=False)
@@ -218,30 +222,17 @@ class Verdict:
 
     def section(self) -> str:
         """Return its part of the page."""
-        return render_page(f"claim_{self.kind}", verdict=self, title=CLAIMS[self.claim][0], **self.facts)
-
-
-def answer(lows: Iterable[float], highs: Iterable[float]) -> Answer:
-    """Return supported if every interval is above zero, not supported if every one is below, else undecided.
-
-    An interval that does not exist (NaN) decides nothing, and so does no interval.
-    """
-    lows, highs = list(lows), list(highs)
-    if lows and all(low > 0 for low in lows):
-        return SUPPORTED
-    return NOT_SUPPORTED if highs and all(high < 0 for high in highs) else UNDECIDED
-
-
-def answer_of(contrasts: Iterable[Contrast]) -> Answer:
-    """Return the `answer` of the intervals of contrasts."""
-    contrasts = list(contrasts)
-    return answer([one.low for one in contrasts], [one.high for one in contrasts])
+        claim = CLAIMS[self.claim]
+        return render_page(f"claim_{claim.template}", verdict=self, title=claim.title, **self.facts)
 
 
 def contrast_rows(verdicts: list[Verdict]) -> pd.DataFrame:
     """Return CONTRASTS of all verdicts."""
     rows = [
-        {"question": verdict.key, "verdict": verdict.verdict, "people": verdict.people} | vars(one)
+        {"question": verdict.key, "verdict": verdict.verdict, "people": verdict.people}
+        | vars(one.gain)
+        | vars(one)
+        | {"n_pictures": one.gain.n_clips, "n_folds": one.gain.n_folds, "n_below": len(one.gain.below)}
         for verdict in verdicts
         for one in verdict.contrasts
     ]
@@ -250,26 +241,8 @@ def contrast_rows(verdicts: list[Verdict]) -> pd.DataFrame:
 
 def render(verdicts: list[Verdict], *, confidence: float, scale: str) -> str:
     """Return the page: a summary, then a section for every question."""
-    summary = [
-        {
-            "question": one.key,
-            "claim": one.sentence,
-            "answer": f"**{one.verdict}**",
-            "people": one.people,
-            "effect, points": one.effect.text,
-            "as printed": one.printed or "-",
-        }
-        for one in verdicts
-    ]
     synthetic = any(one.synthetic for one in verdicts)
-    values = {"synthetic": synthetic, "scale": scale, "confidence": confidence, "summary": summary}
-    return render_page("hypotheses", sections=[one.section() for one in verdicts], **values)
-
-
-def contrast_of(one: str, other: str, found: Difference, *, pictures: str, **more: Any) -> Contrast:
-    """Return a difference of fractions as a contrast in points."""
-    values = (100 * found.difference, 100 * found.low, 100 * found.high)
-    return Contrast(one, other, pictures, *values, found.n_pictures, found.n_people, **more)
+    return render_page("hypotheses", synthetic=synthetic, scale=scale, confidence=confidence, verdicts=verdicts)
 
 
 # C1: networks on pictures against support vector machines on geometry
@@ -279,47 +252,30 @@ def judge_networks(evidence: Evidence) -> Verdict:
     """Compare the best network on pictures with the best support vector machine, and every network with every one."""
     images = _names(evidence, NETWORKS, pictures=True)
     networks, machines = _names(evidence, NETWORKS), _names(evidence, MACHINES)
-    image, machine = _preferred(evidence, images), _preferred(evidence, machines)
-    pairs = {(one, other): _compare_pair(evidence, one, other) for one in networks for other in machines}
-    deciding: list[Contrast] = []
-    if image and machine:
-        deciding = pairs[image, machine] = [replace(one, decides=True) for one in pairs[image, machine]]
+    preferred = _preferred(evidence, images), _preferred(evidence, machines)
+    pairs = {
+        pair: _compare_pair(evidence, *pair, decides=pair == preferred)
+        for pair in itertools.product(networks, machines)
+    }
+    deciding = pairs.get(preferred, [])
     printed = _printed_best(evidence)
     return Verdict(
         claim="C1",
-        kind="networks",
-        sentence=CLAIMS["C1"][1],
-        verdict=answer_of(deciding),
+        sentence=CLAIMS["C1"].sentence,
+        verdict=answer_of(one.gain for one in deciding),
         printed=printed["printed_answer"],
-        effect=deciding[0] if deciding else NOTHING,
+        effect=deciding[0].gain if deciding else Gain("", ""),
         synthetic=evidence.synthetic,
-        contrasts=tuple(one for found in pairs.values() for one in found),
+        contrasts=tuple(itertools.chain(*pairs.values())),
         facts={
             "evidence": evidence,
-            "chosen": [
-                {
-                    "classifier": name,
-                    "validation": percent(100 * evidence.validation(name)),
-                    "runs": str(len(evidence.panel.of(name))),
-                    "stands for its kind": "yes" if name in (image, machine) else "",
-                }
-                for name in (*images, *machines)
-            ],
-            "deciding": [
-                {
-                    "pictures": one.pictures,
-                    "difference": one.text,
-                    "test pictures": str(one.n_pictures),
-                    "test people": str(one.n_people),
-                    "thesis, same pair": percent(one.thesis, signed=True),
-                }
-                for one in deciding
-            ],
-            "matrix": [
-                {"network": one} | {other: _bold_if_clear(pairs[one, other]) for other in machines} for one in networks
-            ],
-            "n_pairs": len(pairs),
-            "n_above": sum(answer_of(found) == SUPPORTED for found in pairs.values()),
+            "chosen": (*images, *machines),
+            "preferred": preferred,
+            "deciding": deciding,
+            "networks": networks,
+            "machines": machines,
+            "pairs": pairs,
+            "answers": {pair: answer_of(one.gain for one in found) for pair, found in pairs.items()},
             "n_pictures": PICTURES,
             **printed,
         },
@@ -341,19 +297,19 @@ def _preferred(evidence: Evidence, names: list[str]) -> str:
     return max(known, key=evidence.validation, default="")
 
 
-def _compare_pair(evidence: Evidence, one: str, other: str) -> list[Contrast]:
+def _compare_pair(evidence: Evidence, one: str, other: str, *, decides: bool) -> list[Contrast]:
     """Return the two contrasts of a pair: on the pictures both could judge, and on all."""
     printed = [printed_once(evidence.thesis, evidence.classifiers[name]).test for name in (one, other)]
-    found = []
-    for pictures in (COMMON, ALL):
-        sides = evidence.shown(one), evidence.shown(other)
-        difference = paired_difference(evidence.panel, *sides, strict=pictures == ALL, config=evidence.evaluate)
-        found.append(contrast_of(one, other, difference, pictures=pictures, thesis=printed[0] - printed[1]))
-    return found
-
-
-def _bold_if_clear(pair: list[Contrast]) -> str:
-    return f"**{pair[0].text}**" if answer_of(pair) != UNDECIDED else pair[0].text
+    sides, confidence = (evidence.shown(one), evidence.shown(other)), evidence.evaluate.confidence
+    return [
+        Contrast(
+            paired_difference(evidence.panel, *sides, strict=pictures == ALL, confidence=confidence),
+            pictures,
+            thesis=printed[0] - printed[1],
+            decides=decides,
+        )
+        for pictures in (COMMON, ALL)
+    ]
 
 
 def _printed_best(evidence: Evidence) -> dict[str, Any]:
@@ -377,14 +333,7 @@ def _printed_best(evidence: Evidence) -> dict[str, Any]:
         "printed_gap": 100 * (images[image] - machines[machine]),
         "printed_answer": answer([ends[image][0] - ends[machine][1]], [ends[image][1] - ends[machine][0]]),
         "n_enough": pictures_to_part(images[image], machines[machine], confidence=confidence),
-        "printed_cells": [
-            {
-                "cell of table 4.1": name,
-                "test": percent(100 * value),
-                "Wilson": limits(*(100 * end for end in ends[name])),
-            }
-            for name, value in cells.items()
-        ],
+        "printed_cells": {name: (100 * value, tuple(100 * end for end in ends[name])) for name, value in cells.items()},
     }
 
 
@@ -413,15 +362,10 @@ def pictures_to_part(one: float, other: float, *, confidence: float) -> int:
 class Gap:
     """Network less machine, and whether the gap of the thesis would fit between this network and chance."""
 
-    found: Contrast
+    contrast: Contrast
     network: float  # accuracy on the test pictures, percent
     machine: float
     room: bool
-
-    @property
-    def names(self) -> str:
-        """Return the pair in words."""
-        return f"{self.found.one} less {self.found.other}"
 
 
 def judge_same_features(evidence: Evidence, features: str) -> Verdict:
@@ -429,64 +373,46 @@ def judge_same_features(evidence: Evidence, features: str) -> Verdict:
     models = (*MACHINES, SAME_NETWORKS[features])
     names = [name for name in _names(evidence, models) if evidence.classifiers[name].features == features]
     gaps = [compare_scaled(evidence, *pair) for pair in _scaled_pairs(evidence, names)]
-    gaps = [gap for gap in gaps if not math.isnan(gap.found.difference)]
-    deciding = [gap for gap in gaps if gap.found.decides]
-    largest = max(deciding, key=lambda gap: gap.found.difference, default=None)
+    gaps = [gap for gap in gaps if not math.isnan(gap.contrast.gain.difference)]
+    deciding = [gap for gap in gaps if gap.contrast.decides]
+    largest = max(deciding, key=lambda gap: gap.contrast.gain.difference, default=None)
     seeds = _shared_seeds(evidence, names) if names else set()
+    accuracies = {name: _accuracies(evidence, name, seeds) for name in names}
+    ends = [percent(end(gap.contrast.thesis for gap in deciding)) for end in (min, max)] if deciding else []
     claim = f"Same features, {features}"
-    ends = [percent(end([gap.found.thesis for gap in deciding])) for end in (min, max)] if deciding else []
-    printed = f" of {' to '.join(dict.fromkeys(ends))} points" if ends else ""
     return Verdict(
         claim=claim,
-        kind="features",
-        sentence=CLAIMS[claim][1].format(printed),
-        verdict=decide_gaps(deciding),
+        sentence=CLAIMS[claim].sentence.format(
+            features=features, gap=f" of {' to '.join(dict.fromkeys(ends))} points" if ends else ""
+        ),
+        verdict=rules.decide_gaps((gap.contrast.gain, gap.contrast.thesis, gap.room) for gap in deciding),
         printed="",
-        effect=largest.found if largest else NOTHING,
+        effect=largest.contrast.gain if largest else Gain("", ""),
         synthetic=evidence.synthetic,
-        contrasts=tuple(gap.found for gap in gaps),
+        contrasts=tuple(gap.contrast for gap in gaps),
         facts={
             "evidence": evidence,
             "seeds": seeds,
-            "accuracies": [_accuracy_row(evidence, name, seeds) for name in names],
-            "edges": _edge_pairs(evidence, names, seeds),
-            "gaps": [
-                {
-                    "network less machine": gap.names,
-                    "scaling": gap.found.pictures,
-                    "difference": gap.found.text,
-                    "thesis": percent(gap.found.thesis, signed=True),
-                    "gap possible above chance": "yes" if gap.room else "no",
-                    "test pictures": str(gap.found.n_pictures),
-                }
-                for gap in gaps
-            ],
+            "accuracies": accuracies,
+            "edges": _edge_pairs(evidence, {name: found["test"] for name, found in accuracies.items()}),
+            "gaps": gaps,
             "deciding": deciding,
             "largest": largest,
         },
     )
 
 
-def decide_gaps(gaps: list[Gap]) -> Answer:
-    """Hold the interval of every pair against the gap that the thesis prints for it; NaN decides nothing."""
-    if any(gap.found.low >= gap.found.thesis for gap in gaps):
-        return NOT_SUPPORTED
-    below = [gap.room and gap.found.high < gap.found.thesis for gap in gaps]
-    return SUPPORTED if below and all(below) else UNDECIDED
-
-
 def compare_scaled(evidence: Evidence, network: str, machine: str, scaling: str) -> Gap:
     """Return network less machine over the runs that learnt on the same people."""
-    panel = evidence.panel
-    seeds = _shared_seeds(evidence, [network, machine])
-    sides = [_runs_of(evidence, name, seeds) for name in (network, machine)]
-    difference = paired_difference(panel, *sides, strict=False, config=evidence.evaluate)
-    printed = [_printed_like(evidence, name) for name in (network, machine)]
+    panel, names = evidence.panel, (network, machine)
+    seeds = _shared_seeds(evidence, names)
+    sides = [_runs_of(evidence, name, seeds) for name in names]
+    found = paired_difference(panel, *sides, strict=False, confidence=evidence.evaluate.confidence)
+    printed = [_printed_like(evidence, name) for name in names]
     thesis = printed[0] - printed[1]
-    decides = scaling == SAME and not math.isnan(thesis)
     scores = [_mean_accuracy(evidence, side, "test")[0] for side in sides]
-    found = contrast_of(network, machine, difference, pictures=scaling, thesis=thesis, decides=decides)
-    return Gap(found, *scores, room=scores[0] - 100 * panel.chance >= thesis)
+    contrast = Contrast(found, scaling, thesis, decides=scaling == SAME and not math.isnan(thesis))
+    return Gap(contrast, *scores, room=scores[0] - 100 * panel.chance >= thesis)
 
 
 def _scaled_pairs(evidence: Evidence, names: list[str]) -> list[tuple[str, str, str]]:
@@ -513,7 +439,7 @@ def _alike(one: Any, other: Any) -> bool:
     return (one.model, one.features) == (other.model, other.features)
 
 
-def _shared_seeds(evidence: Evidence, names: list[str]) -> set[int]:
+def _shared_seeds(evidence: Evidence, names: Iterable[str]) -> set[int]:
     """Return the seeds, which are also the splits, that all of `names` were trained with."""
     return set.intersection(*({one.seed for one in evidence.panel.of(name)} for name in names))
 
@@ -527,29 +453,24 @@ def _mean_accuracy(evidence: Evidence, runs: list[Judgement], role: str) -> tupl
     return mean_and_sd(100 * accuracy_in(evidence.panel, run, role) for run in runs)
 
 
-def _accuracy_row(evidence: Evidence, name: str, seeds: set[int]) -> dict[str, str]:
-    config, runs = evidence.classifiers[name], _runs_of(evidence, name, seeds)
+def _accuracies(evidence: Evidence, name: str, seeds: set[int]) -> dict[str, Any]:
+    runs, optimistic = (_runs_of(evidence, name, seeds, selection) for selection in ("honest", "optimistic"))
     test, sd = _mean_accuracy(evidence, runs, "test")
-    printed = printed_once(evidence.thesis, config)
     return {
-        "classifier": name,
-        "scaling": "standardised" if config.standardise else "raw",
-        "train": percent(_mean_accuracy(evidence, runs, "training")[0]),
-        "test": percent(test),
-        "sd": percent(sd),
-        "optimistic": percent(_mean_accuracy(evidence, _runs_of(evidence, name, seeds, "optimistic"), "test")[0]),
-        "thesis train": percent(printed.train),
-        "thesis test": percent(printed.test),
+        "train": _mean_accuracy(evidence, runs, "training")[0],
+        "test": test,
+        "sd": sd,
+        "optimistic": _mean_accuracy(evidence, optimistic, "test")[0],
+        "printed": printed_once(evidence.thesis, evidence.classifiers[name]),
     }
 
 
-def _edge_pairs(evidence: Evidence, names: list[str], seeds: set[int]) -> list[tuple[str, str]]:
+def _edge_pairs(evidence: Evidence, test: dict[str, float]) -> list[tuple[str, str]]:
     """Return (standardised, raw) machines that differ on test and of which a search ended at the edge of its grid."""
     config, edges = evidence.classifiers, evidence.edges
-    test = {name: _mean_accuracy(evidence, _runs_of(evidence, name, seeds), "test")[0] for name in names}
     return [
         (one, other)
-        for one, other in itertools.product(names, names)
+        for one, other in itertools.product(test, test)
         if config[one].standardise and not config[other].standardise and _alike(config[one], config[other])
         if test[one] != test[other] and max(edges[one], edges[other]) > 0
     ]
@@ -582,7 +503,7 @@ class Cost:
         """Return the same with what the starts cost; NaN where that is not known."""
         if any(math.isnan(start) for start in self.starts):
             return math.nan
-        return self._relative(self.adds[0] + self.starts[0], self.adds[1] + self.starts[1])
+        return self._relative(*(cost + start for cost, start in zip(self.adds, self.starts, strict=True)))
 
     def _relative(self, one: float, other: float) -> float:
         never = [math.isnan(n) for n in self.epochs]
@@ -607,14 +528,13 @@ def judge_transfer(evidence: TransferEvidence) -> Verdict:
         deciding = _compare_rows(evidence, one, other, decides=True)
         costs = [cost_to(evidence, one, other, share, of=of) for share, of in TARGETS]
         learnt = all(evidence.learnt(row) for row in (one, other))
-    effect = deciding[0] if deciding else NOTHING
+    effect = deciding[0].gain if deciding else Gain("", "")
     more = _compare_other_starts(evidence, one)
     return Verdict(
         claim="C2",
-        kind="transfer",
-        sentence=CLAIMS["C2"][1],
-        verdict=decide_transfer(effect, [cost.ratio for cost in costs], learnt=learnt),
-        printed=UNDECIDED,
+        sentence=CLAIMS["C2"].sentence,
+        verdict=rules.decide_transfer(effect, [cost.ratio for cost in costs], learnt=learnt),
+        printed=rules.UNDECIDED,
         effect=effect,
         synthetic=evidence.synthetic,
         contrasts=(*deciding, *more["others"]),
@@ -622,47 +542,27 @@ def judge_transfer(evidence: TransferEvidence) -> Verdict:
             "evidence": evidence,
             "missing": missing,
             "learnt": learnt,
-            "margin": MARGIN,
+            "margin": rules.MARGIN,
             "shares": SHARES,
-            "deciding": _contrast_table(deciding),
+            "deciding": deciding,
             "costs": costs,
             "cost": costs[TARGETS.index(SHOWN)] if costs else None,
-            "cost_table": [_cost_row(cost, one, other) for cost in costs],
             "rates": [evidence.rows[name].learning_rate for name in (one, other) if name],
             "last_epochs": [name for name in (one, other) if costs and _is_last_best(evidence.trials[name])],
+            "study": _study_of_rates(evidence),
+            "stuck_rate": STUCK,
+            "safe_rate": SAFE,
+            "least_rise": RISE,
             "thesis_row": THESIS_ROW,
             "imagenet": IMAGENET,
             "freeze_gain": FREEZE_GAIN,
             "n_private": PRIVATE_PICTURES,
             "amount": amount,
             "power": power,
-            "ratio": ratio_text,
-            **more | {"others": _contrast_table(more["others"])},
-            **_rate_facts(evidence),
+            **more,
             **_printed_transfer(evidence),
         },
     )
-
-
-def decide_transfer(accuracy: Contrast, ratios: Sequence[float], *, learnt: bool) -> Answer:
-    """Return the answer by the rule of C2; a difference or a ratio that does not exist (NaN) decides nothing.
-
-    Parameters
-    ----------
-    accuracy : Contrast
-        Accuracy of the row with the face-identity start less that with the random one.
-    ratios : sequence of float
-        Of the costs, one per target.
-    learnt : bool
-        Both rows are shown to have learnt.
-    """
-    if accuracy.high < -MARGIN:
-        return NOT_SUPPORTED
-    if not learnt or not ratios:
-        return UNDECIDED
-    if all(ratio > 1 for ratio in ratios):
-        return NOT_SUPPORTED
-    return SUPPORTED if accuracy.low > -MARGIN and all(ratio < 1 for ratio in ratios) else UNDECIDED
 
 
 def cost_to(evidence: TransferEvidence, one: str, other: str, share: float, *, of: str) -> Cost:
@@ -692,43 +592,16 @@ def _compare_rows(
     evidence: TransferEvidence, one: str, other: str, *, thesis: float = math.nan, decides: bool = False
 ) -> list[Contrast]:
     """Return the contrasts of two rows on the private test, without and with twins; only the first can decide."""
-    trials, found = (evidence.trials[one], evidence.trials[other]), []
-    for pictures in (WITHOUT, WITH):
-        difference = paired_pictures(*trials, PRIVATE, duplicates=pictures == WITH, config=evidence.evaluate)
-        found.append(contrast_of(one, other, difference, pictures=pictures, thesis=thesis))
-    return [replace(found[0], decides=decides), found[1]]
-
-
-def _contrast_table(contrasts: list[Contrast]) -> list[dict[str, str]]:
+    trials, confidence = (evidence.trials[one], evidence.trials[other]), evidence.evaluate.confidence
     return [
-        {
-            "contrast": f"{one.one} less {one.other}",
-            "pictures": one.pictures,
-            "difference": one.text,
-            "n": str(one.n_pictures),
-            "thesis": percent(one.thesis, signed=True),
-        }
-        for one in contrasts
+        Contrast(
+            paired_pictures(*trials, PRIVATE, duplicates=pictures == WITH, confidence=confidence),
+            pictures,
+            thesis,
+            decides=decides and pictures == WITHOUT,
+        )
+        for pictures in (WITHOUT, WITH)
     ]
-
-
-def _cost_row(cost: Cost, one: str, other: str) -> dict[str, str]:
-    epochs = ["never" if math.isnan(number) else f"{number:.0f}" for number in cost.epochs]
-    return {
-        "target": f"{100 * cost.share:g}% of the {cost.of}",
-        "validation accuracy": percent(100 * cost.accuracy),
-        f"epochs, {one}": epochs[0],
-        f"epochs, {other}": epochs[1],
-        f"multiply-adds, {one}": amount(cost.adds[0]),
-        f"multiply-adds, {other}": amount(cost.adds[1]),
-        "ratio": ratio_text(cost.ratio),
-        "ratio with start": ratio_text(cost.ratio_with_start),
-    }
-
-
-def ratio_text(value: float) -> str:
-    """Return a ratio of costs with two decimals, or what it means where one side never gets there."""
-    return {math.inf: "dearer", 0.0: "cheaper"}.get(value, "-" if math.isnan(value) else f"{value:.2f}")
 
 
 def _is_last_best(trial: Trial) -> bool:
@@ -757,59 +630,29 @@ def _compare_other_starts(evidence: TransferEvidence, identity: str) -> dict[str
     return {"others": found, "notes": notes, "has_imagenet": bool(imagenet)}
 
 
-def _rate_facts(evidence: TransferEvidence) -> dict[str, Any]:
-    """Return what the study of learning rates says to both sentences about them."""
+def _study_of_rates(evidence: TransferEvidence) -> list[dict[str, Any]]:
+    """Return what the study of learning rates says to both sentences about them, the highest rate first."""
     rate = {name: evidence.rows[name].learning_rate for name in evidence.transfer.rates if name not in evidence.reasons}
-    names = sorted(rate, key=lambda name: -rate[name])
-    diverges = {name: rise(evidence.trials[name]) > RISE for name in names}
-    learnt = {name: evidence.learnt(name) for name in names}
-
-    def outcome(chosen: list[str]) -> dict[str, list[str]]:
-        wild, able = ([name for name in chosen if facts[name]] for facts in (diverges, learnt))
-        return {"names": chosen, "diverge": wild, "learnt": able}
-
-    return {
-        "stuck_rate": STUCK,
-        "safe_rate": SAFE,
-        "least_rise": RISE,
-        "rate_table": [_rate_row(evidence, name) for name in names],
-        "stuck": {name: learnt[name] for name in names if rate[name] == STUCK},
-        "above": outcome([name for name in names if rate[name] > SAFE]),
-        "below": outcome([name for name in names if not rate[name] > SAFE]),
-    }
-
-
-def _rate_row(evidence: TransferEvidence, name: str) -> dict[str, str]:
-    trial = evidence.trials[name]
-    loss = trial.history.validation_loss
-    return {
-        "row": name,
-        "rate": power(evidence.rows[name].learning_rate),
-        "validation accuracy": percent(100 * trial.final_accuracy),
-        "learnt": "yes" if evidence.learnt(name) else "not shown",
-        "lowest validation loss": f"{loss.min():.3f} (epoch {trial.chosen_epoch} of {len(loss)})",
-        "last": f"{loss.iloc[-1]:.3f}",
-        "rise": f"{percent(100 * rise(trial))}%",
-        "diverges": "yes" if rise(trial) > RISE else "no",
-    }
-
-
-def rise(trial: Trial) -> float:
-    """Return how far the last validation loss is above the lowest, as a share; infinite if it is no number."""
-    loss = trial.history.validation_loss
-    return float(loss.iloc[-1] / loss.min() - 1) if math.isfinite(loss.iloc[-1]) else math.inf
+    found = []
+    for name in sorted(rate, key=lambda name: -rate[name]):
+        loss = evidence.trials[name].history.validation_loss
+        last, lowest = float(loss.iloc[-1]), loss.min()
+        rise = last / lowest - 1 if math.isfinite(last) else math.inf
+        facts = {"rate": rate[name], "learnt": evidence.learnt(name), "trial": evidence.trials[name]}
+        found.append(facts | {"name": name, "lowest": lowest, "last": last, "rise": rise, "diverges": rise > RISE})
+    return found
 
 
 def _printed_transfer(evidence: TransferEvidence) -> dict[str, Any]:
     """Return the thesis's row and the ImageNet one, with Wilson's intervals and what their difference lies between."""
-    rows, ends = [], []
-    confidence = evidence.evaluate.confidence
+    ends = {}
     for name in (THESIS_ROW, IMAGENET):
         hits = evidence.printed[name] / 100 * PRIVATE_PICTURES
-        ends.append([100 * end for end in interval_of_cell(hits, PRIVATE_PICTURES, confidence=confidence)])
-        rows.append({"row of table 4.3": name, "accuracy": f"{evidence.printed[name]:g}", "Wilson": limits(*ends[-1])})
-    low, high = ends[0][0] - ends[1][1], ends[0][1] - ends[1][0]
-    return {"printed_rows": rows, "printed_limits": limits(low, high, signed=True), "comparable": low > -MARGIN}
+        found = interval_of_cell(hits, PRIVATE_PICTURES, confidence=evidence.evaluate.confidence)
+        ends[name] = tuple(100 * end for end in found)
+    (low, high), (other_low, other_high) = ends.values()
+    between = (low - other_high, high - other_low)
+    return {"printed_ends": ends, "printed_between": between, "comparable": between[0] > -rules.MARGIN}
 
 
 # C3, C4 and H1 to H4: the networks of chapter 5 on one corpus
@@ -817,28 +660,15 @@ def _printed_transfer(evidence: TransferEvidence) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """The networks of one corpus.
+    """The networks of one corpus, by what variants there are.
 
-    Attributes
-    ----------
-    scores : DataFrame
-        SCORES of VARIANTS.
-    runs : dict
-        Variant -> its trained runs.
-    reasons : dict
-        Variant -> why it was not trained.
-    printed : dict
-        Variant -> what a fold table of the thesis prints.
-    summed : dict
-        Variant -> percent in table 5.4.
+    scores : SCORES of VARIANTS.   runs : of these, trained or not.   thesis : number -> table, see `read_published`.
     """
 
     corpus: str
     scores: pd.DataFrame
-    runs: dict[str, list[Run]]
-    reasons: dict[str, str]
-    printed: dict[str, Published]
-    summed: dict[str, float]
+    runs: list[Run]
+    thesis: dict[str, Any]
     evaluate: EvaluateConfig
     synthetic: bool
     seed: int
@@ -848,74 +678,57 @@ class Trained:
         """Return the selection that verdicts rest on."""
         return reported(self.scores)
 
+    def of(self, variant: str) -> list[Run]:
+        """Return the trained runs of a variant."""
+        return [run for run in self.runs if run.variant == variant and run.trained]
+
     def gain(self, one: str, other: str | tuple[str, ...]) -> Gain:
         """Return how much better one variant is than another, or than the best of several in each fold.
 
         Without numbers where one of them was not trained.
         """
-        others = (other,) if isinstance(other, str) else other
-        rng = rng_for(self.seed, "report", "chapter5", self.corpus, one, *others)
-        options = {"confidence": self.evaluate.confidence, "rng": rng}
-        if isinstance(other, str):
-            return gain(self.scores, one, other, self.selection, **options)
-        if not self.has_runs(one, *others):
-            return Gain(one, f"best of {' and '.join(others)}")
-        return gain_over_best(self.scores, one, others, self.selection, **options)
+        rng = rng_for(self.seed, "report", "chapter5", self.corpus, one, *_names_in(other))
+        return gain(self.scores, one, other, self.selection, confidence=self.evaluate.confidence, rng=rng)
+
+    def printed(self, variant: str) -> Published | None:
+        """Return the folds of a variant in the thesis, where it prints them."""
+        return published_beside(self.thesis, variant, self.corpus, number="5.2")
 
     def printed_gain(self, one: str, other: str | tuple[str, ...]) -> Gain | None:
         """Return what the thesis's folds say of the same; None where it does not print both sides."""
-        row = self.printed.get(one)
-        best = (
-            self.printed.get(other)
-            if isinstance(other, str)
-            else best_printed([self.printed.get(name) for name in other], row)
-        )
+        row = self.printed(one)
+        best = self.printed(other) if isinstance(other, str) else best_printed(list(map(self.printed, other)), row)
         return printed_gain(row, best, confidence=self.evaluate.confidence)
 
-    def has_runs(self, *names: str) -> bool:
-        """Say whether all of some variants were trained."""
-        return all(self.runs.get(name) for name in names)
-
-    def knows(self, one: str, other: str | tuple[str, ...]) -> bool:
-        """Say whether we, or the thesis's folds, know both sides of a pair."""
-        others = (other,) if isinstance(other, str) else other
-        return self.has_runs(one, *others) or self.printed_gain(one, other) is not None
+    def summed(self, variant: str) -> float:
+        """Return what table 5.4 prints for a variant, percent."""
+        table = self.thesis["5.4"]
+        return float(table["rows"][printed_beside(table, variant)][self.corpus])
 
     def absent(self, names: Iterable[str]) -> dict[str, str]:
         """Return those of some variants that have no numbers, and why."""
-        names = [name for name in dict.fromkeys(names) if not self.runs.get(name)]
-        return {name: self.reasons.get(name, "not asked for") for name in names}
+        reasons = {run.variant: run.reason or "not applicable" for run in self.runs if not run.trained}
+        return {name: reasons.get(name, "not asked for") for name in dict.fromkeys(names) if not self.of(name)}
+
+    def absent_of(self, gains: Mapping[Pair, Gain]) -> dict[str, str]:
+        """Return the variants that keep differences from being known, and why."""
+        unknown = [pair for pair, found in gains.items() if not found.n_folds]
+        return self.absent(name for one, other in unknown for name in (one, *_names_in(other)))
 
 
-def printed_on(tables: dict[str, Any], corpus: str) -> dict[str, Published]:
-    """Return variant -> its folds in the thesis, where it prints them."""
-    found = {name: published_beside(tables, name, corpus, number="5.2") for name in VARIANTS}
-    return {name: row for name, row in found.items() if row is not None}
-
-
-def summed_beside(tables: dict[str, Any], variant: str, corpus: str) -> float:
-    """Return what table 5.4 prints for a variant on a corpus, percent."""
-    return float(tables["5.4"]["rows"][printed_beside(tables["5.4"], variant)][corpus])
+def _names_in(other: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (other,) if isinstance(other, str) else other
 
 
 def read_chapter5(runs: Iterable[Path], clips: Iterable[Path], thesis: Path, params: dict[str, Any]) -> list[Trained]:
     """Read what was trained on every corpus, in the order of the thesis's tables.
 
-    Parameters
-    ----------
-    runs : iterable of Path
-        run.json of VARIANTS; runs of others are left aside.
-    clips : iterable of Path
-        clips.parquet of their corpora, with corpus.json beside each.
-    thesis : Path
-        The thesis's numbers.
-    params : dict
-        Sections evaluate and seed.
+    runs : run.json of VARIANTS; runs of others are left aside.   params : sections evaluate and seed.
+    clips : clips.parquet of their corpora, with corpus.json beside each.
 
     Raises
     ------
-    TableError
-        A run is of a corpus whose clips.parquet is not given.
+    TableError : a run is of a corpus whose clips.parquet is not given.
     """
     clips = list(clips)
     infos = {info["corpus"]: info for info in (read_json(path.with_name("corpus.json")) for path in clips)}
@@ -923,153 +736,73 @@ def read_chapter5(runs: Iterable[Path], clips: Iterable[Path], thesis: Path, par
     if missing := sorted({run.corpus for run in chosen} - infos.keys()):
         raise TableError(f"the clips of {missing[0]} are not given; pass its clips.parquet with --variant-clips")
     apart, tables = read_duplicates(clips), read_published(thesis)
+    evaluate = section(EvaluateConfig, params, "evaluate")
     found = []
     for corpus in ACTED:
-        own = [run for run in chosen if run.corpus == corpus]  # sorted by variant: read_runs
-        trained = [run for run in own if run.trained]
-        if own:
-            found.append(
-                Trained(
-                    corpus=corpus,
-                    scores=score(own, apart),
-                    runs={name: list(part) for name, part in itertools.groupby(trained, key=lambda run: run.variant)},
-                    reasons={run.variant: run.reason or "not applicable" for run in own if not run.trained},
-                    printed=printed_on(tables, corpus),
-                    summed={name: summed_beside(tables, name, corpus) for name in SUMMED},
-                    evaluate=section(EvaluateConfig, params, "evaluate"),
-                    synthetic=infos[corpus]["source"] == "synthetic",
-                    seed=params["seed"],
-                )
-            )
+        if own := [run for run in chosen if run.corpus == corpus]:
+            synthetic = infos[corpus]["source"] == "synthetic"
+            found.append(Trained(corpus, score(own, apart), own, tables, evaluate, synthetic, params["seed"]))
     return found
 
 
-def _weakest(gains: Sequence[Gain]) -> Gain:
-    """Return the smallest difference of those that are known; one without numbers if none is."""
-    return min((one for one in gains if one.n_folds), key=lambda one: one.difference, default=Gain("", ""))
+def judge_chapter5(trained: Trained, key: str) -> Verdict | None:
+    """Answer C3, C4 or one of H1 to H4 for one corpus; None where neither we nor the thesis's folds know a pair."""
+    claim = CLAIMS[key]
+    ours = {pair: trained.gain(*pair) for pair in claim.pairs}
+    printed = {pair: trained.printed_gain(*pair) for pair in claim.pairs}
+    known = [pair for pair in claim.pairs if ours[pair].n_folds or printed[pair]]
+    if not known:
+        return None
+    if claim.where_known:
+        ours, printed = ({pair: side[pair] for pair in known} for side in (ours, printed))
+    names = [join_names(map(str, side)) for side in zip(*ours, strict=True)]
+    facts = {
+        "trained": trained,
+        "ours": _family(ours.values(), printed.values(), decides=True),
+        "printed": _family(filter(None, printed.values())),
+        "untrained": trained.absent_of(ours),
+    }
+    answers = {"time": _answer_time, "inferior": _answer_inferior, "folds": _answer_folds}[claim.template]
+    verdict, by_theirs, effect, more = answers(trained, claim, ours, list(printed.values()))
+    return Verdict(
+        claim=key,
+        sentence=claim.sentence.format(one=names[0], other=names[1]),
+        verdict=verdict,
+        printed=by_theirs,
+        effect=effect,
+        synthetic=trained.synthetic,
+        contrasts=(*facts["ours"], *more.get("slices", ())),
+        facts=facts | more,
+        corpus=trained.corpus,
+    )
 
 
-def _as_contrast(one: Gain) -> Contrast:
-    values = (one.difference, one.low, one.high, one.n_clips, one.n_people)
-    return Contrast(one.one, one.other, "clips of both", *values, n_folds=one.n_folds, n_below=len(one.below))
-
-
-def _contrasts(gains: Sequence[Gain], printed: Sequence[Gain | None], *, decides: bool = True) -> tuple[Contrast, ...]:
+def _family(
+    gains: Iterable[Gain], printed: Iterable[Gain | None] | None = None, *, decides: bool = False
+) -> tuple[Contrast, ...]:
     """Return the contrasts of differences that are known; they are one family of tests."""
+    gains = list(gains)
+    printed = [None] * len(gains) if printed is None else printed
     adjusted = holm([one.p for one in gains])
     return tuple(
-        replace(
-            _as_contrast(one),
-            thesis=theirs.difference if theirs else math.nan,
-            decides=decides,
-            p=one.p,
-            p_holm=p,
-        )
+        Contrast(one, thesis=theirs.difference if theirs else math.nan, decides=decides, p_holm=p)
         for one, theirs, p in zip(gains, printed, adjusted, strict=True)
         if one.n_folds
     )
 
 
-def _gain_table(gains: Sequence[Gain | None]) -> list[dict[str, str]]:
-    """Return the differences that are known, as texts."""
-    known = [one for one in gains if one is not None and one.n_folds]
-    return [
-        {
-            "pair": f"{one.one} less {one.other}",
-            "difference": percent(one.difference, signed=True),
-            "interval": limits(one.low, one.high, signed=True),
-            "p": p_value(one.p),
-            "p (Holm)": p_value(p),
-            "folds below zero": share_of(len(one.below), one.n_folds),
-            "which": _folds_below(one),
-        }
-        for one, p in zip(known, holm([one.p for one in known]), strict=True)
-    ]
+def _weakest(gains: Iterable[Gain]) -> Gain:
+    """Return the smallest difference of those that are known; one without numbers if none is."""
+    return min((one for one in gains if one.n_folds), key=lambda one: one.difference, default=Gain("", ""))
 
 
-def _folds_below(one: Gain) -> str:
-    return "; ".join(f"{name} ({percent(one.folds[name], signed=True)})" for name in one.below) or "-"
+Answered = tuple[Answer, str, Gain, dict[str, Any]]  # ours, as printed, what is shown, and facts of the template
 
 
-def _untrained(gains: Sequence[Gain], trained: Trained) -> dict[str, str]:
-    """Return the variants that keep differences from being known, with their reasons; "best of A and B" has several."""
-    names = [
-        name
-        for one in gains
-        if not one.n_folds
-        for name in (one.one, *one.other.removeprefix("best of ").split(" and "))
-    ]
-    return trained.absent(names)
-
-
-@dataclass(frozen=True)
-class FoldClaim:
-    """A claim about pairs of networks, fold by fold.
-
-    Attributes
-    ----------
-    ours, printed : tuple of Gain
-        One per pair, in the same order; printed may hold None.
-    failing : float
-        Share of the folds in which it may fail; 1 for a claim about averages.
-    """
-
-    ours: tuple[Gain, ...]
-    printed: tuple[Gain | None, ...]
-    failing: float = 0.0
-
-    def allowed(self, one: Gain) -> int:
-        """Return in how many folds the claim may fail."""
-        return math.floor(self.failing * one.n_folds + 1e-9)
-
-
-def decide_folds(claim: FoldClaim) -> Answer:
-    """Return the answer of our folds; a pair without numbers keeps the claim from being supported."""
-    if any(one.high < 0 or len(one.clearly_below) > claim.allowed(one) for one in claim.ours):
-        return NOT_SUPPORTED
-    held = [one.low > 0 and len(one.below) <= claim.allowed(one) for one in claim.ours]
-    return SUPPORTED if held and all(held) else UNDECIDED
-
-
-def decide_printed(claim: FoldClaim) -> Answer | None:
-    """Return the answer of the thesis's folds; None where it does not print every pair."""
-    known = [one for one in claim.printed if one is not None]
-    if not known or len(known) < len(claim.printed):
-        return None
-    if any(one.difference < 0 or len(one.below) > claim.allowed(one) for one in known):
-        return NOT_SUPPORTED
-    return SUPPORTED if all(one.low > 0 for one in known) else UNDECIDED
-
-
-def judge_folds(trained: Trained, key: str) -> Verdict | None:
-    """Answer one of FOLD_CLAIMS for one corpus; None where neither side knows anything."""
-    pairs, failing = FOLD_CLAIMS[key]
-    known = [pair for pair in pairs if trained.knows(*pair)] if key in WHERE_KNOWN else pairs
-    claim = FoldClaim(
-        tuple(trained.gain(*pair) for pair in known), tuple(trained.printed_gain(*pair) for pair in known), failing
-    )
-    if not any(one.n_folds for one in claim.ours) and not any(claim.printed):
-        return None
-    subjects = [one for one, _ in known or pairs] if key == "H1" else [str(other) for _, other in pairs]
-    printed = decide_printed(claim)
-    return Verdict(
-        claim=key,
-        kind="folds",
-        sentence=CLAIMS[key][1].format(join_names(subjects)),
-        verdict=decide_folds(claim),
-        printed=printed or "",
-        effect=_as_contrast(_weakest(claim.ours)),
-        synthetic=trained.synthetic,
-        contrasts=_contrasts(claim.ours, claim.printed),
-        facts={
-            "trained": trained,
-            "failing": failing,
-            "ours": _gain_table(claim.ours),
-            "untrained": _untrained(claim.ours, trained),
-            "printed": _gain_table(claim.printed),
-        },
-        corpus=trained.corpus,
-    )
+def _answer_folds(trained: Trained, claim: Claim, ours: dict[Pair, Gain], printed: list[Gain | None]) -> Answered:
+    gains = list(ours.values())
+    by_theirs = rules.decide_printed(printed, claim.failing)
+    return rules.decide_folds(gains, claim.failing), by_theirs, _weakest(gains), {"failing": claim.failing}
 
 
 @dataclass(frozen=True)
@@ -1087,115 +820,51 @@ class Priced:
         return self.with_it.total / self.without.total
 
 
-def judge_time(trained: Trained) -> Verdict | None:
-    """Answer C3 for one corpus; None where neither we nor the thesis's folds have a pair."""
-    pairs = [pair for pair in TIMED.items() if trained.knows(*pair)]
-    if not pairs:
-        return None
-    gains = tuple(trained.gain(*pair) for pair in pairs)
-    slices = tuple(trained.gain(*pair) for pair in SLICES)
-    printed = tuple(trained.printed_gain(*pair) for pair in pairs)
-    prices = [price for pair in pairs if (price := price_of(trained, *pair))]
-    summed = [trained.summed[name] for name in SUMMED]
-    return Verdict(
-        claim="C3",
-        kind="time",
-        sentence=CLAIMS["C3"][1].format(join_names(one for one, _ in pairs)),
-        verdict=decide_time(gains, [price.ratio for price in prices]),
-        printed=UNDECIDED if any(printed) else "",
-        effect=_as_contrast(_weakest(gains)),
-        synthetic=trained.synthetic,
-        contrasts=(*_contrasts(gains, printed), *_contrasts(slices, [None] * len(slices), decides=False)),
-        facts={
-            "trained": trained,
-            "marginal": MARGINAL,
-            "gains": _gain_table(gains),
-            "untrained": _untrained(gains, trained),
-            "slices": _gain_table(slices),
-            "slices_untrained": _untrained(slices, trained),
-            "prices": prices,
-            "cost_table": [row for price in prices for row in _price_rows(price)],
-            "segments": SEGMENTS,
-            "printed": _gain_table(printed),
-            "printed_helps": all(one.low > 0 for one in printed) if all(printed) else None,
-            "steps": [after - before for before, after in pairwise(summed)],
-        },
-        corpus=trained.corpus,
-    )
-
-
-def decide_time(gains: tuple[Gain, ...], ratios: list[float]) -> Answer:
-    """Return the answer by the rule of C3; a network without numbers keeps the claim from being supported."""
-    if any(one.high < 0 for one in gains) or (ratios and all(ratio >= MARGINAL for ratio in ratios)):
-        return NOT_SUPPORTED
-    helped = len(ratios) == len(gains) > 0 and all(one.low > 0 for one in gains)
-    return SUPPORTED if helped and all(ratio < MARGINAL for ratio in ratios) else UNDECIDED
+def _answer_time(trained: Trained, claim: Claim, ours: dict[Pair, Gain], printed: list[Gain | None]) -> Answered:
+    gains = list(ours.values())
+    prices = [price for pair in ours if (price := price_of(trained, *pair))]
+    slices = {pair: trained.gain(*pair) for pair in SLICES}
+    facts = {
+        "marginal": rules.MARGINAL,
+        "prices": prices,
+        "slices": _family(slices.values()),
+        "slices_untrained": trained.absent_of(slices),
+        "segments": SEGMENTS,
+        "printed_helps": all(one.low > 0 for one in printed) if all(printed) else None,
+        "summed": {name: trained.summed(name) for name in SUMMED},
+    }
+    by_theirs = rules.UNDECIDED if any(printed) else ""  # the thesis prints no cost
+    return rules.decide_time(gains, [price.ratio for price in prices]), by_theirs, _weakest(gains), facts
 
 
 def price_of(trained: Trained, one: str, other: str) -> Priced | None:
     """Return the costs of two networks over the folds and seeds that both were trained on; None without any."""
-    sides = [{(run.fold, run.seed): run for run in trained.runs.get(name, ())} for name in (one, other)]
+    sides = [{(run.fold, run.seed): run for run in trained.of(name)} for name in (one, other)]
     common = sorted(sides[0].keys() & sides[1].keys())
     if not common:
         return None
     return Priced(one, other, *(cost_of([side[key] for key in common], trained.selection) for side in sides))
 
 
-def _price_rows(price: Priced) -> list[dict[str, str]]:
-    sides = ((price.one, price.with_it, f"{price.ratio:.2f}"), (price.other, price.without, "1"))
-    return [
-        {
-            "network": name,
-            "multiply-adds per clip": f"{cost.per_clip:.4g}",
-            "clips per epoch": f"{cost.clips:.0f}",
-            "epochs": f"{cost.epochs:.1f}",
-            "multiply-adds of all trainings": f"{cost.total:.4g}",
-            "ratio": ratio,
-        }
-        for name, cost, ratio in sides
-    ]
-
-
-def judge_inferior(trained: Trained) -> Verdict | None:
-    """Answer C4 for one corpus; None where neither we nor the thesis's folds have the networks."""
-    ours = [trained.gain(joint, SINGLE) for joint in JOINT]
-    printed = [trained.printed_gain(joint, SINGLE) for joint in JOINT]
-    if not any(one.n_folds for one in ours) and not any(printed):
-        return None
+def _answer_inferior(trained: Trained, claim: Claim, ours: dict[Pair, Gain], printed: list[Gain | None]) -> Answered:
+    gains = list(ours.values())
     theirs = [one or Gain(joint, "") for joint, one in zip(JOINT, printed, strict=True)]
-    return Verdict(
-        claim="C4",
-        kind="inferior",
-        sentence=CLAIMS["C4"][1].format(JOINT[-1]),
-        verdict=decide_cases(ours),
-        printed=decide_cases(theirs) if any(printed) else "",
-        effect=_as_contrast(ours[-1]),
-        synthetic=trained.synthetic,
-        contrasts=_contrasts(ours, printed),
-        facts={
-            "trained": trained,
-            "single": SINGLE,
-            "last": JOINT[-1],
-            "known": [one for one in ours if one.n_folds],
-            "ours": _case_table(ours),
-            "untrained": trained.absent([*JOINT, *SINGLE]),
-            "printed": _case_table(theirs) if any(printed) else [],
-            "free": [one.one for one in theirs[:-1] if one.n_folds and not one.below],
-        },
-        corpus=trained.corpus,
-    )
+    facts = {
+        "single": SINGLE,
+        "last": JOINT[-1],
+        "cases": _cases(gains),
+        "printed_cases": _cases(theirs),
+        "untrained": trained.absent([*JOINT, *SINGLE]),
+        "free": [one.one for one in theirs[:-1] if one.n_folds and not one.below],
+    }
+    return rules.decide_cases(gains), rules.decide_cases(theirs) if any(printed) else "", gains[-1], facts
 
 
-def decide_cases(gains: Sequence[Gain]) -> Answer:
-    """Return the answer by the rule of C4 from gains over the better modality, in the order of JOINT."""
+def _cases(gains: Sequence[Gain]) -> list[tuple[Gain, float]]:
+    """Return the differences that are known, and p of as many cases as the last; NaN of the last itself."""
     *others, last = gains
-    others = [one for one in others if one.n_folds]
-    if not last.n_folds or not others or len({one.n_folds for one in (last, *others)}) > 1:
-        return UNDECIDED  # cases of other folds cannot be held against each other
-    cases, most = len(last.below), max(len(one.below) for one in others)
-    if last.high < 0 or (cases and cases >= most):
-        return NOT_SUPPORTED
-    return SUPPORTED if cases == 0 < most and last.low > 0 else UNDECIDED
+    rows = [*((one, p_of_cases(one, last)) for one in others), (last, math.nan)]
+    return [(one, p) for one, p in rows if one.n_folds]
 
 
 def p_of_cases(one: Gain, other: Gain) -> float:
@@ -1207,21 +876,6 @@ def p_of_cases(one: Gain, other: Gain) -> float:
     if not (one.n_folds and other.n_folds):
         return math.nan
     return float(stats.binomtest(only[0], sum(only)).pvalue) if sum(only) else 1.0
-
-
-def _case_table(gains: Sequence[Gain]) -> list[dict[str, str]]:
-    return [
-        {
-            "joint network": one.one,
-            "inferior folds": share_of(len(one.below), one.n_folds),
-            "which": _folds_below(one),
-            "p": "-" if one is gains[-1] else p_value(p_of_cases(one, gains[-1])),
-            "difference, mean": percent(one.difference, signed=True),
-            "interval": limits(one.low, one.high, signed=True),
-        }
-        for one in gains
-        if one.n_folds
-    ]
 
 
 def judge_hypotheses(
@@ -1271,8 +925,8 @@ def judge_hypotheses(
         verdicts.append(judge_transfer(read_transfer(transfer_runs, transfer_clips, info, thesis, params)))
     if variant_runs:
         corpora = read_chapter5(variant_runs, variant_clips, thesis, params)
-        judged = [judge(corpus) for judge in (judge_time, judge_inferior) for corpus in corpora]
-        judged += [judge_folds(corpus, key) for key in FOLD_CLAIMS for corpus in corpora]
+        keys = [key for key, claim in CLAIMS.items() if claim.pairs]
+        judged = [judge_chapter5(corpus, key) for key in keys for corpus in corpora]
         verdicts += [one for one in judged if one is not None]
     text = render(verdicts, confidence=evidence.evaluate.confidence, scale=evidence.scale)
     write_table(contrast_rows(verdicts), text, csv=out_csv, md=out_md)

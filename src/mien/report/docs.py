@@ -2,19 +2,18 @@
 
 import logging
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from mien.errors import TableError
 from mien.io.files import atomic_file
-from mien.report.page import limits, percent
+from mien.report.page import cells_of, environment
 
 log = logging.getLogger(__name__)
 
-TEMPLATES = Path(__file__).parent / "templates"
 PART = re.compile(r"(<!-- generated: (?P<name>\w+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)
 
 
@@ -41,25 +40,16 @@ def render_docs(results: Path, root: Path) -> dict[Path, str]:
     ------
     TableError : a table, a row or a mark that the pages need is missing.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    environment.filters |= {"percent": percent, "interval": _with_limits, "signed": _effect}
     found = {"row": Rows(results, root), "grid": lambda page, column: read_grid(results / f"{page}.md", column)}
     readme = root / "README.md"
     text = readme.read_text(encoding="utf-8")
     names = [part["name"] for part in PART.finditer(text)]
     if not names:
         raise TableError(f"{readme}: has no <!-- generated: NAME --> ... <!-- end: NAME -->; take them from git")
-    parts = {name: environment.get_template(f"readme_{name}.md.j2").render(found) for name in names}
+    parts = {name: environment().get_template(f"readme_{name}.md.j2").render(found) for name in names}
     return {
         readme: PART.sub(lambda part: f"{part[1]}{parts[part['name']]}{part[3]}", text),
-        root / "docs" / "results.md": environment.get_template("results.md.j2").render(found),
+        root / "docs" / "results.md": environment().get_template("results.md.j2").render(found),
     }
 
 
@@ -68,7 +58,7 @@ class Rows:
 
     def __init__(self, results: Path, root: Path) -> None:
         self.folders = (results / "tables", root / "resources")
-        self.tables: dict[str, pd.DataFrame] = {}
+        self.read = cache(self._read)
 
     def __call__(self, table: str, **content: str) -> dict[str, Any]:
         """Return the only row of a table with this content; empty cells are "" or NaN.
@@ -86,14 +76,12 @@ class Rows:
             )
         return rows.iloc[0].to_dict()
 
-    def read(self, table: str) -> pd.DataFrame:
-        if table not in self.tables:
-            paths = [folder / f"{table}.csv" for folder in self.folders]
-            path = next(filter(Path.is_file, paths), None)
-            if path is None:
-                raise TableError(f"{paths[0]}: is missing; run snakemake, or `git checkout results`")
-            self.tables[table] = pd.read_csv(path)
-        return self.tables[table]
+    def _read(self, table: str) -> pd.DataFrame:
+        paths = [folder / f"{table}.csv" for folder in self.folders]
+        path = next(filter(Path.is_file, paths), None)
+        if path is None:
+            raise TableError(f"{paths[0]}: is missing; run snakemake, or `git checkout results`")
+        return pd.read_csv(path)
 
 
 def read_grid(path: Path, column: str) -> list[dict[str, str]]:
@@ -105,18 +93,7 @@ def read_grid(path: Path, column: str) -> list[dict[str, str]]:
     """
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     for table in re.findall(r"(?:^\|.*\|\n?)+", text, flags=re.MULTILINE):
-        headings, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+        headings, _, *rows = map(cells_of, table.splitlines())
         if column in headings:
             return [dict(zip(headings, row, strict=True)) for row in rows]
     raise TableError(f"{path}: has no table with a column {column!r}; run snakemake, or `git checkout results`")
-
-
-def _with_limits(row: dict[str, Any], column: str) -> str:
-    """Return 42.8 (36.1–49.8), or - where nothing was measured."""
-    value = float(row[column])
-    return f"{percent(value)} ({limits(row['low'], row['high'])})" if value == value else "-"
-
-
-def _effect(row: dict[str, Any]) -> str:
-    """Return -1.4 (-8.8 to +5.9)."""
-    return f"{percent(row['value'], signed=True)} ({limits(row['low'], row['high'], signed=True)})"

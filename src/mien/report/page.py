@@ -12,14 +12,16 @@ import pandas as pd
 from mien.io.files import atomic_file
 
 NEW_LINE = ("|", "#", "- ")  # beginnings of lines that do not go on with the paragraph above them
+SHORT = re.compile(r"\|:--\|(--:\|)*")
 
 
 def render_page(template: str, **values: Any) -> str:
     """Return templates/<template>.md.j2 filled in.
 
     Lines of a paragraph become one line, as templates are wrapped and pages are not; blocks are an empty line apart.
+    The columns of tables whose second line is written short, |:--|--:|, are aligned.
     """
-    text = _environment().get_template(f"{template}.md.j2").render(values)
+    text = environment().get_template(f"{template}.md.j2").render(values)
     blocks = []
     for block in re.split(r"\n\s*\n", text.strip()):
         lines: list[str] = []
@@ -28,6 +30,9 @@ def render_page(template: str, **values: Any) -> str:
                 lines[-1] += f" {line}"
             else:
                 lines.append(line)
+        if len(lines) > 1 and SHORT.fullmatch(lines[1]):
+            headings, _, *rows = map(cells_of, lines)
+            lines = grid(pd.DataFrame(rows, columns=headings)).splitlines()
         if lines[0].startswith("- ") and blocks and blocks[-1].startswith("- "):
             blocks[-1] += "\n" + "\n".join(lines)  # one list, of which macros wrote the parts
         else:
@@ -36,8 +41,9 @@ def render_page(template: str, **values: Any) -> str:
 
 
 @cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """Return the templates with their filters."""
+    found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
         undefined=jinja2.StrictUndefined,
         autoescape=False,
@@ -45,17 +51,28 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {
+
+    def limits_of(one: Any, *, signed: bool = False) -> str:
+        ends = one if isinstance(one, tuple) else (found.getitem(one, end) for end in ("low", "high"))
+        return limits(*ends, signed=signed)
+
+    def interval_of(one: Any, name: str = "difference", *, signed: bool = False) -> str:
+        return with_interval(*(found.getitem(one, key) for key in (name, "low", "high")), signed=signed)
+
+    found.filters |= {
         "md": grid,
         "percent": percent,
         "signed": lambda value: percent(value, signed=True),
-        "g": lambda value: f"{value:g}",
+        "g": lambda value, digits=6: f"{value:.{digits}g}",
         "fixed": lambda value, decimals=2: f"{value:.{decimals}f}",
         "n": lambda count, noun: f"{count} {noun}{'' if count == 1 else 's'}",
         "listed": join_names,
+        "p": p_value,
+        "limits": limits_of,  # of a pair, or of what has low and high
+        "interval": interval_of,  # the same with the number that they are of
     }
-    environment.tests["nan"] = math.isnan
-    return environment
+    found.tests |= {"nan": math.isnan, "infinite": math.isinf}
+    return found
 
 
 def percent(value: float, *, signed: bool = False) -> str:
@@ -100,6 +117,11 @@ def join_names(names: Any) -> str:
 def mark(name: str, reasons: Any) -> str:
     """Return a name with a star where there is a reason why it, or a part of it, was not trained."""
     return f"{name} \\*" if name in reasons else name
+
+
+def cells_of(line: str) -> list[str]:
+    """Return the cells of a line of a Markdown table."""
+    return [cell.strip() for cell in line.strip()[1:-1].split("|")]
 
 
 def grid(rows: list[dict[str, Any]] | pd.DataFrame) -> str:

@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,16 +21,15 @@ from typing import Any
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when mlflow is imported
 
 import mlflow  # noqa: F401  (sets up the logging that is quietened below)
-import numpy as np
 import pandas as pd
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from mien.config.labels import nearest_level
 from mien.errors import TableError
-from mien.io import tables
+from mien.evaluation.metrics import confusion_counts
+from mien.evaluation.runs import Run, read_runs
 from mien.io.files import read_json
 from mien.io.provenance import git_revision
 
@@ -41,44 +40,11 @@ KEY = "mien.key"  # tag: what a run shows; runs without it are somebody's own
 CURVES = ("learning_rate", "train_loss", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
 N_METRICS, N_PARAMS = 900, 100  # that one call of the store takes, of 1000 entities in all
 N_TEXT = 5000  # characters of a value that the store takes
+NOT_PEOPLE = "Synthetic people: not a result on people."
 MANY = 3  # runs of somebody else that a message names
 
 logging.getLogger("alembic").setLevel(logging.WARNING)
 logging.getLogger("mlflow").setLevel(logging.WARNING)
-
-
-@dataclass(frozen=True)
-class Record:
-    """A run folder and the description of its corpus."""
-
-    folder: Path
-    run: dict[str, Any]  # run.json
-    corpus: dict[str, Any]  # corpus.json
-
-    @property
-    def group(self) -> tuple[str, str]:
-        """Return corpus and variant."""
-        return self.run["corpus"], self.run["variant"]
-
-    @property
-    def key(self) -> str:
-        """Return what names the run."""
-        return f"{'/'.join(self.group)}/fold{self.run['fold']}-seed{self.run['seed']}"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What is written into one run of the store."""
-
-    key: str
-    name: str
-    corpus: dict[str, Any]  # corpus.json
-    params: dict[str, str]
-    tags: dict[str, str]
-    metrics: dict[str, float] = field(default_factory=dict)
-    history: pd.DataFrame | None = None  # a row per epoch
-    files: tuple[Path, ...] = ()
-    texts: dict[str, str] = field(default_factory=dict)  # name of an artefact -> its content
 
 
 def read_corpora(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
@@ -86,77 +52,64 @@ def read_corpora(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
     return {info["corpus"]: info for info in map(read_json, paths)}
 
 
-def read_records(paths: Iterable[Path], corpora: Mapping[str, dict[str, Any]]) -> list[Record]:
-    """Read run.json files, sorted by corpus, variant, fold and seed; `corpora` must describe the corpus of each."""
-    records: dict[str, Record] = {}
-    for path in map(Path, paths):
-        run = read_json(path)
-        if not isinstance(run, dict) or not {"corpus", "variant", "fold", "seed", "status"} <= run.keys():
+def read_complete_runs(paths: Iterable[Path], corpora: Mapping[str, dict[str, Any]]) -> list[Run]:
+    """Read run.json files, see `read_runs`; their folders must be whole, and `corpora` describe the corpus of each."""
+    runs = read_runs(paths)
+    for run in runs:
+        if corpus_of(run) not in corpora:
             raise TableError(
-                f"{path}: corpus, variant, fold, seed or status is missing; delete its folder and train again"
+                f"{run.folder}/run.json: its corpus {corpus_of(run)} is not described; pass its corpus.json with "
+                "--corpus-info"
             )
-        base = run.get("base", run["corpus"])  # who somebody is has a folder of its own, and the clips of the corpus
-        if base not in corpora:
-            raise TableError(f"{path}: its corpus {base} is not described; pass its corpus.json with --corpus-info")
-        missing = [path.with_name(name) for name in FILES if not path.with_name(name).is_file()]
-        if missing:
+        if missing := [run.folder / name for name in FILES if not (run.folder / name).is_file()]:
             raise TableError(f"{missing[0]} is missing; delete its folder and train again")
-        record = Record(path.parent, run, corpora[base])
-        if record.key in records:
-            raise TableError(f"{path} and {records[record.key].folder} are the same run {record.key}; name one of them")
-        records[record.key] = record
-    return sorted(records.values(), key=lambda record: (*record.group, record.key))
+    return runs
 
 
-def variant_entry(records: list[Record], revision: str) -> Entry:
-    """Return the entry of a variant: its configuration, and the means over the folds of its runs."""
-    run, config = records[0].run, records[0].run.get("config", {})
-    return Entry(
-        key="/".join(records[0].group),
-        name=run["variant"],
-        corpus=records[0].corpus,
-        params=_flatten({"run": {"variant": run["variant"], "n_parameters": run.get("n_parameters")}, **config}),
-        tags=_tags(records[0], revision) | {"mien.level": "variant"},
-        metrics=_means(records),
+def corpus_of(run: Run) -> str:
+    """Return whose clips a run saw: who somebody is has a folder of its own, and the clips of the corpus."""
+    return run.record.get("base", run.corpus)
+
+
+def write_variant(store: "_Experiment", runs: list[Run]) -> str:
+    """Write the run of a variant: its configuration, and the means over its folds; return its id."""
+    first = runs[0]
+    facts = {"variant": first.variant, "n_parameters": first.record.get("n_parameters")}
+    return store.write(
+        f"{first.corpus}/{first.variant}",
+        first.variant,
+        params=_flatten({"run": facts, **first.record.get("config", {})}),
+        tags=store.tags_of(first) | {"mien.level": "variant"},
+        metrics=_means(runs),
     )
 
 
-def fold_entry(record: Record, revision: str) -> Entry:
-    """Return the entry of one fold and seed."""
-    run = record.run
+def write_fold(store: "_Experiment", run: Run, parent: str) -> str:
+    """Write the run of one fold and seed below that of its variant; return its id."""
     names = ("variant", "fold", "fold_name", "seed", "n_parameters", "n_clips", "data_digest")
-    tags = _tags(record, revision) | {
+    tags = store.tags_of(run) | {
         "mien.level": "fold",
-        "mien.status": run["status"],
-        "mien.folder": str(record.folder),
+        "mien.status": run.record["status"],
+        "mien.folder": str(run.folder),
+        "mlflow.parentRunId": parent,
     }
-    if run.get("reason"):
-        tags["mlflow.note.content"] = f"{tags.get('mlflow.note.content', '')} Not trained: {run['reason']}.".strip()
-    trained = run["status"] == "trained"
-    return Entry(
-        key=record.key,
-        name=f"{run['variant']} {run.get('fold_name') or run['fold']} seed {run['seed']}",
-        corpus=record.corpus,
-        params=_flatten({"run": {name: run.get(name) for name in names}, **run.get("config", {})}),
+    if run.reason:
+        tags["mlflow.note.content"] = f"{tags.get('mlflow.note.content', '')} Not trained: {run.reason}.".strip()
+    return store.write(
+        f"{run.corpus}/{run.variant}/fold{run.fold}-seed{run.seed}",
+        f"{run.variant} {run.fold_name or run.fold} seed {run.seed}",
+        params=_flatten({"run": {name: run.record.get(name) for name in names}, **run.record.get("config", {})}),
         tags=tags,
         metrics=_metrics(run),
-        history=pd.read_csv(record.folder / "history.csv") if trained else None,
-        files=tuple(record.folder / name for name in FILES),
-        texts=_confusion_texts(record) if trained else {},
+        history=run.history() if run.trained else None,
+        files=[run.folder / name for name in FILES],
+        texts=confusion_texts(run) if run.trained else {},
     )
 
 
-def _tags(record: Record, revision: str) -> dict[str, str]:
-    source = str(record.corpus.get("source", ""))
-    tags = {"mien.corpus": record.run["corpus"], "mien.variant": record.run["variant"], "mien.source": source}
-    tags |= {"mlflow.source.git.commit": revision.removesuffix("+changes"), "mien.revision": revision}
-    note = {"mlflow.note.content": "Synthetic people: not a result on people."}
-    return tags | (note if source == "synthetic" else {})
-
-
-def _metrics(run: Mapping[str, Any]) -> dict[str, float]:
+def _metrics(run: Run) -> dict[str, float]:
     """Return selection/metric -> value of a run.json, without what is not a finite number."""
-    nested = {**run.get("metrics", {}), "best_epoch": run.get("best_epoch", {})}
+    nested = {**run.record.get("metrics", {}), "best_epoch": run.record.get("best_epoch", {})}
     values = {
         f"{group}/{name}": float(value)
         for group, inner in nested.items()
@@ -164,32 +117,26 @@ def _metrics(run: Mapping[str, Any]) -> dict[str, float]:
         for name, value in inner.items()
         if isinstance(value, int | float) and math.isfinite(value)
     }
-    if isinstance(run.get("epochs"), int) and run["status"] == "trained":
-        values["epochs"] = float(run["epochs"])
+    if isinstance(run.record.get("epochs"), int) and run.trained:
+        values["epochs"] = float(run.record["epochs"])
     return values
 
 
-def _means(records: list[Record]) -> dict[str, float]:
+def _means(runs: list[Run]) -> dict[str, float]:
     """Return the metrics averaged over the folds' means over seeds."""
-    trained = [record.run for record in records if record.run["status"] == "trained"]
-    frame = pd.DataFrame([{"fold": run["fold"], **_metrics(run)} for run in trained])
+    trained = [run for run in runs if run.trained]
+    frame = pd.DataFrame([{"fold": run.fold, **_metrics(run)} for run in trained])
     means = frame.groupby("fold").mean().mean() if len(frame) else pd.Series(dtype=float)
-    counts = {"n_runs": len(trained), "n_folds": len({run["fold"] for run in trained})}
+    counts = {"n_runs": len(trained), "n_folds": len({run.fold for run in trained})}
     return {name: float(value) for name, value in {**means.to_dict(), **counts}.items()}
 
 
-def _confusion_texts(record: Record) -> dict[str, str]:
+def confusion_texts(run: Run) -> dict[str, str]:
     """Return confusion-<selection>.csv: clips by true and predicted class of the fused head on the test clips."""
-    rows = tables.read(record.folder / "predictions.parquet", tables.PREDICTIONS)
-    rows = rows[(rows.role == "test") & (rows["head"] == "fused")]
-    classes = list(record.run["classes"])
-    is_level = record.run.get("config", {}).get("variant", {}).get("target") == "intensity"
+    rows, classes = run.predictions(), list(run.classes)
     texts = {}
-    for selection, part in rows.groupby("selection"):
-        logits = np.stack(part.logits)
-        predicted = nearest_level(logits[:, 0], len(classes)) if is_level else logits.argmax(axis=1)
-        counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
-        np.add.at(counts, (part.label.to_numpy(), predicted), 1)
+    for selection, part in rows[(rows.role == "test") & (rows["head"] == "fused")].groupby("selection"):
+        counts = confusion_counts(part.label, part.predicted, n_classes=len(classes))
         table = pd.DataFrame(counts, index=classes, columns=classes)
         texts[f"confusion-{selection}.csv"] = table.to_csv(index_label="true / predicted", lineterminator="\n")
     return texts
@@ -205,8 +152,10 @@ def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def write_store(records: list[Record], db: Path, artifacts: Path, *, revision: str) -> int:
-    """Write a store that holds exactly `records`, in place of the one that is there; return its number of runs.
+def write_store(
+    runs: list[Run], corpora: Mapping[str, dict[str, Any]], db: Path, artifacts: Path, *, revision: str
+) -> int:
+    """Write a store that holds exactly `runs`, in place of the one that is there; return its number of runs.
 
     Artefacts lie in artifacts/<corpus>/<run id>/artifacts, where `mlflow ui`, started beside a folder mlartifacts,
     serves them; the client itself refuses to write them without a server. Those of the new runs are there before the
@@ -217,7 +166,7 @@ def write_store(records: list[Record], db: Path, artifacts: Path, *, revision: s
     TableError
         The store that is there is locked, is none, or holds runs that are not ours.
     """
-    check_replaceable(db)
+    read_own_runs(db)  # before an hour of writing
     db.parent.mkdir(parents=True, exist_ok=True)
     for left in db.parent.glob(f".{db.stem}.*.partial"):  # of a pass that was killed
         shutil.rmtree(left, ignore_errors=True)
@@ -227,18 +176,18 @@ def write_store(records: list[Record], db: Path, artifacts: Path, *, revision: s
         with TemporaryDirectory(prefix=f".{db.stem}.", suffix=".partial", dir=db.parent) as folder:
             scratch = Path(folder).resolve() / db.name
             client = MlflowClient(f"sqlite:///{scratch}")  # its connections are kept by this name, so that it is new
-            for corpus, of_corpus in groupby(records, key=lambda record: record.run["corpus"]):
+            for corpus, of_corpus in groupby(runs, key=lambda run: run.corpus):
                 own = list(of_corpus)
+                info = corpora[corpus_of(own[0])]
                 store = _Experiment(
-                    client, _create_experiment(client, corpus, own[0].corpus), artifacts / corpus, written
+                    client, _create_experiment(client, corpus, info), info, artifacts / corpus, written, revision
                 )
-                for _, of_variant in groupby(own, key=lambda record: record.group):
+                for _, of_variant in groupby(own, key=lambda run: run.variant):
                     folds = list(of_variant)
-                    parent = store.write(variant_entry(folds, revision))
-                    for record in folds:
-                        store.write(fold_entry(record, revision), parent)
-            check_replaceable(db)
-            replaced = _own_runs(db)
+                    parent = write_variant(store, folds)
+                    for run in folds:
+                        write_fold(store, run, parent)
+            replaced = read_own_runs(db)
             scratch.replace(db)
             gone = replaced
     except (SQLAlchemyError, MlflowException) as error:
@@ -252,37 +201,34 @@ def write_store(records: list[Record], db: Path, artifacts: Path, *, revision: s
     return len(written)
 
 
-def _own_runs(db: Path) -> set[str]:
-    """Return the ids of the runs in a store that are ours: their artefacts go with it, those of others do not."""
+def read_own_runs(db: Path) -> set[str]:
+    """Return the ids of the runs in a store that may be replaced: all are ours, and nobody is writing into it.
+
+    Raises
+    ------
+    TableError
+        The store is locked, is none, or holds runs that are not ours.
+    """
     if not db.exists() or not db.stat().st_size:
         return set()
-    with closing(sqlite3.connect(db)) as connection:
-        return {run for (run,) in connection.execute("SELECT run_uuid FROM tags WHERE key = ?", (KEY,))}
-
-
-def check_replaceable(db: Path) -> None:
-    """Raise TableError unless a store may be replaced: all its runs are ours, and nobody is writing into it."""
-    if not db.exists() or not db.stat().st_size:
-        return
-    ours = f"SELECT run_uuid FROM tags WHERE key = '{KEY}'"
-    others = f"SELECT name FROM runs WHERE lifecycle_stage = 'active' AND run_uuid NOT IN ({ours}) ORDER BY start_time"
+    listed = "SELECT run_uuid, name FROM runs WHERE lifecycle_stage = 'active' ORDER BY start_time"
     try:
         with closing(sqlite3.connect(db, timeout=5)) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            names = [name for (name,) in connection.execute(others)]
+            ours = {run for (run,) in connection.execute("SELECT run_uuid FROM tags WHERE key = ?", (KEY,))}
+            others = [name for run, name in connection.execute(listed) if run not in ours]
             connection.rollback()
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         if "locked" in str(error):
             raise TableError(f"{db} is locked: another program writes into it; end that and run track again") from error
         raise TableError(f"{db} is no store of MLflow ({error}); move it away and run track again") from error
-    except sqlite3.DatabaseError as error:
-        raise TableError(f"{db} is no store of MLflow ({error}); move it away and run track again") from error
-    if names:
-        listed = ", ".join(map(str, names[:MANY])) + (f" and {len(names) - MANY} more" if len(names) > MANY else "")
+    if others:
+        names = ", ".join(map(str, others[:MANY])) + (f" and {len(others) - MANY} more" if len(others) > MANY else "")
         raise TableError(
-            f"{db} holds runs that mien did not write: {listed}. It is written anew from results/training, so move it "
+            f"{db} holds runs that mien did not write: {names}. It is written anew from results/training, so move it "
             "away, or these runs into another store, and run track again"
         )
+    return ours
 
 
 @dataclass(frozen=True)
@@ -291,36 +237,61 @@ class _Experiment:
 
     client: MlflowClient
     id: str
+    corpus: dict[str, Any]  # corpus.json
     folder: Path
     written: set[str]  # run ids of the whole store
+    revision: str
 
-    def write(self, entry: Entry, parent: str | None = None) -> str:
-        """Write a run and return its id; its time is its place in the store, so that equal files give equal stores."""
+    def tags_of(self, run: Run) -> dict[str, str]:
+        """Return the tags of a run, or of its variant."""
+        source = str(self.corpus.get("source", ""))
+        tags = {"mien.corpus": run.corpus, "mien.variant": run.variant, "mien.source": source}
+        tags |= {"mlflow.source.git.commit": self.revision.removesuffix("+changes"), "mien.revision": self.revision}
+        return tags | ({"mlflow.note.content": NOT_PEOPLE} if source == "synthetic" else {})
+
+    def write(
+        self,
+        key: str,
+        name: str,
+        *,
+        params: dict[str, str],
+        tags: dict[str, str],
+        metrics: dict[str, float],
+        history: pd.DataFrame | None = None,
+        files: Iterable[Path] = (),
+        texts: Mapping[str, str] | None = None,
+    ) -> str:
+        """Write a run and return its id; its time is its place in the store, so that equal files give equal stores.
+
+        history : a row per epoch.   texts : name of an artefact -> its content.
+        """
         time_ms = 1000 * (len(self.written) + 1)
-        tags = {KEY: entry.key} | {name: value[:N_TEXT] for name, value in entry.tags.items()}
-        tags |= {"mlflow.parentRunId": parent} if parent else {}
-        run_id = self.client.create_run(self.id, start_time=time_ms, tags=tags, run_name=entry.name).info.run_id
+        tags = {KEY: key} | {tag: value[:N_TEXT] for tag, value in tags.items()}
+        run_id = self.client.create_run(self.id, start_time=time_ms, tags=tags, run_name=name).info.run_id
         self.written.add(run_id)
-        metrics = [Metric(name, value, time_ms, 0) for name, value in sorted(entry.metrics.items())]
-        for row in [] if entry.history is None else entry.history.to_dict("records"):
-            values = ((name, float(row[name])) for name in CURVES)
+        points = [Metric(metric, value, time_ms, 0) for metric, value in sorted(metrics.items())]
+        for row in [] if history is None else history.to_dict("records"):
+            values = ((curve, float(row[curve])) for curve in CURVES)
             step = int(row["epoch"])
-            metrics += [Metric(f"curve/{name}", value, time_ms, step) for name, value in values if math.isfinite(value)]
-        params = [Param(name, value[:N_TEXT]) for name, value in sorted(entry.params.items())]
-        for k in range(max(math.ceil(len(metrics) / N_METRICS), math.ceil(len(params) / N_PARAMS))):
+            points += [
+                Metric(f"curve/{curve}", value, time_ms, step) for curve, value in values if math.isfinite(value)
+            ]
+        given = [Param(param, value[:N_TEXT]) for param, value in sorted(params.items())]
+        for k in range(max(math.ceil(len(points) / N_METRICS), math.ceil(len(given) / N_PARAMS))):
             self.client.log_batch(
                 run_id,
-                metrics=metrics[k * N_METRICS : (k + 1) * N_METRICS],
-                params=params[k * N_PARAMS : (k + 1) * N_PARAMS],
+                metrics=points[k * N_METRICS : (k + 1) * N_METRICS],
+                params=given[k * N_PARAMS : (k + 1) * N_PARAMS],
             )
-        dataset = DatasetInput(_dataset(entry.corpus), [InputTag("mlflow.data.context", "corpus")])
-        self.client.log_inputs(run_id, datasets=[dataset])
+        self.client.log_inputs(
+            run_id, datasets=[DatasetInput(_dataset(self.corpus), [InputTag("mlflow.data.context", "corpus")])]
+        )
         folder = self.folder / run_id / "artifacts"
         folder.mkdir(parents=True)
-        for file in entry.files:
+        for file in files:
             shutil.copyfile(file, folder / file.name)
-        for name, text in entry.texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
+        for artefact, text in (texts or {}).items():
+            (folder / artefact).write_text(text, encoding="utf-8")
         self.client.set_terminated(run_id, end_time=time_ms)
         return run_id
 
@@ -359,5 +330,6 @@ def track(*, db: Path, artifacts: Path, runs: list[Path], corpus_info: list[Path
     corpus_info : list of Path
         corpus.json of every corpus in the runs.
     """
-    records = read_records(runs, read_corpora(corpus_info))
-    log.info("%s: %d runs", db, write_store(records, db, artifacts, revision=git_revision()))
+    corpora = read_corpora(corpus_info)
+    n_runs = write_store(read_complete_runs(runs, corpora), corpora, db, artifacts, revision=git_revision())
+    log.info("%s: %d runs", db, n_runs)

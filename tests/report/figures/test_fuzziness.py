@@ -5,9 +5,9 @@ import json
 import pytest
 
 import planted_fuzziness as planted
-from mien.report.claims import NOT_SUPPORTED, SUPPORTED, UNDECIDED
 from mien.report.figures import fuzziness
 from mien.report.figures.fuzziness import plot_fuzziness
+from mien.report.rules import NOT_SUPPORTED, SUPPORTED, UNDECIDED
 from mien.report.tables.fuzziness import BOTH, COLUMNS, read_fuzziness, rows_of
 from report import planted_streams
 

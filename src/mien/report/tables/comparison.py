@@ -16,7 +16,6 @@ from mien.evaluation.statistics import (
     Gain,
     gain,
     gain_of_folds,
-    gain_over_best,
     holm,
     interval_of_cell,
     interval_of_share,
@@ -169,7 +168,7 @@ def inferior_folds(comparison: Comparison, joint: str, single: list[str]) -> Inf
     if trained:
         rng = rng_for(comparison.seed, "evaluation", "sign_flip", joint, "best")
         options = {"confidence": comparison.confidence, "rng": rng}
-        found = gain_over_best(comparison.scores, joint, trained, comparison.selection, **options)
+        found = gain(comparison.scores, joint, trained, comparison.selection, **options)
     row = comparison.published[joint]
     best = best_printed([comparison.published[variant] for variant in single], row)
     printed = printed_gain(row, best, confidence=comparison.confidence)

@@ -10,8 +10,8 @@ import pandas as pd
 from mien.config.fuzziness import FUZZY_MODALITIES, KINDS, NOTHING, Condition, conditions
 from mien.config.schema import EvaluateConfig, FuzzinessConfig, VariantConfig, section
 from mien.evaluation.fuzziness import SUBSETS, Estimate, Judgements, read_judgements
-from mien.report.claims import NOT_SUPPORTED, SUPPORTED, UNDECIDED, Answer, answer
 from mien.report.page import render_page, with_interval
+from mien.report.rules import NOT_SUPPORTED, SUPPORTED, UNDECIDED, Answer, answer
 
 BOTH = "both"  # the mean over the modalities
 WORDS = {"missing": "missing", "blended": "fuzzy"}  # kind -> the thesis's word

@@ -28,8 +28,8 @@ from mien.evaluation.streams import (
 )
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
-from mien.report.claims import NOT_SUPPORTED, SUPPORTED, UNDECIDED, Answer, answer
 from mien.report.page import limits, mark, percent, render_page, write_table
+from mien.report.rules import NOT_SUPPORTED, SUPPORTED, UNDECIDED, Answer, answer
 
 log = logging.getLogger(__name__)
 
