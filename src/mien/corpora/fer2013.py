@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mien.corpora.base import Access, Facts, Listing, examine_listing, first_by_name, is_blank, list_files, settle
+from mien.corpora import base
+from mien.corpora.base import Access, Facts, Listing, find_file, is_blank, list_files, parse_names, settle
 from mien.corpora.folds import use_official
 from mien.errors import CorpusError
 from mien.io.media import IMAGE_SUFFIXES
@@ -43,10 +44,7 @@ def find(root: Path) -> Listing:
     """
     listing = Listing(CORPUS, CLASSES)
     files = list_files(root)
-    of_name = {path.rsplit("/", 1)[-1]: path for path in reversed(files)}
-    table = next((of_name[name] for name in _TABLES if name in of_name), None)
-    if table is None:
-        table = next((path for path in files if path.endswith(".csv")), None)
+    table = find_file(files, *_TABLES) or next((path for path in files if path.endswith(".csv")), None)
     images = [path for path in files if Path(path).suffix.lower() in IMAGE_SUFFIXES]
     if table is not None and not images:
         _find_rows(listing, root, table)
@@ -59,7 +57,7 @@ def find(root: Path) -> Listing:
 def examine(root: Path, listing: Listing, *, n_jobs: int = 1) -> dict[str, Facts]:
     """Examine image files; the rows of a table are examined when they are read, keyed by clip (see `decide`)."""
     if all(row["item"] < 0 for row in listing.clips):
-        return examine_listing(root, listing, n_jobs=n_jobs)
+        return base.examine_listing(root, listing, n_jobs=n_jobs)
     table = listing.clips[0]["pictures"][0]
     return dict(_examine_rows(read_table(Path(root) / table)))
 
@@ -118,17 +116,12 @@ def _find_rows(listing: Listing, root: Path, table: str) -> None:
 
 
 def _find_images(listing: Listing, images: list[str]) -> None:
-    named = []
-    for path in images:
-        folders = path.split("/")
-        match = _NAME.fullmatch(Path(path).stem)
-        if match is None or len(folders) < 2 or folders[-2].lower() not in CLASSES:
-            listing.misname(path, "train/angry/Training_3908.jpg")
-        else:
-            named.append(path)
-    for path in first_by_name(listing, named):
-        label = CLASSES.index(path.split("/")[-2].lower())
-        _add_image(listing, Path(path).stem, label, _NAME.fullmatch(Path(path).stem)[1], path)
+    def parse(path: str) -> tuple[str, str] | None:
+        folders, match = path.lower().split("/"), _NAME.fullmatch(Path(path).stem)
+        return (match[1], folders[-2]) if match and len(folders) > 1 and folders[-2] in CLASSES else None
+
+    for path, (usage, emotion) in parse_names(listing, images, parse, "train/angry/Training_3908.jpg"):
+        _add_image(listing, Path(path).stem, CLASSES.index(emotion), usage, path)
 
 
 def _add_image(listing: Listing, clip: str, label: int, usage: str, path: str, *, item: int = -1) -> None:

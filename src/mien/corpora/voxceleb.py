@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mien.corpora.base import Access, Listing, list_files, read_lines
+from mien.corpora.base import Access, Listing, find_file, list_files, read_lines
 from mien.corpora.folds import use_official
 from mien.errors import CorpusError
 
@@ -119,6 +119,6 @@ def _read_sexes(root: Path, files: list[str]) -> dict[str, str]:
 
 def _lines_of(root: Path, files: list[str], name: str) -> list[tuple[str, str]]:
     """Return (path, line) for every line of the list called `name`, nothing where it is absent."""
-    path = next((path for path in files if path.rsplit("/", 1)[-1] == name), None)
+    path = find_file(files, name)
     lines = [] if path is None else read_lines(Path(root) / path)
     return [(f"{root}/{path}", line) for line in lines if line.strip()]
