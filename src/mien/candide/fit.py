@@ -141,12 +141,7 @@ def _follow(
 
 def _solve(model: Model, points: np.ndarray, config: CandideConfig, *, start: Fit | None = None) -> Fit:
     return fit(
-        model,
-        points,
-        ridge=config.ridge,
-        evaluations=config.evaluations,
-        tolerance=config.tolerance,
-        start=start,
+        model, points, ridge=config.ridge, evaluations=config.evaluations, tolerance=config.tolerance, start=start
     )
 
 

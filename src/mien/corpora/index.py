@@ -107,13 +107,7 @@ def collect_votes(corpus: str, root: Path) -> pd.DataFrame:
 
 
 def index_corpus(
-    *,
-    corpus: str,
-    manifest: Path,
-    out: Path,
-    split: Path | None = None,
-    config: str = "params.yaml",
-    jobs: int = 1,
+    *, corpus: str, manifest: Path, out: Path, split: Path | None = None, config: str = "params.yaml", jobs: int = 1
 ) -> None:
     """List the clips, folds and defects of a corpus, and what raters made of the clips.
 

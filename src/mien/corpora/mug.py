@@ -11,9 +11,7 @@ CORPUS = "mug"
 CLASSES = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
 EXAMPLE = "subjects3/001/anger/take000/img_0000.jpg"
 ACCESS = Access(
-    address="https://mug.ee.auth.gr/fed",
-    terms="signed licence, internal research use",
-    files="the folder subjects3",
+    address="https://mug.ee.auth.gr/fed", terms="signed licence, internal research use", files="the folder subjects3"
 )
 N_APEX = 3  # frames in the middle of a take that show its emotion
 

@@ -1,5 +1,6 @@
 """Write a synthetic CK+: sequences from neutral to apex, with Emotion, FACS and Landmarks files."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from mien.candide.mesh import LANDMARKS, VERTICES
-from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
+from mien.synthetic.performance import Actor, Planted, Scene, Truth
 
 # code -> (emotion, action units that the FACS file lists)
 EMOTIONS = {
@@ -21,6 +22,7 @@ EMOTIONS = {
 }
 FIRST_SUBJECT = 5  # S005 is the first of the real corpus
 
+NAMES = [f"S{k:03d}" for k in range(FIRST_SUBJECT, FIRST_SUBJECT + 123)]
 _ASPECT = 490 / 640  # rows per column
 _SEQUENCES = 5  # of a subject, the last one unlabelled
 _INTENSITIES = (0.0, 0.15, 0.4, 0.7, 0.85, 1.0)
@@ -37,17 +39,11 @@ _BETWEEN = {
 _N_JAW = 17
 
 
-def enlist(n_actors: int) -> list[Actor]:
-    """Return subjects S005, S006, ..."""
-    return cast("ckplus", [f"S{k:03d}" for k in range(FIRST_SUBJECT, FIRST_SUBJECT + 123)], n_actors)
-
-
-def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
+def write_actor(scene: Scene, root: Path, actor: Actor) -> Iterator[Truth]:
     """Write the sequences of one subject; the emotions are dealt so that all appear."""
     height = 490 if scene.config.size_px >= 256 else 245
     size = (height, round(height / _ASPECT))
     start = (int(actor.name[1:]) - FIRST_SUBJECT) * (_SEQUENCES - 1)
-    truths = []
     for k in range(_SEQUENCES):
         code = (start + k) % len(EMOTIONS) + 1
         sequence = f"{k + 1:03d}"
@@ -63,9 +59,8 @@ def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
                 time_s=frame / scene.config.rate_fps,
             )
             _write_frame(root, clip, picture, vertices)
-            truths.append(truth)
+            yield truth
         _write_labels(root, clip, code, labelled=k < _SEQUENCES - 1)
-    return truths
 
 
 def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:

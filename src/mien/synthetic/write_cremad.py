@@ -2,7 +2,7 @@
 
 import csv
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,9 @@ from scipy.signal import resample_poly
 
 from mien.io.media import write_sound, write_video
 from mien.synthetic.containers import copy_video
-from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
+from mien.synthetic.performance import Actor, Planted, Scene, Truth
 
+NAMES = [str(k) for k in range(1001, 1092)]  # every other is a man
 EMOTIONS = {"NEU": "neutral", "HAP": "happy", "SAD": "sad", "ANG": "angry", "FEA": "fearful", "DIS": "disgust"}
 SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
 FEW_SENTENCES = 3  # with one take
@@ -23,25 +24,14 @@ _VOTES = "ADFHNS"  # columns of tabulatedVotes.csv
 _N_RATERS = 10
 
 
-def enlist(n_actors: int) -> list[Actor]:
-    """Return actors 1001, 1002, ...; every other is a man."""
-    return cast("cremad", [str(k) for k in range(1001, 1092)], n_actors)
-
-
-def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
+def write_actor(scene: Scene, root: Path, actor: Actor) -> Iterator[Truth]:
     """Write the clips of one actor: every sentence in six emotions, the first one in three levels."""
     for folder in ("VideoFlash", "AudioWAV"):
         (root / folder).mkdir(exist_ok=True)
-    truths = []
     for sentence, emotion, level in _cells(scene.config.takes):
         clip = f"{actor.name}_{sentence}_{emotion}_{level}"
         frames, wave, truth = scene.film(
-            actor,
-            clip,
-            emotion=EMOTIONS[emotion],
-            intensity=_LEVELS[level],
-            sentence=sentence,
-            rate_hz=WAV_HZ,
+            actor, clip, emotion=EMOTIONS[emotion], intensity=_LEVELS[level], sentence=sentence, rate_hz=WAV_HZ
         )
         write_sound(root / "AudioWAV" / f"{clip}.wav", wave, WAV_HZ)
         write_video(
@@ -53,8 +43,7 @@ def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
             codecs=("flv", "libmp3lame"),
             options={"qscale": "4", "flags": "+bitexact+qscale", "global_quality": "472"},  # 4 x 118
         )
-        truths.append(truth)
-    return truths
+        yield truth
 
 
 def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:

@@ -1,5 +1,6 @@
 """Write a synthetic RAVDESS (speech): Actor_XX/ with audio-video mp4, video-only mp4 and wav of every take."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ import numpy as np
 from mien.io.files import sha256
 from mien.io.media import read_sound, write_video
 from mien.synthetic.containers import copy_video, write_filled_wav, write_pointer
-from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
+from mien.synthetic.performance import Actor, Planted, Scene, Truth
 
+NAMES = [f"{k:02d}" for k in range(1, 25)]  # odd ones are men
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")  # codes 01 to 08
 RATE_HZ = 48000
 
@@ -17,16 +19,10 @@ _SENTENCES = {1: "kids", 2: "dogs"}
 _CODEC = {"preset": "ultrafast", "crf": "20"}
 
 
-def enlist(n_actors: int) -> list[Actor]:
-    """Return actors 01, 02, ...; odd ones are men."""
-    return cast("ravdess", [f"{k:02d}" for k in range(1, 25)], n_actors)
-
-
-def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
+def write_actor(scene: Scene, root: Path, actor: Actor) -> Iterator[Truth]:
     """Write the takes of one actor: 15 kinds of expression, two statements, one or two repetitions."""
     folder = root / f"Actor_{actor.name}"
     folder.mkdir()
-    truths = []
     for emotion, intensity in _kinds():
         for statement in _SENTENCES:
             for repetition in range(1, scene.config.takes + 1):
@@ -43,8 +39,7 @@ def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
                 write_video(both, frames, rate_fps=scene.config.rate_fps, wave=wave, rate_hz=RATE_HZ, options=_CODEC)
                 copy_video(both, folder / f"02-{take}.mp4")
                 write_filled_wav(folder / f"03-{take}.wav", wave, RATE_HZ)
-                truths.append(truth)
-    return truths
+                yield truth
 
 
 def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
