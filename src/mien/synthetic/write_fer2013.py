@@ -136,7 +136,7 @@ def _plant(rows: list[tuple[int, np.ndarray, str]], rng: np.random.Generator) ->
     def show(target: int, face: np.ndarray, defect: str) -> None:
         emotion, _, usage = rows[target]
         rows[target] = (emotion, face, usage)
-        planted.append(_found(target, defect))
+        planted.append(Planted(f"{target:05d}", TABLE, defect))
 
     source = training.pop()
     target = next(k for k in training if rows[k][0] != rows[source][0])
@@ -161,10 +161,6 @@ def _pair(rows: list[tuple[int, np.ndarray, str]], sources: list[int], targets: 
             left.remove(source)
             pairs.append((source, target))
     return pairs
-
-
-def _found(row: int, defect: str) -> Planted:
-    return Planted(f"{row:05d}", TABLE, defect)
 
 
 def _scratch(root: Path, actor: Actor) -> Path:

@@ -32,15 +32,8 @@ def write_actor(scene: Scene, root: Path, actor: Actor) -> Iterator[Truth]:
             folder = root / "subjects3" / actor.name / word / f"take{number:03d}"
             folder.mkdir(parents=True)
             for frame, intensity in enumerate(_INTENSITIES):
-                picture, _, truth = scene.picture(
-                    actor,
-                    f"{take}_{frame:04d}",
-                    emotion=emotion,
-                    size=(side, side),
-                    intensity=intensity,
-                    take=take,
-                    time_s=frame / _RATE_FPS,
-                )
+                how = {"emotion": emotion, "size": (side, side), "intensity": intensity, "time_s": frame / _RATE_FPS}
+                picture, _, truth = scene.picture(actor, f"{take}_{frame:04d}", take=take, **how)
                 Image.fromarray(picture).save(folder / f"img_{frame:04d}.jpg", quality=92)
                 yield truth
 
