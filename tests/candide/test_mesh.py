@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.candide import mesh
@@ -76,12 +76,14 @@ def test_each_name_of_a_shape_unit_fits_that_unit_of_the_model_file_alone():
 axes = st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda axis: np.linalg.norm(axis) > 1e-3).map(np.array)
 
 
+@settings(deadline=None)
 @given(axes, st.floats(0, np.pi - 1e-6))
 def test_rotation_vector_inverts_rotation_matrix(axis, angle):
     vector = axis / np.linalg.norm(axis) * angle
     np.testing.assert_allclose(rotation_vector(rotation_matrix(vector)), vector, atol=1e-11)
 
 
+@settings(deadline=None)
 @given(axes, st.floats(0, 20.0))
 def test_rotations_are_proper(axis, angle):
     matrix = rotation_matrix(axis / np.linalg.norm(axis) * angle)
@@ -89,6 +91,7 @@ def test_rotations_are_proper(axis, angle):
     np.testing.assert_allclose(np.linalg.det(matrix), 1.0)
 
 
+@settings(deadline=None)
 @given(axes)
 def test_half_turns_keep_their_axis_up_to_sign(axis):
     vector = axis / np.linalg.norm(axis) * np.pi
