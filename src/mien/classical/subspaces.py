@@ -53,14 +53,12 @@ def subspace_pictures(pictures: np.ndarray, labels: np.ndarray) -> dict[str, np.
 
     Parameters
     ----------
-    pictures, labels
-        (N, S, S) uint8; (N,) int.
+    pictures, labels : (N, S, S) uint8; (N,) int.
 
     Returns
     -------
-    dict
-        "mean": (1, S, S) grey levels, 0 to 255; "eigenfaces": (K, S, S), unit norm, of falling variance; "fisherfaces":
-        (C - 1, S, S), unit norm, of falling discrimination. Eigenfaces and fisherfaces are directions: of either sign.
+    "mean": (1, S, S) grey levels, 0 to 255; "eigenfaces": (K, S, S), unit norm, of falling variance; "fisherfaces":
+    (C - 1, S, S), unit norm, of falling discrimination. Eigenfaces and fisherfaces are directions: of either sign.
     """
     side = pictures.shape[1:]
     pca = _principal(pictures, VARIANCE, whiten=False)
