@@ -207,7 +207,7 @@ def test_damaged_votes_are_refused(tmp_path, text, words):
 
 def test_a_copy_without_votes_says_so(tmp_path):
     (tmp_path / cremad.DEMOGRAPHICS).write_text('"ActorID","Sex"\n1001,"Male"\n', encoding="utf-8")
-    (found) = [row for row in cremad.find(tmp_path).defects if row["path"].endswith("tabulatedVotes.csv")]
+    (found,) = [row for row in cremad.find(tmp_path).defects if row["path"].endswith("tabulatedVotes.csv")]
     assert (found["defect"], found["decision"]) == ("missing", "how people understood the clips is not reported")
     assert cremad.votes(tmp_path).empty
     assert collect_votes("ravdess", tmp_path).empty  # a corpus without raters

@@ -137,7 +137,7 @@ def test_broken_download_is_resumed_where_it_broke(server, tmp_path):
     assert not (tmp_path / "a.zip").exists()
     server.served.clear()
     assert fetch([wanted], tmp_path, display=False)[0].read_bytes() == CONTENT
-    (resumed) = [start for _, start, stop in server.served if stop - start > 1]
+    (resumed,) = [start for _, start, stop in server.served if stop - start > 1]
     assert 0 < resumed <= len(CONTENT) // 2
 
 
