@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mien.classical import samples
-from mien.classical.samples import label_of
+from mien.classical.samples import LABELS
 from mien.io import tables
 from mien.io.files import write_json
 from mien.io.randomness import rng_for
@@ -61,7 +61,7 @@ def write_corpus(results: Path, corpus: str, clips: pd.DataFrame) -> None:
         found = (view != "180 frontal") & ~((view == "045 left") & (frame == 0))
         index = pd.DataFrame({"clip": clip, "frame": frame, "time_s": 0.1 * frame, "found": found})
         index[["x", "y", "side", "score"]] = 1.0
-        labels = np.array([label_of(word) or 0 for word in name])
+        labels = np.array([LABELS.get(word) or 0 for word in name])
         grey = np.clip(60 * labels[:, None, None, None] + rng.integers(0, 40, (len(index), 16, 16, 1)), 0, 255)
         landmarks = rng_for(0, "face").normal(100, 30, (68, 2)) + rng.normal(0, 3, (len(index), 68, 2))
         landmarks[:, :17, 1] += 20 * labels[:, None]  # the jaw

@@ -24,26 +24,21 @@ CANDIDE = CandideConfig(**CONFIG)
 WELL = ("jaw drop", "brow lowerer", "lip corner depressor", "upper lip raiser", "lip stretcher", "nose wrinkler")
 
 
-def rows_of(recovery, **names):
-    names = {"source": "dlib", "corpus": "toy", "angle": 90} | names
-    return pd.DataFrame(measure(recovery, **names)).set_index("unit")
-
-
-def before(camera, recovered):
-    recovery, cameras = recovered
-    return rows_of(recovery.take(cameras == camera))
+def rows_of(recovery, camera=90):
+    rows = pd.DataFrame(measure(recovery, source="dlib", corpus="toy"))
+    return rows[rows.angle == camera].set_index("unit")
 
 
 def test_units_and_pose_are_found_in_exact_landmarks():
     drawn, acted = (recover_exact(0, CANDIDE, acted=acted) for acted in (False, True))
     for camera in (90, 120):
-        rows = before(camera, drawn)
+        rows = rows_of(drawn, camera)
         assert (rows.n == rows.n_frames).all()
         assert (rows.correlation[list(WELL)] >= 0.95).all()
         assert rows.correlation[LIDS] >= 0.95
         assert rows.pose_median_deg.iloc[0] <= 2.0  # at the noise: 1.9 to 2.05 from the front, whatever the seed
         # People who act move three units that the fit does not know, and the others less.
-        rows = before(camera, acted)
+        rows = rows_of(acted, camera)
         assert (rows.correlation[list(WELL)] >= 0.85).all()
         assert (rows.correlation[["jaw drop", "brow lowerer", "lip corner depressor", "lip stretcher"]] >= 0.95).all()
 
@@ -119,9 +114,9 @@ def test_frames_of_another_rate_meet_the_true_frame_nearest_in_time(data):
     fits += [("a", 99, 9.0, np.ones(11), np.ones(3), FITTED)]  # long after the end of the truth
     fits += [("nobody", 0, 0.0, np.ones(11), np.ones(3), FITTED)]
     fits += fits_of(truths[0], [0.31], verdict=NOT_FINITE)
-    recovery, cameras = recover_embedded("toy", data.add("toy", truths, fits).candide, data.data)
+    recovery = recover_embedded("toy", data.add("toy", truths, fits).candide, data.data)
     rows = rows_of(recovery)
-    assert set(cameras) == {90}
+    assert set(recovery.camera) == {90}
     assert rows.n_frames.tolist() == [28] * 9
     assert rows.n.tolist() == [27] * 9
     known = rows.drop(AU_NAMES[7])
@@ -140,7 +135,7 @@ def test_what_differs_between_people_only_is_not_found_within_them(data):
     ]
     for one in truths:
         one.units[:] = 0.01 * one.units + 5.0 * (one.clip == "a")
-    recovery, _ = recover_embedded("toy", data.add("toy", truths, fits).candide, data.data)
+    recovery = recover_embedded("toy", data.add("toy", truths, fits).candide, data.data)
     rows = rows_of(recovery).loc[list(WELL)]
     assert (rows.correlation > 0.99).all()
     assert rows.correlation_within.isna().all()
@@ -149,19 +144,19 @@ def test_what_differs_between_people_only_is_not_found_within_them(data):
 def test_stills_tables_and_cameras_meet_their_truth(data):
     sequence = [truth_of(f"S005_001_{k:08d}", [k / 10]) for k in range(1, 6)]
     data.add("ckplus", sequence, [fit for one in sequence for fit in fits_of(one, [0.0])])
-    assert rows_of(recover_embedded("ckplus", data.candide, data.data)[0]).n.tolist() == [5] * 9
+    assert rows_of(recover_embedded("ckplus", data.candide, data.data)).n.tolist() == [5] * 9
 
     people = [truth_of(f"{k // 2:04d}-{k % 2}-0", [0.0]) for k in range(6)]
     fits = [fit for row, one in enumerate(people) for fit in fits_of(one, clip=f"{row:05d}")]
     fits[3] = ("00003", 0, 0.0, np.ones(11), np.ones(3), FITTED)  # its picture was replaced
     data.add("fer2013", people, fits, planted=[Planted("00003", "fer2013.csv", "twin")])
-    rows = rows_of(recover_embedded("fer2013", data.candide, data.data)[0])
+    rows = rows_of(recover_embedded("fer2013", data.candide, data.data))
     assert rows.n.tolist() == [5] * 9
     np.testing.assert_allclose(rows.rmse, 0.0, atol=1e-6)
 
     turned = [truth_of(f"Rafd{angle:03d}_01_Caucasian_male_happy_frontal", [0.0]) for angle in (0, 90, 135)]
     data.add("rafd", turned, [fit for one in turned for fit in fits_of(one)])
-    assert recover_embedded("rafd", data.candide, data.data)[1].tolist() == [0, 90, 135]
+    assert recover_embedded("rafd", data.candide, data.data).camera.tolist() == [0, 90, 135]
 
 
 def test_the_page_names_what_has_no_truth_and_is_the_same_every_time(data, monkeypatch):

@@ -58,19 +58,62 @@ def fit_candide(
     jobs : int
         Number of processes.
     """
+    from mien.candide.fit import FITTED
+
+    facts = read_json(manifest)
+    if not isinstance(facts, dict) or not isinstance(facts.get("parts"), dict):
+        raise TableError(f"{manifest}: not a manifest of extract_faces: it lists no parts; run that stage again")
+    if facts.get("corpus") != corpus:
+        raise TableError(
+            f"{manifest}: describes {facts.get('corpus')}, not {corpus}; pass the manifest.json that extract_faces"
+            f" wrote for {corpus}, or run it again"
+        )
     candide = schema.section(schema.CandideConfig, schema.load(config), "candide")
-    digests = _face_parts(manifest, corpus)
     listed = tables.read(clips, tables.CLIPS)
     code = provenance.code_digest("candide.extract:fit_candide")
     mesh = mesh_digest()
     tasks = {}
-    for part, shard in digests.items():
+    for part, shard in facts["parts"].items():
         work = Work(faces / part, listed.loc[listed.part == part, USED].to_dict("records"), candide)
         tasks[part] = shards.Task(digest([code, mesh, shard, work.rows, dataclasses.asdict(candide)]), work)
     reports = shards.build_parts(out, tasks, build_part, jobs=jobs)
-    summary = _summarise(out, corpus, reports)
+
+    fits = [tables.read(out / part / shards.INDEX, tables.FITS) for part in reports] or [tables.empty(tables.FITS)]
+    frames = pd.concat([table[["verdict", "residual", "iterations"]] for table in fits], ignore_index=True)
+    fitted = frames[frames.verdict == FITTED]
+    sources = [(actor, source) for report in reports.values() for actor, source in report["sources"].items()]
+    people = {kind: sum(source == kind for _, source in sources) for kind in SOURCES}
+
+    def rounded(value: float) -> float | None:
+        return round(float(value), 6) if np.isfinite(value) else None
+
+    summary = {
+        "corpus": corpus,
+        "parts": {part: report["digest"] for part, report in reports.items()},
+        "n_frames": len(frames),
+        "verdicts": {verdict: int(n) for verdict, n in frames.verdict.value_counts().sort_index().items()},
+        "people": people,
+        "persons_without_neutral": sorted({actor for actor, source in sources if actor and source != "neutral"}),
+        "mean_iterations": rounded(fitted.iterations.mean()),
+        "residual_median": rounded(fitted.residual.median()),
+        "residual_q95": rounded(fitted.residual.quantile(0.95)),
+    }
+    if sources and not people["neutral"]:
+        summary["warning"] = (
+            f"{corpus} has no neutral frontal face of anybody: units are measured from the mean face"
+            f" ({people['mean face']} people or parts) or from the first frames of sequences ({people['first']})"
+        )
     write_json(out / "manifest.json", summary)
-    _announce(summary)
+    told = (", ".join(f"{name} {n}" for name, n in summary[key].items()) or "none" for key in ("verdicts", "people"))
+    log.info(
+        "%s: %d frames (%s); people (%s); %s iterations on average, residual %s in the median, %s at 95 %%",
+        *(corpus, len(frames), *told),
+        *(summary[key] for key in ("mean_iterations", "residual_median", "residual_q95")),
+    )
+    if summary["persons_without_neutral"]:
+        log.warning("no neutral frontal face of: %s", ", ".join(summary["persons_without_neutral"]))
+    if "warning" in summary:
+        log.warning("%s", summary["warning"])
 
 
 def build_part(folder: Path, work: Work) -> dict[str, Any]:
@@ -80,15 +123,32 @@ def build_part(folder: Path, work: Work) -> dict[str, Any]:
     ------
     TableError : the shard is damaged, or holds clips that CLIPS does not list.
     """
+    from mien.candide.fit import fit_frames
+
     shard = shards.read_faces(work.shard)  # pixels stay where they are: they are mapped, never read
-    frames = _with_clips(shard, work)
+    if shard.landmarks.shape[1:] != (68, 2):
+        path = work.shard / "landmarks.npy"
+        raise TableError(f"{path}: expected landmarks (N, 68, 2), found {shard.landmarks.shape}; extract faces again")
+    clips = pd.DataFrame(work.rows, columns=USED)
+    if unknown := sorted(set(shard.index["clip"]) - set(clips["clip"])):
+        raise TableError(
+            f"{work.shard / shards.INDEX}: CLIPS has no clip {unknown[0]!r} in this part ({len(unknown)} unknown in"
+            " all); the faces are those of another state of the corpus: run extract_faces again"
+        )
+    frames = shard.index.assign(row=np.arange(len(shard.index))).merge(clips, on="clip", how="left", validate="m:1")
+    # In a picture that was cropped beforehand nobody looked for a face: one of a single colour has none.
+    frames["found"] &= ~frames.defect.str.split(";").map(lambda codes: BLANK in codes)
     landmarks = np.asarray(shard.landmarks, dtype=np.float64)
     people, fits = [], []
     for actor, rows in frames.groupby("actor", sort=True):
-        own = landmarks[rows.row]
+        own, found = landmarks[rows.row], rows.found.to_numpy(bool)
         person = person_of(own, rows, work.config)
         people.append({"actor": actor, **person})
-        fits.append(_fit(own, rows, person["shape"], work.config))
+        fitted = fit_frames(own, found=found, recordings=recordings_of(rows), shape=person["shape"], config=work.config)
+        values = {name: list(getattr(fitted, name)) for name in ("rotation", "origin", "units")}
+        values |= {name: getattr(fitted, name) for name in ("scale", "residual", "iterations")}
+        kept = rows[["row", "clip", "frame", "time_s"]]
+        fits.append(kept.assign(verdict=fitted.verdict.astype(str), **values))
     table = pd.concat(fits).sort_values("row") if fits else tables.empty(tables.FITS)
     with atomic_folder(folder) as scratch:
         tables.write(scratch / shards.INDEX, table[tables.FITS.columns.names], tables.FITS)
@@ -141,95 +201,3 @@ def recordings_of(frames: pd.DataFrame) -> list[np.ndarray]:
         }
     ).sort_values(["still", "recording", "item", "frame", "place"])
     return [rows.place.to_numpy() for _, rows in keyed.groupby(["still", "recording"], sort=True)]
-
-
-def _face_parts(manifest: Path, corpus: str) -> dict[str, str]:
-    facts = read_json(manifest)
-    if not isinstance(facts, dict) or not isinstance(facts.get("parts"), dict):
-        raise TableError(f"{manifest}: not a manifest of extract_faces: it lists no parts; run that stage again")
-    if facts.get("corpus") != corpus:
-        raise TableError(
-            f"{manifest}: describes {facts.get('corpus')}, not {corpus}; pass the manifest.json that extract_faces"
-            f" wrote for {corpus}, or run it again"
-        )
-    return facts["parts"]
-
-
-def _with_clips(shard: shards.FaceShard, work: Work) -> pd.DataFrame:
-    """Return the shard's index with the place of every row and what CLIPS says of its clip."""
-    if shard.landmarks.shape[1:] != (68, 2):
-        path = work.shard / "landmarks.npy"
-        raise TableError(f"{path}: expected landmarks (N, 68, 2), found {shard.landmarks.shape}; extract faces again")
-    clips = pd.DataFrame(work.rows, columns=USED)
-    if unknown := sorted(set(shard.index["clip"]) - set(clips["clip"])):
-        raise TableError(
-            f"{work.shard / shards.INDEX}: CLIPS has no clip {unknown[0]!r} in this part ({len(unknown)} unknown in"
-            " all); the faces are those of another state of the corpus: run extract_faces again"
-        )
-    frames = shard.index.assign(row=np.arange(len(shard.index))).merge(clips, on="clip", how="left", validate="m:1")
-    # In a picture that was cropped beforehand nobody looked for a face: one of a single colour has none.
-    return frames.assign(found=frames.found & ~frames.defect.str.split(";").map(lambda codes: BLANK in codes))
-
-
-def _fit(landmarks: np.ndarray, rows: pd.DataFrame, shape: np.ndarray, config: schema.CandideConfig) -> pd.DataFrame:
-    """Return the rows of FITS of one person, with the column `row`."""
-    from mien.candide.fit import fit_frames
-
-    fitted = fit_frames(
-        landmarks, found=rows.found.to_numpy(bool), recordings=recordings_of(rows), shape=shape, config=config
-    )
-    return pd.DataFrame(
-        {
-            "row": rows.row.to_numpy(),
-            **{name: rows[name].to_numpy() for name in ("clip", "frame", "time_s")},
-            "verdict": fitted.verdict.astype(str),
-            "scale": fitted.scale,
-            **{name: list(getattr(fitted, name)) for name in ("rotation", "origin", "units")},
-            "residual": fitted.residual,
-            "iterations": fitted.iterations,
-        }
-    )
-
-
-def _summarise(out: Path, corpus: str, reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    from mien.candide.fit import FITTED
-
-    fits = [tables.read(out / part / shards.INDEX, tables.FITS) for part in reports] or [tables.empty(tables.FITS)]
-    frames = pd.concat([table[["verdict", "residual", "iterations"]] for table in fits], ignore_index=True)
-    fitted = frames[frames.verdict == FITTED]
-    sources = [(actor, source) for report in reports.values() for actor, source in report["sources"].items()]
-    people = {kind: sum(source == kind for _, source in sources) for kind in SOURCES}
-    summary = {
-        "corpus": corpus,
-        "parts": {part: report["digest"] for part, report in reports.items()},
-        "n_frames": len(frames),
-        "verdicts": {verdict: int(n) for verdict, n in frames.verdict.value_counts().sort_index().items()},
-        "people": people,
-        "persons_without_neutral": sorted({actor for actor, source in sources if actor and source != "neutral"}),
-        "mean_iterations": _rounded(fitted.iterations.mean()),
-        "residual_median": _rounded(fitted.residual.median()),
-        "residual_q95": _rounded(fitted.residual.quantile(0.95)),
-    }
-    if sources and not people["neutral"]:
-        summary["warning"] = (
-            f"{corpus} has no neutral frontal face of anybody: units are measured from the mean face"
-            f" ({people['mean face']} people or parts) or from the first frames of sequences ({people['first']})"
-        )
-    return summary
-
-
-def _rounded(value: float) -> float | None:
-    return round(float(value), 6) if np.isfinite(value) else None
-
-
-def _announce(summary: dict[str, Any]) -> None:
-    told = (", ".join(f"{name} {n}" for name, n in summary[key].items()) or "none" for key in ("verdicts", "people"))
-    log.info(
-        "%s: %d frames (%s); people (%s); %s iterations on average, residual %s in the median, %s at 95 %%",
-        *(summary["corpus"], summary["n_frames"], *told, summary["mean_iterations"]),
-        *(summary["residual_median"], summary["residual_q95"]),
-    )
-    if summary["persons_without_neutral"]:
-        log.warning("no neutral frontal face of: %s", ", ".join(summary["persons_without_neutral"]))
-    if "warning" in summary:
-        log.warning("%s", summary["warning"])

@@ -48,7 +48,8 @@ def fit_shapes(landmarks: np.ndarray, config: CandideConfig) -> tuple[np.ndarray
     verdict = _judge(points, np.ones(len(points), bool))
     shapes = np.full((len(points), len(SHAPES)), np.nan)
     rows = np.flatnonzero(verdict == FITTED)
-    found = _solve(Model(mesh.vertices[vertices], mesh.shape_units[list(SHAPES)][:, vertices]), points[rows], config)
+    model = Model(mesh.vertices[vertices], mesh.shape_units[list(SHAPES)][:, vertices])
+    found = fit(model, points[rows], **_settings(config))
     verdict[rows[~found.converged]] = NOT_CONVERGED
     shapes[rows[found.converged]] = found.coefficients[found.converged]
     return shapes, verdict
@@ -133,21 +134,14 @@ def _follow(
         if not len(running):
             continue
         rows = np.array([recordings[r][k] for r in running])
-        now = _solve(model, points[rows], config, start=last[running])
+        now = fit(model, points[rows], start=last[running], **_settings(config))
         every.put(rows, now)
         last.put(running[now.converged], now[now.converged])
     return every
 
 
-def _solve(model: Model, points: np.ndarray, config: CandideConfig, *, start: Fit | None = None) -> Fit:
-    return fit(
-        model,
-        points,
-        ridge=config.ridge,
-        evaluations=config.evaluations,
-        tolerance=config.tolerance,
-        start=start,
-    )
+def _settings(config: CandideConfig) -> dict[str, float]:
+    return {"ridge": config.ridge, "evaluations": config.evaluations, "tolerance": config.tolerance}
 
 
 def _spread(values: np.ndarray, places: Sequence[int], n_units: int) -> np.ndarray:

@@ -15,8 +15,10 @@ from mien.errors import TableError
 from mien.io.files import digest, sha256
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_FOLDERS = (_PACKAGE.parents[1] / "resources" / "candide3", _PACKAGE / "resources" / "candide3")  # checkout, installed
+_HOMES = [parent / "resources" / "candide3" for parent in (_PACKAGE.parents[1], _PACKAGE)]  # checkout, installed
+FOLDER = next((home for home in _HOMES if home.is_dir()), _HOMES[0])
 _TABLES = ("displacements.csv", "faces.csv", "units.csv", "vertices.csv")
+_MISSING = "is missing; restore resources/candide3 from git"
 
 N_VERTICES, N_FACES, N_ACTIONS, N_SHAPES = 113, 184, 11, 14
 
@@ -90,45 +92,45 @@ class Mesh:
         return self.vertices + still + moved
 
 
-def mesh_digest(folder: Path | None = None) -> str:
+def mesh_digest() -> str:
     """Return a digest of the tables that `load_mesh` reads: what a fit depends on beside code and landmarks.
 
     Raises
     ------
     TableError : a table is missing.
     """
-    folder = folder or _folder()
     try:
-        return digest([[name, sha256(folder / name)] for name in _TABLES])
+        return digest([[name, sha256(FOLDER / name)] for name in _TABLES])
     except FileNotFoundError as error:
-        raise _missing(error.filename) from None
+        raise TableError(f"{error.filename} {_MISSING}") from None
 
 
-@lru_cache(maxsize=4)
-def load_mesh(folder: Path | None = None) -> Mesh:
-    """Read the mesh from `folder`, or from resources/candide3 of the checkout or the installed package.
+@lru_cache(maxsize=1)
+def load_mesh() -> Mesh:
+    """Read the mesh from `FOLDER`, resources/candide3 of the checkout or the installed package.
 
     Raises
     ------
     TableError : a table is missing, or its numbers are not those of a Candide-3 mesh.
     """
-    folder = folder or _folder()
-    vertices = _read(folder / "vertices.csv", ["vertex", "x", "y", "z"], N_VERTICES)
-    faces = _read(folder / "faces.csv", ["face", "a", "b", "c"], N_FACES)
-    units = _read(folder / "units.csv", ["kind", "unit", "name"], N_ACTIONS + N_SHAPES)
-    moves = _read(folder / "displacements.csv", ["kind", "unit", "vertex", "dx", "dy", "dz"], None)
+    vertices = _read("vertices.csv", ["vertex", "x", "y", "z"], N_VERTICES)
+    faces = _read("faces.csv", ["face", "a", "b", "c"], N_FACES)
+    units = _read("units.csv", ["kind", "unit", "name"], N_ACTIONS + N_SHAPES)
+    moves = _read("displacements.csv", ["kind", "unit", "vertex", "dx", "dy", "dz"], None)
     corners = faces[["a", "b", "c"]].to_numpy()
     for name, numbers in (("faces.csv", corners), ("displacements.csv", moves.vertex.to_numpy())):
         if numbers.min() < 0 or numbers.max() >= N_VERTICES:
-            raise TableError(f"{folder / name}: names a vertex outside 0..{N_VERTICES - 1}; restore the file from git")
-    return Mesh(
-        _frozen(vertices[["x", "y", "z"]].to_numpy(np.float64)),
-        _frozen(corners),
-        _displacements(folder, moves, "action", N_ACTIONS),
-        tuple(units.name[units.kind == "action"]),
-        _displacements(folder, moves, "shape", N_SHAPES),
-        tuple(units.name[units.kind == "shape"]),
-    )
+            raise TableError(f"{FOLDER / name}: names a vertex outside 0..{N_VERTICES - 1}; restore the file from git")
+    of_kind = []
+    for kind, n_units in (("action", N_ACTIONS), ("shape", N_SHAPES)):
+        rows = moves[moves.kind == kind]
+        if set(rows.unit) != set(range(n_units)):
+            path = FOLDER / "displacements.csv"
+            raise TableError(f"{path}: {kind} units should be 0..{n_units - 1}; restore it from git")
+        displacement = np.zeros((n_units, N_VERTICES, 3))
+        displacement[rows.unit, rows.vertex] = rows[["dx", "dy", "dz"]].to_numpy()
+        of_kind += [_frozen(displacement), tuple(units.name[units.kind == kind])]
+    return Mesh(_frozen(vertices[["x", "y", "z"]].to_numpy(np.float64)), _frozen(corners), *of_kind)
 
 
 def mirror_partner(mesh: Mesh) -> np.ndarray:
@@ -144,29 +146,12 @@ def mirror_partner(mesh: Mesh) -> np.ndarray:
     return np.argmin(distance + 1e-9 * number, axis=1)
 
 
-def _folder() -> Path:
-    return next((place for place in _FOLDERS if place.is_dir()), _FOLDERS[0])
-
-
-def _missing(path: Path | str) -> TableError:
-    return TableError(f"{path} is missing; restore resources/candide3 from git")
-
-
-def _displacements(folder: Path, moves: pd.DataFrame, kind: str, n_units: int) -> np.ndarray:
-    rows = moves[moves.kind == kind]
-    if set(rows.unit) != set(range(n_units)):
-        path = folder / "displacements.csv"
-        raise TableError(f"{path}: {kind} units should be 0..{n_units - 1}; restore it from git")
-    units = np.zeros((n_units, N_VERTICES, 3))
-    units[rows.unit, rows.vertex] = rows[["dx", "dy", "dz"]].to_numpy()
-    return _frozen(units)
-
-
-def _read(path: Path, columns: list[str], n_rows: int | None) -> pd.DataFrame:
+def _read(name: str, columns: list[str], n_rows: int | None) -> pd.DataFrame:
+    path = FOLDER / name
     try:
         table = pd.read_csv(path)
     except FileNotFoundError:
-        raise _missing(path) from None
+        raise TableError(f"{path} {_MISSING}") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise TableError(f"{path} is not a CSV table ({error}); restore it from git") from error
     if list(table.columns) != columns or (n_rows is not None and len(table) != n_rows):

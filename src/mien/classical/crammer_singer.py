@@ -42,10 +42,8 @@ def solve(features: np.ndarray, labels: np.ndarray, *, cost: float, n_classes: i
 
     Parameters
     ----------
-    features, labels
-        (N, D) finite; (N,) int in 0..n_classes-1, classes may be absent.
-    cost
-        C > 0.
+    features, labels : (N, D) finite; (N,) int in 0..n_classes-1, classes may be absent.
+    cost : C > 0.
     """
     x = np.column_stack([features, np.ones(len(features))])
     axes = None

@@ -85,18 +85,10 @@ def fit_classical(
         "data_digest": listed.digest,
         "config": {"classifier": asdict(row), "seed": seed},
     }
+    shared = {"classifier": row, "table": listed.table[["clip", "person", "label"]], "features": features}
+    shared |= {"usable": classical_samples.has_features(listed.table, row.features), "seed": seed, "record": record}
     works = [
-        Split(
-            classifier=row,
-            table=listed.table[["clip", "person", "label"]],
-            roles=listed.roles(split).to_numpy(str),
-            features=features,
-            usable=classical_samples.has_features(listed.table, row.features),
-            split=split,
-            seed=seed,
-            record=record,
-            folder=out / f"fold0-seed{split}",
-        )
+        Split(**shared, roles=listed.roles(split).to_numpy(str), split=split, folder=out / f"fold0-seed{split}")
         for split in splits
     ]
     for done in files.map_in_processes(fit_split, works, n_jobs=min(jobs, len(works))):
@@ -136,23 +128,35 @@ def fit_split(work: Split) -> dict[str, Any]:
         "status": "not applicable" if reason else "trained",
         "reason": reason,
     }
-    outcome = {"n_parameters": 0, "best_epoch": {}, "metrics": {}, "chosen": {}, "search": {}}
+    record |= {"n_parameters": 0, "best_epoch": {}, "metrics": {}, "chosen": {}, "search": {}}
     predictions = tables.empty(tables.PREDICTIONS)
     if not reason:
         with threadpool_limits(1):  # sums of another number of threads have other last bits
             fitted = _fit(work, used["training"])
-            predictions = pd.concat([_predict(work, fitted, role, rows) for role, rows in used.items() if len(rows)])
+            judged = {role: fitted.logits(work.features[rows]) for role, rows in used.items() if len(rows)}
+        chosen = work.table.iloc[np.concatenate([used[role] for role in judged])]
+        logits = np.concatenate(list(judged.values()))
+        predictions = pd.DataFrame(
+            {
+                "selection": SELECTION,
+                "role": np.repeat(list(judged), [len(values) for values in judged.values()]),
+                "clip": chosen["clip"].to_numpy(),
+                "actor": chosen.person.to_numpy(),
+                "label": chosen.label.to_numpy(),
+                "head": "fused",
+                "logits": list(logits.astype(np.float32)),
+            }
+        )
         correct = predictions.logits.map(np.argmax) == predictions.label
         shares = correct.groupby(predictions.role).mean()
-        names = {role: "train" if role == "training" else role for role in ROLES if role in shares}  # as networks do
-        outcome = {
+        names = {role: "train" if role == "training" else role for role in judged}  # as networks do
+        record |= {
             "n_parameters": fitted.n_parameters,
             "best_epoch": {SELECTION: 0},
             "metrics": {SELECTION: {f"{name}_accuracy": float(shares[role]) for role, name in names.items()}},
             "chosen": fitted.chosen,
             "search": fitted.search,
         }
-    record |= outcome
     with files.atomic_folder(work.folder) as scratch:
         tables.write(scratch / "predictions.parquet", predictions, tables.PREDICTIONS)
         pd.DataFrame(columns=list(tables.HISTORY)).to_csv(scratch / "history.csv", index=False, lineterminator="\n")
@@ -190,20 +194,4 @@ def _fit(work: Split, rows: np.ndarray) -> svm.Fitted:
         model=work.classifier.model,
         standardise=work.classifier.standardise,
         seed=seed_for(work.seed, "grid search", work.record["corpus"], work.split),
-    )
-
-
-def _predict(work: Split, fitted: svm.Fitted, role: str, rows: np.ndarray) -> pd.DataFrame:
-    """Return rows of PREDICTIONS."""
-    chosen = work.table.iloc[rows]
-    return pd.DataFrame(
-        {
-            "selection": SELECTION,
-            "role": role,
-            "clip": chosen["clip"].to_numpy(),
-            "actor": chosen.person.to_numpy(),
-            "label": chosen.label.to_numpy(),
-            "head": "fused",
-            "logits": list(fitted.logits(work.features[rows]).astype(np.float32)),
-        }
     )

@@ -6,7 +6,6 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ FITTED, NO_FACE = "fitted", "no face"  # verdicts of FITS
 FRONTAL = 90  # degrees; the camera of corpora that name none
 RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)  # the subject's; in the picture the right eye is on the left
 _NONE = 1e-6  # share of the RMS radius below which the eyes are in one place
-_WORDS = {  # of the corpora -> index into FACE4
+LABELS = {  # a corpus's own label -> index into FACE4; others are not among the four
     "neutral": 0,
     "happy": 1,  # CK+, RaFD, JAFFE
     "happiness": 1,  # MUG
@@ -77,11 +76,16 @@ def select_samples(*, corpora: Path, faces: Path, candide: Path, out: Path, conf
     frontal = listed[listed.angle == FRONTAL]  # as in the thesis: learnt from the front, tested from other sides too
     training = drop_copies(frontal, tested).assign(role="training")
     tested["role"] = tested.angle.isin(cross.angles).map({True: "test", False: "aside"})
-    cameras = ", ".join(map(str, sorted(tested.angle.unique())))
-    scored = tested[tested.role == "test"]
-    advice = f"cross.angles are {cross.angles}, it has {cameras} degrees"
-    _require_classes(training, "training", cross.train, "add a corpus to cross.train")
-    _require_classes(scored, "test", [cross.test], advice)
+    angles = ", ".join(map(str, sorted(tested.angle.unique())))
+    scored, advice = tested[tested.role == "test"], f"cross.angles are {cross.angles}, it has {angles} degrees"
+    for side, rows, names, mend in (
+        ("training", training, cross.train, "add a corpus to cross.train"),
+        ("test", scored, [cross.test], advice),
+    ):
+        counts = _count_classes(rows)
+        if min(counts.values()) == 0:
+            found = ", ".join(f"{n} {name}" for name, n in counts.items())
+            raise CorpusError(f"the {side} side ({', '.join(names)}) lacks an emotion: found {found}; {mend}")
     splits = divide(training, n_splits=cross.splits, share=cross.validation, seed=seed, scope=cross.name)
     table = pd.concat([training, tested], ignore_index=True)
     names = [*cross.train, cross.test]
@@ -94,7 +98,7 @@ def select_samples(*, corpora: Path, faces: Path, candide: Path, out: Path, conf
         "classes": list(FACE4),
         "n_clips": len(table),
         "n_actors": int(table.person.nunique()),
-        "counts": {name: int((training.label == k).sum()) for k, name in enumerate(FACE4)},
+        "counts": _count_classes(training),
         "coverage": coverage(table),
         "digest": digest(content),
         "dropped": len(frontal) - len(training),
@@ -106,11 +110,6 @@ def select_samples(*, corpora: Path, faces: Path, candide: Path, out: Path, conf
     log.info("%s: %s; %d splits", cross.name, info["coverage"], cross.splits)
 
 
-def label_of(label_name: str) -> int | None:
-    """Return the index into `FACE4` of a corpus's own label, or None for an emotion that is not among the four."""
-    return _WORDS.get(label_name)
-
-
 def fp68(landmarks: np.ndarray) -> np.ndarray:
     """Normalise landmarks: centroid to 0, RMS radius to 1, the line from the right to the left eye along +x.
 
@@ -119,14 +118,12 @@ def fp68(landmarks: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    landmarks
-        (N, 68, 2) px, x right, y down; NaN where there is no face.
+    landmarks : (N, 68, 2) px, x right, y down; NaN where there is no face.
 
     Returns
     -------
-    np.ndarray
-        (N, 136), x and y of every landmark in turn; a row of NaN where a landmark is not finite, where all landmarks
-        are in one place or where the eyes are.
+    (N, 136), x and y of every landmark in turn; a row of NaN where a landmark is not finite, where all landmarks are in
+    one place or where the eyes are.
     """
     points = np.asarray(landmarks, dtype=np.float64)
     if points.ndim != 3 or points.shape[1:] != (68, 2):
@@ -152,21 +149,15 @@ def gather(corpus: str, *, corpora: Path, faces: Path, candide: Path) -> pd.Data
     A clip is one picture here: its first frame with a face. Clips that stand apart or have no picture are left out;
     clips without a face stay, with row -1.
 
-    Parameters
-    ----------
-    corpora, faces, candide
-        Folders with <corpus>/clips.parquet and with the parts of the two stages.
+    corpora, faces, candide : folders with <corpus>/clips.parquet and with the parts of the two stages.
 
     Raises
     ------
-    CorpusError
-        No clip shows one of the four emotions, or a view names no camera.
-    TableError
-        A stage has not run, or its parts do not fit together.
+    CorpusError : no clip shows one of the four emotions, or a view names no camera.
+    TableError : a stage has not run, or its parts do not fit together.
     """
     clips = tables.read(Path(corpora) / corpus / "clips.parquet", tables.CLIPS)
-    labels = clips.label_name.map(label_of)
-    usable = labels.notna() & clips.has_video & ~clips.apart
+    usable = clips.label_name.isin(LABELS) & clips.has_video & ~clips.apart
     if not usable.any():
         names = ", ".join(sorted(set(clips.label_name) - {""})) or "none"
         raise CorpusError(f"{corpus}: no usable picture of {', '.join(FACE4)}; its labels: {names}; mend the corpus")
@@ -175,40 +166,33 @@ def gather(corpus: str, *, corpora: Path, faces: Path, candide: Path) -> pd.Data
         _features(rows, Path(faces) / corpus / part, Path(candide) / corpus / part)
         for part, rows in clips.groupby("part", sort=True)
     ]
-    views = [_camera(row.corpus, row.clip, row.view) for row in clips.itertuples()]
+    views = clips["view"].str.partition(" ")  # such as "090 frontal"; empty where there is one camera
+    if (strange := clips[(clips["view"] != "") & ~views[0].str.isdigit()]).size:
+        row = strange.iloc[0]
+        raise CorpusError(
+            f"{corpus}: the view {row['view']!r} of {row['clip']} starts with no angle in degrees; index it again"
+        )
+    label = clips.label_name.map(LABELS).astype(np.int64)
     rows = clips.assign(
         person=corpus + "/" + clips.actor,
         role="",
-        label=clips.label_name.map(label_of).astype(np.int64),
-        angle=[angle for angle, _ in views],
-        gaze=[gaze for _, gaze in views],
-    )
-    rows = rows.assign(label_name=rows.label.map(dict(enumerate(FACE4)))).merge(pd.concat(parts), on="clip")
-    log.info("%s: %d pictures, a face in %d, %d fitted", corpus, len(rows), *_count(rows))
+        label=label,
+        label_name=label.map(dict(enumerate(FACE4))),
+        angle=views[0].replace("", str(FRONTAL)).astype(np.int64),
+        gaze=views[2],
+    ).merge(pd.concat(parts), on="clip")
+    log.info("%s: %d pictures, a face in %d, %d fitted", corpus, *_count(rows).values())
     return rows[[*tables.SAMPLES.columns.names, "sha256"]].reset_index(drop=True)
 
 
 def coverage(table: pd.DataFrame) -> dict[str, dict[str, int]]:
     """Return role, and camera of the test corpus such as "45", -> how many pictures, faces and fits."""
-    groups = dict(iter(table.groupby("role")))
     tested = table[table.role != "training"]
-    groups |= {str(angle): rows for angle, rows in tested.groupby("angle")}
-    return {
-        str(name): dict(zip(("total", "found", "fitted"), (len(rows), *_count(rows)), strict=True))
-        for name, rows in groups.items()
-    }
+    return {str(name): _count(rows) for by in (table.groupby("role"), tested.groupby("angle")) for name, rows in by}
 
 
-def _count(rows: pd.DataFrame) -> tuple[int, int]:
-    return int((rows["row"] >= 0).sum()), int((rows.verdict == FITTED).sum())
-
-
-def _camera(corpus: str, clip: str, view: str) -> tuple[int, str]:
-    """Return (angle in degrees, gaze) of a view such as "090 frontal"."""
-    angle, _, gaze = view.partition(" ")
-    if view and not angle.isdigit():
-        raise CorpusError(f"{corpus}: the view {view!r} of {clip} starts with no angle in degrees; index it again")
-    return (int(angle) if view else FRONTAL), gaze
+def _count(rows: pd.DataFrame) -> dict[str, int]:
+    return {"total": len(rows), "found": int((rows["row"] >= 0).sum()), "fitted": int((rows.verdict == FITTED).sum())}
 
 
 def _features(clips: pd.DataFrame, faces: Path, candide: Path) -> pd.DataFrame:
@@ -216,22 +200,21 @@ def _features(clips: pd.DataFrame, faces: Path, candide: Path) -> pd.DataFrame:
     shard = shards.read_faces(faces)
     fits = tables.read(candide / "index.parquet", tables.FITS)
     people = tables.read(candide / "people.parquet", tables.PEOPLE)
-    same = len(fits) == len(shard.index) and (fits[["clip", "frame"]] == shard.index[["clip", "frame"]]).all(axis=None)
-    if not same:
+    if not fits[["clip", "frame"]].equals(shard.index[["clip", "frame"]]):
         raise TableError(f"{candide / 'index.parquet'}: other frames than {faces}; run fit_candide again")
     found = shard.index[shard.index.found].reset_index().groupby("clip", sort=False)["index"].first()
     row = clips["clip"].map(found).fillna(-1).astype(np.int64).to_numpy()
     landmarks = np.full((len(row), 68, 2), np.nan)
     landmarks[row >= 0] = shard.landmarks[row[row >= 0]]
-    fitted = [k >= 0 and fits.verdict[k] == FITTED for k in row]
+    verdicts = [fits.verdict[k] if k >= 0 else NO_FACE for k in row]
     shape_givers = {(person.actor, clip) for person in people.itertuples() for clip in person.clips}
     return pd.DataFrame(
         {
             "clip": clips["clip"].to_numpy(),
             "row": row,
-            "verdict": [fits.verdict[k] if k >= 0 else NO_FACE for k in row],
+            "verdict": verdicts,
             "shaped": [key in shape_givers for key in zip(clips.actor, clips["clip"], strict=True)],
-            "units": [fits.units[k] if ok else np.empty(0) for k, ok in zip(row, fitted, strict=True)],
+            "units": [fits.units[k] if it == FITTED else np.empty(0) for k, it in zip(row, verdicts, strict=True)],
             "points": [values if np.isfinite(values).all() else np.empty(0) for values in fp68(landmarks)],
         }
     )
@@ -254,18 +237,8 @@ def drop_copies(training: pd.DataFrame, tested: pd.DataFrame) -> pd.DataFrame:
     return training[~crossing & ~twins]
 
 
-def _require_classes(rows: pd.DataFrame, side: str, corpora: Sequence[str], advice: str) -> None:
-    """Refuse a side without pictures of one of the four emotions.
-
-    Raises
-    ------
-    CorpusError
-        Says how many pictures of each there are.
-    """
-    counts = [int((rows.label == k).sum()) for k in range(len(FACE4))]
-    if min(counts) == 0:
-        found = ", ".join(f"{n} {name}" for n, name in zip(counts, FACE4, strict=True))
-        raise CorpusError(f"the {side} side ({', '.join(corpora)}) lacks an emotion: found {found}; {advice}")
+def _count_classes(rows: pd.DataFrame) -> dict[str, int]:
+    return {name: int((rows.label == k).sum()) for k, name in enumerate(FACE4)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -310,8 +283,7 @@ def read_samples(folder: Path) -> Samples:
 
     Raises
     ------
-    TableError
-        A file is missing or damaged, or a clip is listed twice.
+    TableError : a file is missing or damaged, or a clip is listed twice.
     """
     folder = Path(folder)
     table = tables.read(folder / "samples.parquet", tables.SAMPLES)
@@ -346,32 +318,25 @@ def vectors(table: pd.DataFrame, features: str) -> np.ndarray:
 def pictures(table: pd.DataFrame, results: Path, size_px: int) -> np.ndarray:
     """Return (N, size_px, size_px) uint8: the stored face regions in grey (luma of BT.601); zeros without a face.
 
-    Parameters
-    ----------
-    results
-        Folder with faces/<corpus>/<part>, the shards that SAMPLES names.
+    results : folder with faces/<corpus>/<part>, the shards that SAMPLES names.
 
     Raises
     ------
-    TableError
-        A shard is missing or shorter than SAMPLES says.
+    TableError : a shard is missing or shorter than SAMPLES says.
     """
     import cv2
 
     grey = np.zeros((len(table), size_px, size_px), np.uint8)
-    rows, place = table["row"].to_numpy(), np.arange(len(table))
-    for (corpus, part), chosen in pd.Series(place).groupby([table.corpus.to_numpy(), table.part.to_numpy()]):
-        chosen = chosen[rows[chosen] >= 0].to_numpy()
-        if not len(chosen):
-            continue
+    with_face = table.assign(place=np.arange(len(table)))[table["row"] >= 0]
+    for (corpus, part), chosen in with_face.groupby(["corpus", "part"]):
         folder = Path(results) / "faces" / corpus / part
         frames = shards.read_faces(folder).frames
-        if rows[chosen].max() >= len(frames):
+        if chosen["row"].max() >= len(frames):
             raise TableError(f"{folder}: {len(frames)} frames, SAMPLES names a later one; run select_samples again")
-        for k in chosen:
-            frame = cv2.cvtColor(np.ascontiguousarray(frames[rows[k]]), cv2.COLOR_RGB2GRAY)
+        for place, row in zip(chosen.place, chosen["row"], strict=True):
+            frame = cv2.cvtColor(np.ascontiguousarray(frames[row]), cv2.COLOR_RGB2GRAY)
             way = cv2.INTER_AREA if len(frame) > size_px else cv2.INTER_LINEAR
-            grey[k] = cv2.resize(frame, (size_px, size_px), interpolation=way)
+            grey[place] = cv2.resize(frame, (size_px, size_px), interpolation=way)
     return grey
 
 
@@ -383,15 +348,12 @@ def divide(training: pd.DataFrame, *, n_splits: int, share: float, seed: int, sc
 
     Parameters
     ----------
-    training
-        Rows of SAMPLES, columns person and label.
-    scope
-        Name of the stream of random numbers.
+    training : rows of SAMPLES, columns person and label.
+    scope : name of the stream of random numbers.
 
     Raises
     ------
-    ConfigError
-        There are fewer than two people, or no division leaves every class to learn from.
+    ConfigError : there are fewer than two people, or no division leaves every class to learn from.
     """
     training = training.sort_values(["person", "clip"])
     people = training.person.unique()  # sorted

@@ -8,6 +8,8 @@ analysis). The estimate of Ledoit and Wolf is no help: scikit-learn takes it of 
 that carry noise weigh as much as the few that carry faces, and it comes out at chance.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mien.classical.svm import Fitted
@@ -21,23 +23,29 @@ N_CLASSES = 4
 def fit_eigenfaces(pictures: np.ndarray, labels: np.ndarray) -> Fitted:
     """Fit Eigenfaces on `pictures` (N, S, S) uint8 with `labels` (N,); N >= 2 pictures that are not all equal."""
     pca = _principal(pictures, VARIANCE, whiten=True)
-    known = pca.transform(_rows(pictures))
-    size = pca.components_.size + pca.mean_.size + known.size
-    return Fitted(
-        lambda new: _nearest(pca.transform(_rows(new)), known, labels), size, {"components": int(pca.n_components_)}
-    )
+    size = pca.components_.size + pca.mean_.size
+    return _nearest_of(lambda new: pca.transform(_rows(new)), pictures, labels, size, pca)
 
 
 def fit_fisherfaces(pictures: np.ndarray, labels: np.ndarray) -> Fitted:
     """Fit Fisherfaces on `pictures` (N, S, S) uint8 with `labels` (N,); N > number of classes >= 2."""
     pca, lda = _discriminant(pictures, labels)
-    known = lda.transform(pca.transform(_rows(pictures)))
-    size = known.shape[1] * pca.mean_.size + pca.mean_.size + known.size  # both maps in one
-    return Fitted(
-        lambda new: _nearest(lda.transform(pca.transform(_rows(new))), known, labels),
-        size,
-        {"components": int(pca.n_components_)},
-    )
+    n_axes = min(len(lda.classes_) - 1, pca.n_components_)
+    size = int((n_axes + 1) * pca.mean_.size)  # both maps in one, and the mean
+    return _nearest_of(lambda new: lda.transform(pca.transform(_rows(new))), pictures, labels, size, pca)
+
+
+def _nearest_of(transform: Callable, pictures: np.ndarray, labels: np.ndarray, size: int, pca) -> Fitted:
+    """Return what gives, per class, minus the distance to its nearest known sample behind `transform`."""
+    from scipy.spatial.distance import cdist
+
+    known = transform(pictures)
+
+    def judge(new: np.ndarray) -> np.ndarray:
+        distance = cdist(transform(new), known)  # (N, M)
+        return np.stack([-distance[:, labels == k].min(axis=1) for k in range(N_CLASSES)], axis=1)
+
+    return Fitted(judge, size + known.size, {"components": int(pca.n_components_)})
 
 
 def subspace_pictures(pictures: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
@@ -45,14 +53,12 @@ def subspace_pictures(pictures: np.ndarray, labels: np.ndarray) -> dict[str, np.
 
     Parameters
     ----------
-    pictures, labels
-        (N, S, S) uint8; (N,) int.
+    pictures, labels : (N, S, S) uint8; (N,) int.
 
     Returns
     -------
-    dict
-        "mean": (1, S, S) grey levels, 0 to 255; "eigenfaces": (K, S, S), unit norm, of falling variance; "fisherfaces":
-        (C - 1, S, S), unit norm, of falling discrimination. Eigenfaces and fisherfaces are directions: of either sign.
+    "mean": (1, S, S) grey levels, 0 to 255; "eigenfaces": (K, S, S), unit norm, of falling variance; "fisherfaces":
+    (C - 1, S, S), unit norm, of falling discrimination. Eigenfaces and fisherfaces are directions: of either sign.
     """
     side = pictures.shape[1:]
     pca = _principal(pictures, VARIANCE, whiten=False)
@@ -84,11 +90,3 @@ def _discriminant(pictures: np.ndarray, labels: np.ndarray) -> tuple:
 
 def _rows(pictures: np.ndarray) -> np.ndarray:
     return pictures.reshape(len(pictures), -1) / 255.0
-
-
-def _nearest(new: np.ndarray, known: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return (N, 4): minus the distance of `new` (N, K) to the nearest known sample of each class."""
-    from scipy.spatial.distance import cdist
-
-    distance = cdist(new, known)  # (N, M)
-    return np.stack([-distance[:, labels == k].min(axis=1) for k in range(N_CLASSES)], axis=1)

@@ -51,14 +51,10 @@ def fit_svm(
 
     Parameters
     ----------
-    features, labels, people
-        (N, D) finite; (N,) int in 0..3, every class present; (N,) names.
-    model
-        "ssvm" or "svm_poly".
-    standardise
-        Scale features by the mean and deviation of what is fitted.
-    seed
-        Of the folds.
+    features, labels, people : (N, D) finite; (N,) int in 0..3, every class present; (N,) names.
+    model : "ssvm" or "svm_poly".
+    standardise : scale features by the mean and deviation of what is fitted.
+    seed : of the folds.
     """
     grid = GRIDS[model]
     build = partial(_fit, model=model, standardise=standardise)

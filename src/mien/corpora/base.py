@@ -5,13 +5,13 @@ decode, channels, peak, blank pictures), `settle` and `settle_duplicates` decide
 dropped, and `finish` returns both tables. `Access` says how a corpus is obtained.
 """
 
+import contextlib
 import hashlib
-import itertools
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,21 +24,22 @@ from mien.io.media import IMAGE_SUFFIXES
 
 _JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})  # what operating systems leave in archives
 
-_CLIP_DEFAULTS = {
-    "actor": "",
-    "sex": "",
-    "item": -1,
-    "sequence": "",
-    "intensity": "",
-    "statement": "",
-    "view": "",
-    "split": "",
-    "cropped": False,
-}
+_CLIP_DEFAULTS = {"sex": "", "item": -1, "sequence": "", "intensity": "", "statement": "", "view": ""}
+_CLIP_DEFAULTS |= {"split": "", "cropped": False}
 
 SILENCE_DBFS = -60.0  # a sound whose peak stays below has no voice; the quietest take of RAVDESS peaks at -44
 FEW = 32  # files that one process examines before others have started
 _STREAMS = {"video": ("pictures", "picture_flaw"), "audio": ("sounds", "sound_flaw")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Address, terms and files of a corpus; `open` ones can be fetched without an agreement or a login."""
+
+    address: str
+    terms: str
+    files: str  # what to fetch
+    open: bool = False
 
 
 @dataclass
@@ -64,40 +65,55 @@ class Listing:
         clip: str,
         *,
         label: int,
-        part: str,
-        group: str,
+        actor: str = "",
+        part: str = "",
+        group: str = "",
         pictures: Iterable[str] = (),
         sounds: Iterable[str] = (),
         **columns: object,
     ) -> None:
-        """Add a clip; `label` is -1 where unlabelled, `columns` are others of CLIPS (actor, sex, item, ...)."""
+        """Add a clip; `label` is -1 where unlabelled, part and group are the actor unless given.
+
+        columns : others of CLIPS (sex, item, ...).
+        """
         if unknown := columns.keys() - _CLIP_DEFAULTS.keys():
             raise TypeError(f"no columns {sorted(unknown)} in CLIPS")
-        row = {"corpus": self.corpus, "clip": clip, "part": part, "group": group, **_CLIP_DEFAULTS, **columns}
+        row = {"corpus": self.corpus, "clip": clip, "part": part or actor, "group": group or actor, "actor": actor}
         row |= {"label": label, "label_name": self.classes[label] if label >= 0 else ""}
-        self.clips.append(row | {"pictures": tuple(pictures), "sounds": tuple(sounds)})
+        self.clips.append(row | _CLIP_DEFAULTS | columns | {"pictures": tuple(pictures), "sounds": tuple(sounds)})
+
+    def add_sequence(
+        self, sequence: str, frames: Iterable[tuple[str, str]], *, actor: str, label: int, apex: range
+    ) -> None:
+        """Add the frames (clip, path) of a sequence: the first is class 0, those in `apex` are `label`, others -1.
+
+        label : -1 where the sequence is unlabelled.
+        """
+        for k, (clip, path) in enumerate(frames):
+            shown = -1 if label < 0 else 0 if k == 0 else label if k in apex else -1
+            self.add_clip(clip, label=shown, actor=actor, item=k, sequence=sequence, pictures=[path])
 
     def add_defect(self, defect: str, *, detail: str, decision: str, clip: str = "", path: str = "") -> None:
         """Put a finding on record."""
-        self.defects.append(
-            {
-                "corpus": self.corpus,
-                "clip": clip,
-                "path": path,
-                "defect": defect,
-                "detail": detail,
-                "decision": decision,
-            }
-        )
+        found = {"corpus": self.corpus, "clip": clip, "path": path, "defect": defect}
+        self.defects.append(found | {"detail": detail, "decision": decision})
 
     def misname(self, path: str, wanted: str) -> None:
         """Record a file whose name does not fit the grammar; it belongs to no clip."""
         self.add_defect("misnamed", path=path, detail=f"not named like {wanted}", decision="ignore")
 
-    def add_missing(self, wanted: Iterable[str], present: Iterable[str]) -> None:
-        """Record every clip of `wanted` that is not among `present`."""
-        for clip in sorted(set(wanted) - set(present)):
-            self.add_defect("missing", clip=clip, detail="the grid of takes has no such file", decision="none to use")
+    def add_gaps(
+        self, grid: Iterable[str], takes: Mapping[str, Mapping[str, str]], *, words: Mapping[str, str], partly: str
+    ) -> None:
+        """Record which files of the clips of `grid` are missing, as far as this copy has any files of a kind.
+
+        takes : clip -> kind -> path.   words : kind -> its name.   partly : decision where another file is there.
+        """
+        kinds = sorted({kind for files in takes.values() for kind in files})
+        for clip in grid:
+            if gone := [words[kind] for kind in kinds if kind not in takes.get(clip, {})]:
+                decision = partly if clip in takes else "none to use"
+                self.add_defect("missing", clip=clip, detail=f"no {', '.join(gone)} file", decision=decision)
 
 
 def list_files(root: Path) -> list[str]:
@@ -110,43 +126,55 @@ def list_files(root: Path) -> list[str]:
     root = Path(root)
     if not root.is_dir():
         raise CorpusError(f"{root}: no such folder; set the source of the corpus in params.yaml, or restore the folder")
+
+    def is_junk(name: str) -> bool:
+        return name.startswith(".") or name in _JUNK
+
     found, seen = [], set()
     for folder, below, names in os.walk(root, followlinks=True):
         if (real := os.path.realpath(folder)) in seen:  # a link back to a folder above
             below.clear()
             continue
         seen.add(real)
-        below[:] = [name for name in below if not _is_junk(name)]
-        found += [(Path(folder) / name).relative_to(root).as_posix() for name in names if not _is_junk(name)]
+        below[:] = [name for name in below if not is_junk(name)]
+        found += [(Path(folder) / name).relative_to(root).as_posix() for name in names if not is_junk(name)]
     return sorted(found)
 
 
-def first_by_name(listing: Listing, paths: Iterable[str]) -> list[str]:
-    """Return one path per file name, the least nested; further ones go to `listing.copies`.
+def find_file(files: Iterable[str], *names: str) -> str | None:
+    """Return the first of the paths `files` whose file name is the first of `names` that any has; None if none has."""
+    return next((path for name in names for path in files if path.rsplit("/", 1)[-1] == name), None)
 
-    Some copies of a corpus carry a second full set in a nested folder.
+
+def parse_names(
+    listing: Listing, paths: Iterable[str], parse: Callable[[str], tuple[str, ...] | None], example: str
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Return (path, fields) of one path per file name, sorted, as `parse` reads it.
+
+    Paths of which it returns None are put on record as not named like `example`. Of several files of one name, as some
+    copies of a corpus carry a second full set in a nested folder, the least nested is taken; others go to
+    `listing.copies`.
     """
-    kept: dict[str, str] = {}
+    kept: dict[str, tuple[str, tuple[str, ...]]] = {}
     for path in sorted(paths, key=lambda path: (path.count("/"), path)):
-        name = path.rsplit("/", 1)[-1]
-        if name in kept:
-            listing.copies.append((kept[name], path))
+        fields, name = parse(path), path.rsplit("/", 1)[-1]
+        if fields is None:
+            listing.misname(path, example)
+        elif name in kept:
+            listing.copies.append((kept[name][0], path))
         else:
-            kept[name] = path
+            kept[name] = (path, fields)
     return sorted(kept.values())
 
 
-def named_pictures(listing: Listing, root: Path, pattern: re.Pattern, example: str) -> list[str]:
-    """Return one path per picture whose file name fits `pattern`; others are put on record as not like `example`."""
-    named = []
-    for path in list_files(root):
-        if Path(path).suffix.lower() not in IMAGE_SUFFIXES:
-            continue
-        if pattern.fullmatch(path.rsplit("/", 1)[-1]):
-            named.append(path)
-        else:
-            listing.misname(path, example)
-    return first_by_name(listing, named)
+def read_name(pattern: re.Pattern) -> Callable[[str], tuple[str, ...] | None]:
+    """Return what gives the groups of `pattern` in the file name of a path, None where it does not fit."""
+    return lambda path: (match := pattern.fullmatch(path.rsplit("/", 1)[-1])) and match.groups()
+
+
+def list_images(root: Path) -> list[str]:
+    """Return the paths of `list_files` that have the suffix of a picture."""
+    return [path for path in list_files(root) if Path(path).suffix.lower() in IMAGE_SUFFIXES]
 
 
 def read_lines(path: Path) -> list[str]:
@@ -162,26 +190,12 @@ def read_lines(path: Path) -> list[str]:
         raise CorpusError(f"{path}: not a readable text file ({error}); fetch it again") from error
 
 
-def _is_junk(name: str) -> bool:
-    return name.startswith(".") or name in _JUNK
-
-
-@dataclass(frozen=True, kw_only=True)
-class Access:
-    """Address, terms and files of a corpus; `open` ones can be fetched without an agreement or a login."""
-
-    address: str
-    terms: str
-    files: str  # what to fetch
-    open: bool = False
-
-
-@dataclass(frozen=True)
+@dataclass
 class Facts:
     """What was found in one file.
 
     `flaw` concerns the whole file, `picture_flaw` and `sound_flaw` one stream; all empty where nothing is wrong or
-    where the stream was not asked for. `detail` words the flaw.
+    where the stream was not asked for. `detail` words the flaws.
     """
 
     sha256: str = ""
@@ -199,36 +213,57 @@ def examine(path: Path, wants: frozenset[str]) -> Facts:
 
     A sound is decoded as a whole; of a video, the headers and the first frame.
     """
+    from PIL import Image
+
     path = Path(path)
+    found = Facts()
+
+    def note(kind: str, flaw: str, cause: object) -> Facts:
+        setattr(found, kind, flaw)
+        words = str(cause).removeprefix(f"{path}: ")  # the path has its own column
+        found.detail = f"{found.detail}; {words}" if found.detail else words
+        return found
+
     with path.open("rb") as file:
         head = file.read(len(media.LFS_POINTER))
     if not head:
-        return Facts(flaw="empty", detail="0 bytes")
-    found = Facts(sha256=sha256(path))
+        return note("flaw", "empty", "0 bytes")
+    found.sha256 = sha256(path)
     if head == media.LFS_POINTER:
-        return _with(found, flaw="pointer", detail="a git-lfs pointer: run 'git lfs pull' in the clone")
+        return note("flaw", "pointer", "a git-lfs pointer: run 'git lfs pull' in the clone")
     if not wants:
         return found
-    if path.suffix.lower() in media.IMAGE_SUFFIXES:
-        return _examine_image(path, found)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        try:
+            picture = media.read_image(path)
+        except MediaError as error:
+            return note("flaw", "unreadable", error)
+        with Image.open(path) as image:
+            found.palette = image.mode == "P"
+        if is_blank(picture):
+            note("picture_flaw", "blank", f"every pixel is {picture[0, 0].tolist()}")
+        return found
     try:
         headers = media.probe(path)
     except MediaError as error:
-        return _with(found, flaw="unreadable", detail=_cause(error, path))
-    found = _with(found, voiced=headers.has_audio, channels=headers.channels)
+        return note("flaw", "unreadable", error)
+    found.voiced, found.channels = headers.has_audio, headers.channels
     if "picture" in wants:
-        found = _examine_first_frame(path, found)
-    if "sound" in wants:
-        found = _examine_sound(path, found)
+        try:
+            with contextlib.closing(media.read_frames(path)) as frames:
+                next(frames, None)
+        except MediaError as error:
+            note("picture_flaw", "unreadable", error)
+    if "sound" in wants and not found.voiced:
+        note("sound_flaw", "mute", "no sound stream")
+    elif "sound" in wants:
+        try:
+            peak = float(np.abs(media.read_sound(path)[0]).max())
+            if peak < 10 ** (SILENCE_DBFS / 20):
+                note("sound_flaw", "silent", f"peak {peak:.2g} of full scale")
+        except MediaError as error:
+            note("sound_flaw", "unreadable", error)
     return found
-
-
-def examine_all(root: Path, wants: Mapping[str, frozenset[str]], *, n_jobs: int = 1) -> dict[str, Facts]:
-    """Examine every file (path relative to `root` -> wanted streams), in `n_jobs` processes."""
-    paths = [Path(root) / path for path in wants]
-    n_jobs = n_jobs if len(paths) >= FEW else 1
-    chunk = max(1, min(64, len(paths) // (4 * max(1, n_jobs))))
-    return dict(zip(wants, map_in_processes(examine, paths, wants.values(), n_jobs=n_jobs, chunk=chunk), strict=True))
 
 
 def is_blank(picture: np.ndarray) -> bool:
@@ -236,66 +271,20 @@ def is_blank(picture: np.ndarray) -> bool:
     return bool((picture == picture[:1, :1]).all())
 
 
-def _examine_image(path: Path, found: Facts) -> Facts:
-    from PIL import Image
-
-    try:
-        picture = media.read_image(path)
-    except MediaError as error:
-        return _with(found, flaw="unreadable", detail=_cause(error, path))
-    with Image.open(path) as image:
-        found = _with(found, palette=image.mode == "P")
-    if is_blank(picture):
-        return _with(found, picture_flaw="blank", detail=f"every pixel is {picture[0, 0].tolist()}")
-    return found
-
-
-def _examine_first_frame(path: Path, found: Facts) -> Facts:
-    frames = media.read_frames(path)
-    try:
-        next(itertools.islice(frames, 1), None)
-    except MediaError as error:
-        return _with(found, picture_flaw="unreadable", detail=_cause(error, path))
-    finally:
-        frames.close()
-    return found
-
-
-def _examine_sound(path: Path, found: Facts) -> Facts:
-    if not found.voiced:
-        return _with(found, sound_flaw="mute", detail="no sound stream")
-    try:
-        samples, _ = media.read_sound(path)
-    except MediaError as error:
-        return _with(found, sound_flaw="unreadable", detail=_cause(error, path))
-    peak = float(np.abs(samples).max())
-    if peak < 10 ** (SILENCE_DBFS / 20):
-        return _with(found, sound_flaw="silent", detail=f"peak {peak:.2g} of full scale")
-    return found
-
-
-def _cause(error: MediaError, path: Path) -> str:
-    """Return the message without the path, which has its own column."""
-    return str(error).removeprefix(f"{path}: ")
-
-
-def _with(found: Facts, **changes: object) -> Facts:
-    details = [found.detail, changes.pop("detail", "")]
-    return replace(found, detail="; ".join(detail for detail in details if detail), **changes)
-
-
 def examine_listing(root: Path, listing: Listing, *, n_jobs: int = 1) -> dict[str, Facts]:
-    """Examine every file that the clips of `listing` name, and the further copies."""
+    """Examine every file that the clips of `listing` name, and the further copies, in `n_jobs` processes."""
     wants: dict[str, frozenset[str]] = defaultdict(frozenset)
     for row in listing.clips:
         for path in row["pictures"]:
             wants[path] |= {"picture"}
         for path in row["sounds"]:
             wants[path] |= {"sound"}
-    for kept, other in listing.copies:
-        wants[kept] |= frozenset()
-        wants[other] |= frozenset()
-    return examine_all(root, wants, n_jobs=n_jobs)
+    for path in (path for both in listing.copies for path in both):
+        wants[path] |= frozenset()
+    paths = [Path(root) / path for path in wants]
+    n_jobs = n_jobs if len(paths) >= FEW else 1
+    chunk = max(1, min(64, len(paths) // (4 * max(1, n_jobs))))
+    return dict(zip(wants, map_in_processes(examine, paths, wants.values(), n_jobs=n_jobs, chunk=chunk), strict=True))
 
 
 def settle(listing: Listing, facts: Mapping[str, Facts], *, drop_blank: bool = True) -> pd.DataFrame:
@@ -305,7 +294,9 @@ def settle(listing: Listing, facts: Mapping[str, Facts], *, drop_blank: bool = T
     False. Findings are added to `listing`. `drop_blank` False keeps constant pictures in use (and on record).
     """
     for kept, other in listing.copies:
-        _settle_copy(listing, kept, other, facts)
+        twin = facts[kept].sha256 == facts[other].sha256
+        detail = f"same name and bytes as {kept}" if twin else f"same name as {kept}, other bytes"
+        listing.add_defect("twin copy" if twin else "rival copy", path=other, detail=detail, decision="drop")
     rows = [_settle_clip(listing, row, facts, drop_blank) for row in listing.clips]
     if not rows:
         return tables.empty(tables.CLIPS)
@@ -355,63 +346,46 @@ def finish(listing: Listing, clips: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
     return clips, defects
 
 
-def _settle_copy(listing: Listing, kept: str, other: str, facts: Mapping[str, Facts]) -> None:
-    if facts[kept].sha256 == facts[other].sha256:
-        listing.add_defect("twin copy", path=other, detail=f"same name and bytes as {kept}", decision="drop")
-    else:
-        listing.add_defect("rival copy", path=other, detail=f"same name as {kept}, other bytes", decision="drop")
-
-
 def _settle_clip(listing: Listing, row: dict, facts: Mapping[str, Facts], drop_blank: bool) -> dict:
-    flaws, chosen = defaultdict(dict), {}  # path -> stream -> flaw; stream -> path
+    flaws, chosen = defaultdict(dict), {}  # path -> flaw -> streams; stream -> path
     for stream, (candidates, stream_flaw) in _STREAMS.items():
         for path in row[candidates]:
             flaw = facts[path].flaw or getattr(facts[path], stream_flaw)
             if flaw:
-                flaws[path][stream] = flaw
+                flaws[path].setdefault(flaw, []).append(stream)
             if not flaw or (flaw == "blank" and not drop_blank):
                 chosen.setdefault(stream, path)
-    for path, of_stream in flaws.items():
-        for flaw in dict.fromkeys(of_stream.values()):
-            streams = [stream for stream, found in of_stream.items() if found == flaw]
-            decision = _decide(row, path, streams, chosen)
-            listing.add_defect(flaw, clip=row["clip"], path=path, detail=facts[path].detail, decision=decision)
+
+    def note(defect: str, path: str, detail: str, decision: str) -> None:
+        listing.add_defect(defect, clip=row["clip"], path=path, detail=detail, decision=decision)
+
+    for path, of_flaw in flaws.items():
+        for flaw, streams in of_flaw.items():
+            note(flaw, path, facts[path].detail, _word_decision(row, path, streams, chosen))
     for path in dict.fromkeys(row["pictures"] + row["sounds"]):
-        _note_oddities(listing, row["clip"], path, facts[path])
+        found = facts[path]
+        if found.flaw:
+            continue
+        if found.channels > 1:
+            note("stereo", path, f"{found.channels} channels", "mix down")
+        if found.palette:
+            note("palette", path, "indices into a colour table", "convert")
+        if path in listing.voiced and not found.voiced:
+            note("mute", path, "no sound stream", "keep: the sound has its own file")
     used = {stream: chosen.get(stream) or next(iter(row[_STREAMS[stream][0]]), "") for stream in _STREAMS}
-    digests = [facts[path].sha256 for path in dict.fromkeys(used.values()) if path]
-    settled = {**row, **used, "has_video": "video" in chosen, "has_audio": "audio" in chosen, "apart": False}
-    settled |= {"duplicate": "", "defect": "", "sha256": _join_digests(digests)}
-    del settled["pictures"], settled["sounds"]
-    return settled
+    digests = [facts[path].sha256 for path in dict.fromkeys(used.values()) if path and facts[path].sha256]
+    if len(digests) > 1:  # one digest for the bytes of two files
+        digests = [hashlib.sha256("".join(digests).encode()).hexdigest()]
+    settled = {"has_video": "video" in chosen, "has_audio": "audio" in chosen, "apart": False, "duplicate": ""}
+    return row | used | settled | {"defect": "", "sha256": "".join(digests)}
 
 
-def _note_oddities(listing: Listing, clip: str, path: str, found: Facts) -> None:
-    if found.flaw:
-        return
-    if found.channels > 1:
-        detail = f"{found.channels} channels"
-        listing.add_defect("stereo", clip=clip, path=path, detail=detail, decision="mix down")
-    if found.palette:
-        detail = "indices into a colour table"
-        listing.add_defect("palette", clip=clip, path=path, detail=detail, decision="convert")
-    if path in listing.voiced and not found.voiced:
-        detail = "no sound stream"
-        listing.add_defect("mute", clip=clip, path=path, detail=detail, decision="keep: the sound has its own file")
-
-
-def _decide(row: dict, path: str, streams: list[str], chosen: Mapping[str, str]) -> str:
+def _word_decision(row: dict, path: str, streams: list[str], chosen: Mapping[str, str]) -> str:
     """Word what happens to a clip one of whose candidate files cannot be used for `streams`."""
     lost = [stream for stream in streams if stream not in chosen]
     if lost:
-        return "drop" if not chosen else f"drop {' and '.join(lost)}"
+        return f"drop {' and '.join(lost)}" if chosen else "drop"
     if path in chosen.values():
         return "keep"
     instead = [chosen[s] for s in streams if row[_STREAMS[s][0]].index(chosen[s]) > row[_STREAMS[s][0]].index(path)]
     return f"use {', '.join(dict.fromkeys(instead))}" if instead else "not used"
-
-
-def _join_digests(digests: list[str]) -> str:
-    """Return one digest for the bytes of one or two files; empty where none could be read."""
-    digests = [value for value in digests if value]
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest() if digests else ""

@@ -4,10 +4,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-import pandas as pd
-
-from mien.corpora.base import Access, Listing, first_by_name, list_files, read_lines
-from mien.corpora.folds import deal_people, list_people
+from mien.corpora.base import Access, Listing, list_files, parse_names, read_lines
 
 CORPUS = "ckplus"
 CLASSES = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
@@ -19,7 +16,7 @@ ACCESS = Access(
 )
 N_APEX = 3  # last frames that show the labelled emotion (thesis-spec 1.1)
 
-_FRAME = re.compile(r"(S\d{3})_(\d{3})_(\d{8})\.png")
+_FRAME = re.compile(r"(S\d{3})_(\d{3})_\d{8}\.png")
 _LABEL = re.compile(r"(S\d{3})_(\d{3})_\d{8}_emotion\.txt")
 
 
@@ -32,50 +29,28 @@ def find(root: Path) -> Listing:
     files = list_files(root)
     emotions = _read_emotions(listing, root, files)
     sequences: dict[str, list[str]] = defaultdict(list)
-    named = []
-    for path in files:
-        if not path.endswith(".png"):
-            continue  # labels and landmarks
-        match = _FRAME.fullmatch(path.rsplit("/", 1)[-1])
-        if match is None or path.split("/")[-3:-1] != [match[1], match[2]]:
-            listing.misname(path, EXAMPLE)
-        else:
-            named.append(path)
-    for path in first_by_name(listing, named):
-        sequences["/".join(path.split("/")[-3:-1])].append(path)
+    pictures = [path for path in files if path.endswith(".png")]  # others are labels and landmarks
+    for path, (subject, number) in parse_names(listing, pictures, _parse, EXAMPLE):
+        sequences[f"{subject}/{number}"].append(path)
     for sequence, paths in sorted(sequences.items()):
         if sequence not in emotions:
-            detail = f"sequence {sequence} has no Emotion file"
-            listing.add_defect(
-                "unlabelled", path=str(Path(paths[0]).parent), detail=detail, decision="keep: unlabelled"
-            )
-        _add_sequence(listing, sequence, sorted(paths), emotions.get(sequence, -1))
+            detail, folder = f"sequence {sequence} has no Emotion file", str(Path(paths[0]).parent)
+            listing.add_defect("unlabelled", path=folder, detail=detail, decision="keep: unlabelled")
+        listing.add_sequence(
+            sequence,
+            [(Path(path).stem, path) for path in sorted(paths)],
+            actor=sequence.split("/")[0],
+            label=emotions.get(sequence, -1),
+            apex=range(len(paths) - N_APEX, len(paths)),
+        )
     for sequence in sorted(emotions.keys() - sequences.keys()):
         listing.add_defect("missing", detail=f"no frames of the labelled sequence {sequence}", decision="none to use")
     return listing
 
 
-def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
-    """Deal the subjects to folds S1 to Sn."""
-    return deal_people(list_people(listing.clips), n_folds, corpus=CORPUS)
-
-
-def _add_sequence(listing: Listing, sequence: str, paths: list[str], emotion: int) -> None:
-    subject = sequence.split("/")[0]
-    for k, path in enumerate(paths):
-        label = -1
-        if emotion >= 0:
-            label = 0 if k == 0 else emotion if k >= len(paths) - N_APEX else -1
-        listing.add_clip(
-            Path(path).stem,
-            label=label,
-            part=subject,
-            group=subject,
-            actor=subject,
-            item=k,
-            sequence=sequence,
-            pictures=[path],
-        )
+def _parse(path: str) -> tuple[str, ...] | None:
+    match = _FRAME.fullmatch(Path(path).name)
+    return match.groups() if match and tuple(path.split("/")[-3:-1]) == match.groups() else None
 
 
 def _read_emotions(listing: Listing, root: Path, files: list[str]) -> dict[str, int]:

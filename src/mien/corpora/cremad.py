@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mien.corpora.base import Access, Listing, first_by_name, list_files, read_lines
-from mien.corpora.folds import deal_people, list_people
+from mien.corpora.base import Access, Listing, find_file, list_files, parse_names, read_lines
 from mien.errors import CorpusError
 from mien.io import tables
 
@@ -55,28 +54,47 @@ def find(root: Path) -> Listing:
     listing = Listing(CORPUS, CLASSES)
     files = list_files(root)
     sexes = _read_sexes(root, files)
+
+    def parse(path: str) -> tuple[str, str] | None:
+        match = _NAME.fullmatch(Path(path).stem)
+        if match is None or match[1] not in sexes or (match[4] != "XX" and match[2] != "IEO"):
+            return None  # an unknown actor, or a graded level of another sentence than IEO
+        suffix = _SUFFIXES[Path(path).parent.name]
+        return (Path(path).stem, suffix) if path.endswith(suffix) else None
+
     takes: dict[str, dict[str, str]] = defaultdict(dict)  # clip -> suffix -> path
-    named = []
-    for path in files:
-        folder = path.split("/")[-2] if "/" in path else ""
-        if folder not in _SUFFIXES:
-            continue  # label files and documents; AudioMP3 is counted below
-        if _parse(path, sexes) is None or not path.endswith(_SUFFIXES[folder]):
-            listing.misname(path, EXAMPLE)
-        else:
-            named.append(path)
-    for path in first_by_name(listing, named):
-        takes[Path(path).stem][Path(path).suffix] = path
+    media = [path for path in files if Path(path).parent.name in _SUFFIXES]  # others: labels, documents, AudioMP3
+    for path, (clip, suffix) in parse_names(listing, media, parse, EXAMPLE):
+        takes[clip][suffix] = path
     for clip, of_suffix in sorted(takes.items()):
-        _add_take(listing, clip, of_suffix, sexes)
-    _add_gaps(listing, takes)
+        actor, sentence, emotion, level = clip.split("_")
+        lost, detail = _STATED.get(clip, ("", ""))
+        if lost:
+            listing.add_defect("stated", clip=clip, detail=f"the authors: {detail}", decision=f"drop {lost}")
+        listing.add_clip(
+            clip,
+            label=_CODES[emotion],
+            actor=actor,
+            sex=sexes[actor],
+            intensity=level,
+            statement=sentence,
+            pictures=[of_suffix[".flv"]] if ".flv" in of_suffix and "video" not in lost else [],
+            sounds=[of_suffix[".wav"]] if ".wav" in of_suffix and "audio" not in lost else [],
+        )
+        listing.voiced |= {path for path in of_suffix.values() if path.endswith(".flv")}
+    # the grid of 82 combinations, as far as this copy has the actors and sentences
+    actors, sentences = (sorted({clip.split("_")[k] for clip in takes}) for k in (0, 1))
+    grid = [
+        f"{actor}_{sentence}_{emotion}_{level}"
+        for actor, sentence, emotion in itertools.product(actors, sentences, _CODES)
+        for level in (("LO", "MD", "HI") if sentence == "IEO" and emotion != "NEU" else ("XX",))
+    ]
+    listing.add_gaps(grid, takes, words={".flv": ".flv", ".wav": ".wav"}, partly="use the file that is there")
     if n_unused := sum(f"{_UNUSED}/" in path for path in files):
         listing.add_defect("unused", path=_UNUSED, detail=f"{n_unused} files", decision="ignore: the wav is used")
-    if _find_file(files, VOTES_FILE) is None:
-        decision = "how people understood the clips is not reported"
-        listing.add_defect(
-            "missing", path=f"processedResults/{VOTES_FILE}", detail="no votes of raters", decision=decision
-        )
+    if find_file(files, VOTES_FILE) is None:
+        decision, path = "how people understood the clips is not reported", f"processedResults/{VOTES_FILE}"
+        listing.add_defect("missing", path=path, detail="no votes of raters", decision=decision)
     return listing
 
 
@@ -87,7 +105,7 @@ def votes(root: Path) -> pd.DataFrame:
     ------
     CorpusError : the table of votes is damaged.
     """
-    path = _find_file(list_files(root), VOTES_FILE)
+    path = find_file(list_files(root), VOTES_FILE)
     return tables.empty(tables.VOTES) if path is None else read_votes(Path(root) / path, _VOTED)
 
 
@@ -100,7 +118,20 @@ def read_votes(path: Path, codes: Sequence[str]) -> pd.DataFrame:
     ------
     CorpusError : the file cannot be read, lacks columns, or contradicts itself.
     """
-    rows = [_vote(path, number, row, codes) for number, row in enumerate(csv.DictReader(read_lines(path)), start=2)]
+    rows = []
+    for number, row in enumerate(csv.DictReader(read_lines(path)), start=2):
+        try:
+            counts = [int(row[code]) for code in codes]
+            modality = _VOTE_MODALITIES[int(row[""]) // _VOTE_BLOCK]
+            n, clip = int(row["numResponses"]), row["fileName"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorpusError(
+                f"{path}, line {number}: needs a number beginning with 1, 2 or 3, the columns {', '.join(codes)},"
+                f" fileName and numResponses ({error!r}); fetch it again"
+            ) from error
+        if n < 1 or sum(counts) != n or min(counts) < 0:
+            raise CorpusError(f"{path}, line {number}: {clip} has the votes {counts} of {n} raters; fetch it again")
+        rows.append((clip, modality, counts, n, max(counts) / n))
     votes = pd.DataFrame(rows, columns=tables.VOTES.columns.names)
     twice = votes[votes.duplicated(["clip", "modality"])]
     if len(twice):
@@ -109,70 +140,8 @@ def read_votes(path: Path, codes: Sequence[str]) -> pd.DataFrame:
     return votes.sort_values(["clip", "modality"], ignore_index=True)
 
 
-def _vote(path: Path, number: int, row: dict[str, str], codes: Sequence[str]) -> tuple[str, str, list[int], int, float]:
-    try:
-        counts = [int(row[code]) for code in codes]
-        modality = _VOTE_MODALITIES[int(row[""]) // _VOTE_BLOCK]
-        n, clip = int(row["numResponses"]), row["fileName"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise CorpusError(
-            f"{path}, line {number}: needs a number beginning with 1, 2 or 3, the columns {', '.join(codes)}, fileName"
-            f" and numResponses ({error!r}); fetch it again"
-        ) from error
-    if n < 1 or sum(counts) != n or min(counts) < 0:
-        raise CorpusError(f"{path}, line {number}: {clip} has the votes {counts} of {n} raters; fetch it again")
-    return clip, modality, counts, n, max(counts) / n
-
-
-def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
-    """Deal the actors to folds S1 to Sn, men and women evenly (thesis-spec 1.4)."""
-    return deal_people(list_people(listing.clips), n_folds, corpus=CORPUS)
-
-
-def _parse(path: str, sexes: dict[str, str]) -> tuple[str, ...] | None:
-    match = _NAME.fullmatch(Path(path).stem)
-    if match is None or match[1] not in sexes or (match[4] != "XX" and match[2] != "IEO"):
-        return None  # an unknown actor, or a graded level of another sentence than IEO
-    return match.groups()
-
-
-def _add_take(listing: Listing, clip: str, files: dict[str, str], sexes: dict[str, str]) -> None:
-    actor, sentence, emotion, level = clip.split("_")
-    lost, detail = _STATED.get(clip, ("", ""))
-    if lost:
-        listing.add_defect("stated", clip=clip, detail=f"the authors: {detail}", decision=f"drop {lost}")
-    listing.add_clip(
-        clip,
-        label=_CODES[emotion],
-        part=actor,
-        group=actor,
-        actor=actor,
-        sex=sexes[actor],
-        intensity=level,
-        statement=sentence,
-        pictures=[files[".flv"]] if ".flv" in files and "video" not in lost else [],
-        sounds=[files[".wav"]] if ".wav" in files and "audio" not in lost else [],
-    )
-    listing.voiced |= {path for path in files.values() if path.endswith(".flv")}
-
-
-def _add_gaps(listing: Listing, takes: dict[str, dict[str, str]]) -> None:
-    """Compare with the grid of 82 combinations, as far as this copy has the sentences, actors and modalities."""
-    fields = [clip.split("_") for clip in takes]
-    actors, sentences = (sorted({field[k] for field in fields}) for k in (0, 1))
-    suffixes = sorted({suffix for files in takes.values() for suffix in files})
-    for actor, sentence, emotion in itertools.product(actors, sentences, _CODES):
-        graded = sentence == "IEO" and emotion != "NEU"
-        for level in ("LO", "MD", "HI") if graded else ("XX",):
-            clip = f"{actor}_{sentence}_{emotion}_{level}"
-            gone = [suffix for suffix in suffixes if suffix not in takes.get(clip, {})]
-            if gone:
-                decision = "use the file that is there" if clip in takes else "none to use"
-                listing.add_defect("missing", clip=clip, detail=f"no {', '.join(gone)} file", decision=decision)
-
-
 def _read_sexes(root: Path, files: list[str]) -> dict[str, str]:
-    path = _find_file(files, DEMOGRAPHICS)
+    path = find_file(files, DEMOGRAPHICS)
     if path is None:
         raise CorpusError(f"{root}: {DEMOGRAPHICS} is missing; fetch it from {ACCESS.address}")
     rows = list(csv.DictReader(read_lines(Path(root) / path)))
@@ -183,7 +152,3 @@ def _read_sexes(root: Path, files: list[str]) -> dict[str, str]:
     if not sexes or not set(sexes.values()) <= {"male", "female"}:
         raise CorpusError(f"{root}/{path}: Sex should be Male or Female, found {sorted(set(sexes.values()))}")
     return sexes
-
-
-def _find_file(files: list[str], name: str) -> str | None:
-    return next((path for path in files if path.rsplit("/", 1)[-1] == name), None)

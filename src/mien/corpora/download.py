@@ -54,11 +54,6 @@ CREMAD_MEDIA = "https://media.githubusercontent.com/media/CheyneyComputerScience
 CREMAD_FOLDERS = ("AudioWAV", "VideoFlash")  # AudioMP3 has silent files where the wav is good
 
 
-def is_archive(path: Path) -> bool:
-    """Tell by the name whether `path` is an archive we unpack."""
-    return Path(path).name.lower().endswith(SUFFIXES)
-
-
 def unpack(archives: Sequence[Path], folder: Path, *, keep_files: Sequence[Path] = ()) -> None:
     """Unpack all `archives` into `folder`, which is replaced as a whole when every one was good.
 
@@ -75,74 +70,54 @@ def unpack(archives: Sequence[Path], folder: Path, *, keep_files: Sequence[Path]
             part = scratch / ".unpacking"
             part.mkdir()
             try:
-                _unpack_zip(archive, part) if archive.suffix.lower() == ".zip" else _unpack_tar(archive, part)
+                _unpack_one(archive, part)
             except _DAMAGED as error:
                 raise CorpusError(f"{archive}: damaged or encrypted archive ({error}); fetch it again") from error
             except FileNotFoundError:
                 raise CorpusError(f"{archive}: no such file; set the source of the corpus in params.yaml") from None
             except OSError as error:
                 raise CorpusError(f"{archive}: cannot be unpacked into {folder} ({error})") from error
-            _merge(part, scratch, archive)
+            for path in sorted(path for path in part.rglob("*") if not path.is_dir()):
+                name = path.relative_to(part)
+                if (scratch / name).is_file() and sha256(scratch / name) != sha256(path):
+                    raise CorpusError(f"{archive}: {name} differs from the same file of another archive")
+                (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+                path.replace(scratch / name)
             shutil.rmtree(part)
         for path in keep_files:
             shutil.copyfile(path, scratch / path.name)
 
 
-def _unpack_zip(archive: Path, folder: Path) -> None:
-    with zipfile.ZipFile(archive) as opened:
-        _refuse_small_disk(archive, folder, sum(entry.file_size for entry in opened.infolist()))
-        for entry in opened.infolist():
-            _refuse_leaving(archive, entry.filename)
-            if stat.S_ISLNK(entry.external_attr >> 16):
-                raise CorpusError(f"{archive}: has a link, {entry.filename!r}; unpack it yourself if you trust it")
-        opened.extractall(folder)  # checks the CRC of every entry
-
-
-def _unpack_tar(archive: Path, folder: Path) -> None:
+def _unpack_one(archive: Path, folder: Path) -> None:
+    zipped = archive.suffix.lower() == ".zip"
     if archive.name.lower().endswith("gz"):
-        _check_gzip(archive)
-    with tarfile.open(archive) as opened:
-        entries = opened.getmembers()
-        _refuse_small_disk(archive, folder, sum(entry.size for entry in entries))
-        for entry in entries:
-            _refuse_leaving(archive, entry.name)
+        with gzip.open(archive) as opened:  # to its end, where the checksum is; a tar reader stops before
+            while opened.read(1 << 20):
+                pass
+    with zipfile.ZipFile(archive) if zipped else tarfile.open(archive) as opened:
+        if zipped:
+            entries = [(e.filename, e.file_size, stat.S_ISLNK(e.external_attr >> 16)) for e in opened.infolist()]
+        else:
+            entries = [(e.name, e.size, False) for e in opened.getmembers()]  # the filter below refuses links
+        n_bytes, free = sum(size for _, size, _ in entries), shutil.disk_usage(folder).free
+        if n_bytes > free:
+            raise CorpusError(
+                f"{archive}: needs {n_bytes / 1e9:.1f} GB, {folder.parent.parent} has {free / 1e9:.1f} GB free"
+            )
+        for name, _, is_link in entries:
+            path = PurePosixPath(name.replace("\\", "/"))
+            if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
+                raise CorpusError(
+                    f"{archive}: entry {name!r} would be written outside the folder; do not trust this archive"
+                )
+            if is_link:
+                raise CorpusError(f"{archive}: has a link, {name!r}; unpack it yourself if you trust it")
         try:
-            opened.extractall(folder, filter="data")
+            opened.extractall(folder, **({} if zipped else {"filter": "data"}))  # checks the CRC of every zip entry
         except tarfile.FilterError as error:
             raise CorpusError(
                 f"{archive}: has an unsafe entry ({error}); unpack it yourself if you trust it"
             ) from error
-
-
-def _check_gzip(archive: Path) -> None:
-    """Read a gzip file to its end, where the checksum is; a tar reader stops before."""
-    with gzip.open(archive) as opened:
-        while opened.read(1 << 20):
-            pass
-
-
-def _refuse_leaving(archive: Path, name: str) -> None:
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
-        raise CorpusError(f"{archive}: entry {name!r} would be written outside the folder; do not trust this archive")
-
-
-def _refuse_small_disk(archive: Path, folder: Path, n_bytes: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if n_bytes > free:
-        raise CorpusError(
-            f"{archive}: needs {n_bytes / 1e9:.1f} GB, {folder.parent.parent} has {free / 1e9:.1f} GB free"
-        )
-
-
-def _merge(part: Path, target: Path, archive: Path) -> None:
-    """Move the files of `part` into `target`; the same file from two archives must have the same bytes."""
-    for path in sorted(path for path in part.rglob("*") if not path.is_dir()):
-        place = target / path.relative_to(part)
-        if place.is_file() and sha256(place) != sha256(path):
-            raise CorpusError(f"{archive}: {path.relative_to(part)} differs from the same file of another archive")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(place)
 
 
 @dataclass(frozen=True)
@@ -202,28 +177,44 @@ def fetch(remotes: Sequence[Remote], folder: Path, *, display: bool | None = Non
         if re.search(r"(^|/)\.\.(/|$)|^/|\\", remote.path):
             raise CorpusError(f"{remote.url}: the publisher names it {remote.path!r}, outside {folder}; not fetched")
         (folder / remote.path).parent.mkdir(parents=True, exist_ok=True)
-    wanted = [remote for remote in remotes if not _is_good(folder / remote.path, remote)]
+
+    def is_good(remote: Remote) -> bool:
+        path = folder / remote.path
+        if not path.is_file() or path.stat().st_size != remote.size:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, remote.algorithm).hexdigest() == remote.checksum.lower()
+
+    wanted = [remote for remote in remotes if not is_good(remote)]
     log.info("%d of %d files to fetch, %.2f GB", len(wanted), len(remotes), sum(r.size for r in wanted) / 1e9)
     display = sys.stdout.isatty() if display is None else display
-    large = [remote for remote in wanted if remote.size >= SEGMENTED]
     small = [remote for remote in wanted if remote.size < SEGMENTED]
+    large = [remote for remote in wanted if remote.size >= SEGMENTED]
     for some, segments in ((small, 1), (large, _SEGMENTS)):
-        _fetch_some(some, folder, segments, display, retries)
+        if some:
+            _fetch_some(some, folder, segments, display=display, retries=retries)
     for remote in wanted:
-        _verify(folder / remote.path, remote)
+        path = folder / remote.path
+        if not path.is_file():
+            raise CorpusError(f"{remote.url}: was not fetched; run the command again")
+        if not is_good(remote):
+            found = path.stat().st_size
+            path.unlink()
+            raise CorpusError(
+                f"{remote.url}: {remote.algorithm} differs from the publisher's ({found} of {remote.size} bytes came);"
+                " the file was removed: run the command again"
+            )
     return [folder / remote.path for remote in remotes]
 
 
-def _fetch_some(remotes: Sequence[Remote], folder: Path, segments: int, display: bool, retries: int) -> None:
-    if not remotes:
-        return
+def _fetch_some(remotes: Sequence[Remote], folder: Path, segments: int, *, display: bool, retries: int) -> None:
     from pypdl import Pypdl
 
     causes = _Causes()
     logger = logging.Logger("pypdl")  # its own, so that tracebacks of single attempts are not shown
     logger.addHandler(causes)
-    tasks = [{"url": remote.url, "file_path": str(folder / remote.path)} for remote in remotes]
     client = Pypdl(allow_reuse=True, logger=logger, max_concurrent=_AT_ONCE if segments == 1 else 1)
+    tasks = [{"url": remote.url, "file_path": str(folder / remote.path)} for remote in remotes]
     try:
         # Not every server sends an ETag; broken segments are resumed all the same and the checksum decides.
         client.start(tasks=tasks, segments=segments, retries=retries, etag_validation=False, display=display)
@@ -245,25 +236,6 @@ class _Causes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and record.exc_info[1] is not None:
             self.last = str(record.exc_info[1]) or type(record.exc_info[1]).__name__
-
-
-def _verify(path: Path, remote: Remote) -> None:
-    if not path.is_file():
-        raise CorpusError(f"{remote.url}: was not fetched; run the command again")
-    if not _is_good(path, remote):
-        found = path.stat().st_size
-        path.unlink()
-        raise CorpusError(
-            f"{remote.url}: {remote.algorithm} differs from the publisher's ({found} of {remote.size} bytes came);"
-            " the file was removed: run the command again"
-        )
-
-
-def _is_good(path: Path, remote: Remote) -> bool:
-    if not path.is_file() or path.stat().st_size != remote.size:
-        return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, remote.algorithm).hexdigest() == remote.checksum.lower()
 
 
 def download(corpus: str, access: Access, folder: Path) -> None:
@@ -290,13 +262,7 @@ def download_ravdess(folder: Path, stock: Path, *, record: str = ZENODO_RECORD) 
     answer = fetch_json(record)
     try:
         remotes = [
-            Remote(
-                url=entry["links"]["self"],
-                path=entry["key"],
-                algorithm=entry["checksum"].partition(":")[0],
-                checksum=entry["checksum"].partition(":")[2],
-                size=int(entry["size"]),
-            )
+            Remote(entry["links"]["self"], entry["key"], *entry["checksum"].split(":"), int(entry["size"]))
             for entry in sorted(answer["files"], key=lambda entry: entry["key"])
             if RAVDESS_FILES.fullmatch(entry["key"])
         ]
@@ -316,31 +282,24 @@ def download_cremad(folder: Path, stock: Path, *, stubs: str = CREMAD_STUBS, med
     top = min((stock / "stubs").iterdir())  # the archive has one folder, named after the branch
     files = list_files(top)
     media_files = [path for path in files if path.split("/")[0] in CREMAD_FOLDERS]
-    remotes = [_read_pointer(top / path, f"{media}/{path}", path) for path in media_files]
+    remotes = []
+    for path in media_files:
+        content = (top / path).read_bytes()[:1024]
+        match = re.search(rb"oid sha256:([0-9a-f]{64})\nsize (\d+)", content)
+        if match is None or not content.startswith(LFS_POINTER):
+            raise CorpusError(f"{top / path}: not a git-lfs pointer with sha256 and size; fetch the archive again")
+        remotes.append(Remote(f"{media}/{path}", path, "sha256", match[1].decode(), int(match[2])))
     if not remotes:
         raise CorpusError(f"{stubs}: holds no git-lfs pointers; clone the repository with git lfs instead")
     fetch(remotes, stock / "media")
     with atomic_folder(folder) as scratch:
-        for path in files:
-            if path.split("/")[0] != "AudioMP3":
-                (scratch / path).parent.mkdir(parents=True, exist_ok=True)
-                _link(stock / "media" / path if path.split("/")[0] in CREMAD_FOLDERS else top / path, scratch / path)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where the file system has no links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def _read_pointer(path: Path, url: str, name: str) -> Remote:
-    content = path.read_bytes()[:1024]
-    match = re.search(rb"oid sha256:([0-9a-f]{64})\nsize (\d+)", content)
-    if match is None or not content.startswith(LFS_POINTER):
-        raise CorpusError(f"{path}: not a git-lfs pointer with sha256 and size; fetch the archive again")
-    return Remote(url=url, path=name, algorithm="sha256", checksum=match[1].decode(), size=int(match[2]))
+        for path in (path for path in files if path.split("/")[0] != "AudioMP3"):
+            source = stock / "media" / path if path.split("/")[0] in CREMAD_FOLDERS else top / path
+            (scratch / path).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(source, scratch / path)
+            except OSError:  # a file system without links
+                shutil.copyfile(source, scratch / path)
 
 
 _FETCHERS = {"ravdess": download_ravdess, "cremad": download_cremad}
@@ -355,6 +314,10 @@ def open_source(corpus: str, source: Path, folder: Path) -> Path:
     """
     source = source.expanduser()
     where = f"corpora.{corpus}.source"
+
+    def is_archive(path: Path) -> bool:
+        return path.name.lower().endswith(SUFFIXES)
+
     if not source.exists():
         raise CorpusError(
             f"{source}: no such file or folder; in params.yaml, {where} should be synthetic, download,"
@@ -381,13 +344,10 @@ def describe_folder(root: Path, *, n_jobs: int = 1) -> dict:
     files = list_files(root)
     with ThreadPoolExecutor(max(1, n_jobs)) as pool:  # hashing releases the interpreter lock
         digests = list(pool.map(lambda path: sha256(root / path), files))
-    return {"root": _store_root(root), "n_files": len(files), "digest": digest(list(zip(files, digests, strict=True)))}
-
-
-def _store_root(root: Path) -> str:
-    """Return `root` relative to the working folder if it lies below it, so that a checkout can be moved."""
     full, here = Path(os.path.normpath(root.absolute())), Path.cwd()
-    return full.relative_to(here).as_posix() if full.is_relative_to(here) else full.as_posix()
+    shown = full.relative_to(here) if full.is_relative_to(here) else full  # so that a checkout can be moved
+    content = digest(list(zip(files, digests, strict=True)))
+    return {"root": shown.as_posix(), "n_files": len(files), "digest": content}
 
 
 def get_corpus(*, corpus: str, out: Path, config: str = "params.yaml", jobs: int = 1) -> None:

@@ -7,13 +7,14 @@ kept apart from every headline. Blank images and contradictory labels stay, as p
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mien.corpora.base import Access, Facts, Listing, examine_listing, first_by_name, is_blank, list_files, settle
+from mien.corpora import base
+from mien.corpora.base import Access, Facts, Listing, find_file, is_blank, list_files, parse_names, settle
 from mien.corpora.folds import use_official
 from mien.errors import CorpusError
 from mien.io.media import IMAGE_SUFFIXES
@@ -43,25 +44,26 @@ def find(root: Path) -> Listing:
     """
     listing = Listing(CORPUS, CLASSES)
     files = list_files(root)
-    of_name = {path.rsplit("/", 1)[-1]: path for path in reversed(files)}
-    table = next((of_name[name] for name in _TABLES if name in of_name), None)
-    if table is None:
-        table = next((path for path in files if path.endswith(".csv")), None)
+    table = find_file(files, *_TABLES) or next((path for path in files if path.endswith(".csv")), None)
     images = [path for path in files if Path(path).suffix.lower() in IMAGE_SUFFIXES]
     if table is not None and not images:
         _find_rows(listing, root, table)
     else:
         _find_images(listing, images)
-    _cut_parts(listing)
+    n_seen: Counter[str] = Counter()
+    for row in listing.clips:  # blocks of at most `BLOCK` images within each usage
+        row["part"] = f"{row['group']}-{n_seen[row['group']] // BLOCK:02d}"
+        n_seen[row["group"]] += 1
     return listing
 
 
 def examine(root: Path, listing: Listing, *, n_jobs: int = 1) -> dict[str, Facts]:
     """Examine image files; the rows of a table are examined when they are read, keyed by clip (see `decide`)."""
     if all(row["item"] < 0 for row in listing.clips):
-        return examine_listing(root, listing, n_jobs=n_jobs)
+        return base.examine_listing(root, listing, n_jobs=n_jobs)
     table = listing.clips[0]["pictures"][0]
-    return dict(_examine_rows(read_table(Path(root) / table)))
+    rows = read_table(Path(root) / table).pixels
+    return {f"{row:05d}": _examine_row(row, text) for row, text in enumerate(rows)}
 
 
 def decide(listing: Listing, facts: Mapping[str, Facts]) -> pd.DataFrame:
@@ -108,63 +110,40 @@ def _find_rows(listing: Listing, root: Path, table: str) -> None:
     if strange := sorted(set(usages) - _ROLES.keys()):
         raise CorpusError(f"{root}/{table}: Usage should be one of {', '.join(_ROLES)}, found {strange[:3]}")
     labels = rows.emotion.str.strip().map({str(k): k for k in range(len(CLASSES))})
-    for row, (usage, label) in enumerate(zip(usages, labels, strict=True)):
-        known = not np.isnan(label)
+    for row, (usage, label) in enumerate(zip(usages, labels.fillna(-1).astype(int), strict=True)):
         clip = f"{row:05d}"
-        if not known:
+        if label < 0:
             detail = f"emotion {rows.emotion[row]!r} in row {row}, known: 0..{len(CLASSES) - 1}"
             listing.add_defect("label", clip=clip, path=table, detail=detail, decision="keep: unlabelled")
-        _add_image(listing, clip, int(label) if known else -1, usage, table, item=row)
+        _add_image(listing, clip, label, usage, table, item=row)
 
 
 def _find_images(listing: Listing, images: list[str]) -> None:
-    named = []
-    for path in images:
-        folders = path.split("/")
-        match = _NAME.fullmatch(Path(path).stem)
-        if match is None or len(folders) < 2 or folders[-2].lower() not in CLASSES:
-            listing.misname(path, "train/angry/Training_3908.jpg")
-        else:
-            named.append(path)
-    for path in first_by_name(listing, named):
-        label = CLASSES.index(path.split("/")[-2].lower())
-        _add_image(listing, Path(path).stem, label, _NAME.fullmatch(Path(path).stem)[1], path)
+    def parse(path: str) -> tuple[str, str] | None:
+        folders, match = path.lower().split("/"), _NAME.fullmatch(Path(path).stem)
+        return (match[1], folders[-2]) if match and len(folders) > 1 and folders[-2] in CLASSES else None
+
+    for path, (usage, emotion) in parse_names(listing, images, parse, "train/angry/Training_3908.jpg"):
+        _add_image(listing, Path(path).stem, CLASSES.index(emotion), usage, path)
 
 
 def _add_image(listing: Listing, clip: str, label: int, usage: str, path: str, *, item: int = -1) -> None:
     listing.add_clip(clip, label=label, part=usage, group=usage, split=usage, cropped=True, item=item, pictures=[path])
 
 
-def _cut_parts(listing: Listing) -> None:
-    """Number the blocks of at most `BLOCK` images within each usage."""
-    n_seen: Counter[str] = Counter()
-    for row in listing.clips:
-        row["part"] = f"{row['group']}-{n_seen[row['group']] // BLOCK:02d}"
-        n_seen[row["group"]] += 1
-
-
-def _examine_rows(rows: pd.DataFrame) -> Iterator[tuple[str, Facts]]:
-    for row, text in enumerate(rows.pixels):
-        clip = f"{row:05d}"
-        try:
-            values = np.array(text.split(), dtype=np.int64)
-        except ValueError as error:
-            yield clip, Facts(flaw="unreadable", detail=f"row {row}: {error}")
-            continue
-        if len(values) != SIDE * SIDE or values.min() < 0 or values.max() > 255:
-            detail = f"row {row}: {len(values)} values instead of {SIDE * SIDE} from 0 to 255"
-            yield clip, Facts(flaw="unreadable", detail=detail)
-            continue
-        pixels = values.astype(np.uint8)
-        blank = is_blank(pixels[None])
-        yield (
-            clip,
-            Facts(
-                sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
-                picture_flaw="blank" if blank else "",
-                detail=f"every pixel is {pixels[0]}" if blank else "",
-            ),
-        )
+def _examine_row(row: int, text: str) -> Facts:
+    try:
+        values = np.array(text.split(), dtype=np.int64)
+    except ValueError as error:
+        return Facts(flaw="unreadable", detail=f"row {row}: {error}")
+    if len(values) != SIDE * SIDE or values.min() < 0 or values.max() > 255:
+        detail = f"row {row}: {len(values)} values instead of {SIDE * SIDE} from 0 to 255"
+        return Facts(flaw="unreadable", detail=detail)
+    pixels = values.astype(np.uint8)
+    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+    if is_blank(pixels[None]):
+        return Facts(sha256=digest, picture_flaw="blank", detail=f"every pixel is {pixels[0]}")
+    return Facts(sha256=digest)
 
 
 def _settle_duplicates(listing: Listing, clips: pd.DataFrame) -> pd.DataFrame:

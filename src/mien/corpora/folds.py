@@ -38,8 +38,20 @@ def cut_blocks(people: pd.DataFrame, n_folds: int, *, corpus: str) -> pd.DataFra
     ------
     CorpusError : so few people that a fold would have no training part.
     """
-    tested = _cut(_cut_blocks, people, n_folds, corpus)
-    return _assign(people, tested, ["A" + _name_block(block) for block in tested])
+    men, women = (sorted(people.group[people.sex == sex], key=int) for sex in ("male", "female"))
+    pairs = [[person for person in pair if person is not None] for pair in itertools.zip_longest(men, women)]
+
+    def cut(n: int) -> list[list[str]]:
+        units = pairs if n <= len(pairs) else [[person] for pair in pairs for person in pair]
+        return [[person for k in part for person in units[k]] for part in np.array_split(np.arange(len(units)), n)]
+
+    def name(fold: int, block: list[str]) -> str:
+        numbers = sorted(map(int, block))
+        if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+            return f"A{numbers[0]}-{numbers[-1]}"
+        return "A" + ",".join(map(str, numbers))
+
+    return _make_folds(people, n_folds, cut, name, corpus)
 
 
 def deal_people(people: pd.DataFrame, n_folds: int, *, corpus: str) -> pd.DataFrame:
@@ -47,8 +59,10 @@ def deal_people(people: pd.DataFrame, n_folds: int, *, corpus: str) -> pd.DataFr
 
     The women go on where the men stopped, so that folds differ by at most one person.
     """
-    tested = _cut(_cut_dealt, people, n_folds, corpus)
-    return _assign(people, tested, [f"S{k + 1}" for k in range(n_folds)])
+    ordered = people.sort_values(["sex", "group"], ascending=[False, True]).group.tolist()  # male, female, unknown
+    return _make_folds(
+        people, n_folds, lambda n: [ordered[k::n] for k in range(n)], lambda fold, _: f"S{fold + 1}", corpus
+    )
 
 
 def use_official(role_of: dict[str, str], n_folds: int, *, corpus: str) -> pd.DataFrame:
@@ -88,54 +102,37 @@ def choose_validation(after: Sequence[str], sex_of: Mapping[str, str]) -> list[s
     return after[:1] if len(after) < FEW else chosen
 
 
-def _assign(people: pd.DataFrame, tested: Sequence[list[str]], names: Sequence[str]) -> pd.DataFrame:
-    """Choose the validation people after each test block, cyclically, and train on the rest."""
-    sex_of = dict(zip(people.group, people.sex, strict=True))
-    rows = []
-    for fold, (block, name) in enumerate(zip(tested, names, strict=True)):
-        after = list(itertools.chain(*tested[fold + 1 :], *tested[:fold]))
-        roles = dict.fromkeys(block, "test") | dict.fromkeys(choose_validation(after, sex_of), "validation")
-        rows += [(fold, name, group, roles.get(group, "training")) for group in sorted(sex_of)]
-    return pd.DataFrame(rows, columns=tables.FOLDS.columns.names)
-
-
-def _cut(cut: Callable, people: pd.DataFrame, n_folds: int, corpus: str) -> list[list[str]]:
-    """Return the test people of each fold, or say how many folds these people can make."""
+def _make_folds(
+    people: pd.DataFrame,
+    n_folds: int,
+    cut: Callable[[int], list[list[str]]],
+    name: Callable[[int, list[str]], str],
+    corpus: str,
+) -> pd.DataFrame:
+    """Test what `cut` gives for a number of folds, let some of those after a test block validate, train on the rest."""
     n_people = len(people)
 
     def leaves_enough(n: int) -> bool:  # one validates, one is trained on
-        return all(n_people - len(block) >= 2 for block in cut(people, n))
+        return all(n_people - len(block) >= 2 for block in cut(n))
 
-    if 2 <= n_folds <= n_people and leaves_enough(n_folds):
-        return cut(people, n_folds)
-    possible = [n for n in range(2, n_people + 1) if leaves_enough(n)]
-    if not possible:
-        raise CorpusError(f"{corpus}: {n_people} people are too few for testing, validation and training; add people")
-    raise CorpusError(
-        f"{corpus}: {n_people} people cannot make {n_folds} folds; in params.yaml,"
-        f" folds.{corpus} can be {possible[0]} to {possible[-1]}"
-    )
-
-
-def _cut_blocks(people: pd.DataFrame, n_folds: int) -> list[list[str]]:
-    men, women = (sorted(people.group[people.sex == sex], key=int) for sex in ("male", "female"))
-    pairs = [[person for person in pair if person is not None] for pair in itertools.zip_longest(men, women)]
-    units = pairs if n_folds <= len(pairs) else [[person] for pair in pairs for person in pair]
-    parts = np.array_split(np.arange(len(units)), n_folds)
-    return [[person for k in part for person in units[k]] for part in parts]
-
-
-def _cut_dealt(people: pd.DataFrame, n_folds: int) -> list[list[str]]:
-    ordered = people.sort_values(["sex", "group"], ascending=[False, True]).group.tolist()  # male, female, unknown
-    return [ordered[k::n_folds] for k in range(n_folds)]
-
-
-def _name_block(block: Sequence[str]) -> str:
-    """Name actors 01, 02 as 1,2; 01 to 04 as 1-4; others as a list."""
-    numbers = sorted(int(person) for person in block)
-    if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
-        return f"{numbers[0]}-{numbers[-1]}"
-    return ",".join(map(str, numbers))
+    if not (2 <= n_folds <= n_people and leaves_enough(n_folds)):
+        possible = [n for n in range(2, n_people + 1) if leaves_enough(n)]
+        if not possible:
+            raise CorpusError(
+                f"{corpus}: {n_people} people are too few for testing, validation and training; add people"
+            )
+        raise CorpusError(
+            f"{corpus}: {n_people} people cannot make {n_folds} folds; in params.yaml,"
+            f" folds.{corpus} can be {possible[0]} to {possible[-1]}"
+        )
+    tested = cut(n_folds)
+    sex_of = dict(zip(people.group, people.sex, strict=True))
+    rows = []
+    for fold, block in enumerate(tested):
+        after = list(itertools.chain(*tested[fold + 1 :], *tested[:fold]))
+        roles = dict.fromkeys(block, "test") | dict.fromkeys(choose_validation(after, sex_of), "validation")
+        rows += [(fold, name(fold, block), group, roles.get(group, "training")) for group in sorted(sex_of)]
+    return pd.DataFrame(rows, columns=tables.FOLDS.columns.names)
 
 
 def read_split(path: Path) -> pd.DataFrame:
@@ -158,7 +155,20 @@ def read_split(path: Path) -> pd.DataFrame:
     if numbers != [str(k) for k in range(len(numbers))] or not numbers:
         raise CorpusError(f"{path}: folds should be numbered 0, 1, ...; found {_some(numbers)}")
     split["fold"] = split.fold.astype(int)
-    _check_rows(path, split)
+    if unknown := sorted(set(split.role) - set(ROLES)):
+        raise CorpusError(f"{path}: role should be one of {', '.join(ROLES)}; found {_some(unknown)}")
+    names = split.groupby("fold").name
+    if (names.nunique() > 1).any() or names.first().duplicated().any() or (split.name == "").any():
+        raise CorpusError(f"{path}: every fold needs a name of its own, the same in all of its rows")
+    if (twice := split[split.duplicated(["fold", "group"])]).size:
+        row = twice.iloc[0]
+        raise CorpusError(f"{path}: {row.group} has two rows in fold {row['name']}; people have one role in a fold")
+    tested = split.group[split.role == "test"]
+    if again := sorted(tested[tested.duplicated()].unique()):
+        raise CorpusError(f"{path}: tested in more than one fold: {_some(again)}; every clip is to be judged once")
+    for name, roles in split.groupby("name").role:
+        if missing := _missing(roles):
+            raise CorpusError(f"{path}: fold {name} has nobody for {missing}; add the missing rows")
     return split
 
 
@@ -201,44 +211,20 @@ def arrange_published(
     sex_of = dict(zip(people.group, people.sex, strict=True))
     folds = []
     for k, fold in here.groupby("fold"):
-        after = [person for block in (*tested[k + 1 :], *tested[:k], never) for person in block]
-        folds.append(_with_validation(fold, after, sex_of))
-        if _missing(folds[-1].role):
+        if not (fold.role == "validation").any():  # some of the training people do, in order of choice
+            trained = set(fold.group[fold.role == "training"])
+            after = [person for block in (*tested[k + 1 :], *tested[:k], never) for person in block]
+            chosen = choose_validation([person for person in after if person in trained], sex_of)
+            fold = fold.assign(role=fold.role.mask(fold.group.isin(chosen), "validation"))
+        if _missing(fold.role):
             raise CorpusError(f"{path}: {corpus} has too few people to validate and train in fold {k}; add people")
+        folds.append(fold)
     return pd.concat(folds).sort_values(["fold", "group"], ignore_index=True), absent
-
-
-def _with_validation(fold: pd.DataFrame, after: Iterable[str], sex_of: Mapping[str, str]) -> pd.DataFrame:
-    """Let some of the training people validate, unless somebody does; `after` are all others in order of choice."""
-    if (fold.role == "validation").any():
-        return fold
-    trained = set(fold.group[fold.role == "training"])
-    chosen = choose_validation([person for person in after if person in trained], sex_of)
-    return fold.assign(role=fold.role.mask(fold.group.isin(chosen), "validation"))
 
 
 def _missing(roles: pd.Series) -> str:
     """Return the first role that a fold cannot do without and that nobody has; empty if there is none."""
     return next((role for role in ("test", "training") if role not in set(roles)), "")
-
-
-def _check_rows(path: Path, split: pd.DataFrame) -> None:
-    """Refuse rows that contradict each other."""
-    if unknown := sorted(set(split.role) - set(ROLES)):
-        raise CorpusError(f"{path}: role should be one of {', '.join(ROLES)}; found {_some(unknown)}")
-    names = split.groupby("fold").name
-    if (names.nunique() > 1).any() or names.first().duplicated().any() or (split.name == "").any():
-        raise CorpusError(f"{path}: every fold needs a name of its own, the same in all of its rows")
-    if (twice := split[split.duplicated(["fold", "group"])]).size:
-        row = twice.iloc[0]
-        raise CorpusError(f"{path}: {row.group} has two rows in fold {row['name']}; people have one role in a fold")
-    tested = split.group[split.role == "test"]
-    if tested.duplicated().any():
-        again = sorted(tested[tested.duplicated()].unique())
-        raise CorpusError(f"{path}: tested in more than one fold: {_some(again)}; every clip is to be judged once")
-    for name, roles in split.groupby("name").role:
-        if missing := _missing(roles):
-            raise CorpusError(f"{path}: fold {name} has nobody for {missing}; add the missing rows")
 
 
 def _some(names: Iterable[str]) -> str:

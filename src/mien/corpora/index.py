@@ -4,9 +4,8 @@ An adapter is the module mien.corpora.<corpus> with
 - ACCESS : `Access`, how one obtains the corpus,
 - EXAMPLE : a path as the grammar wants it,
 - find(root) -> `Listing`: clips and findings from names and label files,
-- arrange(listing, n_folds) -> FOLDS,
-and, where the general rules do not fit, examine(root, listing, n_jobs=...) and decide(listing, facts) -> CLIPS;
-and votes(root) -> VOTES, where raters have said what they heard and saw.
+and, where the general rules do not fit, arrange(listing, n_folds) -> FOLDS, examine(root, listing, n_jobs=...) and
+decide(listing, facts) -> CLIPS; and votes(root) -> VOTES, where raters have said what they heard and saw.
 """
 
 import importlib
@@ -19,8 +18,8 @@ import pandas as pd
 from mien.config.labels import CORPORA
 from mien.config.schema import load, section
 from mien.corpora import base
-from mien.corpora.base import Listing, list_files
-from mien.corpora.folds import arrange_published, list_people, read_split
+from mien.corpora.base import list_files
+from mien.corpora.folds import arrange_published, deal_people, list_people, read_split
 from mien.errors import ConfigError, CorpusError
 from mien.io import tables
 from mien.io.files import digest, read_json, write_json
@@ -51,14 +50,31 @@ def index(
     adapter = adapter_for(corpus)
     listing = adapter.find(root)
     if not listing.clips:
-        raise CorpusError(_describe_stranger(corpus, root, adapter.EXAMPLE))
+        files = list_files(root)
+        found = f"found {len(files)} files such as {files[len(files) // 2]}" if files else "the folder is empty"
+        wanted = f"wanted names like {adapter.EXAMPLE}"
+        raise CorpusError(f"{root}: nothing of {corpus} here ({wanted}; {found}); check corpora.{corpus}.source")
+    people = list_people(listing.clips)
     # before the hours of reading
-    folds = adapter.arrange(listing, n_folds) if published is None else _arrange(listing, published, n_folds, split)
-    examine = getattr(adapter, "examine", base.examine_listing)
-    facts = examine(root, listing, n_jobs=n_jobs)
-    decide = getattr(adapter, "decide", _decide)
-    clips, defects = base.finish(listing, decide(listing, facts))
-    _refuse_unusable(corpus, root, clips, defects)
+    if published is not None:
+        folds, absent = arrange_published(people, published, n_folds, corpus=corpus, path=split)
+        for person in absent:
+            detail = f"{person} of {split.name} is not in this copy"
+            listing.add_defect("absent", detail=detail, decision="left out of the folds")
+    elif hasattr(adapter, "arrange"):
+        folds = adapter.arrange(listing, n_folds)
+    else:
+        folds = deal_people(people, n_folds, corpus=corpus)
+    facts = getattr(adapter, "examine", base.examine_listing)(root, listing, n_jobs=n_jobs)
+    if hasattr(adapter, "decide"):
+        clips = adapter.decide(listing, facts)
+    else:
+        clips = base.settle_duplicates(listing, base.settle(listing, facts), facts)
+    clips, defects = base.finish(listing, clips)
+    if not (clips.has_video.any() or clips.has_audio.any()):
+        reasons = ", ".join(f"{n} {defect}" for defect, n in defects.defect.value_counts().items())
+        hint = "; run 'git lfs pull' in the clone" if defects.defect.eq("pointer").any() else ""
+        raise CorpusError(f"{root}: not one of the {len(clips)} clips of {corpus} can be used ({reasons}){hint}")
     return clips, folds, defects, listing.classes
 
 
@@ -79,15 +95,6 @@ def describe(corpus: str, source: str, clips: pd.DataFrame, folds: pd.DataFrame,
     }
 
 
-def _arrange(listing: Listing, published: pd.DataFrame, n_folds: int, path: Path) -> pd.DataFrame:
-    """Return FOLDS as a published division says, and put the people of it whom this copy lacks on record."""
-    folds, absent = arrange_published(list_people(listing.clips), published, n_folds, corpus=listing.corpus, path=path)
-    for person in absent:
-        detail = f"{person} of {path.name} is not in this copy"
-        listing.add_defect("absent", detail=detail, decision="left out of the folds")
-    return folds
-
-
 def collect_votes(corpus: str, root: Path) -> pd.DataFrame:
     """Return VOTES of the corpus below `root`, without rows where it has no raters.
 
@@ -99,32 +106,8 @@ def collect_votes(corpus: str, root: Path) -> pd.DataFrame:
     return adapter.votes(root) if hasattr(adapter, "votes") else tables.empty(tables.VOTES)
 
 
-def _decide(listing, facts) -> pd.DataFrame:
-    return base.settle_duplicates(listing, base.settle(listing, facts), facts)
-
-
-def _describe_stranger(corpus: str, root: Path, example: str) -> str:
-    files = list_files(root)
-    found = f"found {len(files)} files such as {files[len(files) // 2]}" if files else "the folder is empty"
-    return f"{root}: nothing of {corpus} here (wanted names like {example}; {found}); check corpora.{corpus}.source"
-
-
-def _refuse_unusable(corpus: str, root: Path, clips: pd.DataFrame, defects: pd.DataFrame) -> None:
-    if clips.has_video.any() or clips.has_audio.any():
-        return
-    reasons = ", ".join(f"{n} {defect}" for defect, n in defects.defect.value_counts().items())
-    hint = "; run 'git lfs pull' in the clone" if defects.defect.eq("pointer").any() else ""
-    raise CorpusError(f"{root}: not one of the {len(clips)} clips of {corpus} can be used ({reasons}){hint}")
-
-
 def index_corpus(
-    *,
-    corpus: str,
-    manifest: Path,
-    out: Path,
-    split: Path | None = None,
-    config: str = "params.yaml",
-    jobs: int = 1,
+    *, corpus: str, manifest: Path, out: Path, split: Path | None = None, config: str = "params.yaml", jobs: int = 1
 ) -> None:
     """List the clips, folds and defects of a corpus, and what raters made of the clips.
 

@@ -3,10 +3,7 @@
 import re
 from pathlib import Path
 
-import pandas as pd
-
-from mien.corpora.base import Access, Listing, named_pictures
-from mien.corpora.folds import deal_people, list_people
+from mien.corpora.base import Access, Listing, list_images, parse_names, read_name
 
 CORPUS = "jaffe"
 CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -18,27 +15,12 @@ ACCESS = Access(
 )
 
 _CODES = {"AN": 0, "DI": 1, "FE": 2, "HA": 3, "NE": 4, "SA": 5, "SU": 6}
-_NAME = re.compile(rf"([A-Z]{{2}})\.({'|'.join(_CODES)})(\d)\.(\d+)\.tiff?")
+_NAME = re.compile(rf"(([A-Z]{{2}})\.({'|'.join(_CODES)})\d\.\d+)\.tiff?")
 
 
 def find(root: Path) -> Listing:
     """List the pictures; every model is a woman."""
     listing = Listing(CORPUS, CLASSES)
-    for path in named_pictures(listing, root, _NAME, EXAMPLE):
-        name = path.rsplit("/", 1)[-1]
-        model, emotion, _, _ = _NAME.fullmatch(name).groups()
-        listing.add_clip(
-            Path(name).stem,
-            label=_CODES[emotion],
-            part=model,
-            group=model,
-            actor=model,
-            sex="female",
-            pictures=[path],
-        )
+    for path, (clip, model, emotion) in parse_names(listing, list_images(root), read_name(_NAME), EXAMPLE):
+        listing.add_clip(clip, label=_CODES[emotion], actor=model, sex="female", pictures=[path])
     return listing
-
-
-def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
-    """Deal the models to folds S1 to Sn."""
-    return deal_people(list_people(listing.clips), n_folds, corpus=CORPUS)

@@ -4,19 +4,14 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-import pandas as pd
-
 from mien.corpora.base import Access, Listing, list_files
-from mien.corpora.folds import deal_people, list_people
 from mien.io.media import IMAGE_SUFFIXES
 
 CORPUS = "mug"
 CLASSES = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
 EXAMPLE = "subjects3/001/anger/take000/img_0000.jpg"
 ACCESS = Access(
-    address="https://mug.ee.auth.gr/fed",
-    terms="signed licence, internal research use",
-    files="the folder subjects3",
+    address="https://mug.ee.auth.gr/fed", terms="signed licence, internal research use", files="the folder subjects3"
 )
 N_APEX = 3  # frames in the middle of a take that show its emotion
 
@@ -42,33 +37,16 @@ def find(root: Path) -> Listing:
         if kept != path:
             listing.copies.append((kept, path))
     for (subject, emotion, take), frames in sorted(takes.items()):
-        _add_take(listing, subject, emotion, take, [path for _, path in sorted(frames.items())])
-    return listing
-
-
-def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
-    """Deal the subjects to folds S1 to Sn."""
-    return deal_people(list_people(listing.clips), n_folds, corpus=CORPUS)
-
-
-def _add_take(listing: Listing, subject: str, emotion: str, take: str, paths: list[str]) -> None:
-    sequence = f"{subject}/{emotion}/{take}"
-    first_apex = max(1, (len(paths) - N_APEX) // 2)
-    if emotion == _UNLABELLED:
-        detail = f"take {sequence} mixes expressions"
-        listing.add_defect("unlabelled", path=str(Path(paths[0]).parent), detail=detail, decision="keep: unlabelled")
-    for k, path in enumerate(paths):
-        label = -1
-        if emotion != _UNLABELLED:
-            at_apex = first_apex <= k < first_apex + N_APEX
-            label = 0 if k == 0 else CLASSES.index(emotion) if at_apex else -1
-        listing.add_clip(
-            f"{subject}_{emotion}_{take}_{Path(path).stem.removeprefix('img_')}",
-            label=label,
-            part=subject,
-            group=subject,
+        sequence = f"{subject}/{emotion}/{take}"
+        if emotion == _UNLABELLED:
+            detail, folder = f"take {sequence} mixes expressions", str(Path(next(iter(frames.values()))).parent)
+            listing.add_defect("unlabelled", path=folder, detail=detail, decision="keep: unlabelled")
+        first = max(1, (len(frames) - N_APEX) // 2)
+        listing.add_sequence(
+            sequence,
+            [(f"{subject}_{emotion}_{take}_{number}", path) for number, path in sorted(frames.items())],
             actor=subject,
-            item=k,
-            sequence=sequence,
-            pictures=[path],
+            label=-1 if emotion == _UNLABELLED else CLASSES.index(emotion),
+            apex=range(first, first + N_APEX),
         )
+    return listing

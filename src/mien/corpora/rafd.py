@@ -4,10 +4,7 @@ import itertools
 import re
 from pathlib import Path
 
-import pandas as pd
-
-from mien.corpora.base import Access, Listing, named_pictures
-from mien.corpora.folds import deal_people, list_people
+from mien.corpora.base import Access, Listing, list_images, parse_names, read_name
 
 CORPUS = "rafd"
 CLASSES = ("angry", "contemptuous", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
@@ -19,35 +16,25 @@ ACCESS = Access(
 )
 
 _NAME = re.compile(
-    r"Rafd(000|045|090|135|180)_(\d\d)_(Caucasian|Moroccan|Kid)_(male|female)_"
-    rf"({'|'.join(CLASSES)})_(frontal|left|right)\.jpg"
+    r"(Rafd(000|045|090|135|180)_(\d\d)_((?:Caucasian|Moroccan|Kid)_(male|female))_"
+    rf"({'|'.join(CLASSES)})_(frontal|left|right))\.jpg"
 )
 
 
 def find(root: Path) -> Listing:
-    """List the pictures; `view` is camera angle and gaze, 090 is frontal."""
+    """List the pictures, and those of the grid of models, emotions, gazes and angles at hand that are missing."""
     listing = Listing(CORPUS, CLASSES)
-    models: dict[str, tuple[str, str]] = {}  # number -> ethnicity, sex
-    for path in named_pictures(listing, root, _NAME, EXAMPLE):
-        angle, model, ethnicity, sex, emotion, gaze = _NAME.fullmatch(path.rsplit("/", 1)[-1]).groups()
-        models[model] = (ethnicity, sex)
-        listing.add_clip(
-            Path(path).stem,
-            label=CLASSES.index(emotion),
-            part=model,
-            group=model,
-            actor=model,
-            sex=sex,
-            view=f"{angle} {gaze}",
-            pictures=[path],
-        )
-    views = sorted({tuple(row["view"].split()) for row in listing.clips})
-    grid = itertools.product(sorted(models), CLASSES, views)
-    wanted = [f"Rafd{angle}_{m}_{'_'.join(models[m])}_{emotion}_{gaze}" for m, emotion, (angle, gaze) in grid]
-    listing.add_missing(wanted, [row["clip"] for row in listing.clips])
+    kinds, shot = {}, set()
+    for path, (clip, angle, model, kind, sex, emotion, gaze) in parse_names(
+        listing, list_images(root), read_name(_NAME), EXAMPLE
+    ):
+        kinds[model] = kind
+        shot.add((angle, gaze))
+        view = f"{angle} {gaze}"
+        listing.add_clip(clip, label=CLASSES.index(emotion), actor=model, sex=sex, view=view, pictures=[path])
+    grid = itertools.product(sorted(kinds), CLASSES, sorted(shot))
+    wanted = {f"Rafd{angle}_{model}_{kinds[model]}_{emotion}_{gaze}" for model, emotion, (angle, gaze) in grid}
+    for clip in sorted(wanted - {row["clip"] for row in listing.clips}):
+        detail = "the grid of takes has no such file"
+        listing.add_defect("missing", clip=clip, detail=detail, decision="none to use")
     return listing
-
-
-def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
-    """Deal the models to folds S1 to Sn, men and women evenly."""
-    return deal_people(list_people(listing.clips), n_folds, corpus=CORPUS)

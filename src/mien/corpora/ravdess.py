@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mien.corpora.base import Access, Listing, first_by_name, list_files
+from mien.corpora.base import Access, Listing, list_files, parse_names
 from mien.corpora.folds import cut_blocks, list_people
 
 CORPUS = "ravdess"
@@ -32,22 +32,36 @@ def find(root: Path) -> Listing:
     The picture is that of the audio-video file, else of the video-only one; the sound likewise, else of the wav.
     """
     listing = Listing(CORPUS, CLASSES)
+    files = list_files(root)
+    songs = {path for path in files if (fields := _parse(path)) and fields[1].startswith("02-")}
+    for path in sorted(songs):
+        listing.add_defect("song", path=path, detail="vocal channel 02", decision="drop: song")
     takes: dict[str, dict[str, str]] = defaultdict(dict)  # clip -> modality -> path
-    named = []
-    for path in list_files(root):
-        fields = _parse(path)
-        if fields is None:
-            listing.misname(path, EXAMPLE)
-        elif fields["channel"] == "02":
-            listing.add_defect("song", path=path, detail="vocal channel 02", decision="drop: song")
-        else:
-            named.append(path)
-    for path in first_by_name(listing, named):
-        fields = _parse(path)
-        takes[fields["clip"]][fields["modality"]] = path
+    for path, (modality, clip) in parse_names(listing, [path for path in files if path not in songs], _parse, EXAMPLE):
+        takes[clip][modality] = path
     for clip, of_modality in sorted(takes.items()):
-        _add_take(listing, clip, of_modality)
-    _add_gaps(listing, takes)
+        _, emotion, intensity, statement, _, actor = clip.split("-")
+        listing.add_clip(
+            clip,
+            label=int(emotion) - 1,
+            actor=actor,
+            sex="male" if int(actor) % 2 else "female",
+            intensity=_INTENSITIES[intensity],
+            statement=_STATEMENTS[statement],
+            pictures=[of_modality[m] for m in ("01", "02") if m in of_modality],
+            sounds=[of_modality[m] for m in ("01", "03") if m in of_modality],
+        )
+    # the full grid of the actors, statements and repetitions that this copy has; neutral has no strong version
+    parts = [clip.split("-") for clip in takes]
+    actors, statements, repetitions = (sorted({part[k] for part in parts}) for k in (5, 3, 4))
+    kinds = [(e, i) for e in range(1, 9) for i in (1, 2) if (e, i) != (1, 2)]
+    grid = [
+        f"01-{emotion:02d}-{intensity:02d}-{statement}-{repetition}-{actor}"
+        for (emotion, intensity), statement, repetition, actor in itertools.product(
+            kinds, statements, repetitions, actors
+        )
+    ]
+    listing.add_gaps(grid, takes, words=_MODALITIES, partly="use the files that are there")
     return listing
 
 
@@ -56,45 +70,14 @@ def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
     return cut_blocks(list_people(listing.clips), n_folds, corpus=CORPUS)
 
 
-def _parse(path: str) -> dict[str, str] | None:
+def _parse(path: str) -> tuple[str, str] | None:
+    """Return the modality of a file and its clip, which begins with the vocal channel."""
     match = _NAME.fullmatch(path.rsplit("/", 1)[-1])
     if match is None:
         return None
-    modality, channel, emotion, intensity, _, _, actor, suffix = match.groups()
+    modality, _, emotion, intensity, _, _, actor, suffix = match.groups()
     if not 1 <= int(actor) <= 24 or (suffix == "wav") != (modality == "03"):
         return None
     if emotion == "01" and intensity == "02":  # neutral has no strong version
         return None
-    return {"modality": modality, "channel": channel, "clip": match.string[3:-4]}
-
-
-def _add_take(listing: Listing, clip: str, files: dict[str, str]) -> None:
-    channel, emotion, intensity, statement, _, actor = clip.split("-")
-    assert channel == "01"
-    listing.add_clip(
-        clip,
-        label=int(emotion) - 1,
-        part=actor,
-        group=actor,
-        actor=actor,
-        sex="male" if int(actor) % 2 else "female",
-        intensity=_INTENSITIES[intensity],
-        statement=_STATEMENTS[statement],
-        pictures=[files[m] for m in ("01", "02") if m in files],
-        sounds=[files[m] for m in ("01", "03") if m in files],
-    )
-
-
-def _add_gaps(listing: Listing, takes: dict[str, dict[str, str]]) -> None:
-    """Compare with the full grid of the actors, statements, repetitions and modalities that this copy has."""
-    fields = [clip.split("-") for clip in takes]
-    actors, statements, repetitions = (sorted({field[k] for field in fields}) for k in (5, 3, 4))
-    modalities = sorted({modality for files in takes.values() for modality in files})
-    kinds = [(e, i) for e in range(1, 9) for i in (1, 2) if (e, i) != (1, 2)]
-    for (emotion, intensity), st, rep, actor in itertools.product(kinds, statements, repetitions, actors):
-        clip = f"01-{emotion:02d}-{intensity:02d}-{st}-{rep}-{actor}"
-        gone = [modality for modality in modalities if modality not in takes.get(clip, {})]
-        if gone:
-            detail = f"no {', '.join(_MODALITIES[modality] for modality in gone)} file"
-            decision = "use the files that are there" if clip in takes else "none to use"
-            listing.add_defect("missing", clip=clip, detail=detail, decision=decision)
+    return modality, match.string[3:-4]

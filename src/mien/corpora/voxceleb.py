@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mien.corpora.base import Access, Listing, list_files, read_lines
+from mien.corpora.base import Access, Listing, find_file, list_files, read_lines
 from mien.corpora.folds import use_official
 from mien.errors import CorpusError
 
@@ -37,9 +37,8 @@ def find(root: Path) -> Listing:
     found = {path: match.groups() for path in files if (match := _PATH.fullmatch(path))}
     speakers = sorted({speaker for speaker, _, _ in found.values()})
     listing = Listing(CORPUS, tuple(speakers))
-    split_of = _read_split(root, files)
-    sex_of = _read_sexes(root, files)
-    listing.reserved |= _read_tested(root, files)
+    split_of, sex_of, tested = _read_lists(root, files)
+    listing.reserved |= tested
     index_of = {speaker: k for k, speaker in enumerate(speakers)}
     kept: dict[str, str] = {}
     for path in files:
@@ -82,43 +81,31 @@ def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
     return use_official(roles | dict.fromkeys(tested, "test"), n_folds, corpus=CORPUS)
 
 
-def _read_split(root: Path, files: list[str]) -> dict[str, str]:
-    """Return path below wav/ -> train, dev or test."""
-    splits = {}
-    for name, line in _lines_of(root, files, "iden_split.txt"):
+def _read_lists(root: Path, files: list[str]) -> tuple[dict[str, str], dict[str, str], set[str]]:
+    """Return path below wav/ -> train, dev or test; speaker -> sex; and the speakers of the verification pairs."""
+
+    def lines_of(name: str) -> tuple[str, list[str]]:
+        path = find_file(files, name)
+        lines = [] if path is None else read_lines(Path(root) / path)
+        return f"{root}/{path}", [line for line in lines if line.strip()]
+
+    split_of, sex_of, tested = {}, {}, set()
+    name, lines = lines_of("iden_split.txt")
+    for line in lines:
         fields = line.split()
         if len(fields) != 2 or fields[0] not in _SPLITS:
             raise CorpusError(f"{name}: should have lines like '1 {EXAMPLE[4:]}', found {line[:60]!r}")
-        splits[fields[1]] = _SPLITS[fields[0]]
-    return splits
-
-
-def _read_tested(root: Path, files: list[str]) -> set[str]:
-    """Return the speakers of the verification pairs; the pairs themselves stay in their file."""
-    tested = set()
-    for name, line in _lines_of(root, files, "veri_test.txt"):
+        split_of[fields[1]] = _SPLITS[fields[0]]
+    name, lines = lines_of("veri_test.txt")
+    for line in lines:
         fields = line.split()
         if len(fields) != 3 or fields[0] not in ("0", "1"):
             raise CorpusError(f"{name}: should have lines like '1 {EXAMPLE[4:]} {EXAMPLE[4:]}', found {line[:60]!r}")
         tested |= {path.split("/")[0] for path in fields[1:]}
-    return tested
-
-
-def _read_sexes(root: Path, files: list[str]) -> dict[str, str]:
-    lines = _lines_of(root, files, "vox1_meta.csv")
-    if not lines:
-        return {}
-    name, header = lines[0]
-    columns = header.split("\t")
-    if not {"VoxCeleb1 ID", "Gender"} <= set(columns):
+    name, lines = lines_of("vox1_meta.csv")
+    columns = lines[0].split("\t") if lines else []
+    if lines and not {"VoxCeleb1 ID", "Gender"} <= set(columns):
         raise CorpusError(f"{name}: needs the columns 'VoxCeleb1 ID' and 'Gender' between tabs, has {columns}")
-    words = {"m": "male", "f": "female"}
-    rows = csv.DictReader([line for _, line in lines], delimiter="\t")
-    return {row["VoxCeleb1 ID"]: words.get(row["Gender"] or "", "") for row in rows}
-
-
-def _lines_of(root: Path, files: list[str], name: str) -> list[tuple[str, str]]:
-    """Return (path, line) for every line of the list called `name`, nothing where it is absent."""
-    path = next((path for path in files if path.rsplit("/", 1)[-1] == name), None)
-    lines = [] if path is None else read_lines(Path(root) / path)
-    return [(f"{root}/{path}", line) for line in lines if line.strip()]
+    for row in csv.DictReader(lines, delimiter="\t"):
+        sex_of[row["VoxCeleb1 ID"]] = {"m": "male", "f": "female"}.get(row["Gender"] or "", "")
+    return split_of, sex_of, tested

@@ -4,9 +4,10 @@ The truth is known twice: of landmarks that are computed from the mesh, exact bu
 synthetic corpora, where dlib found the landmarks in pictures.
 """
 
+import itertools
 import logging
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -64,20 +65,17 @@ SOURCE = ["source", "corpus", "angle"]
 
 @dataclass(frozen=True, eq=False)
 class Recovery:
-    """N frames of one source whose truth is known; NaN where the mesh was not fitted."""
+    """N frames whose truth is known; NaN where the mesh was not fitted."""
 
     actor: np.ndarray  # (N,) text
+    camera: np.ndarray  # (N,) degrees
     truth: np.ndarray  # (N, 8) true units in the order of the thesis
     units: np.ndarray  # (N, 8) fitted
     turn_deg: np.ndarray  # (N, 3) rotation vector from the true to the fitted head
 
-    def take(self, chosen: np.ndarray) -> "Recovery":
-        """Return the frames of a mask (N,) bool."""
-        return Recovery(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
-
-def recover_embedded(corpus: str, candide: Path, data: Path) -> tuple[Recovery, np.ndarray]:
-    """Put the fits of an embedded corpus beside its truth; return them and the camera (N,) of every frame, degrees.
+def recover_embedded(corpus: str, candide: Path, data: Path) -> Recovery:
+    """Put the fits of an embedded corpus beside its truth.
 
     A fitted frame belongs to the true frame of its clip that is nearest in time, at most half a frame away; a clip
     with one true frame is a still.
@@ -86,24 +84,32 @@ def recover_embedded(corpus: str, candide: Path, data: Path) -> tuple[Recovery, 
     ------
     TableError : fits or truth are missing or damaged.
     """
-    truth = _true_frames(corpus, data / f"{corpus}.truth")
+    folder = data / f"{corpus}.truth"
+    truth = _read(folder / "frames.parquet", ["clip", "time_s", "units", "pose"])
+    truth = truth.merge(_read(folder / "clips.parquet", ["clip", "actor"]), on="clip", how="left")
+    if corpus == _TABLED:  # planted rows show somebody else or nothing
+        truth["clip"] = [f"{row:05d}" for row in range(len(truth))]
+        truth = truth[~truth["clip"].isin(_read(folder / "planted.parquet", ["clip"])["clip"])]
     still = truth.groupby("clip").time_s.transform("size") == 1
     truth["time_s"] = truth.time_s.mask(still, 0.0)  # CK+ and MUG: a frame of a sequence is a clip, shown at its own 0
     steps = truth.groupby("clip").time_s.diff()
     half = float(steps.median() / 2) if steps.notna().any() else 0.0
-    fits, truth = (table.sort_values(["time_s", "clip"], kind="stable") for table in (_fits(candide / corpus), truth))
+    parts = sorted(read_json(candide / corpus / "manifest.json")["parts"])
+    fits = [tables.read(candide / corpus / part / INDEX, tables.FITS) for part in parts]
+    fits = pd.concat(fits or [tables.empty(tables.FITS)], ignore_index=True)
+    fits, truth = (table.sort_values(["time_s", "clip"], kind="stable") for table in (fits, truth))
     both = pd.merge_asof(
         fits, truth, on="time_s", by="clip", direction="nearest", tolerance=half + 1e-6, suffixes=("", "_true")
     )
     both = both[both.pose.notna()].sort_values(["clip", "frame"], kind="stable")
-    recovery = Recovery(
+    cameras = [int(clip[4:7]) if corpus == "rafd" else FRONTAL for clip in both["clip"]]  # Rafd045_...
+    return Recovery(
         both.actor.to_numpy(dtype=object),
+        np.array(cameras, dtype=int),
         _stacked(both.units_true, 11)[:, ACTIONS],
         np.where((both.verdict == FITTED).to_numpy()[:, None], _stacked(both.units, 8), np.nan),
         rotation_between(_stacked(both.pose, 3), _stacked(both.rotation, 3)),
     )
-    cameras = [int(clip[4:7]) if corpus == "rafd" else FRONTAL for clip in both["clip"]]  # Rafd045_...
-    return recovery, np.array(cameras, dtype=int)
 
 
 def has_truth(corpus: str, data: Path) -> bool:
@@ -113,30 +119,29 @@ def has_truth(corpus: str, data: Path) -> bool:
     return made and (data / f"{corpus}.truth").is_dir()
 
 
-def measure(recovery: Recovery, *, source: str, corpus: str, angle: int) -> list[dict]:
-    """Return a row of COLUMNS for each of the eight units and for both lid units; NaN where a number is undefined."""
-    fitted = recovery.take(np.isfinite(recovery.units).all(axis=1))
+def measure(recovery: Recovery, *, source: str, corpus: str) -> list[dict]:
+    """Return a row of COLUMNS for every camera and each of the eight units and both lid units; NaN: undefined."""
     lids = [AU_NAMES.index("lid tightener"), AU_NAMES.index("eyes closed")]
-    truth, found = (np.column_stack([units, units[:, lids].sum(axis=1)]) for units in (fitted.truth, fitted.units))
-    people = fitted.actor.astype(str)
-    truth_within, found_within = (
-        (units - pd.DataFrame(units).groupby(people).transform("mean")).to_numpy() for units in (truth, found)
-    )
-    poses = [np.nan] * 5
-    if len(people):
-        turned_deg = np.linalg.norm(fitted.turn_deg, axis=1)
-        poses = [*np.quantile(turned_deg, [0.5, 0.95]).tolist(), *fitted.turn_deg.mean(axis=0).tolist()]
     rows = []
-    for k, unit in enumerate((*AU_NAMES, LIDS)):
-        error = found[:, k] - truth[:, k]
-        values = (
-            *(source, corpus, angle, unit, len(recovery.actor), len(error)),
-            correlation(truth[:, k], found[:, k]),
-            correlation(truth_within[:, k], found_within[:, k]),
-            float(np.sqrt(np.mean(error**2))) if len(error) else np.nan,
-            *poses,
-        )
-        rows.append(dict(zip(COLUMNS, values, strict=True)))
+    for camera in sorted(set(recovery.camera.tolist())):
+        here = recovery.camera == camera
+        known = here & np.isfinite(recovery.units).all(axis=1)
+        people, turn_deg = recovery.actor[known].astype(str), recovery.turn_deg[known]
+        sides = [
+            np.column_stack([units, units[:, lids].sum(axis=1)])
+            for units in (recovery.truth[known], recovery.units[known])
+        ]
+        within = [(units - pd.DataFrame(units).groupby(people).transform("mean")).to_numpy() for units in sides]
+        poses = [np.nan] * 5
+        if len(people):
+            quantiles = np.quantile(np.linalg.norm(turn_deg, axis=1), [0.5, 0.95])
+            poses = [*quantiles.tolist(), *turn_deg.mean(axis=0).tolist()]
+        for k, unit in enumerate((*AU_NAMES, LIDS)):
+            correlations = [correlation(one[:, k], other[:, k]) for one, other in (sides, within)]
+            error = sides[1][:, k] - sides[0][:, k]
+            rmse = float(np.sqrt(np.mean(error**2))) if len(error) else np.nan
+            values = (source, corpus, camera, unit, int(here.sum()), len(error), *correlations, rmse, *poses)
+            rows.append(dict(zip(COLUMNS, values, strict=True)))
     return rows
 
 
@@ -156,23 +161,6 @@ def rotation_between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return turn
 
 
-def _true_frames(corpus: str, folder: Path) -> pd.DataFrame:
-    """Return clip, actor, time_s, units (11,) and pose (3,) of every frame of a truth folder."""
-    frames = _read(folder / "frames.parquet", ["clip", "time_s", "units", "pose"])
-    clips = _read(folder / "clips.parquet", ["clip", "actor"])
-    frames = frames.merge(clips, on="clip", how="left")
-    if corpus == _TABLED:  # planted rows show somebody else or nothing
-        frames["clip"] = [f"{row:05d}" for row in range(len(frames))]
-        frames = frames[~frames["clip"].isin(_read(folder / "planted.parquet", ["clip"])["clip"])]
-    return frames
-
-
-def _fits(folder: Path) -> pd.DataFrame:
-    parts = read_json(folder / "manifest.json")["parts"]
-    fits = [tables.read(folder / part / INDEX, tables.FITS) for part in sorted(parts)]
-    return pd.concat(fits or [tables.empty(tables.FITS)], ignore_index=True)
-
-
 def _read(path: Path, columns: list[str]) -> pd.DataFrame:
     try:
         return pd.read_parquet(path, columns=columns)
@@ -186,8 +174,10 @@ def _stacked(rows: pd.Series, width: int) -> np.ndarray:
     return np.stack(rows.to_list()).astype(np.float64) if len(rows) else np.empty((0, width))
 
 
-def recover_exact(seed: int, config: CandideConfig, *, acted: bool) -> tuple[Recovery, np.ndarray]:
-    """Fit people of whom the landmarks are computed, before all CAMERAS; return also the camera (N,) of each face.
+def recover_exact(seed: int, config: CandideConfig, *, acted: bool) -> Recovery:
+    """Fit people of whom the landmarks are computed, before all CAMERAS.
+
+    As in the thesis, a neutral frontal face gives the shape of a person; then every face is fitted alone.
 
     Parameters
     ----------
@@ -196,44 +186,39 @@ def recover_exact(seed: int, config: CandideConfig, *, acted: bool) -> tuple[Rec
         fit has their shape, is not quite still. False: the eight units of the fit are drawn evenly from -1 to 1, and
         the neutral face is still.
     """
-    people = [_recover_person(seed, config, f"{number:02d}", acted=acted) for number in range(_N_PEOPLE)]
-    everybody = Recovery(*(np.concatenate([getattr(one, field.name) for one in people]) for field in fields(Recovery)))
-    return everybody, np.tile(np.repeat(CAMERAS, _N_FACES), _N_PEOPLE)
-
-
-def _recover_person(seed: int, config: CandideConfig, actor: str, *, acted: bool) -> Recovery:
-    """Fit one person as in the thesis: a neutral frontal face gives the shape, then every face is fitted alone."""
-    person = person_for(seed, "exact", actor, "")
-    scope = (seed, "exact", actor, "acted" if acted else "random")
-
-    def show(emotion: str, intensity: float, rng: np.random.Generator) -> np.ndarray:
-        return face_units(person, emotion=emotion, intensity=intensity, fuzziness=CLEAR, rng=rng)
-
-    rng = rng_for(*scope)
-    neutral = show("neutral", 0.0, rng) if acted else np.zeros(N_ACTIONS)
-    shapes, _ = fit_shapes(photograph(person, neutral[None], config, yaw_deg=0.0, rng=rng)[0], config)
-    landmarks, poses, units = [], [], []
-    for camera in CAMERAS:
-        rng = rng_for(*scope, camera)  # a camera more or less changes nothing for the others
-        if acted:
-            shown = np.stack([show(emotion, intensity, rng) for emotion in EMOTIONS for intensity in _INTENSITIES])
-        else:
+    found = []
+    cameras = np.repeat(CAMERAS, _N_FACES)
+    for actor in (f"{number:02d}" for number in range(_N_PEOPLE)):
+        person = person_for(seed, "exact", actor, "")
+        scope = (seed, "exact", actor, "acted" if acted else "random")
+        rng = rng_for(*scope)
+        neutral = face_units(person, emotion="neutral", intensity=0.0, fuzziness=CLEAR, rng=rng) if acted else None
+        neutral = np.zeros((1, N_ACTIONS)) if neutral is None else neutral[None]
+        shapes, _ = fit_shapes(photograph(person, neutral, config, yaw_deg=0.0, rng=rng)[0], config)
+        landmarks, poses, units = [], [], []
+        for camera in CAMERAS:
+            rng = rng_for(*scope, camera)  # a camera more or less changes nothing for the others
             shown = np.zeros((_N_FACES, N_ACTIONS))
-            shown[:, ACTIONS] = rng.uniform(-1.0, 1.0, (_N_FACES, len(ACTIONS)))
-        seen, pose = photograph(person, shown, config, yaw_deg=float(camera - FRONTAL), rng=rng)
-        units.append(shown)
-        landmarks.append(seen)
-        poses.append(pose)
-    n_faces = len(CAMERAS) * _N_FACES
-    frames = fit_frames(
-        np.concatenate(landmarks),
-        found=np.ones(n_faces, bool),
-        recordings=list(np.arange(n_faces)[:, None]),
-        shape=shapes[0],
-        config=config,
-    )
-    turn_deg = rotation_between(np.concatenate(poses), frames.rotation)
-    return Recovery(np.full(n_faces, actor, object), np.concatenate(units)[:, ACTIONS], frames.units, turn_deg)
+            if acted:
+                for row, (emotion, intensity) in enumerate(itertools.product(EMOTIONS, _INTENSITIES)):
+                    shown[row] = face_units(person, emotion=emotion, intensity=intensity, fuzziness=CLEAR, rng=rng)
+            else:
+                shown[:, ACTIONS] = rng.uniform(-1.0, 1.0, (_N_FACES, len(ACTIONS)))
+            seen, pose = photograph(person, shown, config, yaw_deg=float(camera - FRONTAL), rng=rng)
+            units.append(shown)
+            landmarks.append(seen)
+            poses.append(pose)
+        frames = fit_frames(
+            np.concatenate(landmarks),
+            found=np.ones(len(cameras), bool),
+            recordings=list(np.arange(len(cameras))[:, None]),
+            shape=shapes[0],
+            config=config,
+        )
+        turn_deg = rotation_between(np.concatenate(poses), frames.rotation)
+        truth = np.concatenate(units)[:, ACTIONS]
+        found.append((np.full(len(cameras), actor, object), cameras, truth, frames.units, turn_deg))
+    return Recovery(*map(np.concatenate, zip(*found, strict=True)))
 
 
 def photograph(
@@ -253,13 +238,7 @@ def photograph(
 
 
 def check_units(
-    *,
-    candide: Path,
-    data: Path,
-    corpora: list[str],
-    out_csv: Path,
-    out_md: Path,
-    config: str = "params.yaml",
+    *, candide: Path, data: Path, corpora: list[str], out_csv: Path, out_md: Path, config: str = "params.yaml"
 ) -> None:
     """Compare fitted action units and poses with the truth of synthetic people.
 
@@ -288,11 +267,10 @@ def check_units(
     without = [corpus for corpus in corpora if not has_truth(corpus, data)]
     measured += [(DLIB, one, recover_embedded(one, candide, data)) for one in corpora if one not in without]
     rows = []
-    for source, corpus, (recovery, cameras) in measured:
-        if not len(cameras):
+    for source, corpus, recovery in measured:
+        if not len(recovery.camera):
             log.warning("%s: no fitted frame belongs to a frame of the truth", corpus)
-        for camera in sorted(set(cameras.tolist())):
-            rows += measure(recovery.take(cameras == camera), source=source, corpus=corpus, angle=camera)
+        rows += measure(recovery, source=source, corpus=corpus)
     table = pd.DataFrame(rows, columns=COLUMNS)
     with atomic_file(out_csv) as scratch:
         table.round(9).to_csv(scratch, index=False, float_format="%.4f", lineterminator="\n")
@@ -303,67 +281,55 @@ def check_units(
 
 def render(table: pd.DataFrame, without: list[str], config: CandideConfig) -> str:
     """Return the page: the correlations of every unit and source, then errors and poses."""
-    names = {key: _name(*key) for key in table[SOURCE].drop_duplicates().itertuples(index=False, name=None)}
+    first = table.drop_duplicates(SOURCE).set_index(SOURCE)
+    names = {}
+    for source, corpus, angle in first.index:
+        exact = f"exact, {'random units' if source == RANDOM else source}, yaw {angle - FRONTAL}"
+        embedded = f"{corpus}, camera {angle}" if corpus == "rafd" else corpus
+        names[source, corpus, angle] = embedded if source == DLIB else exact
+
+    def by_unit(column: str) -> str:
+        wide = table.pivot(index=SOURCE, columns="unit", values=column)[table.unit.unique()]
+        return _grid([{"landmarks": name} | wide.loc[key].map(_number).to_dict() for key, name in names.items()])
+
+    columns = {"median": "pose_median_deg", "95%": "pose_q95_deg"}
+    columns |= {f"{axis} bias": f"{axis}_bias_deg" for axis in ("pitch", "yaw", "roll")}
+    poses = []
+    for key, name in names.items():
+        row = first.loc[key]
+        counts = {"frames": f"{row.n_frames}", "fitted": f"{row.n}", "%": f"{100 * row.n / row.n_frames:.1f}"}
+        poses.append({"landmarks": name} | counts | {head: _number(row[column]) for head, column in columns.items()})
     blocks = [
         "# Action units: fitted and true",
         f"**{NOTICE}**",
-        _explanation(config),
-        "## Correlation with the true unit",
-        _by_unit(table, names, "correlation"),
-        "## Correlation within a person",
-        "The mean of every person is taken off both sides: what is left is how a face moves, not whose face it is.",
-        _by_unit(table, names, "correlation_within"),
-        "## Root mean square error of the unit",
-        _by_unit(table, names, "rmse"),
-        "## Pose, and how much was fitted",
-        "Degrees. Median and 95% quantile of the angle between the true and the fitted head; bias: mean turn from the"
-        " true to the fitted head about the camera's axes to the right (pitch), up (yaw) and to the viewer (roll).",
-        *_warning(table),
-        _poses(table, names),
-    ]
-    if without:
-        blocks.append(f"No truth, so nothing is said about: {', '.join(without)}.")
-    return "\n\n".join(blocks) + "\n"
-
-
-def _explanation(config: CandideConfig) -> str:
-    return (
         "What the Candide-3 fit finds in faces whose units and pose are known. Exact: landmarks are the true places of"
         " the 35 vertices with noise of 0.01 model units, and the shape comes from one neutral frontal face of the"
         " person. Random units: the eight units of the fit, drawn evenly from -1 to 1. Acted: emotions as the synthetic"
         " people act them, with 11 moving units, of which the fit knows 8. Other rows: landmarks that dlib found in the"
         " pictures of the synthetic corpora, where people act too; RaFD by camera, 90 is frontal. All people differ in"
         f" 14 shape units, of which the fit knows 7. Settings: candide.landmarks {config.landmarks}, candide.ridge"
-        f" {config.ridge:g}. A - stands for nothing to report: too few fitted frames, or a unit that never moves."
-    )
+        f" {config.ridge:g}. A - stands for nothing to report: too few fitted frames, or a unit that never moves.",
+        "## Correlation with the true unit",
+        by_unit("correlation"),
+        "## Correlation within a person",
+        "The mean of every person is taken off both sides: what is left is how a face moves, not whose face it is.",
+        by_unit("correlation_within"),
+        "## Root mean square error of the unit",
+        by_unit("rmse"),
+        "## Pose, and how much was fitted",
+        "Degrees. Median and 95% quantile of the angle between the true and the fitted head; bias: mean turn from the"
+        " true to the fitted head about the camera's axes to the right (pitch), up (yaw) and to the viewer (roll).",
+        *_warning(first.reset_index()),
+        _grid(poses),
+    ]
+    if without:
+        blocks.append(f"No truth, so nothing is said about: {', '.join(without)}.")
+    return "\n\n".join(blocks) + "\n"
 
 
-def _name(source: str, corpus: str, angle: int) -> str:
-    if source == DLIB:
-        return f"{corpus}, camera {angle}" if corpus == "rafd" else corpus
-    return f"exact, {'random units' if source == RANDOM else source}, yaw {angle - 90}"
-
-
-def _by_unit(table: pd.DataFrame, names: dict[tuple, str], column: str) -> str:
-    wide = table.pivot(index=SOURCE, columns="unit", values=column)[table.unit.unique()]
-    return _grid([{"landmarks": name} | wide.loc[key].map(_number).to_dict() for key, name in names.items()])
-
-
-def _poses(table: pd.DataFrame, names: dict[tuple, str]) -> str:
-    first = table.drop_duplicates(SOURCE).set_index(SOURCE)
-    columns = {"median": "pose_median_deg", "95%": "pose_q95_deg"}
-    columns |= {f"{axis} bias": f"{axis}_bias_deg" for axis in ("pitch", "yaw", "roll")}
-    rows = []
-    for key, name in names.items():
-        row = first.loc[key]
-        counts = {"frames": f"{row.n_frames}", "fitted": f"{row.n}", "%": f"{100 * row.n / row.n_frames:.1f}"}
-        rows.append({"landmarks": name} | counts | {head: _number(row[column]) for head, column in columns.items()})
-    return _grid(rows)
-
-
-def _warning(table: pd.DataFrame) -> list[str]:
-    """Say how far dlib's landmarks lead the fitted heads astray."""
-    found = table[(table.source == DLIB) & (table.n > 0)].drop_duplicates(SOURCE)
+def _warning(first: pd.DataFrame) -> list[str]:
+    """Say how far dlib's landmarks lead the fitted heads astray; `first` has a row per source."""
+    found = first[(first.source == DLIB) & (first.n > 0)]
     if found.empty:
         return []
     pitch = found.pitch_bias_deg
@@ -377,10 +343,7 @@ def _warning(table: pd.DataFrame) -> list[str]:
 
 
 def _number(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    text = f"{value:.2f}"
-    return "0.00" if text == "-0.00" else text
+    return "-" if math.isnan(value) else f"{value:.2f}".replace("-0.00", "0.00")
 
 
 def _grid(rows: list[dict[str, str]]) -> str:

@@ -1,8 +1,8 @@
 """Synthetic corpora: people who do not exist, in the files of the real corpora, with the truth beside them."""
 
 import importlib
+import itertools
 import logging
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from mien.config.schema import SyntheticConfig
+from mien.errors import ConfigError
 from mien.io.files import atomic_folder, map_in_processes
 from mien.synthetic.people import Fuzziness
 from mien.synthetic.performance import Actor, Planted, Scene, Truth
@@ -25,9 +26,9 @@ def write_corpus(
 ) -> None:
     """Write a synthetic `corpus` into `folder` and what it shows into `<folder>.truth`.
 
-    A writer is a module ``write_<corpus>`` with enlist(n_actors) -> cast list, write_actor(scene, root, actor) -> truth
-    of each clip, and finish(scene, root, actors) -> planted defects, which also writes label files. Actors are
-    independent, so the bytes do not depend on `n_jobs`.
+    A writer is a module ``write_<corpus>`` with NAMES of its people, SEXES that they have in turn (male and female
+    unless given), write_actor(scene, root, actor) -> truth of each clip, and finish(scene, root, actors) -> planted
+    defects, which also writes label files. Actors are independent, so the bytes do not depend on `n_jobs`.
 
     Raises
     ------
@@ -35,66 +36,51 @@ def write_corpus(
     """
     writer = importlib.import_module(f"mien.synthetic.write_{corpus}")
     scene = Scene(corpus, seed, config)
-    actors = writer.enlist(n_actors)
+    if n_actors > len(writer.NAMES):
+        raise ConfigError(f"params.yaml: corpora.{corpus}.actors should be at most {len(writer.NAMES)}, got {n_actors}")
+    sexes = itertools.cycle(getattr(writer, "SEXES", ("male", "female")))
+    actors = [Actor(name, sex) for name, sex in zip(writer.NAMES[:n_actors], sexes, strict=False)]
     with (
         atomic_folder(folder.with_name(f"{folder.name}.truth")) as truth_folder,
         atomic_folder(folder) as root,
     ):
-        truths = list(_write_actors(writer.__name__, scene, root, actors, n_jobs))
+        task = partial(_write_actor, writer.__name__, scene, root)
+        written = map_in_processes(task, actors, n_jobs=n_jobs)
+        shown = tqdm(written, total=len(actors), desc=corpus, unit="actor", disable=None)  # on a terminal
+        truths = [truth for of_actor in shown for truth in of_actor]
         planted = writer.finish(scene, root, actors)
         _write_truth(truth_folder, truths, planted)
     log.info("%s: %d clips of %d synthetic people, %d planted defects", folder, len(truths), len(actors), len(planted))
 
 
-def _write_actors(module: str, scene: Scene, root: Path, actors: list[Actor], n_jobs: int) -> Iterable[Truth]:
-    task = partial(_write_actor, module, scene, root)
-    written = map_in_processes(task, actors, n_jobs=n_jobs)
-    for truths in tqdm(written, total=len(actors), desc=scene.corpus, unit="actor", disable=None):  # on a terminal
-        yield from truths
-
-
 def _write_actor(module: str, scene: Scene, root: Path, actor: Actor) -> list[Truth]:
     cv2.setNumThreads(1)  # the other cores are for the other processes
-    return importlib.import_module(module).write_actor(scene, root, actor)
+    return list(importlib.import_module(module).write_actor(scene, root, actor))
 
 
 def _write_truth(folder: Path, truths: list[Truth], planted: list[Planted]) -> None:
     """Write clips.parquet (a row per clip), frames.parquet (a row per frame) and planted.parquet (a row per defect)."""
-    _write(
-        folder / "clips.parquet",
-        clip=pa.array([t.clip for t in truths], pa.string()),
-        actor=pa.array([t.actor for t in truths], pa.string()),
-        emotion=pa.array([t.emotion for t in truths], pa.string()),
-        intensity=pa.array([t.intensity for t in truths], pa.float64()),
-        **_fuzziness_columns("video", [t.video for t in truths]),
-        **_fuzziness_columns("audio", [t.audio for t in truths]),
-        voice=pa.array([sorted(t.voice.items()) for t in truths], pa.map_(pa.string(), pa.float64())),
-    )
+    text, number, vector = pa.string(), pa.float64(), pa.list_(pa.float32())
     lengths = [len(t.time_s) for t in truths]
-    _write(
-        folder / "frames.parquet",
-        clip=pa.array(np.repeat([t.clip for t in truths], lengths), pa.string()),
-        frame=pa.array([k for n in lengths for k in range(n)], pa.int64()),
-        time_s=pa.array(np.concatenate([t.time_s for t in truths]), pa.float64()),
-        units=pa.array(list(np.concatenate([t.units for t in truths])), pa.list_(pa.float32())),
-        pose=pa.array(list(np.concatenate([t.pose for t in truths])), pa.list_(pa.float32())),
-    )
-    _write(
-        folder / "planted.parquet",
-        clip=pa.array([p.clip for p in planted], pa.string()),
-        path=pa.array([p.path for p in planted], pa.string()),
-        defect=pa.array([p.defect for p in planted], pa.string()),
-    )
-
-
-def _fuzziness_columns(modality: str, found: list[Fuzziness | None]) -> dict[str, pa.Array]:
-    """Return kind, other emotion and its weight; kind is empty where the clip lacks the modality."""
-    return {
-        f"{modality}_kind": pa.array([f.kind if f else "" for f in found], pa.string()),
-        f"{modality}_other": pa.array([f.other if f else "" for f in found], pa.string()),
-        f"{modality}_weight": pa.array([f.weight if f else 0.0 for f in found], pa.float64()),
+    clips = {
+        "clip": ([t.clip for t in truths], text),
+        "actor": ([t.actor for t in truths], text),
+        "emotion": ([t.emotion for t in truths], text),
+        "intensity": ([t.intensity for t in truths], number),
     }
-
-
-def _write(path: Path, /, **columns: pa.Array) -> None:
-    pq.write_table(pa.table(columns), path)
+    for modality in ("video", "audio"):  # kind is empty where the clip lacks the modality
+        found = [getattr(t, modality) or Fuzziness("", "", 0.0) for t in truths]
+        clips |= {f"{modality}_{name}": ([getattr(f, name) for f in found], text) for name in ("kind", "other")}
+        clips[f"{modality}_weight"] = ([f.weight for f in found], number)
+    clips["voice"] = ([sorted(t.voice.items()) for t in truths], pa.map_(text, number))
+    frames = {
+        "clip": (np.repeat([t.clip for t in truths], lengths), text),
+        "frame": ([k for n in lengths for k in range(n)], pa.int64()),
+        "time_s": (np.concatenate([t.time_s for t in truths]), number),
+        "units": (list(np.concatenate([t.units for t in truths])), vector),
+        "pose": (list(np.concatenate([t.pose for t in truths])), vector),
+    }
+    defects = {name: ([getattr(p, name) for p in planted], text) for name in ("clip", "path", "defect")}
+    for name, table in (("clips", clips), ("frames", frames), ("planted", defects)):
+        columns = {column: pa.array(values, kind) for column, (values, kind) in table.items()}
+        pq.write_table(pa.table(columns), folder / f"{name}.parquet")

@@ -81,11 +81,6 @@ class View:
         return self.at(centre[None]) + self.scale * ring.T * [1.0, -1.0]
 
 
-def outline(person: Person, view: View, *, places: np.ndarray) -> np.ndarray:
-    """Return the outermost points (n, 2) px of hair, ears and mesh, for those who cut the picture."""
-    return np.concatenate([*_hair(person, view), *_ears(view), places])
-
-
 def paint_background(
     person: Person, size: tuple[int, int], *, scale: float, origin: np.ndarray, wall: np.ndarray, shirt: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -274,15 +269,14 @@ class _Canvas:
         """Return a mask of closed outlines (n, 2) px, blurred by `softness` model units."""
         mask = np.zeros(self.size, np.float32)
         for outline in outlines:
-            cv2.fillPoly(mask, [np.round(outline * 16).astype(np.int32)], 1.0, cv2.LINE_8, 4)
+            cv2.fillPoly(mask, [_fixed(outline)], 1.0, cv2.LINE_8, _SHIFT)
         return cv2.GaussianBlur(mask, (0, 0), softness * DENSITY)
 
     def strokes(self, lines: list[np.ndarray], width: float, softness: float) -> np.ndarray:
         """Return a mask of open lines (n, 2) px, `width` and `softness` in model units."""
         mask = np.zeros(self.size, np.float32)
         thickness = max(1, round(width * DENSITY))
-        fixed = [np.round(line * 16).astype(np.int32) for line in lines]
-        cv2.polylines(mask, fixed, False, 1.0, thickness, cv2.LINE_8, 4)
+        cv2.polylines(mask, list(map(_fixed, lines)), False, 1.0, thickness, cv2.LINE_8, _SHIFT)
         return cv2.GaussianBlur(mask, (0, 0), softness * DENSITY)
 
     def at(self, *places: tuple[float, float]) -> np.ndarray:
@@ -470,29 +464,30 @@ class FaceRenderer:
         turned, places = self.place(units, pose, shift)
         view = self._view(pose, shift)
         frame = self.setting.background.copy()
-        window = _window(outline(self.person, view, places=places), self.setting.neck, self.setting.size)
-        if window is not None:
-            self._draw_head(frame, window, view, turned, places, units, gaze)
         height, width = self.setting.size
+        around = np.concatenate([*_hair(self.person, view), *_ears(view), places, self.setting.neck])
+        left, top = np.maximum(np.floor(around.min(axis=0)) - 2, 0).astype(int)
+        right, bottom = np.minimum(np.ceil(around.max(axis=0)) + 3, [width, height]).astype(int)
+        if top < bottom and left < right:
+            self._draw_head(frame[top:bottom, left:right], view, (left, top), turned, places, units, gaze)
         noise = self.setting.grain[grain[0] : grain[0] + height, grain[1] : grain[1] + width]
         return cv2.add(frame, noise, dtype=cv2.CV_8U), places
 
-    def _draw_head(self, frame, window, view, turned, places, units, gaze) -> None:
-        top, bottom, left, right = window
-        patch = frame[top:bottom, left:right]
+    def _draw_head(self, patch, view, corner, turned, places, units, gaze) -> None:
+        """Draw the head on a part of the frame whose upper left pixel is `corner`, in finer pixels."""
         size = (patch.shape[1] * self.fine, patch.shape[0] * self.fine)
         canvas = cv2.resize(patch, size, interpolation=cv2.INTER_NEAREST)
-        finely = self.fine * (view.origin - [left, top] + 0.5) - 0.5
-        view = View(view.rotation, view.scale * self.fine, finely)
-        points = self.fine * (places - [left, top] + 0.5) - 0.5
+        origin, points, base = (
+            self.fine * (place - corner + 0.5) - 0.5 for place in (view.origin, places, self.setting.neck)
+        )
+        view = View(view.rotation, view.scale * self.fine, origin)
         brightness = self._light(turned)
-        base = self.fine * (self.setting.neck - [left, top] + 0.5) - 0.5
         draw_behind(canvas, self.person, view=view, points=points, neck=base, brightness=float(brightness.mean()))
         draw_eyes(canvas, self.person, view=view, points=points, gaze=gaze)
         draw_mouth(canvas, view, points=points, rest=self.rest, units=units)
         self._draw_skin(canvas, turned, points, brightness, units)
         draw_lines(canvas, self.person, view=view, points=points)
-        frame[top:bottom, left:right] = cv2.resize(canvas, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+        patch[:] = cv2.resize(canvas, patch.shape[1::-1], interpolation=cv2.INTER_AREA)
 
     def _light(self, turned: np.ndarray) -> np.ndarray:
         """Return (113,) brightness of the vertices, about 1 where the skin faces the camera."""
@@ -507,7 +502,7 @@ class FaceRenderer:
     def _draw_skin(self, canvas, turned, points, brightness, units) -> None:
         corners = points[self.corners]  # (F, 3, 2)
         numbers = np.zeros(canvas.shape[:2], np.uint8)
-        triangles = np.round(corners * 2**_SHIFT).astype(np.int32)
+        triangles = _fixed(corners)
         for number in np.argsort(turned[self.corners, 2].mean(axis=1), kind="stable").tolist():
             cv2.fillConvexPoly(numbers, triangles[number], number + 1, cv2.LINE_8, _SHIFT)
         attributes = np.concatenate([self.texture_corners, brightness[self.corners][..., None]], axis=2)  # (F, 3, 3)
@@ -535,8 +530,8 @@ class FaceRenderer:
                 continue
             for side in (line, tuple((_MIRROR[a], _MIRROR[b], share) for a, b, share in line)):
                 places = np.array([(1 - share) * points[a] + share * points[b] for a, b, share in side])
-                fixed = np.round(places * 2**_SHIFT).astype(np.int32)
-                cv2.polylines(dark, [fixed], False, int(255 * min(strength, 0.7)), thickness, cv2.LINE_8, _SHIFT)
+                grey = int(255 * min(strength, 0.7))
+                cv2.polylines(dark, [_fixed(places)], False, grey, thickness, cv2.LINE_8, _SHIFT)
         soft = 2 * thickness + 1
         return cv2.blur(dark, (soft, soft)).astype(np.float32) / 255.0
 
@@ -573,11 +568,3 @@ def _affine(corners: np.ndarray, attributes: np.ndarray) -> np.ndarray:
     along_y = (second * (x1 - x0)[:, None] - first * (x2 - x0)[:, None]) * inverse
     offset = attributes[:, 0] - along_x * x0[:, None] - along_y * y0[:, None]
     return np.concatenate([along_x, along_y, offset], axis=1)
-
-
-def _window(outline: np.ndarray, neck: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
-    """Return top, bottom, left, right px of the part of the picture with the head in it, or None."""
-    corners = np.concatenate([outline, neck])
-    left, top = np.maximum(np.floor(corners.min(axis=0)) - 2, 0).astype(int)
-    right, bottom = np.minimum(np.ceil(corners.max(axis=0)) + 3, [size[1], size[0]]).astype(int)
-    return (top, bottom, left, right) if top < bottom and left < right else None

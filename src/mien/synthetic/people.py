@@ -11,8 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mien.candide import mesh as candide
-from mien.candide.mesh import N_ACTIONS
+from mien.candide.mesh import (
+    BROW_LOWER,
+    BROW_OUTER,
+    CORNER,
+    EYES_CLOSED,
+    JAW,
+    LID_RAISE,
+    LID_TIGHT,
+    N_ACTIONS,
+    NOSE,
+    PRESS,
+    STRETCH,
+    UPPER_LIP,
+)
 from mien.errors import CorpusError
 from mien.io.randomness import rng_for
 
@@ -29,47 +41,14 @@ _IRISES = ((62, 40, 26), (84, 56, 34), (92, 110, 70), (84, 116, 146), (112, 128,
 
 _FACES = {  # action units at full intensity
     "neutral": {},
-    "calm": {candide.STRETCH: 0.35, candide.CORNER: -0.45, candide.EYES_CLOSED: 0.25, candide.BROW_LOWER: -0.15},
-    "happy": {
-        candide.STRETCH: 1.00,
-        candide.CORNER: -1.15,
-        candide.LID_TIGHT: 0.40,
-        candide.UPPER_LIP: 0.60,
-        candide.JAW: 0.20,
-    },
-    "sad": {candide.CORNER: 1.05, candide.BROW_LOWER: -0.75, candide.BROW_OUTER: -0.60, candide.EYES_CLOSED: 0.40},
-    "angry": {
-        candide.BROW_LOWER: 1.20,
-        candide.LID_TIGHT: 0.30,
-        candide.PRESS: 1.00,
-        candide.LID_RAISE: 0.45,
-        candide.NOSE: 0.15,
-        candide.CORNER: 0.25,
-    },
-    "fearful": {
-        candide.BROW_LOWER: -0.60,
-        candide.BROW_OUTER: -0.10,
-        candide.LID_RAISE: 1.20,
-        candide.STRETCH: 0.95,
-        candide.JAW: 0.30,
-        candide.CORNER: 0.35,
-    },
-    "disgust": {
-        candide.NOSE: 1.20,
-        candide.UPPER_LIP: 1.15,
-        candide.BROW_LOWER: 0.45,
-        candide.LID_TIGHT: 0.45,
-        candide.CORNER: 0.40,
-    },
-    "surprised": {candide.BROW_OUTER: 0.45, candide.BROW_LOWER: -0.75, candide.LID_RAISE: 1.10, candide.JAW: 0.90},
-    "contempt": {
-        candide.CORNER: -0.35,
-        candide.STRETCH: 0.10,
-        candide.UPPER_LIP: 0.30,
-        candide.PRESS: 0.35,
-        candide.EYES_CLOSED: 0.25,
-        candide.BROW_OUTER: 0.20,
-    },
+    "calm": {STRETCH: 0.35, CORNER: -0.45, EYES_CLOSED: 0.25, BROW_LOWER: -0.15},
+    "happy": {STRETCH: 1.00, CORNER: -1.15, LID_TIGHT: 0.40, UPPER_LIP: 0.60, JAW: 0.20},
+    "sad": {CORNER: 1.05, BROW_LOWER: -0.75, BROW_OUTER: -0.60, EYES_CLOSED: 0.40},
+    "angry": {BROW_LOWER: 1.20, LID_TIGHT: 0.30, PRESS: 1.00, LID_RAISE: 0.45, NOSE: 0.15, CORNER: 0.25},
+    "fearful": {BROW_LOWER: -0.60, BROW_OUTER: -0.10, LID_RAISE: 1.20, STRETCH: 0.95, JAW: 0.30, CORNER: 0.35},
+    "disgust": {NOSE: 1.20, UPPER_LIP: 1.15, BROW_LOWER: 0.45, LID_TIGHT: 0.45, CORNER: 0.40},
+    "surprised": {BROW_OUTER: 0.45, BROW_LOWER: -0.75, LID_RAISE: 1.10, JAW: 0.90},
+    "contempt": {CORNER: -0.35, STRETCH: 0.10, UPPER_LIP: 0.30, PRESS: 0.35, EYES_CLOSED: 0.25, BROW_OUTER: 0.20},
 }
 _HABIT = 0.5  # of a neutral face, relative to the offsets of the expressions
 _FACE_NOISE = 0.06  # from clip to clip, all units
@@ -251,8 +230,11 @@ def face_units(
     person: Person, *, emotion: str, intensity: float, fuzziness: Fuzziness, rng: np.random.Generator
 ) -> np.ndarray:
     """Return (11,) action units at the apex of an expression, in Candide file order."""
-    noise = rng.normal(0.0, _FACE_NOISE, candide.N_ACTIONS)
-    units = _mixed(lambda name: _pure_face(person, name, intensity), emotion, fuzziness)
+    noise = rng.normal(0.0, _FACE_NOISE, N_ACTIONS)
+    full = np.zeros((len(EMOTIONS), N_ACTIONS))
+    for row, name in zip(full, EMOTIONS, strict=True):
+        row[list(_FACES[name])] = list(_FACES[name].values())
+    units = _express(full, person.style.gain, np.array(person.style.mix), emotion, intensity, fuzziness)
     return np.clip(units + noise, _LOWEST, _HIGHEST)
 
 
@@ -261,7 +243,8 @@ def voice_settings(
 ) -> dict[str, float]:
     """Return the settings of VOICE_AXES as differences from the person's neutral voice; rate as a logarithm."""
     noise = rng.normal(0.0, _VOICE_NOISE, len(VOICE_AXES)) * _VOICE_SPAN
-    axes = _mixed(lambda name: _pure_voice(person, name, intensity), emotion, fuzziness) + noise
+    full, mix = np.array([_VOICES[name] for name in EMOTIONS]), np.array(person.style.voice_mix) * _VOICE_SPAN
+    axes = _express(full, person.style.voice_gain, mix, emotion, intensity, fuzziness) + noise
     return dict(zip(VOICE_AXES, axes.tolist(), strict=True))
 
 
@@ -271,36 +254,24 @@ def check_emotion(emotion: str) -> None:
         raise CorpusError(f"synthetic: there is no emotion {emotion!r}; known: {', '.join(EMOTIONS)}")
 
 
-def _mixed(pure, emotion: str, fuzziness: Fuzziness) -> np.ndarray:
-    """Return what `pure` gives for the emotion, for neutral, or for the convex mix of two emotions."""
-    check_emotion(emotion)
+def _express(
+    full: np.ndarray, gain: tuple[float, ...], mix: np.ndarray, emotion: str, intensity: float, fuzziness: Fuzziness
+) -> np.ndarray:
+    """Return what somebody shows of an emotion, of neutral, or of the convex mix of two emotions.
+
+    full, mix : (9, K) of EMOTIONS: what all people show, and what this one does besides.   gain : (K,) of this one.
+    """
+    rest = _HABIT * mix[0]
+    shown = float(np.clip(intensity, 0.0, 1.2)) ** 0.6  # a moderate intensity (0.6) shows three quarters already
+
+    def pure(name: str) -> np.ndarray:
+        check_emotion(name)
+        k = EMOTIONS.index(name)
+        return rest if k == 0 else (1.0 - shown) * rest + shown * (np.array(gain) * full[k] + mix[k])
+
+    of_emotion = pure(emotion)
     if fuzziness.kind == "missing":
         return pure("neutral")
     if fuzziness.kind == "blended":
-        check_emotion(fuzziness.other)
-        return (1.0 - fuzziness.weight) * pure(emotion) + fuzziness.weight * pure(fuzziness.other)
-    return pure(emotion)
-
-
-def _pure_face(person: Person, emotion: str, intensity: float) -> np.ndarray:
-    mix, gain = np.array(person.style.mix), np.array(person.style.gain)
-    rest = _HABIT * mix[0]
-    if emotion == "neutral":
-        return rest
-    full = np.zeros(candide.N_ACTIONS)
-    full[list(_FACES[emotion])] = list(_FACES[emotion].values())
-    return (1.0 - _shown(intensity)) * rest + _shown(intensity) * (gain * full + mix[EMOTIONS.index(emotion)])
-
-
-def _pure_voice(person: Person, emotion: str, intensity: float) -> np.ndarray:
-    mix, gain = np.array(person.style.voice_mix) * _VOICE_SPAN, np.array(person.style.voice_gain)
-    rest = _HABIT * mix[0]
-    if emotion == "neutral":
-        return rest
-    full = gain * np.array(_VOICES[emotion]) + mix[EMOTIONS.index(emotion)]
-    return (1.0 - _shown(intensity)) * rest + _shown(intensity) * full
-
-
-def _shown(intensity: float) -> float:
-    """Return the share of the full expression; a moderate intensity (0.6) already shows three quarters of it."""
-    return float(np.clip(intensity, 0.0, 1.2)) ** 0.6
+        return (1.0 - fuzziness.weight) * of_emotion + fuzziness.weight * pure(fuzziness.other)
+    return of_emotion

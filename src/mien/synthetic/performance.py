@@ -3,14 +3,13 @@
 A `Scene` makes the takes, pictures and utterances of one synthetic corpus, each together with its `Truth`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from mien.candide import mesh as candide
 from mien.config.schema import SyntheticConfig
-from mien.errors import ConfigError, CorpusError
+from mien.errors import CorpusError
 from mien.io.randomness import rng_for
 from mien.synthetic.face import GRAIN_PX, FaceRenderer, draw_setting
 from mien.synthetic.people import (
@@ -33,14 +32,13 @@ _GAZES = {"frontal": (0.0, 0.0), "left": (0.75, 0.0), "right": (-0.75, 0.0)}  # 
 class Performance:
     """One take.
 
-    frames (T, H, W, 3) uint8 RGB; time_s (T,); wave (N,) float32 mono at rate_hz; units (T, 11) action units in Candide
-    file order; pose (T, 3) rotation vector, rad; voice: what `speak` realised.
+    frames (T, H, W, 3) uint8 RGB; time_s (T,); wave (N,) float32 mono; units (T, 11) action units in Candide file
+    order; pose (T, 3) rotation vector, rad; voice: what `speak` realised.
     """
 
     frames: np.ndarray
     time_s: np.ndarray
     wave: np.ndarray
-    rate_hz: int
     units: np.ndarray
     pose: np.ndarray
     voice: dict[str, float]
@@ -77,25 +75,26 @@ def perform(
     CorpusError : an unknown emotion or sentence.
     """
     sound_rng, face_rng, place_rng = rng.spawn(3)  # what one modality draws leaves the other alone
-    wave, envelope, made = speak(
-        person,
-        emotion=emotion,
-        intensity=intensity,
-        sentence=sentence,
-        rate_hz=rate_hz,
-        fuzziness=audio,
-        rng=sound_rng,
-    )
+    shown = {"emotion": emotion, "intensity": intensity}
+    wave, envelope, made = speak(person, **shown, sentence=sentence, rate_hz=rate_hz, fuzziness=audio, rng=sound_rng)
     n_frames = max(round(len(wave) / rate_hz * rate_fps), 2)
     time_s = np.arange(n_frames) / rate_fps
-    apex = face_units(person, emotion=emotion, intensity=intensity, fuzziness=video, rng=face_rng)
+    apex = face_units(person, **shown, fuzziness=video, rng=face_rng)
     rest = face_units(person, emotion="neutral", intensity=0.0, fuzziness=CLEAR, rng=face_rng)
     loudness = np.interp(time_s, np.arange(len(envelope)) / rate_hz, envelope)
     units = _course(time_s, rest, apex, loudness, face_rng)
     pose = _head_motion(time_s, loudness, place_rng)
     size = (size_px, 2 * round(size_px * 2 / 3))
-    frames = _film(person, size, units, pose, time_s, place_rng)
-    return Performance(frames, time_s, wave, rate_hz, units, pose, made)
+    setting = draw_setting(person, size, scale=_VIDEO_ZOOM * size_px, rng=place_rng)
+    renderer = FaceRenderer(person, setting)
+    drift = place_rng.normal(0.0, 0.008 * size_px, 2)
+    drift = drift * np.sin(2 * np.pi * place_rng.uniform(0.15, 0.5) * time_s)[:, None]
+    look = place_rng.normal(0.0, 0.12, 2)
+    starts = place_rng.integers(0, GRAIN_PX, (n_frames, 2)).tolist()
+    frames = np.empty((n_frames, *size, 3), np.uint8)
+    for i, start in enumerate(starts):
+        frames[i], _ = renderer.render(units[i], pose[i], gaze=look, shift=drift[i], grain=start)
+    return Performance(frames, time_s, wave, units, pose, made)
 
 
 def speak(
@@ -186,26 +185,6 @@ def _head_motion(time_s: np.ndarray, loudness: np.ndarray, rng: np.random.Genera
     return held + sway + nods
 
 
-def _film(
-    person: Person,
-    size: tuple[int, int],
-    units: np.ndarray,
-    pose: np.ndarray,
-    time_s: np.ndarray,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Return (T, H, W, 3) uint8 RGB."""
-    setting = draw_setting(person, size, scale=_VIDEO_ZOOM * size[0], rng=rng)
-    renderer = FaceRenderer(person, setting)
-    drift = rng.normal(0.0, 0.008 * size[0], 2) * np.sin(2 * np.pi * rng.uniform(0.15, 0.5) * time_s)[:, None]
-    look = rng.normal(0.0, 0.12, 2)
-    starts = rng.integers(0, GRAIN_PX, (len(time_s), 2)).tolist()
-    frames = np.empty((len(time_s), *size, 3), np.uint8)
-    for i, (row, column) in enumerate(starts):
-        frames[i], _ = renderer.render(units[i], pose[i], gaze=look, shift=drift[i], grain=(row, column))
-    return frames
-
-
 def _smooth_step(place: np.ndarray) -> np.ndarray:
     place = np.clip(place, 0.0, 1.0)
     return place * place * (3.0 - 2.0 * place)
@@ -272,30 +251,11 @@ class Scene:
     def film(self, actor: Actor, clip: str, *, emotion: str, intensity: float, sentence: str, rate_hz: int):
         """Return (frames (T, H, W, 3) uint8, wave (N,) float32 at `rate_hz`, `Truth`) of a spoken take."""
         video, audio = (self.fuzziness(clip, modality, emotion) for modality in ("video", "audio"))
-        played = perform(
-            self.person(actor),
-            emotion=emotion,
-            intensity=intensity,
-            sentence=sentence,
-            size_px=self.config.size_px,
-            rate_fps=self.config.rate_fps,
-            rate_hz=rate_hz,
-            video=video,
-            audio=audio,
-            rng=self.rng(clip),
-        )
-        truth = Truth(
-            clip,
-            actor.name,
-            emotion,
-            intensity,
-            video,
-            audio,
-            voice=played.voice,
-            time_s=played.time_s,
-            units=played.units,
-            pose=played.pose,
-        )
+        how = {"emotion": emotion, "intensity": intensity, "sentence": sentence, "rate_hz": rate_hz}
+        how |= {"size_px": self.config.size_px, "rate_fps": self.config.rate_fps}
+        played = perform(self.person(actor), **how, video=video, audio=audio, rng=self.rng(clip))
+        seen = {"time_s": played.time_s, "units": played.units, "pose": played.pose}
+        truth = Truth(clip, actor.name, emotion, intensity, video, audio, voice=played.voice, **seen)
         return played.frames, played.wave, truth
 
     def picture(
@@ -317,44 +277,14 @@ class Scene:
         """
         take = take or clip
         fuzziness = self.fuzziness(take, "video", emotion)
-        picture, units, pose, vertices = portrait(
-            self.person(actor),
-            emotion=emotion,
-            intensity=intensity,
-            size=size,
-            yaw_deg=yaw_deg,
-            gaze=gaze,
-            fuzziness=fuzziness,
-            rng=self.rng(take),
-        )
-        times = np.array([time_s])
-        truth = Truth(
-            clip, actor.name, emotion, intensity, fuzziness, None, time_s=times, units=units[None], pose=pose[None]
-        )
-        return picture, vertices, truth
+        how = {"emotion": emotion, "intensity": intensity, "size": size, "yaw_deg": yaw_deg, "gaze": gaze}
+        picture, units, pose, vertices = portrait(self.person(actor), **how, fuzziness=fuzziness, rng=self.rng(take))
+        seen = {"time_s": np.array([time_s]), "units": units[None], "pose": pose[None]}
+        return picture, vertices, Truth(clip, actor.name, emotion, intensity, fuzziness, None, **seen)
 
     def say(self, actor: Actor, clip: str, *, emotion: str, intensity: float, sentence: str, rate_hz: int):
         """Return (wave (N,) float32 at `rate_hz`, `Truth`) of an utterance."""
         fuzziness = self.fuzziness(clip, "audio", emotion)
-        wave, _, voice = speak(
-            self.person(actor),
-            emotion=emotion,
-            intensity=intensity,
-            sentence=sentence,
-            rate_hz=rate_hz,
-            fuzziness=fuzziness,
-            rng=self.rng(clip),
-        )
+        how = {"emotion": emotion, "intensity": intensity, "sentence": sentence, "rate_hz": rate_hz}
+        wave, _, voice = speak(self.person(actor), **how, fuzziness=fuzziness, rng=self.rng(clip))
         return wave, Truth(clip, actor.name, emotion, intensity, None, fuzziness, voice=voice)
-
-
-def cast(corpus: str, names: Sequence[str], n_actors: int, sexes: Sequence[str] = ("male", "female")) -> list[Actor]:
-    """Give the first `n_actors` names `sexes` in turn.
-
-    Raises
-    ------
-    ConfigError : more people are asked for than the corpus has.
-    """
-    if n_actors > len(names):
-        raise ConfigError(f"params.yaml: corpora.{corpus}.actors should be at most {len(names)}, got {n_actors}")
-    return [Actor(name, sexes[k % len(sexes)]) for k, name in enumerate(names[:n_actors])]

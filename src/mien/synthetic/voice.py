@@ -164,7 +164,8 @@ def synthesise(
     loud = spoken > 0.02 * spoken.max()
     wave *= 10 ** (level / 20) / np.sqrt(np.mean(wave[loud] ** 2))
     wave += rng.normal(0.0, 10 ** (_ROOM_DBFS / 20), n_samples)
-    wave = _limit(wave)
+    loudest = 0.7 + 0.29 * np.tanh((np.abs(wave) - 0.7) / 0.29)  # peaks above 0.7 of full scale are bent
+    wave = np.where(np.abs(wave) > 0.7, np.sign(wave) * loudest, wave)
     envelope = np.sqrt(np.maximum(uniform_filter1d(wave**2, 640), 0.0))
     voiced = tracks.voicing > 0.3
     semitones = 12 * np.log2(tracks.f0_hz[voiced] / 100.0)
@@ -179,7 +180,13 @@ def synthesise(
         "rise_st": float(settings["rise_st"]),
         "duration_s": n_samples / RATE_HZ,
     }
-    return *_at_rate(wave, envelope / envelope.max(), rate_hz), made
+    envelope = envelope / envelope.max()
+    if rate_hz != RATE_HZ:
+        ratio = Fraction(rate_hz, RATE_HZ)
+        resampled = resample_poly(wave, ratio.numerator, ratio.denominator)
+        envelope = np.interp(np.arange(len(resampled)) / rate_hz, np.arange(len(wave)) / RATE_HZ, envelope)
+        wave = np.clip(resampled, -1.0, 1.0)
+    return wave.astype(np.float32), envelope.astype(np.float32), made
 
 
 def _plan(
@@ -266,7 +273,10 @@ def _voiced(
     open_s = np.clip(0.62 - 0.03 * tilt, 0.42, 0.78) * period  # a bright voice closes early
     since = (np.arange(n_fft) - (at - first)[:, None]) / open_s[:, None]
     pulse = np.where((since >= 0) & (since < 1), 2.0 * since - 3.0 * since**2, 0.0)  # derivative of the flow
-    spectrum = np.fft.rfft(pulse, axis=1) * _tract(tracks.formants[step], voice.tract, n_fft) * _slope(tilt, n_fft)
+    hz = np.fft.rfftfreq(n_fft, 1 / RATE_HZ)
+    octaves = np.log2(np.clip(hz, 250.0, 6000.0) / 1000.0)  # about 1 kHz
+    slope = 10 ** ((tilt - 3.0) * octaves / 20) * np.minimum(hz / 80.0, 1.0)  # on top of a natural voice's -3, no hum
+    spectrum = np.fft.rfft(pulse, axis=1) * _tract(tracks.formants[step], voice.tract, n_fft) * slope
     shaped = np.fft.irfft(spectrum, axis=1) * (strength * np.sqrt(period / 100.0))[:, None]
     return _overlap(shaped, first, n_samples)
 
@@ -298,32 +308,8 @@ def _tract(formants: np.ndarray, tract: float, n_fft: int) -> np.ndarray:
     return response
 
 
-def _slope(tilt: float, n_fft: int) -> np.ndarray:
-    """Return (n_fft / 2 + 1,) gain of `tilt` dB per octave about 1 kHz, on top of a natural voice's -3, no hum."""
-    hz = np.fft.rfftfreq(n_fft, 1 / RATE_HZ)
-    octaves = np.log2(np.clip(hz, 250.0, 6000.0) / 1000.0)
-    return 10 ** ((tilt - 3.0) * octaves / 20) * np.minimum(hz / 80.0, 1.0)
-
-
 def _overlap(pieces: np.ndarray, first: np.ndarray, n_samples: int) -> np.ndarray:
     """Add pieces (n, L) up, each from its first sample on, into (n_samples,)."""
     places = first[:, None] + np.arange(pieces.shape[1])
     inside = (places >= 0) & (places < n_samples)
     return np.bincount(places[inside], weights=pieces[inside], minlength=n_samples)
-
-
-def _limit(wave: np.ndarray) -> np.ndarray:
-    """Bend peaks above 0.7 of full scale so that none exceeds it."""
-    size = np.abs(wave)
-    bent = 0.7 + 0.29 * np.tanh((size - 0.7) / 0.29)
-    return np.where(size > 0.7, np.sign(wave) * bent, wave)
-
-
-def _at_rate(wave: np.ndarray, envelope: np.ndarray, rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return wave and envelope (N,) float32 at another rate."""
-    if rate_hz != RATE_HZ:
-        ratio = Fraction(rate_hz, RATE_HZ)
-        resampled = resample_poly(wave, ratio.numerator, ratio.denominator)
-        envelope = np.interp(np.arange(len(resampled)) / rate_hz, np.arange(len(wave)) / RATE_HZ, envelope)
-        wave = np.clip(resampled, -1.0, 1.0)
-    return wave.astype(np.float32), envelope.astype(np.float32)

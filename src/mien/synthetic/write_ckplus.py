@@ -1,5 +1,6 @@
 """Write a synthetic CK+: sequences from neutral to apex, with Emotion, FACS and Landmarks files."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from mien.candide.mesh import LANDMARKS, VERTICES
-from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
+from mien.synthetic.performance import Actor, Planted, Scene, Truth
 
 # code -> (emotion, action units that the FACS file lists)
 EMOTIONS = {
@@ -21,6 +22,7 @@ EMOTIONS = {
 }
 FIRST_SUBJECT = 5  # S005 is the first of the real corpus
 
+NAMES = [f"S{k:03d}" for k in range(FIRST_SUBJECT, FIRST_SUBJECT + 123)]
 _ASPECT = 490 / 640  # rows per column
 _SEQUENCES = 5  # of a subject, the last one unlabelled
 _INTENSITIES = (0.0, 0.15, 0.4, 0.7, 0.85, 1.0)
@@ -37,35 +39,34 @@ _BETWEEN = {
 _N_JAW = 17
 
 
-def enlist(n_actors: int) -> list[Actor]:
-    """Return subjects S005, S006, ..."""
-    return cast("ckplus", [f"S{k:03d}" for k in range(FIRST_SUBJECT, FIRST_SUBJECT + 123)], n_actors)
-
-
-def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
+def write_actor(scene: Scene, root: Path, actor: Actor) -> Iterator[Truth]:
     """Write the sequences of one subject; the emotions are dealt so that all appear."""
     height = 490 if scene.config.size_px >= 256 else 245
     size = (height, round(height / _ASPECT))
     start = (int(actor.name[1:]) - FIRST_SUBJECT) * (_SEQUENCES - 1)
-    truths = []
     for k in range(_SEQUENCES):
         code = (start + k) % len(EMOTIONS) + 1
+        emotion, units = EMOTIONS[code]
         sequence = f"{k + 1:03d}"
+        images, landmarks, facs, labels = (
+            root / kind / actor.name / sequence for kind in ("cohn-kanade-images", "Landmarks", "FACS", "Emotion")
+        )
+        for folder in (images, landmarks, facs):
+            folder.mkdir(parents=True)
         for frame, intensity in enumerate(_INTENSITIES):
-            clip = f"{actor.name}_{sequence}_{frame + 1:08d}"
-            picture, vertices, truth = scene.picture(
-                actor,
-                clip,
-                emotion=EMOTIONS[code][0],
-                size=size,
-                intensity=intensity,
-                take=f"{actor.name}_{sequence}",
-                time_s=frame / scene.config.rate_fps,
-            )
-            _write_frame(root, clip, picture, vertices)
-            truths.append(truth)
-        _write_labels(root, clip, code, labelled=k < _SEQUENCES - 1)
-    return truths
+            take, time_s = f"{actor.name}_{sequence}", frame / scene.config.rate_fps
+            clip = f"{take}_{frame + 1:08d}"
+            how = {"emotion": emotion, "size": size, "intensity": intensity, "take": take, "time_s": time_s}
+            picture, vertices, truth = scene.picture(actor, clip, **how)
+            Image.fromarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)).save(images / f"{clip}.png")
+            lines = "".join(f"   {x:.7e}   {y:.7e}\n" for x, y in place_landmarks(vertices))
+            (landmarks / f"{clip}_landmarks.txt").write_text(lines, encoding="ascii")
+            yield truth
+        lines = "".join(f"   {unit:.7e}   {3:.7e}\n" for unit in units)
+        (facs / f"{clip}_facs.txt").write_text(lines, encoding="ascii")
+        if k < _SEQUENCES - 1:
+            labels.mkdir(parents=True)
+            (labels / f"{clip}_emotion.txt").write_text(f"   {code:.7e}\n", encoding="ascii")
 
 
 def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
@@ -80,25 +81,6 @@ def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
         Planted("", label.relative_to(root).as_posix(), "label"),
         Planted("", f"cohn-kanade-images/{broken}/001", "unlabelled"),
     ]
-
-
-def _write_frame(root: Path, clip: str, picture: np.ndarray, vertices: np.ndarray) -> None:
-    subject, sequence, _ = clip.split("_")
-    images, landmarks = (root / name / subject / sequence for name in ("cohn-kanade-images", "Landmarks"))
-    for folder in (images, landmarks):
-        folder.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)).save(images / f"{clip}.png")
-    lines = "".join(f"   {x:.7e}   {y:.7e}\n" for x, y in place_landmarks(vertices))
-    (landmarks / f"{clip}_landmarks.txt").write_text(lines, encoding="ascii")
-
-
-def _write_labels(root: Path, peak: str, code: int, *, labelled: bool) -> None:
-    subject, sequence, _ = peak.split("_")
-    units = "".join(f"   {unit:.7e}   {3:.7e}\n" for unit in EMOTIONS[code][1])
-    texts = {"FACS": ("facs", units)} | ({"Emotion": ("emotion", f"   {code:.7e}\n")} if labelled else {})
-    for folder, (kind, text) in texts.items():
-        (root / folder / subject / sequence).mkdir(parents=True)
-        (root / folder / subject / sequence / f"{peak}_{kind}.txt").write_text(text, encoding="ascii")
 
 
 def place_landmarks(vertices: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import csv
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,9 @@ from scipy.signal import resample_poly
 
 from mien.io.media import write_sound, write_video
 from mien.synthetic.containers import copy_video
-from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
+from mien.synthetic.performance import Actor, Planted, Scene, Truth
 
+NAMES = [str(k) for k in range(1001, 1092)]  # every other is a man
 EMOTIONS = {"NEU": "neutral", "HAP": "happy", "SAD": "sad", "ANG": "angry", "FEA": "fearful", "DIS": "disgust"}
 SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
 FEW_SENTENCES = 3  # with one take
@@ -21,31 +22,21 @@ FLASH_HZ = 22050  # a rate that flv knows
 _LEVELS = {"LO": 0.4, "MD": 0.7, "HI": 1.0, "XX": 0.8}
 _VOTES = "ADFHNS"  # columns of tabulatedVotes.csv
 _N_RATERS = 10
+_SENSES = {"Voice": 0.4, "Face": 0.58, "MultiModal": 0.64}  # -> chance that a rater names the intended emotion
 
 
-def enlist(n_actors: int) -> list[Actor]:
-    """Return actors 1001, 1002, ...; every other is a man."""
-    return cast("cremad", [str(k) for k in range(1001, 1092)], n_actors)
-
-
-def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
+def write_actor(scene: Scene, root: Path, actor: Actor) -> Iterator[Truth]:
     """Write the clips of one actor: every sentence in six emotions, the first one in three levels."""
-    for folder in ("VideoFlash", "AudioWAV"):
-        (root / folder).mkdir(exist_ok=True)
-    truths = []
+    flash, sounds = root / "VideoFlash", root / "AudioWAV"
+    for folder in (flash, sounds):
+        folder.mkdir(exist_ok=True)
     for sentence, emotion, level in _cells(scene.config.takes):
         clip = f"{actor.name}_{sentence}_{emotion}_{level}"
-        frames, wave, truth = scene.film(
-            actor,
-            clip,
-            emotion=EMOTIONS[emotion],
-            intensity=_LEVELS[level],
-            sentence=sentence,
-            rate_hz=WAV_HZ,
-        )
-        write_sound(root / "AudioWAV" / f"{clip}.wav", wave, WAV_HZ)
+        how = {"emotion": EMOTIONS[emotion], "intensity": _LEVELS[level], "sentence": sentence}
+        frames, wave, truth = scene.film(actor, clip, **how, rate_hz=WAV_HZ)
+        write_sound(sounds / f"{clip}.wav", wave, WAV_HZ)
         write_video(
-            root / "VideoFlash" / f"{clip}.flv",
+            flash / f"{clip}.flv",
             frames,
             rate_fps=scene.config.rate_fps,
             wave=resample_poly(wave, FLASH_HZ // 50, WAV_HZ // 50).astype(np.float32),
@@ -53,8 +44,7 @@ def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
             codecs=("flv", "libmp3lame"),
             options={"qscale": "4", "flags": "+bitexact+qscale", "global_quality": "472"},  # 4 x 118
         )
-        truths.append(truth)
-    return truths
+        yield truth
 
 
 def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
@@ -65,23 +55,23 @@ def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
     graded = [f"{actor}_IEO_{emotion}_{level}" for actor, emotion, level in cells]
     empty, mute, silent, missing, other_missing = rng.choice(graded, 5, replace=False)
     take = f"{rng.choice([actor.name for actor in actors])}_TIE_"
-    planted = []
-    flash = root / "VideoFlash" / f"{empty}.flv"
-    flash.write_bytes(b"")
-    planted.append(Planted(empty, f"VideoFlash/{empty}.flv", "empty"))
-    flash = root / "VideoFlash" / f"{mute}.flv"
-    copy_video(flash, scratch := flash.with_name("mute.flv"))
-    scratch.replace(flash)
-    planted.append(Planted(mute, f"VideoFlash/{mute}.flv", "mute"))
-    write_sound(root / "AudioWAV" / f"{silent}.wav", np.zeros(2 * WAV_HZ, np.float32), WAV_HZ)
-    planted.append(Planted(silent, f"AudioWAV/{silent}.wav", "silent"))
+    flash, sounds = root / "VideoFlash", root / "AudioWAV"
+    (flash / f"{empty}.flv").write_bytes(b"")
+    copy_video(flash / f"{mute}.flv", scratch := flash / "mute.flv")
+    scratch.replace(flash / f"{mute}.flv")
+    write_sound(sounds / f"{silent}.wav", np.zeros(2 * WAV_HZ, np.float32), WAV_HZ)
     for clip in (missing, other_missing):
-        (root / "VideoFlash" / f"{clip}.flv").unlink()
-        (root / "AudioWAV" / f"{clip}.wav").unlink()
-        planted.append(Planted(clip, "", "missing"))
-    one, other = (root / "AudioWAV" / f"{take}{emotion}_XX.wav" for emotion in ("ANG", "FEA"))
-    other.write_bytes(one.read_bytes())
-    return [*planted, *(Planted(path.stem, f"AudioWAV/{path.name}", "twin") for path in (one, other))]
+        (flash / f"{clip}.flv").unlink()
+        (sounds / f"{clip}.wav").unlink()
+    one, other = (f"{take}{emotion}_XX" for emotion in ("ANG", "FEA"))
+    (sounds / f"{other}.wav").write_bytes((sounds / f"{one}.wav").read_bytes())
+    return [
+        Planted(empty, f"VideoFlash/{empty}.flv", "empty"),
+        Planted(mute, f"VideoFlash/{mute}.flv", "mute"),
+        Planted(silent, f"AudioWAV/{silent}.wav", "silent"),
+        *(Planted(clip, "", "missing") for clip in (missing, other_missing)),
+        *(Planted(clip, f"AudioWAV/{clip}.wav", "twin") for clip in (one, other)),
+    ]
 
 
 def _cells(takes: int) -> list[tuple[str, str, str]]:
@@ -102,26 +92,19 @@ def _write_tables(scene: Scene, root: Path, actors: list[Actor]) -> None:
     votes, summary = [], []
     for k, clip in enumerate(clips, start=1):
         words: list[object] = [k, clip]
-        for block, (sense, sharpness) in enumerate((("Voice", 0.4), ("Face", 0.58), ("MultiModal", 0.64)), start=1):
-            drawn = _draw_votes(clip, sharpness, rng)
+        for block, sharpness in enumerate(_SENSES.values(), start=1):
+            chances = np.full(len(_VOTES), (1 - sharpness) / (len(_VOTES) - 1))
+            chances[_VOTES.index(clip.split("_")[2][0])] = sharpness
+            drawn = rng.multinomial(_N_RATERS, chances).tolist()
             top = _VOTES[int(np.argmax(drawn))]
             votes.append((100000 * block + k, *drawn, clip, _N_RATERS, max(drawn) / _N_RATERS, top))
             words += [top, round(float(rng.normal(65.0, 12.0)), 2)]
-            assert sense
         summary.append(words)
     (root / "processedResults").mkdir()
-    heads = [f"{sense}{what}" for sense in ("Voice", "Face", "MultiModal") for what in ("Vote", "Level")]
+    heads = [f"{sense}{what}" for sense in _SENSES for what in ("Vote", "Level")]
     _write_csv(root / "processedResults" / "summaryTable.csv", ("", "FileName", *heads), summary)
     heads = ("", *_VOTES, "fileName", "numResponses", "agreement", "emoVote")
     _write_csv(root / "processedResults" / "tabulatedVotes.csv", heads, sorted(votes))
-
-
-def _draw_votes(clip: str, sharpness: float, rng: np.random.Generator) -> list[int]:
-    """Draw how many of ten raters heard or saw each emotion; `sharpness` is the chance of the intended one."""
-    intended = _VOTES.index(clip.split("_")[2][0])
-    chances = np.full(len(_VOTES), (1 - sharpness) / (len(_VOTES) - 1))
-    chances[intended] = sharpness
-    return rng.multinomial(_N_RATERS, chances).tolist()
 
 
 def _write_csv(path: Path, heads: Iterable[str], rows: Iterable[Iterable]) -> None:

@@ -6,12 +6,13 @@ five. So class balancing has something to do.
 
 import csv
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
+from mien.synthetic.performance import Actor, Planted, Scene, Truth
 
 SIZES = {  # emotion -> pictures of the real training set (28 709), in the order of the codes 0 to 6
     "angry": 3995,
@@ -22,6 +23,7 @@ SIZES = {  # emotion -> pictures of the real training set (28 709), in the order
     "surprised": 3171,
     "neutral": 4965,
 }
+NAMES = [f"{k:04d}" for k in range(100_000)]  # the real corpus names nobody
 USAGES = ("Training", "PublicTest", "PrivateTest")
 SIDE = 48  # px
 TABLE = "fer2013.csv"
@@ -33,14 +35,9 @@ _YAW_DEG = 20.0  # largest
 _DUPLICATES = 0.07  # share of a test that shows a training picture again: 499 of 7178 in the real corpus
 
 
-def enlist(n_actors: int) -> list[Actor]:
-    """Return people 0000, 0001, ...; the real corpus names nobody."""
-    return cast("fer2013", [f"{k:04d}" for k in range(n_actors)], n_actors)
-
-
-def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
+def write_actor(scene: Scene, root: Path, actor: Actor) -> Iterator[Truth]:
     """Write the faces of one person to a scratch file that `finish` puts into the table."""
-    faces, codes, truths = [], [], []
+    faces, codes = [], []
     for code, (emotion, n_pictures) in enumerate(deal_pictures(scene, actor).items()):
         for take in range(n_pictures):
             clip = f"{actor.name}-{code}-{take}"
@@ -55,9 +52,8 @@ def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
             )
             faces.append(cut_face(picture, vertices))
             codes.append(code)
-            truths.append(truth)
+            yield truth
     np.savez(_scratch(root, actor), faces=np.stack(faces), codes=np.array(codes))
-    return truths
 
 
 def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
@@ -140,7 +136,7 @@ def _plant(rows: list[tuple[int, np.ndarray, str]], rng: np.random.Generator) ->
     def show(target: int, face: np.ndarray, defect: str) -> None:
         emotion, _, usage = rows[target]
         rows[target] = (emotion, face, usage)
-        planted.append(_found(target, defect))
+        planted.append(Planted(f"{target:05d}", TABLE, defect))
 
     source = training.pop()
     target = next(k for k in training if rows[k][0] != rows[source][0])
@@ -165,10 +161,6 @@ def _pair(rows: list[tuple[int, np.ndarray, str]], sources: list[int], targets: 
             left.remove(source)
             pairs.append((source, target))
     return pairs
-
-
-def _found(row: int, defect: str) -> Planted:
-    return Planted(f"{row:05d}", TABLE, defect)
 
 
 def _scratch(root: Path, actor: Actor) -> Path:

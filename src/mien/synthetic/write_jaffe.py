@@ -1,12 +1,13 @@
 """Write a synthetic JAFFE: grey TIFF pictures of women, some in palette mode."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
+from mien.synthetic.performance import Actor, Planted, Scene, Truth
 
 EMOTIONS = {
     "AN": "angry",
@@ -17,22 +18,17 @@ EMOTIONS = {
     "SA": "sad",
     "SU": "surprised",
 }
-MODELS = ("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM")
+NAMES = ("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM")
+SEXES = ("female",)
 SIDE = 256  # px
 
 _TAKES = 3  # pictures of a model and expression
 _PALETTE_EVERY = 9  # every ninth picture, as in the real corpus
 
 
-def enlist(n_actors: int) -> list[Actor]:
-    """Return the models KA, KL, ..."""
-    return cast("jaffe", MODELS, n_actors, sexes=("female",))
-
-
-def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
+def write_actor(scene: Scene, root: Path, actor: Actor) -> Iterator[Truth]:
     """Write the pictures of one model; the running number goes over all models."""
-    number = MODELS.index(actor.name) * len(EMOTIONS) * _TAKES
-    truths = []
+    number = NAMES.index(actor.name) * len(EMOTIONS) * _TAKES
     for word, emotion in EMOTIONS.items():
         for take in range(1, _TAKES + 1):
             number += 1
@@ -41,8 +37,7 @@ def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
             picture, _, truth = scene.picture(actor, clip, emotion=emotion, size=(SIDE, SIDE), intensity=intensity)
             grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
             save_grey(root / f"{clip}.tiff", grey, palette=number % _PALETTE_EVERY == 0)
-            truths.append(truth)
-    return truths
+            yield truth
 
 
 def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:

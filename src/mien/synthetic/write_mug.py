@@ -1,11 +1,12 @@
 """Write a synthetic MUG: takes of numbered images that go from neutral to an expression and back."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
+from mien.synthetic.performance import Actor, Planted, Scene, Truth
 
 EMOTIONS = {
     "anger": "angry",
@@ -17,37 +18,24 @@ EMOTIONS = {
     "surprise": "surprised",
 }
 
+NAMES = [f"{k:03d}" for k in range(1, 87)]
 _INTENSITIES = (0.0, 0.5, 0.9, 1.0, 0.95, 0.45, 0.02)  # onset, apex, offset
 _RATE_FPS = 19.0
 
 
-def enlist(n_actors: int) -> list[Actor]:
-    """Return subjects 001, 002, ..."""
-    return cast("mug", [f"{k:03d}" for k in range(1, 87)], n_actors)
-
-
-def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
+def write_actor(scene: Scene, root: Path, actor: Actor) -> Iterator[Truth]:
     """Write the takes of one subject: subjects3/001/anger/take000/img_0000.jpg and so on."""
     side = 896 if scene.config.size_px >= 256 else 256
-    truths = []
     for word, emotion in EMOTIONS.items():
         for number in range(scene.config.takes):
             take = f"{actor.name}_{word}_take{number:03d}"
             folder = root / "subjects3" / actor.name / word / f"take{number:03d}"
             folder.mkdir(parents=True)
             for frame, intensity in enumerate(_INTENSITIES):
-                picture, _, truth = scene.picture(
-                    actor,
-                    f"{take}_{frame:04d}",
-                    emotion=emotion,
-                    size=(side, side),
-                    intensity=intensity,
-                    take=take,
-                    time_s=frame / _RATE_FPS,
-                )
+                how = {"emotion": emotion, "size": (side, side), "intensity": intensity, "time_s": frame / _RATE_FPS}
+                picture, _, truth = scene.picture(actor, f"{take}_{frame:04d}", take=take, **how)
                 Image.fromarray(picture).save(folder / f"img_{frame:04d}.jpg", quality=92)
-                truths.append(truth)
-    return truths
+                yield truth
 
 
 def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:

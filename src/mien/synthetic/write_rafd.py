@@ -1,11 +1,12 @@
 """Write a synthetic RaFD: every model, emotion, gaze and camera angle, named in the file name."""
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
 
-from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
+from mien.synthetic.performance import Actor, Planted, Scene, Truth
 
 EMOTIONS = {
     "angry": "angry",
@@ -17,20 +18,15 @@ EMOTIONS = {
     "sad": "sad",
     "surprised": "surprised",
 }
+NAMES, SEXES = [f"{k:02d}" for k in range(1, 68)], ("female", "male")
 ANGLES = (0, 45, 90, 135, 180)  # degrees; 90 is frontal
 GAZES = ("frontal", "left", "right")
 
 
-def enlist(n_actors: int) -> list[Actor]:
-    """Return models 01, 02, ..."""
-    return cast("rafd", [f"{k:02d}" for k in range(1, 68)], n_actors, sexes=("female", "male"))
-
-
-def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
+def write_actor(scene: Scene, root: Path, actor: Actor) -> Iterator[Truth]:
     """Write the pictures of one model; with one take, the gaze is frontal only."""
     height = 1024 if scene.config.size_px >= 256 else 384
     size = (height, round(height * 681 / 1024))
-    truths = []
     for angle, word, gaze in itertools.product(ANGLES, EMOTIONS, GAZES if scene.config.takes > 1 else GAZES[:1]):
         clip = f"Rafd{angle:03d}_{actor.name}_Caucasian_{actor.sex}_{word}_{gaze}"
         picture, _, truth = scene.picture(
@@ -43,8 +39,7 @@ def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
             take=f"{actor.name}_{word}_{gaze}",  # five cameras saw one moment
         )
         Image.fromarray(picture).save(root / f"{clip}.jpg", quality=92)
-        truths.append(truth)
-    return truths
+        yield truth
 
 
 def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:

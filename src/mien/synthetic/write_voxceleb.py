@@ -2,17 +2,18 @@
 
 import itertools
 import string
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from mien.io.media import write_sound
 from mien.synthetic.people import EMOTIONS
-from mien.synthetic.performance import Actor, Planted, Scene, Truth, cast
+from mien.synthetic.performance import Actor, Planted, Scene, Truth
 from mien.synthetic.voice import SENTENCES
 
+NAMES = [f"id{k}" for k in range(10001, 11252)]
 RATE_HZ = 16000
-FIRST = 10001  # of id10001
 
 _VIDEOS = 5  # of a speaker
 _UTTERANCES = 2  # of a video, per configured take
@@ -20,14 +21,8 @@ _SENTENCES = 2  # of an utterance
 _SPLITS = {0: 1, 1: 1, 2: 1, 3: 2, 4: 3}  # video -> train, dev, test in iden_split.txt
 
 
-def enlist(n_actors: int) -> list[Actor]:
-    """Return speakers id10001, id10002, ..."""
-    return cast("voxceleb", [f"id{k}" for k in range(FIRST, FIRST + 1251)], n_actors)
-
-
-def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
+def write_actor(scene: Scene, root: Path, actor: Actor) -> Iterator[Truth]:
     """Write the utterances of one speaker, each of a few sentences in one mood."""
-    truths = []
     for video in range(_VIDEOS):
         folder = root / "wav" / actor.name / _name_video(scene, actor, video)
         folder.mkdir(parents=True)
@@ -42,8 +37,7 @@ def write_actor(scene: Scene, root: Path, actor: Actor) -> list[Truth]:
             ]
             write_sound(folder / f"{number:05d}.wav", np.concatenate([wave for wave, _ in said]), RATE_HZ)
             first = said[0][1]
-            truths.append(Truth(clip, actor.name, emotion, 0.5, None, first.audio, voice=first.voice))
-    return truths
+            yield Truth(clip, actor.name, emotion, 0.5, None, first.audio, voice=first.voice)
 
 
 def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
