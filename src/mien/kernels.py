@@ -1,4 +1,4 @@
-"""The kernels that libraries compute with: the same on every x86-64 processor with AVX2, so equal seeds give equal bits.
+"""The kernels that libraries compute with: the same on any x86-64 processor with AVX2, so equal seeds give equal bits.
 
 Libraries choose kernels by the processor, and two kernels add up in two orders. What chooses is set here, before any
 library is imported: each reads its variables when it is loaded or first used.
