@@ -1,13 +1,10 @@
 """Fixtures that every test module may use."""
 
-import os
 from pathlib import Path
 
 import pytest
 
-# The processes of a test run share the cores; threads that wait for one another would double the time of each.
-for _library in ("OMP", "OPENBLAS"):
-    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+import mien  # noqa: F401 (pins kernels and threads before a test imports a library)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from mien import cli
+from mien import cli, kernels
 from mien.config.runs import list_runs, select_wanted
 from mien.config.checks import check_files
 from mien.config.rows import read_yaml
@@ -27,6 +27,8 @@ GPU = int(config.pop("gpus", any(Path("/dev").glob("nvidia[0-9]*"))))
 if workflow.is_main_process and not COUNTED_ELSEWHERE and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", 1)
 TRAINING_THREADS = 4 if GPU else 1
+if workflow.is_main_process:
+    kernels.warn()
 
 try:
     read_yaml(Path("params.yaml"))  # Snakemake's reader lets a key stand twice

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from mien import kernels
 from mien.config.labels import nearest_level
 from mien.errors import ConfigError, ModelError
 from mien.io import tables
@@ -311,6 +312,7 @@ def prepare(n_threads: int) -> None:
     # As use_deterministic_algorithms, which imports torch's compiler too. Pooling on a GPU may have no other algorithm.
     torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
     log.info("device: %s, %d threads", device(), n_threads)
+    kernels.warn()
 
 
 def device() -> torch.device:
