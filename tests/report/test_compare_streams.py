@@ -9,7 +9,7 @@ import planted
 from mien.errors import TableError
 from mien.evaluation.streams import QUANTITIES, Estimate
 from mien.report.claims import NOT_SUPPORTED, SUPPORTED, UNDECIDED
-from mien.report.tables.streams import Pair, compare_streams, shown
+from mien.report.tables.streams import Pair, compare_streams, text_of
 from report import planted_streams
 from report.planted_streams import FLICKERING, STEADY, WRONG
 
@@ -140,10 +140,10 @@ def test_missing_runs_are_named_and_rows_without_a_partner_are_no_pair(tmp_path,
 
 def test_numbers_have_a_unit_and_no_minus_zero():
     by_key = {quantity.key: quantity for quantity in QUANTITIES}
-    assert shown(by_key["right"], 0.5) == "50.0"
-    assert shown(by_key["flips"], -0.001, signed=True) == "0.00"
-    assert shown(by_key["settled_s"], 1.234, signed=True) == "+1.23"
-    assert shown(by_key["flips"], math.nan) == "-"
+    assert text_of(by_key["right"], Estimate(0.5, 0.25, 0.75, 1, 2)) == "50.0 (25.0–75.0)"
+    assert text_of(by_key["flips"], Estimate(-0.001, -1, 1, 1, 2), signed=True) == "0.00 (-1.00 to +1.00)"
+    assert text_of(by_key["settled_s"], Estimate(1.234, math.nan, math.nan, 1, 1)) == "1.23"
+    assert text_of(by_key["flips"], Estimate(*3 * [math.nan], 0, 0)) == "-"
 
 
 def test_the_shipped_rows_have_a_pair_with_and_without_memory(repository):

@@ -17,7 +17,7 @@ from mien.evaluation.runs import Run, read_runs, select_runs
 from mien.evaluation.statistics import Gain, gain, holm
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
-from mien.report.page import limits, p_value, percent, render_page, with_interval, write_table
+from mien.report.page import render_page, write_table
 from mien.report.tables.comparison import MEAN, Comparison, compare
 from mien.report.thesis import Other, Summed, other_systems, printed_beside, read_published, summed_row
 
@@ -50,6 +50,7 @@ CELLS = [  # of 5.4.csv, a row per corpus and row of the table; accuracies in pe
     "n_parameters",
     "reason",  # why there is no number
 ]
+CLOSE = 0.3  # points that a printed sum may be off the mean of its folds (rounding, and specification I-15)
 
 
 @dataclass(frozen=True)
@@ -166,91 +167,22 @@ def _n_folds(corpus: OnCorpus, row: str) -> int:
     return int((cells[(cells.variant == row) & (cells.fold != MEAN)].n_clips > 0).sum())
 
 
-CLOSE = 0.3  # points that a printed sum may be off the mean of its folds (rounding, and specification I-15)
-
-
-def render(
-    corpora: list[OnCorpus], rows: list[str], others: list[Other], *, title: str, scale: str, confidence: float
-) -> str:
-    """Return the page; `rows` in the order of params.yaml."""
-    honest = any(corpus.is_honest for corpus in corpora)
+def render(cells: pd.DataFrame, corpora: list[OnCorpus], *, title: str, scale: str, confidence: float) -> str:
+    """Return the page; `cells` CELLS."""
     summed = [(corpus.name, one) for corpus in corpora for one in corpus.printed.values() if one and one.folds]
-    without: dict[tuple[str, str], list[str]] = {}  # (corpus, reason) -> rows
-    for corpus in corpora:
-        for row in rows:
-            if row in corpus.reasons:
-                without.setdefault((corpus.name, corpus.reasons[row]), []).append(row)
     return render_page(
         "overview",
         title=title,
         scale=scale,
         confidence=confidence,
         corpora=corpora,
-        selection="honest" if honest else "optimistic",
-        beside=[_beside(corpora, row) for row in rows],
-        options={
-            corpus.name: {
-                "rows": _option_rows(corpus, f"{100 * confidence:g}% interval"),
-                "floors": [found.p_floor for found, _ in corpus.gains.values() if found.n_folds >= 2],
-            }
-            for corpus in corpora
-        },
-        others=[
-            {"reference": other.reference, "method": other.method}
-            | {corpus: "-" if math.isnan(value) else f"{value:.2f}" for corpus, value in other.values.items()}
-            for other in others
-        ],
-        sums=[
-            {
-                "row of table 5.4": one.name,
-                "corpus": corpus,
-                "printed": f"{one.value:.2f}",
-                "mean of its folds": f"{one.folds.mean:.2f}",
-                "folds printed as": one.folds.name,
-                "gap": percent(one.gap, signed=True),
-            }
-            for corpus, one in summed
-        ],
+        ours=cells[cells.part == "ours"],
+        others=cells[cells.part == "others"],
+        summed=summed,
         off=[(corpus, one) for corpus, one in summed if abs(one.gap) > CLOSE],
         close=CLOSE,
-        without=without,
         frozen={name for corpus in corpora for name in corpus.comparison.frozen},
     )
-
-
-def _beside(corpora: list[OnCorpus], row: str) -> dict[str, str]:
-    sizes = [corpus.parameters[row] for corpus in corpora if row in corpus.parameters]
-    line = {"network": row, "weights": f"{max(sizes) / 1e6:.2f}" if sizes else "-"}
-    for corpus in corpora:
-        printed, mean = corpus.printed.get(row), corpus.cell(row)
-        selection = corpus.comparison.selection
-        value = math.nan if mean is None else mean[selection]
-        line[f"{corpus.name}: thesis"] = f"{printed.value:.2f}" if printed else "-"
-        line[f"{corpus.name}: {selection}"] = "-" if math.isnan(value) else with_interval(value, mean.low, mean.high)
-        if corpus.is_honest:
-            line[f"{corpus.name}: optimistic"] = "-" if mean is None else percent(mean.optimistic)
-        line[f"{corpus.name}: difference"] = percent(value - printed.value, signed=True) if printed else "-"
-    return line
-
-
-def _option_rows(corpus: OnCorpus, interval: str) -> list[dict[str, str]]:
-    rows = []
-    for row, (found, adjusted) in corpus.gains.items():
-        sides = corpus.printed.get(row), corpus.printed.get(found.other)
-        rows.append(
-            {
-                "network": row,
-                "held against": found.other,
-                "difference": percent(found.difference, signed=True),
-                interval: limits(found.low, found.high, signed=True),
-                "p": p_value(found.p),
-                "p (Holm)": p_value(adjusted),
-                "folds": str(found.n_folds),
-                "actors": str(found.n_people),
-                "thesis": percent(sides[0].value - sides[1].value, signed=True) if all(sides) else "-",
-            }
-        )
-    return rows
 
 
 def build_overview(
@@ -306,6 +238,7 @@ def build_overview(
     ]
     rows, others = list(overview.rows), other_systems(tables, [corpus.name for corpus in corpora])
     title = tables["5.4"]["title"]
-    text = render(corpora, rows, others, title=title, scale=params["scale"], confidence=evaluate.confidence)
-    write_table(cells_of(corpora, rows, others), text, csv=out_csv, md=out_md)
+    cells = cells_of(corpora, rows, others)
+    text = render(cells, corpora, title=title, scale=params["scale"], confidence=evaluate.confidence)
+    write_table(cells, text, csv=out_csv, md=out_md)
     log.info("table 5.4: %d rows, %s, %d runs", len(rows), " and ".join(one.name for one in corpora), len(read))

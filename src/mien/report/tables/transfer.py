@@ -14,7 +14,7 @@ from mien.errors import TableError
 from mien.evaluation.runs import read_runs
 from mien.evaluation.transfer import PRIVATE, PUBLIC, Trial, read_trial, read_usages, start_adds
 from mien.io.files import read_json
-from mien.report.page import limits, percent, render_page, write_table
+from mien.report.page import render_page, write_table
 from mien.report.thesis import printed_beside, read_published
 
 log = logging.getLogger(__name__)
@@ -51,22 +51,13 @@ CELLS = [  # of 4.3.csv; accuracies in percent, differences in points
 ]
 
 
-@dataclass(frozen=True)
-class Source:
-    """A row of table 4.3 as the thesis names it, in our words (resources/thesis_tables.yaml)."""
-
-    who: str
-    reference: str  # its number in the thesis, as printed
-    method: str
-
-
 @dataclass(frozen=True, eq=False)
 class TransferEvidence:
     """What was trained on FER2013, and what that started from.
 
     rows : section ``pretrain``.   trials : row -> training; those on FER2013 and their starts.
     names : rows on FER2013 in the order of params.yaml.   printed : row of table 4.3 -> percent.
-    beside : row of ours -> row of table 4.3.   sources : row of table 4.3 -> where it is from.
+    beside : row of ours -> row of table 4.3.   sources : row of table 4.3 -> method, who and reference, in our words.
     """
 
     rows: dict[str, PretrainConfig]
@@ -76,7 +67,7 @@ class TransferEvidence:
     evaluate: EvaluateConfig
     printed: dict[str, float]
     beside: dict[str, str]
-    sources: dict[str, Source]
+    sources: dict[str, dict[str, str]]
     title: str
     synthetic: bool
     scale: str
@@ -133,6 +124,7 @@ def read_transfer(
         if name not in trials:
             raise TableError(f"no run of {name} on {transfer.corpus}; train it and pass its run.json")
     table = read_published(thesis)["4.3"]
+    infos = {info} | {info.parent.parent / rows[name].corpus / info.name for name in trials}  # of what starts learnt on
     return TransferEvidence(
         rows=rows,
         trials=trials,
@@ -141,16 +133,11 @@ def read_transfer(
         evaluate=section(EvaluateConfig, params, "evaluate"),
         printed={name: float(value) for name, value in table["rows"].items()},
         beside={name: printed_beside(table, name, transfer.table) for name in names},
-        sources={name: Source(**source) for name, source in table["sources"].items()},
+        sources=table["sources"],
         title=table["title"],
-        synthetic=any(read_json(path)["source"] == "synthetic" for path in _infos(info, rows, trials)),
+        synthetic=any(read_json(path)["source"] == "synthetic" for path in sorted(infos)),
         scale=params["scale"],
     )
-
-
-def _infos(info: Path, rows: dict[str, PretrainConfig], trials: dict[str, Trial]) -> list[Path]:
-    """Return corpus.json of FER2013 and, beside it, of the corpora that starts were trained on."""
-    return sorted({info} | {info.parent.parent / rows[name].corpus / info.name for name in trials})
 
 
 def cells_of(evidence: TransferEvidence) -> pd.DataFrame:
@@ -201,34 +188,23 @@ def _cell(evidence: TransferEvidence, name: str, part: str) -> dict[str, Any]:
     }
 
 
-PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-UNLEARNT = "†"
-
-
 def render(cells: pd.DataFrame, evidence: TransferEvidence) -> str:
     """Return the page of table 4.3; `cells` CELLS."""
-    parts = {part: list(cells[cells.part == part].itertuples()) for part in ("table", "others", "printed")}
     rows, names = evidence.rows, evidence.names
     starts = dict.fromkeys(rows[name].init for name in names if rows[name].init in rows)
     return render_page(
         "transfer",
         evidence=evidence,
         n_classes=len(evidence.trials[evidence.transfer.table[0]].run.classes),
-        first=next((row for row in parts["table"] if not row.reason), None),
         starts={name: rows[name] for name in starts if name not in names},
         share=SHARE,
-        unlearnt=UNLEARNT,
-        some_unlearnt=cells.learnt.eq(False).any(),
-        **{
-            part: {
-                "beside": [_beside(row, evidence) for row in parts[part]],
-                "twins": [_twins(row) for row in parts[part]],
-                "cost": [_cost(row) for row in parts[part]],
-            }
-            for part in ("table", "others")
-        },
-        printed=[_printed(row, evidence.sources[row.row]) for row in parts["printed"]],
+        cells=cells,
+        amount=amount,
+        power=power,
     )
+
+
+PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def amount(value: float) -> str:
@@ -244,70 +220,6 @@ def power(rate: float) -> str:
     """Return a learning rate as 3e-4."""
     mantissa, exponent = f"{rate:e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}"
-
-
-def what_starts(row: PretrainConfig) -> str:
-    """Return what a row of ``pretrain`` starts from, in words."""
-    return {"random": "random", "none": "a file, not named"}.get(row.init, row.init)
-
-
-def _beside(row, evidence: TransferEvidence) -> dict[str, str]:
-    config = evidence.rows[row.row]
-    return {
-        "row": _marked(row),
-        "starts from": what_starts(config),
-        "trained": {"all": "everything", "dense": "dense layers"}[config.trained],
-        "rate": power(config.learning_rate),
-        "thesis": _printed_number(row.thesis),
-        "private test": percent(row.private),
-        f"{100 * evidence.evaluate.confidence:g}% interval": limits(row.low, row.high),
-        "difference": percent(row.difference, signed=True),
-        "public test": percent(row.public),
-        "optimistic": percent(row.optimistic),
-        "macro recall": percent(row.macro_recall),
-        "chance": percent(row.chance),
-    }
-
-
-def _twins(row) -> dict[str, str]:
-    cells = {"row": _marked(row)}
-    for usage in ("private", "public"):
-        for name, suffix in (("without twins", ""), ("with twins", "_with_twins")):
-            n, value = getattr(row, f"n_{usage}{suffix}"), getattr(row, f"{usage}{suffix}")
-            cells[f"{usage}, {name}"] = "-" if math.isnan(value) else f"{percent(value)} (n = {n})"
-    return cells
-
-
-def _cost(row) -> dict[str, str]:
-    absent = row.reason != ""
-    return {
-        "row": _marked(row),
-        "chosen epoch": "-" if absent else str(row.chosen_epoch),
-        f"epochs to {100 * SHARE:g}%": "-" if absent else str(row.cost_epochs),
-        "trained weights": "-" if absent else f"{row.n_trained:,}".replace(",", " "),
-        "training until then": amount(row.cost_adds),
-        "start": amount(row.start_adds),
-        "both": amount(row.cost_adds + row.start_adds),
-    }
-
-
-def _printed(row, source: Source) -> dict[str, str]:
-    return {
-        "method": source.method,
-        "who": source.who,
-        "reference": source.reference,
-        "accuracy": _printed_number(row.thesis),
-    }
-
-
-def _printed_number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.2f}".removesuffix("0")
-
-
-def _marked(row) -> str:
-    if row.reason:
-        return f"{row.row} \\*"
-    return row.row if row.learnt else f"{row.row} {UNLEARNT}"
 
 
 def compare_transfer(
