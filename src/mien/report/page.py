@@ -59,6 +59,7 @@ def _environment() -> jinja2.Environment:
         "n": lambda count, noun: f"{count} {noun}{'' if count == 1 else 's'}",
         "listed": join_names,
         "p": p_value,
+        "where": where,
     }
     environment.globals |= {"limits": limits, "with_interval": with_interval, "mark": mark, "zip": zip}
     environment.tests["nan"] = math.isnan
@@ -121,6 +122,13 @@ def grid(rows: list[dict[str, Any]] | pd.DataFrame) -> str:
     table = pd.DataFrame(rows)
     align = ["left", *["right"] * (table.shape[1] - 1)]
     return table.to_markdown(index=False, disable_numparse=True, colalign=align)
+
+
+def where(rows: pd.DataFrame, **content: Any) -> pd.DataFrame:
+    """Return the rows that have this content, column by column; of a tuple, one of its values."""
+    for column, value in content.items():
+        rows = rows[rows[column].isin(value if isinstance(value, tuple) else (value,))]
+    return rows
 
 
 def write_table(rows: pd.DataFrame, text: str, *, csv: Path, md: Path, decimals: int = 4) -> None:

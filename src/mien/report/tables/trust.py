@@ -30,13 +30,13 @@ from mien.evaluation.calibration import (
     share_at,
 )
 from mien.evaluation.metrics import by_actor
-from mien.evaluation.runs import Run, read_runs, select_runs
+from mien.evaluation.runs import Run, read_runs, reasons_of, select_runs
 from mien.evaluation.statistics import interval_of_mean, interval_of_share
 from mien.evaluation.streams import Estimate
 from mien.io import tables
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
-from mien.report.page import mark, percent, render_page, with_interval, write_table
+from mien.report.page import render_page, write_table
 
 log = logging.getLogger(__name__)
 
@@ -71,11 +71,7 @@ class Trust:
     @property
     def reasons(self) -> dict[str, str]:
         """Return network -> why it, or some of its folds, could not be trained."""
-        texts: dict[str, set[str]] = {}
-        for run in self.runs:
-            if not run.trained:
-                texts.setdefault(run.variant, set()).add(run.reason or "not applicable")
-        return {name: "; ".join(sorted(texts[name])) for name in self.networks if name in texts}
+        return reasons_of(self.runs, self.networks)
 
     def modalities(self, network: str) -> tuple[str, ...]:
         """Return what a network uses."""
@@ -239,22 +235,39 @@ def _exact(value: float, rows: pd.DataFrame, *, high: float = math.nan) -> Estim
 
 
 def _calibration(trust: Trust, network: str) -> list[dict]:
-    rows = trust.of(network)
-    found = [_row("calibration", "", "accuracy", trust.share(rows, rows.hit.to_numpy()))]
+    """Return confidence, calibration error, losses and the reliability diagram, before and after the temperature."""
+    rows, evaluate, bins = trust.of(network), trust.evaluate, trust.trust.bins
+    hit, label = rows.hit.to_numpy(), rows.label.to_numpy()
+    found = [_row("calibration", "", "accuracy", trust.share(rows, hit))]
     for state in STATES:
         if rows.empty or (state == "after" and rows.temperature.isna().any()):
             quantities = ("confidence", "ece", "ece_by_chance", "nll", "brier")
             found += [_row("calibration", state, quantity, _UNKNOWN) for quantity in quantities]
             continue
         scaled = _scaled(rows, state)
-        found += [_row("calibration", state, *one) for one in _sureness(trust, rows, scaled, network, state)]
-        for name, values in (
-            ("nll", cross_entropies(scaled, rows.label.to_numpy())),
-            ("brier", brier_scores(probabilities(scaled), rows.label.to_numpy())),
-        ):
-            mean = trust.mean(rows, values)
-            found.append(_row("calibration", state, name, mean, factor=1.0))
-        found += _bins(trust, rows, scaled, state)
+        sure = probabilities(scaled).max(axis=1)
+        rng = trust.rng(network, "calibration", state, "chance")
+        errors, chances = [], []
+        for seed in np.unique(
+            rows.seed
+        ):  # they judge the same clips: more of them leave less to chance only on average
+            mine = (rows.seed == seed).to_numpy()
+            errors.append(calibration_error(sure[mine], hit[mine], bins=bins))
+            options = {"resamples": evaluate.resamples, "level": evaluate.confidence, "rng": rng}
+            chances.append(error_by_chance(sure[mine], bins=bins, **options))
+        chance, limit = (float(value) for value in np.mean(chances, axis=0))
+        losses = {"nll": cross_entropies(scaled, label), "brier": brier_scores(probabilities(scaled), label)}
+        found += [
+            _row("calibration", state, "confidence", trust.share(rows, sure)),
+            _row("calibration", state, "ece", _exact(float(np.mean(errors)), rows)),
+            _row("calibration", state, "ece_by_chance", _exact(chance, rows, high=limit)),
+            *(_row("calibration", state, name, trust.mean(rows, loss), factor=1.0) for name, loss in losses.items()),
+        ]
+        found += [
+            _row("reliability", state, quantity, _exact(getattr(one, quantity), rows), at=one.bin)
+            for one in reliability(sure, hit, bins=bins).itertuples()
+            for quantity in ("confidence", "accuracy", "share")
+        ]
     return found
 
 
@@ -262,36 +275,6 @@ def _scaled(rows: pd.DataFrame, state: str) -> np.ndarray:
     """Return logits (N, C) divided by the temperature of their network, or as they are."""
     logits = np.stack(rows.logits).astype(np.float64)
     return logits / rows.temperature.to_numpy()[:, None] if state == "after" else logits
-
-
-def _sureness(
-    trust: Trust, rows: pd.DataFrame, scaled: np.ndarray, network: str, state: str
-) -> list[tuple[str, Estimate]]:
-    """Return mean confidence, calibration error, and the error that chance alone makes."""
-    confidence = pd.Series(probabilities(scaled).max(axis=1), index=rows.index)
-    parts = [(confidence[part.index].to_numpy(), part.hit.to_numpy()) for _, part in rows.groupby("seed")]
-    rng, evaluate, bins = trust.rng(network, "calibration", state, "chance"), trust.evaluate, trust.trust.bins
-    chances = [
-        error_by_chance(sure, bins=bins, resamples=evaluate.resamples, level=evaluate.confidence, rng=rng)
-        for sure, _ in parts  # repetitions judge the same clips: more of them leave less to chance only on average
-    ]
-    mean = trust.share(rows, confidence.to_numpy())
-    error = float(np.mean([calibration_error(sure, hit, bins=bins) for sure, hit in parts]))
-    chance, limit = (float(value) for value in np.mean(chances, axis=0))
-    return [
-        ("confidence", mean),
-        ("ece", _exact(error, rows)),
-        ("ece_by_chance", _exact(chance, rows, high=limit)),
-    ]
-
-
-def _bins(trust: Trust, rows: pd.DataFrame, scaled: np.ndarray, state: str) -> list[dict]:
-    table = reliability(probabilities(scaled).max(axis=1), rows.hit.to_numpy(), bins=trust.trust.bins)
-    return [
-        _row("reliability", state, quantity, _exact(getattr(one, quantity), rows), at=one.bin)
-        for one in table.itertuples()
-        for quantity in ("confidence", "accuracy", "share")
-    ]
 
 
 def _coverage(trust: Trust, network: str) -> list[dict]:
@@ -394,144 +377,26 @@ def _labels(trust: Trust, network: str) -> list[dict]:
     return [_row("label", "", name, estimate) for name, estimate in found.items()]
 
 
-SHOWN = (100, 75, 50, 25)  # coverages of the page, percent
-EVERYWHERE = -1.0  # stands for no bin and no coverage
-
-
 def render(trust: Trust, numbers: pd.DataFrame) -> str:
     """Return the page of a corpus; `numbers` as `measure_trust` returns them."""
     clips = trust.judged[trust.judged.condition == CLEAN].drop_duplicates("clip")
-    fitted = numbers[numbers.part == "temperature"]
-    cell = _cells(numbers)
-    calibration_rows, loss_rows = [], []
-    for network in trust.networks:
-        line = _line(trust, network) | {"accuracy": cell("calibration", network, "", "accuracy")}
-        line["confidence"] = cell("calibration", network, "before", "confidence")
-        losses = _line(trust, network)
-        for state in STATES:
-            line[f"ECE {state}"] = cell("calibration", network, state, "ece")
-            line[f"by chance, {state}"] = cell("calibration", network, state, "ece_by_chance", _by_chance)
-        for name, title in (("nll", "NLL"), ("brier", "Brier score")):
-            losses |= {f"{title}, {state}": cell("calibration", network, state, name, _three) for state in STATES}
-        calibration_rows.append(line)
-        loss_rows.append(losses)
-    folds = items_of(numbers, "temperature")
-    areas = {"AURC": "aurc", "least": "aurc_least", "by chance": "aurc_random"}
+    rows = numbers.fillna({"at": EVERYWHERE}).itertuples()
     return render_page(
         "trust",
         trust=trust,
-        n_folds=len({run.fold for run in trust.runs}),
-        n_seeds=len({run.seed for run in trust.runs}),
-        n_actors=clips.actor.nunique(),
-        n_clips=len(clips),
-        commonest=100 * clips.label.value_counts(normalize=True).max() if len(clips) else math.nan,
-        calibration=calibration_rows,
-        losses=loss_rows,
-        temperatures=[
-            _line(trust, network) | {item: cell("temperature", network, item, "temperature", _two) for item in folds}
-            for network in trust.networks
-        ],
-        coverage=[
-            _line(trust, network)
-            | {title: cell("coverage", network, "", key) for title, key in areas.items()}
-            | {f"{at}%": cell("coverage", network, "", "accuracy", at=at) for at in SHOWN}
-            for network in trust.networks
-        ],
-        groups={
-            group: {
-                "sizes": numbers[numbers.part == group].groupby("item").n_clips.max()[items],
-                "rows": [
-                    _line(trust, network) | {item: cell(group, network, item, "accuracy") for item in items}
-                    for network in trust.networks
-                ],
-            }
-            for group in GROUPS
-            if (items := items_of(numbers, group))
-        },
-        disturbed=[_disturbed(trust, numbers, *one) for one in DISTURBED],
-        labels=[_label_row(trust, numbers, name) for name in trust.networks if "label" in set(numbers.part)],
-        n_limits=sum(map(at_limit, fitted.value)),
-        n_temperatures=len(fitted),
-        unfitted=fitted.value.isna().any(),
+        numbers=numbers,
+        found={(row.part, row.network, row.item, row.quantity, row.at): row for row in rows},
+        everywhere=EVERYWHERE,
+        clips=clips,
+        conditions=conditions(trust.trust),
+        groups={group: items for group in GROUPS if (items := items_of(numbers, group))},
+        folds=items_of(numbers, "temperature"),
+        raters_of=raters_of,
+        at_limit=at_limit,
     )
 
 
-DISTURBED = (  # quantity, title of its table
-    ("accuracy", "accuracy"),
-    ("difference", "difference"),
-    ("surplus", "confidence less accuracy"),
-)
-
-
-def _disturbed(trust: Trust, numbers: pd.DataFrame, quantity: str, title: str) -> list[dict[str, str]]:
-    cell = _cells(numbers)
-    show = _value if quantity == "accuracy" else _signed
-    stated = set(numbers["item"][(numbers.part == "condition") & (numbers.quantity == quantity)])
-    return [
-        {title: one.name}
-        | {mark(name, trust.reasons): cell("condition", name, one.name, quantity, show) for name in trust.networks}
-        for one in conditions(trust.trust)
-        if one.name in stated
-    ]
-
-
-LABELS = {  # title -> quantity, how it is shown
-    "intended": ("intended", False),
-    "perceived": ("perceived", False),
-    "people: majority": ("people_majority", False),
-    "people: one vote": ("people_votes", False),
-    "perceived less intended": ("perceived_less_intended", True),
-    "intended less people's majority": ("intended_less_people", True),
-    "tied": ("tied", False),
-}
-
-
-def _label_row(trust: Trust, numbers: pd.DataFrame, network: str) -> dict[str, str]:
-    cell = _cells(numbers)
-    return (
-        _line(trust, network)
-        | {"raters": raters_of(trust.modalities(network))}
-        | {
-            title: cell("label", network, "", quantity, _signed if signed else _value)
-            for title, (quantity, signed) in LABELS.items()
-        }
-    )
-
-
-def _line(trust: Trust, network: str) -> dict[str, str]:
-    return {"network": mark(network, trust.reasons)}
-
-
-def _value(row: tuple) -> str:
-    return with_interval(row.value, row.low, row.high)
-
-
-def _signed(row: tuple) -> str:
-    return with_interval(row.value, row.low, row.high, signed=True)
-
-
-def _two(row: tuple) -> str:
-    return f"{row.value:.2f}"
-
-
-def _three(row: tuple) -> str:
-    return f"{row.value:.3f}"
-
-
-def _by_chance(row: tuple) -> str:
-    return f"{percent(row.value)} (<{percent(row.high)})"
-
-
-def _cells(numbers: pd.DataFrame) -> Callable[..., str]:
-    """Return call(part, network, item, quantity, show, at=): the text of one number, - where there is none."""
-    rows = numbers.fillna({"at": EVERYWHERE})
-    found = {(row.part, row.network, row.item, row.quantity, row.at): row for row in rows.itertuples()}
-
-    def text(part: str, network: str, item: str, quantity: str, show=_value, *, at: float = EVERYWHERE) -> str:
-        row = found.get((part, network, item, quantity, at))
-        return "-" if row is None or math.isnan(row.value) else show(row)
-
-    return text
+EVERYWHERE = -1.0  # stands for no bin and no coverage
 
 
 def build_trust(
