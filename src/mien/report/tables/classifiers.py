@@ -134,7 +134,6 @@ def read_evidence(runs: Iterable[Path], samples: Path, thesis: Path, params: dic
     ------
     TableError : a run is missing or does not belong to the samples.
     """
-    runs = list(runs)
     cross = section(CrossConfig, params, "cross")
     classify = section(ClassifyConfig, params, "classify")
     classifiers = {name: section(ClassifierConfig, params, "classifiers", name) for name in params["classifiers"]}
@@ -250,16 +249,9 @@ def _headline(evidence: Evidence, name: str) -> dict[str, Any]:
 def _scored(evidence: Evidence, name: str, rows: np.ndarray) -> dict[str, Any]:
     usable = has_features(evidence.panel.table, evidence.classifiers[name].features)
     score = score_on(evidence.panel, evidence.shown(name), rows, usable=usable)
-    return {
-        "test": 100 * score.accuracy,
-        "macro_recall": 100 * score.macro_recall,
-        "coverage": 100 * score.coverage,
-        "strict": 100 * score.strict,
-        "n_pictures": score.n_pictures,
-        "n_judged": score.n_judged,
-        "n_classes": score.n_classes,
-        "n_people": score.n_people,
-    }
+    shares = {"test": score.accuracy} | {key: getattr(score, key) for key in ("macro_recall", "coverage", "strict")}
+    counts = {key: getattr(score, key) for key in ("n_pictures", "n_judged", "n_classes", "n_people")}
+    return {key: 100 * share for key, share in shares.items()} | counts
 
 
 def render(number: str, evidence: Evidence, rows: pd.DataFrame) -> str:

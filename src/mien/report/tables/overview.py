@@ -13,7 +13,7 @@ from mien.config.labels import ACTED
 from mien.config.schema import EvaluateConfig, OverviewConfig, load, section
 from mien.errors import TableError
 from mien.evaluation.metrics import read_duplicates, score
-from mien.evaluation.runs import Run, read_runs, select_runs
+from mien.evaluation.runs import read_runs, select_runs
 from mien.evaluation.statistics import Gain, gain, holm
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
@@ -80,41 +80,44 @@ class OnCorpus:
         """Say whether epochs were chosen on people who are not reported."""
         return self.comparison.selection == "honest"
 
-    def cell(self, row: str) -> pd.Series | None:
-        """Return the mean over folds of a row, or None where the corpus does not have it."""
-        found = self.means[self.means.variant == row]
-        return None if found.empty else found.iloc[0]
 
+def read_corpora(
+    runs: list[Path], clips: list[Path], corpus_info: list[Path], tables: Mapping[str, Any], params: Mapping[str, Any]
+) -> list[OnCorpus]:
+    """Read what is known of every corpus of ``overview.folds``; `tables` of `read_published`.
 
-def overview_of(
-    corpus: str,
-    runs: list[Run],
-    *,
-    overview: OverviewConfig,
-    evaluate: EvaluateConfig,
-    apart: set[tuple[str, str]],
-    printed: Mapping[str, Summed | None],
-    synthetic: bool,
-    seed: int,
-) -> OnCorpus:
-    """Put together what is known of one corpus.
-
-    runs : of any corpora, variants and folds; those that are asked for must be there.
-    apart : (corpus, clip) with a twin in training.   printed : row -> row of the thesis.
+    Raises
+    ------
+    TableError : a corpus has no corpus.json among those given, or a run is missing.
     """
-    asked = [row for row, one in overview.rows.items() if corpus in one.corpora]
-    chosen = select_runs(runs, corpus, asked, n_folds=overview.folds[corpus])
-    comparison = compare(chosen, score(chosen, apart), dict.fromkeys(asked), evaluate, seed=seed)
-    missing = [row for row in overview.rows if row not in asked]
-    return OnCorpus(
-        name=corpus,
-        synthetic=synthetic,
-        comparison=comparison,
-        printed=dict(printed),
-        gains=_gains(comparison, overview, corpus),
-        reasons=dict.fromkeys(missing, "not asked for (params.yaml, overview.rows)") | comparison.reasons,
-        parameters={run.variant: run.record["n_parameters"] for run in chosen if run.trained},
-    )
+    overview = section(OverviewConfig, params, "overview")
+    evaluate = section(EvaluateConfig, params, "evaluate")
+    read, apart = read_runs(runs), read_duplicates(clips)
+    infos = {info["corpus"]: info for info in map(read_json, corpus_info)}
+    if missing := [corpus for corpus in overview.folds if corpus not in infos]:
+        raise TableError(f"overview.folds names {missing[0]}; pass its corpus.json with --corpus-info")
+    corpora = []
+    for corpus in ACTED:
+        if corpus not in overview.folds:
+            continue
+        asked = [row for row, one in overview.rows.items() if corpus in one.corpora]
+        missing = [row for row in overview.rows if row not in asked]
+        chosen = select_runs(read, corpus, asked, n_folds=overview.folds[corpus])
+        scores = score(chosen, apart)
+        comparison = compare(chosen, scores, dict.fromkeys(asked), evaluate, seed=params["seed"])
+        reasons = dict.fromkeys(missing, "not asked for (params.yaml, overview.rows)") | comparison.reasons
+        corpora.append(
+            OnCorpus(
+                name=corpus,
+                synthetic=infos[corpus]["source"] == "synthetic",
+                comparison=comparison,
+                printed={row: summed_row(tables, printed_beside(tables["5.4"], row), corpus) for row in overview.rows},
+                gains=_gains(comparison, overview, corpus),
+                reasons=reasons,
+                parameters={run.variant: run.record["n_parameters"] for run in chosen if run.trained},
+            )
+        )
+    return corpora
 
 
 def _gains(comparison: Comparison, overview: OverviewConfig, corpus: str) -> dict[str, tuple[Gain, float]]:
@@ -145,26 +148,24 @@ def cells_of(corpora: list[OnCorpus], rows: list[str], others: list[Other]) -> p
 
 
 def _cell(corpus: OnCorpus, row: str) -> dict[str, Any]:
-    printed, mean = corpus.printed.get(row), corpus.cell(row)
+    printed, mine = corpus.printed.get(row), corpus.comparison.cells[corpus.comparison.cells.variant == row]
     cell: dict[str, Any] = {"part": "ours", "row": row, "corpus": corpus.name, "reason": corpus.reasons.get(row, "")}
     if printed:
         folds = printed.folds.mean if printed.folds else math.nan
         cell |= {"thesis_row": printed.name, "thesis": printed.value, "thesis_folds": folds}
-    if mean is not None:
+    if len(mine):
+        mean, folds = mine[mine.fold == MEAN].iloc[0], mine[mine.fold != MEAN]
         keys = ("honest", "low", "high", "optimistic", "macro_recall", "seeds_sd", "n_clips", "n_seeds")
-        cell |= {key: mean[key] for key in keys} | {"n_people": mean.n_actors, "n_folds": _n_folds(corpus, row)}
+        cell |= {key: mean[key] for key in keys} | {
+            "n_people": mean.n_actors,
+            "n_folds": int((folds.n_clips > 0).sum()),
+        }
         cell["difference"] = mean[corpus.comparison.selection] - printed.value if printed else math.nan
     if row in corpus.gains:
         found, adjusted = corpus.gains[row]
         cell |= {"against": found.other, "gain": found.difference, "gain_low": found.low, "gain_high": found.high}
         cell |= {"p": found.p, "p_holm": adjusted}
     return cell | ({"n_parameters": corpus.parameters[row]} if row in corpus.parameters else {})
-
-
-def _n_folds(corpus: OnCorpus, row: str) -> int:
-    """Return on how many folds a row was trained."""
-    cells = corpus.comparison.cells
-    return int((cells[(cells.variant == row) & (cells.fold != MEAN)].n_clips > 0).sum())
 
 
 def render(cells: pd.DataFrame, corpora: list[OnCorpus], *, title: str, scale: str, confidence: float) -> str:
@@ -209,36 +210,12 @@ def build_overview(
         Numbers and page.
     config : str
         params.yaml, or its sections as JSON text.
-
-    Raises
-    ------
-    TableError
-        A corpus has no corpus.json among those given, or a run is missing.
     """
-    params = load(config)
-    overview = section(OverviewConfig, params, "overview")
-    evaluate = section(EvaluateConfig, params, "evaluate")
-    tables, read, apart = read_published(thesis), read_runs(runs), read_duplicates(clips)
-    infos = {info["corpus"]: info for info in map(read_json, corpus_info)}
-    if missing := [corpus for corpus in overview.folds if corpus not in infos]:
-        raise TableError(f"overview.folds names {missing[0]}; pass its corpus.json with --corpus-info")
-    corpora = [
-        overview_of(
-            corpus,
-            read,
-            overview=overview,
-            evaluate=evaluate,
-            apart=apart,
-            printed={name: summed_row(tables, printed_beside(tables["5.4"], name), corpus) for name in overview.rows},
-            synthetic=infos[corpus]["source"] == "synthetic",
-            seed=params["seed"],
-        )
-        for corpus in ACTED
-        if corpus in overview.folds
-    ]
-    rows, others = list(overview.rows), other_systems(tables, [corpus.name for corpus in corpora])
-    title = tables["5.4"]["title"]
+    params, tables = load(config), read_published(thesis)
+    corpora = read_corpora(runs, clips, corpus_info, tables, params)
+    rows, others = list(params["overview"]["rows"]), other_systems(tables, [corpus.name for corpus in corpora])
+    title, confidence = tables["5.4"]["title"], section(EvaluateConfig, params, "evaluate").confidence
     cells = cells_of(corpora, rows, others)
-    text = render(cells, corpora, title=title, scale=params["scale"], confidence=evaluate.confidence)
+    text = render(cells, corpora, title=title, scale=params["scale"], confidence=confidence)
     write_table(cells, text, csv=out_csv, md=out_md)
-    log.info("table 5.4: %d rows, %s, %d runs", len(rows), " and ".join(one.name for one in corpora), len(read))
+    log.info("table 5.4: %d rows, %s, %d runs", len(rows), " and ".join(one.name for one in corpora), len(runs))

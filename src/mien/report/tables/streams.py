@@ -93,10 +93,6 @@ class Streams:
         """Return the traces of one network."""
         return [trace for trace in self.traces if trace.variant == row]
 
-    def rng(self, *scope: str) -> np.random.Generator:
-        """Return the generator of one interval."""
-        return rng_for(self.seed, "evaluation", "streams", *scope)
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -159,19 +155,13 @@ def with_and_without_memory(rows: Mapping[str, StreamConfig]) -> list[tuple[str,
     ]
 
 
-def joint_and_single(streams: Streams) -> list[tuple[str, str]]:
-    """Return (joint, single) of the networks that a recording is watched with."""
-    watch = streams.watch
-    return [(watch.joint, single) for single in (watch.video, watch.audio)]
-
-
 def describe(streams: Streams, row: str) -> dict[str, Estimate]:
     """Return every quantity of one network at all its own judgements."""
-    table = measure(streams.of(row))
-    return {
-        quantity.key: estimate(table, quantity, config=streams.evaluate, rng=streams.rng(row, quantity.key))
-        for quantity in QUANTITIES
-    }
+    table, found = measure(streams.of(row)), {}
+    for quantity in QUANTITIES:
+        rng = rng_for(streams.seed, "evaluation", "streams", row, quantity.key)
+        found[quantity.key] = estimate(table, quantity, config=streams.evaluate, rng=rng)
+    return found
 
 
 def compare(streams: Streams, one: str, other: str) -> Pair:
@@ -211,24 +201,24 @@ def anytime_rows(streams: Streams, at_s: np.ndarray) -> pd.DataFrame:
 def numbers(networks: Mapping[str, Mapping[str, Estimate]], pairs: list[Pair], curves: pd.DataFrame) -> pd.DataFrame:
     """Return COLUMNS of everything that the page states."""
     rows = []
+
+    def add(part: str, network: str, quantity: Quantity, one: Estimate, **more: Any) -> None:
+        factor, unit = (100.0, "percent") if quantity.unit == "share" else (1.0, quantity.unit)
+        cell = {"part": part, "network": network, "quantity": quantity.key, "unit": unit, **more}
+        cell |= {key: factor * getattr(one, key) for key in ("value", "low", "high")}
+        rows.append(cell | {"n_clips": one.n_clips, "n_people": one.n_people})
+
     for row, found in networks.items():
-        rows += [{"part": "network", "network": row} | _cells(quantity, found) for quantity in QUANTITIES]
+        for quantity in QUANTITIES:
+            add("network", row, quantity, found[quantity.key])
     for pair in pairs:
-        names = {"part": "pair", "network": pair.one, "against": pair.other}
-        answers = {key: {"answer": found} for key, found in pair.answers.items()}
-        rows += [names | _cells(quantity, pair.gaps) | answers.get(quantity.key, {}) for quantity in QUANTITIES]
+        for quantity in QUANTITIES:
+            more = {"against": pair.other, "answer": pair.answers.get(quantity.key)}
+            add("pair", pair.one, quantity, pair.gaps[quantity.key], **more)
     for row in curves[curves.judged > 0].itertuples():
-        found = {"right": Estimate(row.accuracy, row.low, row.high, row.n_clips, row.n_people)}
-        names = {"part": "anytime", "network": row.network, "at_s": row.at_s}
-        rows.append(names | _cells(QUANTITIES[0], found))
+        right = Estimate(row.accuracy, row.low, row.high, row.n_clips, row.n_people)
+        add("anytime", row.network, QUANTITIES[0], right, at_s=row.at_s)
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _cells(quantity, found: Mapping[str, Estimate]) -> dict[str, Any]:
-    one, factor = found[quantity.key], 100.0 if quantity.unit == "share" else 1.0
-    unit = {"share": "percent"}.get(quantity.unit, quantity.unit)
-    values = {"value": factor * one.value, "low": factor * one.low, "high": factor * one.high}
-    return {"quantity": quantity.key, "unit": unit} | values | {"n_clips": one.n_clips, "n_people": one.n_people}
 
 
 def _multiples(streams: Streams, step_s: float) -> np.ndarray:
@@ -246,8 +236,8 @@ def render(
 ) -> str:
     """Return the page.
 
-    networks : row -> its quantities.   memory, joint : of `with_and_without_memory` and `joint_and_single`.
-    curves : of `anytime_rows`.
+    networks : row -> its quantities.   memory : of `with_and_without_memory`.   curves : of `anytime_rows`.
+    joint : the network that a recording is watched with, against those that one modality is watched with.
     """
     return render_page(
         "streams",
@@ -309,7 +299,8 @@ def compare_streams(
     streams = read_streams(runs, clips, corpus_info, load(config))
     networks = {row: describe(streams, row) for row in streams.rows}
     memory = [compare(streams, *pair) for pair in with_and_without_memory(streams.rows)]
-    joint = [compare(streams, *pair) for pair in joint_and_single(streams)]
+    watch = streams.watch
+    joint = [compare(streams, watch.joint, single) for single in (watch.video, watch.audio)]
     curves = anytime_rows(streams, ticks_of(streams))
     text = render(streams, networks=networks, memory=memory, joint=joint, curves=curves)
     write_table(numbers(networks, [*memory, *joint], curves), text, csv=out_csv, md=out_md)

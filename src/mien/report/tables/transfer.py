@@ -83,10 +83,6 @@ class TransferEvidence:
         names = [*self.transfer.table, *self.others]
         return {name: self.trials[name].run.reason or "-" for name in names if not self.trials[name].run.trained}
 
-    def thesis(self, name: str) -> float:
-        """Return the thesis's percent beside a row; NaN where it prints none."""
-        return self.printed.get(self.beside.get(name, ""), math.nan)
-
     def learnt(self, name: str) -> bool:
         """Say whether a trained row is shown to have learnt; see `evaluation.transfer.Trial.learnt`."""
         return self.trials[name].learnt(confidence=self.evaluate.confidence)
@@ -108,7 +104,6 @@ def read_transfer(
     ------
     TableError : a run is missing, has several trainings, or does not belong to these clips.
     """
-    runs = list(runs)
     transfer = section(TransferConfig, params, "transfer")
     rows = {name: section(PretrainConfig, params, "pretrain", name) for name in params["pretrain"]}
     usages = read_usages(clips)
@@ -155,23 +150,22 @@ def cells_of(evidence: TransferEvidence) -> pd.DataFrame:
 
 
 def _cell(evidence: TransferEvidence, name: str, part: str) -> dict[str, Any]:
-    trial, thesis = evidence.trials[name], evidence.thesis(name)
-    cell = {"row": name, "part": part, "thesis_row": evidence.beside.get(name, ""), "thesis": thesis}
+    trial, beside = evidence.trials[name], evidence.beside.get(name, "")
+    thesis = evidence.printed.get(beside, math.nan)
+    cell = {"row": name, "part": part, "thesis_row": beside, "thesis": thesis}
     if not trial.run.trained:
         return cell | {"reason": evidence.reasons[name]}
-    private, public = trial.tally(PRIVATE), trial.tally(PUBLIC)
-    twins = {usage: trial.tally(usage, duplicates=True) for usage in (PRIVATE, PUBLIC)}
-    low, high = private.interval(confidence=evidence.evaluate.confidence)
+    for usage, column in ((PRIVATE, "private"), (PUBLIC, "public")):
+        for duplicates, suffix in ((False, ""), (True, "_with_twins")):
+            tally = trial.tally(usage, duplicates=duplicates)
+            cell |= {f"{column}{suffix}": 100 * tally.accuracy, f"n_{column}{suffix}": tally.n}
+    low, high = trial.tally(PRIVATE).interval(confidence=evidence.evaluate.confidence)
     cost_epochs = trial.epochs_to(SHARE * trial.final_accuracy)
     return cell | {
-        "private": 100 * private.accuracy,
         "low": 100 * low,
         "high": 100 * high,
-        "difference": 100 * private.accuracy - thesis,
+        "difference": cell["private"] - thesis,
         "optimistic": 100 * trial.tally(PRIVATE, selection="optimistic").accuracy,
-        "public": 100 * public.accuracy,
-        "private_with_twins": 100 * twins[PRIVATE].accuracy,
-        "public_with_twins": 100 * twins[PUBLIC].accuracy,
         "macro_recall": 100 * trial.recall(PRIVATE),
         "chance": 100 * trial.chance(PRIVATE),
         "validation": 100 * trial.final_accuracy,
@@ -181,10 +175,6 @@ def _cell(evidence: TransferEvidence, name: str, part: str) -> dict[str, Any]:
         "n_trained": trial.run.record["n_trained"],
         "cost_adds": trial.adds_per_epoch * cost_epochs,
         "start_adds": evidence.start_adds(name),
-        "n_private": private.n,
-        "n_private_with_twins": twins[PRIVATE].n,
-        "n_public": public.n,
-        "n_public_with_twins": twins[PUBLIC].n,
     }
 
 

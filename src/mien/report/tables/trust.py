@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,15 +81,8 @@ class Trust:
         """Return the rows of `judged` of a network under a condition."""
         return self.judged[(self.judged.network == network) & (self.judged.condition == condition)]
 
-    def rng(self, *scope: str) -> np.random.Generator:
-        """Return the generator of one simulation."""
-        return rng_for(self.seed, "evaluation", "trust", self.corpus, *scope)
-
     def share(self, rows: pd.DataFrame, values: np.ndarray) -> Estimate:
-        """Return the mean over folds of values (N,), 0..1, with its interval over actors.
-
-        rows : N of `judged`.
-        """
+        """Return the mean over folds of values 0..1 (N,) of N rows of `judged`, with its interval over actors."""
         return self._estimate(rows, values, interval_of_share)
 
     def mean(self, rows: pd.DataFrame, values: np.ndarray) -> Estimate:
@@ -209,17 +202,13 @@ def items_of(numbers: pd.DataFrame, part: str) -> list[str]:
     return list(dict.fromkeys(numbers["item"][numbers.part == part]))
 
 
-COVERAGES = range(5, 101, 5)  # percent
 _UNKNOWN = Estimate(math.nan, math.nan, math.nan, 0, 0)
 
 
 def measure_trust(trust: Trust) -> pd.DataFrame:
     """Return COLUMNS of everything that the page of a corpus states and its figures show."""
-    rows = []
-    for network in trust.networks:
-        parts = [*_calibration(trust, network), *_coverage(trust, network), *_temperatures(trust, network)]
-        parts += [*_groups(trust, network), *_conditions(trust, network), *_labels(trust, network)]
-        rows += [{"network": network} | row for row in parts]
+    parts = (_calibration, _coverage, _temperatures, _groups, _conditions, _labels)
+    rows = [{"network": name} | row for name in trust.networks for part in parts for row in part(trust, name)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -234,41 +223,35 @@ def _exact(value: float, rows: pd.DataFrame, *, high: float = math.nan) -> Estim
     return Estimate(value, math.nan, high, rows["clip"].nunique(), rows.actor.nunique())
 
 
-def _calibration(trust: Trust, network: str) -> list[dict]:
-    """Return confidence, calibration error, losses and the reliability diagram, before and after the temperature."""
+def _calibration(trust: Trust, network: str) -> Iterator[dict]:
+    """Yield confidence, calibration error, losses and the reliability diagram, before and after the temperature."""
     rows, evaluate, bins = trust.of(network), trust.evaluate, trust.trust.bins
     hit, label = rows.hit.to_numpy(), rows.label.to_numpy()
-    found = [_row("calibration", "", "accuracy", trust.share(rows, hit))]
+    yield _row("calibration", "", "accuracy", trust.share(rows, hit))
     for state in STATES:
         if rows.empty or (state == "after" and rows.temperature.isna().any()):
-            quantities = ("confidence", "ece", "ece_by_chance", "nll", "brier")
-            found += [_row("calibration", state, quantity, _UNKNOWN) for quantity in quantities]
+            for quantity in ("confidence", "ece", "ece_by_chance", "nll", "brier"):
+                yield _row("calibration", state, quantity, _UNKNOWN)
             continue
         scaled = _scaled(rows, state)
         sure = probabilities(scaled).max(axis=1)
-        rng = trust.rng(network, "calibration", state, "chance")
+        rng = rng_for(trust.seed, "evaluation", "trust", trust.corpus, network, "calibration", state, "chance")
+        options = {"resamples": evaluate.resamples, "level": evaluate.confidence, "rng": rng}
         errors, chances = [], []
-        for seed in np.unique(
-            rows.seed
-        ):  # they judge the same clips: more of them leave less to chance only on average
+        for seed in np.unique(rows.seed):  # seeds judge the same clips, so chance is the mean of theirs, not pooled
             mine = (rows.seed == seed).to_numpy()
             errors.append(calibration_error(sure[mine], hit[mine], bins=bins))
-            options = {"resamples": evaluate.resamples, "level": evaluate.confidence, "rng": rng}
             chances.append(error_by_chance(sure[mine], bins=bins, **options))
         chance, limit = (float(value) for value in np.mean(chances, axis=0))
+        yield _row("calibration", state, "confidence", trust.share(rows, sure))
+        yield _row("calibration", state, "ece", _exact(float(np.mean(errors)), rows))
+        yield _row("calibration", state, "ece_by_chance", _exact(chance, rows, high=limit))
         losses = {"nll": cross_entropies(scaled, label), "brier": brier_scores(probabilities(scaled), label)}
-        found += [
-            _row("calibration", state, "confidence", trust.share(rows, sure)),
-            _row("calibration", state, "ece", _exact(float(np.mean(errors)), rows)),
-            _row("calibration", state, "ece_by_chance", _exact(chance, rows, high=limit)),
-            *(_row("calibration", state, name, trust.mean(rows, loss), factor=1.0) for name, loss in losses.items()),
-        ]
-        found += [
-            _row("reliability", state, quantity, _exact(getattr(one, quantity), rows), at=one.bin)
-            for one in reliability(sure, hit, bins=bins).itertuples()
-            for quantity in ("confidence", "accuracy", "share")
-        ]
-    return found
+        for name, loss in losses.items():
+            yield _row("calibration", state, name, trust.mean(rows, loss), factor=1.0)
+        for one in reliability(sure, hit, bins=bins).itertuples():
+            for quantity in ("confidence", "accuracy", "share"):
+                yield _row("reliability", state, quantity, _exact(getattr(one, quantity), rows), at=one.bin)
 
 
 def _scaled(rows: pd.DataFrame, state: str) -> np.ndarray:
@@ -277,53 +260,37 @@ def _scaled(rows: pd.DataFrame, state: str) -> np.ndarray:
     return logits / rows.temperature.to_numpy()[:, None] if state == "after" else logits
 
 
-def _coverage(trust: Trust, network: str) -> list[dict]:
-    """Return accuracy by the share of clips that are judged, the surest ones; temperatures order the folds' clips."""
+def _coverage(trust: Trust, network: str) -> Iterator[dict]:
+    """Yield accuracy by the share of clips that are judged, the surest ones; temperatures order the folds' clips."""
     rows = trust.of(network)
     if rows.empty:
-        return []
+        return
     fitted = not any(math.isnan(value) or at_limit(value) for value in rows.temperature.unique())
     confidence = probabilities(_scaled(rows, "after" if fitted else "before")).max(axis=1)
     wrong = 1.0 - rows.hit.to_numpy()
     _, risk = calibration.risk_coverage(confidence, wrong)
-    areas = {
-        "aurc": calibration.area(confidence, wrong),
-        "aurc_least": calibration.least_area(wrong),
-        "aurc_random": float(wrong.mean()),
-    }
-    found = [_row("coverage", "", name, _exact(value, rows)) for name, value in areas.items()]
-    for coverage in COVERAGES:
+    yield _row("coverage", "", "aurc", _exact(calibration.area(confidence, wrong), rows))
+    yield _row("coverage", "", "aurc_least", _exact(calibration.least_area(wrong), rows))
+    yield _row("coverage", "", "aurc_random", _exact(float(wrong.mean()), rows))
+    for coverage in range(5, 101, 5):  # percent
         last = math.ceil(len(risk) * coverage / 100) - 1
-        found.append(_row("coverage", "", "accuracy", _exact(1.0 - risk[last], rows), at=coverage))
-    return found
+        yield _row("coverage", "", "accuracy", _exact(1.0 - risk[last], rows), at=coverage)
 
 
-def _temperatures(trust: Trust, network: str) -> list[dict]:
-    fitted = trust.temperatures[trust.temperatures.network == network]
-    return [
-        _row(
-            "temperature",
-            f"{one.fold_name}, seed {one.seed}",
-            "temperature",
-            Estimate(one.temperature, math.nan, math.nan, one.n_clips, 0),
-            factor=1.0,
-        )
-        for one in fitted.itertuples()
-    ]
+def _temperatures(trust: Trust, network: str) -> Iterator[dict]:
+    for one in trust.temperatures[trust.temperatures.network == network].itertuples():
+        found = Estimate(one.temperature, math.nan, math.nan, one.n_clips, 0)
+        yield _row("temperature", f"{one.fold_name}, seed {one.seed}", "temperature", found, factor=1.0)
 
 
-def _groups(trust: Trust, network: str) -> list[dict]:
-    rows = trust.of(network)
-    rows = rows.join(trust.clips[list(GROUPS)], on="clip")
-    found = []
+def _groups(trust: Trust, network: str) -> Iterator[dict]:
+    rows = trust.of(network).join(trust.clips[list(GROUPS)], on="clip")
     for group in GROUPS:
         chosen = graded(rows) if group == "intensity" else rows
         words = LEVELS.get(trust.corpus, ()) if group == "intensity" else ()
         known = chosen[chosen[group] != ""].groupby(group)
         for item, part in sorted(known, key=lambda one: (words.index(one[0]) if one[0] in words else -1, one[0])):
-            mean = trust.share(part, part.hit.to_numpy())
-            found.append(_row(group, item, "accuracy", mean))
-    return found
+            yield _row(group, item, "accuracy", trust.share(part, part.hit.to_numpy()))
 
 
 def graded(rows: pd.DataFrame) -> pd.DataFrame:
@@ -335,33 +302,29 @@ def graded(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[n_levels > 1]
 
 
-def _conditions(trust: Trust, network: str) -> list[dict]:
+def _conditions(trust: Trust, network: str) -> Iterator[dict]:
     keys = ["fold", "seed", "clip"]
     clean = trust.of(network).set_index(keys).hit
-    found = []
     for condition in conditions(trust.trust):
         if not condition.concerns(trust.modalities(network)):
             continue
         rows = trust.of(network, condition.name)
-        mean = trust.share(rows, rows.hit.to_numpy())
-        found.append(_row("condition", condition.name, "accuracy", mean))
-        confidence = probabilities(np.stack(rows.logits)).max(axis=1) if len(rows) else rows.hit.to_numpy()
-        surplus = trust.mean(rows, confidence - rows.hit.to_numpy())
-        found.append(_row("condition", condition.name, "surplus", surplus))
+        hit = rows.hit.to_numpy()
+        yield _row("condition", condition.name, "accuracy", trust.share(rows, hit))
+        confidence = probabilities(np.stack(rows.logits)).max(axis=1) if len(rows) else hit
+        yield _row("condition", condition.name, "surplus", trust.mean(rows, confidence - hit))
         if condition.name != CLEAN:
             before = clean.reindex(pd.MultiIndex.from_frame(rows[keys])).to_numpy()
-            gap = trust.mean(rows, rows.hit.to_numpy() - before)
-            found.append(_row("condition", condition.name, "difference", gap))
-    return found
+            yield _row("condition", condition.name, "difference", trust.mean(rows, hit - before))
 
 
-def _labels(trust: Trust, network: str) -> list[dict]:
-    """Return how often a network names the intended and the perceived label, and how often people name the former."""
+def _labels(trust: Trust, network: str) -> Iterator[dict]:
+    """Yield how often a network names the intended and the perceived label, and how often people name the former."""
     votes = trust.votes[trust.votes.modality == raters_of(trust.modalities(network))].set_index("clip")
     rows = trust.of(network)
     rows = rows[rows["clip"].isin(votes.index)]
     if rows.empty:
-        return []
+        return
     counts = np.stack(votes.counts.loc[rows["clip"]])  # (N, C)
     shares, label, said = perceived(counts), rows.label.to_numpy(), rows.predicted.to_numpy()
     intended, as_perceived, majority = rows.hit.to_numpy(), share_at(shares, said), share_at(shares, label)
@@ -374,7 +337,8 @@ def _labels(trust: Trust, network: str) -> list[dict]:
         "intended_less_people": trust.mean(rows, intended - majority),
         "tied": _exact(float((shares.max(axis=1) < 1).mean()), rows),
     }
-    return [_row("label", "", name, estimate) for name, estimate in found.items()]
+    for name, estimate in found.items():
+        yield _row("label", "", name, estimate)
 
 
 def render(trust: Trust, numbers: pd.DataFrame) -> str:
