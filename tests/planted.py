@@ -1,7 +1,9 @@
 """Training runs with a planted accuracy, as files: what the report, the metrics and the tracking read."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,6 +37,12 @@ def config(**changes) -> str:
 def clip_names(actor: int, n_takes: int = 4) -> list[tuple[str, int]]:
     """Return (clip, label) of one actor: `n_takes` of every class."""
     return [(f"clip-{actor:02d}-{label}-{take}", label) for label in range(len(CLASSES)) for take in range(n_takes)]
+
+
+def run_table(command: Callable[..., None], out: Path, **options: Any) -> tuple[pd.DataFrame, str]:
+    """Run a command that writes a table; return its numbers and its page."""
+    command(**options, out_csv=out / "table.csv", out_md=out / "table.md")
+    return pd.read_csv(out / "table.csv"), (out / "table.md").read_text(encoding="utf-8")
 
 
 def write_corpus(root: Path, *, n_actors: int, corpus: str = "ravdess", source: str = "synthetic", apart=()) -> Path:

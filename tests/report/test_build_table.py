@@ -19,25 +19,23 @@ def build(tmp_path, repository):
     """Return call(runs, corpus folder, config) -> (CSV frame, Markdown)."""
 
     def call(runs, folder: Path, config: str | None = None) -> tuple[pd.DataFrame, str]:
-        out = tmp_path / "results" / "tables"
-        build_table(
+        return planted.run_table(
+            build_table,
+            tmp_path / "tables",
             table="5.2",
             runs=runs,
             clips=folder / "clips.parquet",
             corpus_info=folder / "corpus.json",
             thesis=repository / "resources" / "thesis_tables.yaml",
-            out_csv=out / "5.2.csv",
-            out_md=out / "5.2.md",
             config=config or planted.config(),
         )
-        return pd.read_csv(out / "5.2.csv"), (out / "5.2.md").read_text(encoding="utf-8")
 
     return call
 
 
 def test_twelve_folds_stand_beside_the_thesis(tmp_path, build):
     folder = planted.write_corpus(tmp_path, n_actors=24)
-    cells, _text = build(planted.write_runs(tmp_path, n_folds=12), folder)
+    cells, _ = build(planted.write_runs(tmp_path, n_folds=12), folder)
     assert len(cells) == len(planted.ROWS) * 13
     first = cells[(cells.variant == "N2") & (cells.fold == "A1,2")].iloc[0]
     assert first.thesis == 97.5
@@ -52,7 +50,7 @@ def test_twelve_folds_stand_beside_the_thesis(tmp_path, build):
 def test_the_first_folds_alone_are_compared_with_the_same_folds(tmp_path, build):
     folder = planted.write_corpus(tmp_path, n_actors=24)
     runs = planted.write_runs(tmp_path, n_folds=6, variants=("AM", "VM", "N2"))
-    cells, _text = build(runs, folder, planted.config(rows=["AM", "VM", "N2"], folds=3))
+    cells, _ = build(runs, folder, planted.config(rows=["AM", "VM", "N2"], folds=3))
     assert list(cells.fold[cells.variant == "N2"]) == ["A1,2", "A3,4", "A5,6", "mean"]
     mean = cells[(cells.variant == "N2") & (cells.fold == "mean")].iloc[0]
     assert mean.thesis == pytest.approx((97.5 + 92.1 + 90.8) / 3, abs=0.01)
@@ -67,9 +65,8 @@ def test_the_spread_over_seeds_is_beside_the_mean(tmp_path, build):
     first = cells[(cells.variant == "N2") & (cells.fold == "A1,2")].iloc[0]
     assert first.seeds_sd == pytest.approx(np.std(means, ddof=1), abs=0.006)
     assert (cells.n_seeds == 3).all()
-    alone, _text = build(
-        [path for path in runs if "seed0" in str(path)], folder, planted.config(rows=rows, single=["AM"])
-    )
+    first = [path for path in runs if "seed0" in str(path)]
+    alone, _ = build(first, folder, planted.config(rows=rows, single=["AM"]))
     assert alone.seeds_sd.isna().all()
 
 
@@ -81,26 +78,24 @@ def _honest_accuracy(folder: Path) -> float:
 
 def test_other_folds_compare_means_only(tmp_path, build):
     folder = planted.write_corpus(tmp_path, n_actors=6)
-    cells, _text = build(planted.write_runs(tmp_path, n_folds=3, names=["A1-2", "A3-4", "A5-6"]), folder)
+    cells, _ = build(planted.write_runs(tmp_path, n_folds=3, names=["A1-2", "A3-4", "A5-6"]), folder)
     assert cells[cells.fold != "mean"].thesis.isna().all()
     assert cells[cells.fold == "mean"].thesis.notna().all()
 
 
 def test_synthetic_people_are_named_in_bold_and_real_ones_are_not(tmp_path, build):
     runs = planted.write_runs(tmp_path, n_folds=2)
-    _, text = build(runs, planted.write_corpus(tmp_path, n_actors=4))
-    _, text = build(runs, planted.write_corpus(tmp_path, n_actors=4, source="/data/ravdess"))
-    assert "ynthetic" not in text
+    assert "**Synthetic people" in build(runs, planted.write_corpus(tmp_path, n_actors=4))[1]
+    assert "ynthetic" not in build(runs, planted.write_corpus(tmp_path, n_actors=4, source="/data/ravdess"))[1]
 
 
 def test_equal_runs_are_equal_bytes(tmp_path, build):
     folder = planted.write_corpus(tmp_path, n_actors=6)
     runs = planted.write_runs(tmp_path, n_folds=3, seeds=(0, 1))
-    files = [tmp_path / "results" / "tables" / name for name in ("5.2.csv", "5.2.md")]
-    build(runs, folder)
-    first = [file.read_bytes() for file in files]
-    build(runs, folder)
-    assert [file.read_bytes() for file in files] == first
+    first, text = build(runs, folder)
+    again, same = build(runs, folder)
+    pd.testing.assert_frame_equal(first, again)
+    assert text == same
 
 
 def test_rows_come_in_the_order_of_the_parameters_whatever_that_of_the_runs(tmp_path, build):
@@ -125,13 +120,13 @@ def test_what_could_not_be_trained_is_a_dash_with_a_reason(tmp_path, build):
 
 def test_nothing_trained_is_still_a_table(tmp_path, build):
     folder = planted.write_corpus(tmp_path, n_actors=4)
-    cells, _text = build(planted.write_runs(tmp_path, n_folds=2, reason="no clips"), folder)
+    cells, _ = build(planted.write_runs(tmp_path, n_folds=2, reason="no clips"), folder)
     assert cells.honest.isna().all()
 
 
 def test_protocol_thesis_is_called_optimistic(tmp_path, build):
     folder = planted.write_corpus(tmp_path, n_actors=24)
-    cells, _text = build(planted.write_runs(tmp_path, n_folds=12, selections=("optimistic",)), folder)
+    cells, _ = build(planted.write_runs(tmp_path, n_folds=12, selections=("optimistic",)), folder)
     assert cells.honest.isna().all()
     assert cells.low.notna().all()
     mean = cells[(cells.variant == "N2") & (cells.fold == "mean")].iloc[0]
@@ -140,7 +135,7 @@ def test_protocol_thesis_is_called_optimistic(tmp_path, build):
 
 def test_twins_are_reported_apart(tmp_path, build):
     folder = planted.write_corpus(tmp_path, n_actors=4, apart={"clip-01-0-0", "clip-02-1-1"})
-    cells, _text = build(planted.write_runs(tmp_path, n_folds=2), folder)
+    cells, _ = build(planted.write_runs(tmp_path, n_folds=2), folder)
     assert cells[(cells.variant == "N2") & (cells.fold == "mean")].n_clips.item() == 46
 
 

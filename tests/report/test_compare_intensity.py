@@ -34,10 +34,8 @@ def world(tmp_path):
 
 def test_the_numbers_of_the_table_are_those_of_the_runs(world):
     root, corpus, runs = world
-    out = [root / "intensity.csv", root / "intensity.md"]
-    given = {"runs": runs, "corpus_info": corpus / "corpus.json", "out_csv": out[0], "out_md": out[1]}
-    compare_intensity(**given, config=CONFIG)
-    table, _page = pd.read_csv(out[0]), out[1].read_text()
+    given = {"runs": runs, "corpus_info": corpus / "corpus.json", "config": CONFIG}
+    table, page = planted.run_table(compare_intensity, root, **given)
     assert set(table["head"]) == {"fused", "video"}
     assert set(table.fold) == {"A1,2", "A3,4", "mean"}
     fused, video = (table[(table["head"] == head) & (table.fold == "mean")].iloc[0] for head in ("fused", "video"))
@@ -49,18 +47,18 @@ def test_the_numbers_of_the_table_are_those_of_the_runs(world):
     assert (video.mae, video.right) == (0.5, 0.5)  # half way between the levels: the lower one counts
     assert np.isnan(video.r)
     assert video.constant == pytest.approx(0.5)  # 0.4 for level 0, 0.6 for level 1
-    before = [path.read_bytes() for path in out]
-    compare_intensity(**given, config=CONFIG)
-    assert [path.read_bytes() for path in out] == before
+    again, same = planted.run_table(compare_intensity, root, **given)
+    pd.testing.assert_frame_equal(table, again)
+    assert page == same
 
 
 def test_a_fold_that_could_not_be_trained_is_said(world):
     root, corpus, _ = world
     runs = [planted_intensity.write_run(root, fold, noise=0.05, reason="no usable units") for fold in (0, 1)]
-    out = [root / "intensity.csv", root / "intensity.md"]
-    given = {"runs": runs, "corpus_info": corpus / "corpus.json", "out_csv": out[0], "out_md": out[1]}
-    compare_intensity(**given, config=CONFIG)
-    assert pd.read_csv(out[0]).empty
+    given = {"runs": runs, "corpus_info": corpus / "corpus.json", "config": CONFIG}
+    table, page = planted.run_table(compare_intensity, root, **given)
+    assert table.empty
+    assert "Strength: not applicable: no usable units." in page
 
 
 def test_numbers_are_no_classes_to_the_other_commands(world):

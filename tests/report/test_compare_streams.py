@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 import planted
+from mien.config.schema import StreamConfig, load, section
 from mien.errors import TableError
 from mien.evaluation.streams import QUANTITIES, Estimate
 from mien.report.rules import NOT_SUPPORTED, SUPPORTED, UNDECIDED
-from mien.report.tables.streams import Pair, compare_streams, shown
+from mien.report.tables.streams import Pair, compare_streams, text_of, with_and_without_memory
 from report import planted_streams
 from report.planted_streams import FLICKERING, STEADY, WRONG
 
@@ -20,16 +21,14 @@ def compare(tmp_path):
 
     def call(runs, *, config: str | None = None, source: str = "synthetic", apart=()) -> tuple[pd.DataFrame, str]:
         folder = planted.write_corpus(tmp_path, n_actors=4, source=source, apart=apart)
-        out = tmp_path / "tables"
-        compare_streams(
+        return planted.run_table(
+            compare_streams,
+            tmp_path / "tables",
             runs=runs,
             clips=folder / "clips.parquet",
             corpus_info=folder / "corpus.json",
-            out_csv=out / "streams.csv",
-            out_md=out / "streams.md",
             config=config or planted_streams.config(),
         )
-        return pd.read_csv(out / "streams.csv"), (out / "streams.md").read_text(encoding="utf-8")
 
     return call
 
@@ -135,21 +134,19 @@ def test_missing_runs_are_named_and_rows_without_a_partner_are_no_pair(tmp_path,
     with pytest.raises(TableError, match="AV_stream on ravdess, fold 1"):
         compare(runs[:-1])
     rows = {name: row for name, row in planted_streams.ROWS.items() if name != "V_frame"}
-    _, _text = compare(runs, config=planted_streams.config(streams=rows))
+    _, text = compare(runs, config=planted_streams.config(streams=rows))
+    assert "No row of streams has no memory." in text
 
 
 def test_numbers_have_a_unit_and_no_minus_zero():
     by_key = {quantity.key: quantity for quantity in QUANTITIES}
-    assert shown(by_key["right"], 0.5) == "50.0"
-    assert shown(by_key["flips"], -0.001, signed=True) == "0.00"
-    assert shown(by_key["settled_s"], 1.234, signed=True) == "+1.23"
-    assert shown(by_key["flips"], math.nan) == "-"
+    assert text_of(by_key["right"], Estimate(0.5, 0.25, 0.75, 1, 2)) == "50.0 (25.0–75.0)"
+    assert text_of(by_key["flips"], Estimate(-0.001, -1, 1, 1, 2), signed=True) == "0.00 (-1.00 to +1.00)"
+    assert text_of(by_key["settled_s"], Estimate(1.234, math.nan, math.nan, 1, 1)) == "1.23"
+    assert text_of(by_key["flips"], Estimate(*3 * [math.nan], 0, 0)) == "-"
 
 
 def test_the_shipped_rows_have_a_pair_with_and_without_memory(repository):
-    from mien.config.schema import StreamConfig, load, section
-    from mien.report.tables.streams import with_and_without_memory
-
     params = load(repository / "params.yaml")
     rows = {name: section(StreamConfig, params, "streams", name) for name in params["streams"]}
     assert with_and_without_memory(rows) == [("V_stream", "V_frame")]

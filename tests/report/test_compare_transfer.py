@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 
 from mien.errors import TableError
@@ -12,6 +11,7 @@ from mien.evaluation.transfer import PRIVATE, PUBLIC, paired_pictures, read_tria
 from mien.io import tables
 from mien.io.files import read_json, write_json
 from mien.report.tables.transfer import amount, compare_transfer, power
+from planted import run_table
 from report import planted_transfer as planted
 
 
@@ -41,17 +41,16 @@ def compare(tmp_path, plain, thesis):
 
     def call(runs=plain, *, config=None, **sources):
         folder = planted.write_fer2013(tmp_path, **sources)
-        out = {kind: tmp_path / "tables" / f"4.3.{kind}" for kind in ("csv", "md")}
-        compare_transfer(
+        cells, text = run_table(
+            compare_transfer,
+            tmp_path / "tables",
             runs=runs,
             clips=folder / "clips.parquet",
             corpus_info=folder / "corpus.json",
             thesis=thesis,
-            out_csv=out["csv"],
-            out_md=out["md"],
             config=config or planted.config(),
         )
-        return pd.read_csv(out["csv"]).set_index("row"), out["md"].read_text(encoding="utf-8")
+        return cells.set_index("row"), text
 
     return call
 
@@ -74,7 +73,7 @@ def test_planted_accuracies_stand_beside_the_thesis(compare):
 def test_cost_is_counted_until_the_accuracy_is_nearly_reached(compare, tmp_path):
     curves = {"blind": (0.5, 0.79, 0.80, 0.60), "People": (0.1, 0.9, 0.9, 0.9)}
     losses = {"blind": (3, 2, 1, 2), "People": (3, 1, 2, 3)}
-    cells, _text = compare(planted.write_runs(tmp_path, RIGHT, curve=curves, loss=losses))
+    cells, _ = compare(planted.write_runs(tmp_path, RIGHT, curve=curves, loss=losses))
     whole, dense, blind = (cells.loc[name] for name in ("whole", "dense", "blind"))
     assert (whole.chosen_epoch, whole.cost_epochs) == (4, 3)  # .77 is more than 95 % of .80
     assert (blind.chosen_epoch, blind.cost_epochs, blind.validation) == (3, 2, 80)
@@ -108,9 +107,9 @@ def test_rows_that_were_not_trained_or_did_not_learn_are_marked(compare, tmp_pat
 
 def test_equal_runs_are_equal_bytes_and_real_people_are_not_called_synthetic(compare, tmp_path):
     _, text = compare()
-    first = (tmp_path / "tables" / "4.3.csv").read_bytes()
+    first = (tmp_path / "tables" / "table.csv").read_bytes()
     _, again = compare(source="/data/fer2013")
-    assert (tmp_path / "tables" / "4.3.csv").read_bytes() == first
+    assert (tmp_path / "tables" / "table.csv").read_bytes() == first
     assert ("**Synthetic people" in text, "ynthetic" in again) == (True, False)
     assert "**Synthetic people" in compare(source="/data/fer2013", starts="synthetic")[1]
 

@@ -149,3 +149,12 @@ def select_runs(runs: list[Run], corpus: str, variants: Iterable[str], *, n_fold
         if run.classes != chosen[0].classes:
             raise TableError(f"{run.folder}/run.json: other classes than {chosen[0].folder}; train both again")
     return chosen
+
+
+def reasons_of(runs: Iterable[Run], variants: Iterable[str]) -> dict[str, str]:
+    """Return variant -> why it, or some of its folds and seeds, could not be trained, where that is so."""
+    texts: dict[str, set[str]] = {}
+    for run in runs:
+        if not run.trained:
+            texts.setdefault(run.variant, set()).add(run.reason or NOT_APPLICABLE)
+    return {variant: "; ".join(sorted(texts[variant])) for variant in variants if variant in texts}

@@ -12,28 +12,28 @@ import pandas as pd
 from mien.io.files import atomic_file
 
 NEW_LINE = ("|", "#", "- ")  # beginnings of lines that do not go on with the paragraph above them
-SHORT = re.compile(r"\|:--\|(--:\|)*")
 
 
 def render_page(template: str, **values: Any) -> str:
     """Return templates/<template>.md.j2 filled in.
 
     Lines of a paragraph become one line, as templates are wrapped and pages are not; blocks are an empty line apart.
-    The columns of tables whose second line is written short, |:--|--:|, are aligned.
+    So do the lines of a table's row, which begins with |. The first row has the titles; alone it is left out.
     """
     text = environment().get_template(f"{template}.md.j2").render(values)
     blocks = []
     for block in re.split(r"\n\s*\n", text.strip()):
         lines: list[str] = []
         for line in filter(None, map(str.strip, block.splitlines())):
-            if lines and not line.startswith(NEW_LINE):
+            if lines and not line.startswith("|" if lines[0].startswith("|") else NEW_LINE):
                 lines[-1] += f" {line}"
             else:
                 lines.append(line)
-        if len(lines) > 1 and SHORT.fullmatch(lines[1]):
-            headings, _, *rows = map(cells_of, lines)
-            lines = grid(pd.DataFrame(rows, columns=headings)).splitlines()
-        if lines[0].startswith("- ") and blocks and blocks[-1].startswith("- "):
+        if lines[0].startswith("|") and not "".join(lines[1:2]).startswith("|:"):  # not yet a grid
+            titles, *rows = map(cells_of, lines)
+            if rows:
+                blocks.append(grid(pd.DataFrame(rows, columns=titles)))
+        elif lines[0].startswith("- ") and blocks and blocks[-1].startswith("- "):
             blocks[-1] += "\n" + "\n".join(lines)  # one list, of which macros wrote the parts
         else:
             blocks.append("\n".join(lines))
@@ -64,36 +64,45 @@ def environment() -> jinja2.Environment:
         "percent": percent,
         "signed": lambda value: percent(value, signed=True),
         "g": lambda value, digits=6: f"{value:.{digits}g}",
-        "fixed": lambda value, decimals=2: f"{value:.{decimals}f}",
+        "fixed": fixed,
         "n": lambda count, noun: f"{count} {noun}{'' if count == 1 else 's'}",
         "listed": join_names,
         "p": p_value,
         "limits": limits_of,  # of a pair, or of what has low and high
         "interval": interval_of,  # the same with the number that they are of
+        "where": where,
     }
+    found.globals |= {"limits": limits, "with_interval": with_interval, "mark": mark, "zip": zip}
     found.tests |= {"nan": math.isnan, "infinite": math.isinf}
     return found
 
 
-def percent(value: float, *, signed: bool = False) -> str:
-    """Return one decimal, - for nothing; a zero has no sign."""
+def fixed(value: float, decimals: int = 2, *, signed: bool = False) -> str:
+    """Return so many decimals, - for nothing; a zero has no sign."""
     if math.isnan(value):
         return "-"
-    text = f"{value:+.1f}" if signed else f"{value:.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text
+    text = f"{value:+.{decimals}f}" if signed else f"{value:.{decimals}f}"
+    return text if text.strip("+-0.") else text.lstrip("+-")
 
 
-def limits(low: float, high: float, *, signed: bool = False) -> str:
+def percent(value: float, *, signed: bool = False) -> str:
+    """Return one decimal, - for nothing; a zero has no sign."""
+    return fixed(value, 1, signed=signed)
+
+
+def limits(low: float, high: float, *, decimals: int = 1, signed: bool = False) -> str:
     """Return an interval as 38.6–48.2, or signed as -1.2 to +4.0; - for nothing."""
     if math.isnan(low):
         return "-"
-    return f"{percent(low, signed=signed)}{' to ' if signed else '–'}{percent(high, signed=signed)}"
+    return (" to " if signed else "–").join(fixed(end, decimals, signed=signed) for end in (low, high))
 
 
-def with_interval(value: float, low: float, high: float, *, signed: bool = False) -> str:
+def with_interval(value: float, low: float, high: float, *, decimals: int = 1, signed: bool = False) -> str:
     """Return a number with its interval in brackets, where it has one; - for nothing."""
-    text = percent(value, signed=signed)
-    return text if math.isnan(value) or math.isnan(low) else f"{text} ({limits(low, high, signed=signed)})"
+    text = fixed(value, decimals, signed=signed)
+    if math.isnan(value) or math.isnan(low):
+        return text
+    return f"{text} ({limits(low, high, decimals=decimals, signed=signed)})"
 
 
 def share_of(count: int | None, total: int) -> str:
@@ -129,6 +138,13 @@ def grid(rows: list[dict[str, Any]] | pd.DataFrame) -> str:
     table = pd.DataFrame(rows)
     align = ["left", *["right"] * (table.shape[1] - 1)]
     return table.to_markdown(index=False, disable_numparse=True, colalign=align)
+
+
+def where(rows: pd.DataFrame, **content: Any) -> pd.DataFrame:
+    """Return the rows that have this content, column by column; of a tuple, one of its values."""
+    for column, value in content.items():
+        rows = rows[rows[column].isin(value if isinstance(value, tuple) else (value,))]
+    return rows
 
 
 def write_table(rows: pd.DataFrame, text: str, *, csv: Path, md: Path, decimals: int = 4) -> None:

@@ -88,7 +88,7 @@ def plot_fuzziness(
     """
     found = read_fuzziness(predictions, load(config))
     numbers = rows_of(found)
-    write_table(numbers, render(found), csv=out_csv, md=out_md)
+    write_table(numbers, render(found, numbers), csv=out_csv, md=out_md)
     title = title_line("Missing and fuzzy information", f"twin of {found.config.corpus}", synthetic=True)
     with saved_figure(title, 8.4, 9.6, *svg_png(out_figures, "fuzziness")) as figure:
         draw_fuzziness(figure, found, numbers)

@@ -26,7 +26,7 @@ from mien.evaluation.classifiers import (
     score_on,
 )
 from mien.evaluation.runs import Run, read_runs
-from mien.report.page import limits, mark, percent, render_page, write_table
+from mien.report.page import render_page, write_table
 from mien.report.thesis import read_published
 
 log = logging.getLogger(__name__)
@@ -134,7 +134,6 @@ def read_evidence(runs: Iterable[Path], samples: Path, thesis: Path, params: dic
     ------
     TableError : a run is missing or does not belong to the samples.
     """
-    runs = list(runs)
     cross = section(CrossConfig, params, "cross")
     classify = section(ClassifyConfig, params, "classify")
     classifiers = {name: section(ClassifierConfig, params, "classifiers", name) for name in params["classifiers"]}
@@ -250,113 +249,27 @@ def _headline(evidence: Evidence, name: str) -> dict[str, Any]:
 def _scored(evidence: Evidence, name: str, rows: np.ndarray) -> dict[str, Any]:
     usable = has_features(evidence.panel.table, evidence.classifiers[name].features)
     score = score_on(evidence.panel, evidence.shown(name), rows, usable=usable)
-    return {
-        "test": 100 * score.accuracy,
-        "macro_recall": 100 * score.macro_recall,
-        "coverage": 100 * score.coverage,
-        "strict": 100 * score.strict,
-        "n_pictures": score.n_pictures,
-        "n_judged": score.n_judged,
-        "n_classes": score.n_classes,
-        "n_people": score.n_people,
-    }
+    shares = {"test": score.accuracy} | {key: getattr(score, key) for key in ("macro_recall", "coverage", "strict")}
+    counts = {key: getattr(score, key) for key in ("n_pictures", "n_judged", "n_classes", "n_people")}
+    return {key: 100 * share for key, share in shares.items()} | counts
 
 
-EDGE = "at the grid's edge"
-
-
-def render_once(cells: pd.DataFrame, evidence: Evidence) -> str:
-    """Return the page of table 4.1; `cells` CELLS."""
-    panel = evidence.panel
-    return render_page(
-        "classifiers",
-        **_head("4.1", evidence),
-        beside=[_beside(row, evidence) for row in cells[cells.pictures == HEADLINE].itertuples()],
-        judged=[_judged(name, mine, evidence) for name, mine in cells.groupby("classifier", sort=False)],
-        n_shaped=(panel.table.shaped.astype(bool).to_numpy() & panel.rows("test")).sum(),
-        unshaped=UNSHAPED,
-        by_camera=_by_group(cells, evidence, "camera "),
-        by_gaze=_by_group(cells, evidence, "gaze "),
-    )
-
-
-def render_repeats(table: pd.DataFrame, evidence: Evidence) -> str:
-    """Return the page of table 4.2; `table` REPEATS."""
-    rows = []
-    for name, parts in table.groupby("classifier", sort=False):
-        row = {"classifier": mark(name, evidence.panel.reasons)}
-        for part in parts.itertuples():
-            row[f"thesis {part.part}"] = _with_sd(part.thesis_mean, part.thesis_sd)
-            row[part.part] = _with_sd(part.mean, part.sd)
-            row[f"difference, {part.part}"] = percent(part.difference, signed=True)
-        rows.append(row | {EDGE: percent(parts.edge.iloc[0]), "splits": str(parts.n_splits.iloc[0])})
-    return render_page("repeats", **_head("4.2", evidence), edge=EDGE, rows=rows)
-
-
-def _head(number: str, evidence: Evidence) -> dict[str, Any]:
+def render(number: str, evidence: Evidence, rows: pd.DataFrame) -> str:
+    """Return the page of table 4.1, `rows` CELLS, or 4.2, `rows` REPEATS."""
     table, title, reasons = evidence.panel.table, evidence.thesis[number]["title"], evidence.panel.reasons
     pictures = {role: table[table.role == role] for role in ("training", "test", "aside")}
-    return {
-        "evidence": evidence,
-        "title": title.replace(THEIRS, evidence.corpora) if evidence.differs else title,
-        "pictures": pictures,
-        "n_faces": has_features(pictures["aside"], "image").sum(),
-        "reasons": {name: reasons[name] for name in evidence.classifiers if name in reasons},
-    }
-
-
-def _beside(row: Any, evidence: Evidence) -> dict[str, str]:
-    return {
-        "classifier": mark(row.classifier, evidence.panel.reasons),
-        "thesis train": percent(row.thesis_train),
-        "train": _with_sd(row.train, row.train_sd),
-        "thesis test": percent(row.thesis_test),
-        "test": _with_sd(row.test, row.test_sd),
-        f"{100 * evidence.evaluate.confidence:g}% interval": limits(row.low, row.high),
-        "difference": percent(row.difference, signed=True),
-        "optimistic": percent(row.optimistic),
-        "run": _behind(row, evidence),
-    }
-
-
-def _behind(row: Any, evidence: Evidence) -> str:
-    """Return which runs a row shows."""
-    if not row.n_runs:
-        return "-"
-    if evidence.classifiers[row.classifier].model in CLASSICAL:
-        return f"split {row.split + 1} of {row.n_runs}"
-    return f"{row.n_runs} seed{'' if row.n_runs == 1 else 's'}"
-
-
-def _judged(name: str, cells: pd.DataFrame, evidence: Evidence) -> dict[str, str]:
-    cells = cells.set_index("pictures")
-    here, unshaped = cells.loc[HEADLINE], cells.loc[UNSHAPED]
-    accuracy = unshaped.test if unshaped.n_classes == here.n_classes else math.nan  # another task with fewer
-    return {
-        "classifier": mark(name, evidence.panel.reasons),
-        "test": percent(here.test),
-        "pictures": str(here.n_judged) if here.n_judged else "-",
-        "coverage": percent(here.coverage),
-        "strict": percent(here.strict),
-        "macro recall": percent(here.macro_recall),
-        UNSHAPED: percent(accuracy),
-        "change": percent(accuracy - here.test, signed=True),
-    }
-
-
-def _by_group(cells: pd.DataFrame, evidence: Evidence, prefix: str) -> list[dict[str, str]]:
-    rows = []
-    for name, mine in cells[cells.pictures.str.startswith(prefix)].groupby("classifier", sort=False):
-        row = {"classifier": mark(name, evidence.panel.reasons)}
-        for one in mine.itertuples():
-            covered = "-" if math.isnan(one.coverage) else f"{percent(one.test)} ({one.coverage:.0f})"
-            row[one.pictures.removeprefix(prefix)] = covered
-        rows.append(row)
-    return rows
-
-
-def _with_sd(mean: float, sd: float) -> str:
-    return percent(mean) if math.isnan(sd) else f"{percent(mean)} ± {percent(sd)}"
+    return render_page(
+        {"4.1": "classifiers", "4.2": "repeats"}[number],
+        evidence=evidence,
+        title=title.replace(THEIRS, evidence.corpora) if evidence.differs else title,
+        rows=rows,
+        pictures=pictures,
+        n_faces=has_features(pictures["aside"], "image").sum(),
+        n_shaped=(table.shaped.astype(bool) & (table.role == "test")).sum(),
+        reasons={name: reasons[name] for name in evidence.classifiers if name in reasons},
+        headline=HEADLINE,
+        unshaped=UNSHAPED,
+    )
 
 
 def compare_classifiers(
@@ -379,9 +292,7 @@ def compare_classifiers(
     """
     evidence = read_evidence(runs, samples, thesis, load(config))
     cells, repeats = compare_once(evidence), compare_repeats(evidence)
-    for out, table, text in (
-        (out_41, cells, render_once(cells, evidence)),
-        (out_42, repeats, render_repeats(repeats, evidence)),
-    ):  # the dot of 4.1 begins no suffix
-        write_table(table, text, csv=out.with_name(f"{out.name}.csv"), md=out.with_name(f"{out.name}.md"))
+    for number, out, rows in (("4.1", out_41, cells), ("4.2", out_42, repeats)):
+        paths = {kind: out.with_name(f"{out.name}.{kind}") for kind in ("csv", "md")}  # the dot of 4.1 begins no suffix
+        write_table(rows, render(number, evidence, rows), **paths)
     log.info("tables 4.1 and 4.2: %d classifiers, %d runs", len(evidence.classifiers), len(runs))

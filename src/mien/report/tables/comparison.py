@@ -3,15 +3,15 @@
 import logging
 import math
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mien.config.schema import EvaluateConfig, TableConfig, load, section
-from mien.evaluation.metrics import accuracy, by_actor, by_fold, read_duplicates, reported, score, spread_of_seeds
-from mien.evaluation.runs import Run, read_runs, select_runs
+from mien.evaluation.metrics import by_actor, by_fold, read_duplicates, reported, score, spread_of_seeds
+from mien.evaluation.runs import Run, read_runs, reasons_of, select_runs
 from mien.evaluation.statistics import (
     Gain,
     gain,
@@ -22,7 +22,7 @@ from mien.evaluation.statistics import (
 )
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
-from mien.report.page import limits, mark, p_value, percent, render_page, share_of, with_interval, write_table
+from mien.report.page import render_page, write_table
 from mien.report.thesis import Published, published_beside, read_published
 
 log = logging.getLogger(__name__)
@@ -81,23 +81,13 @@ class Comparison:
 class PairTest:
     """One row held against another; `p` and `thesis_p` are adjusted over the pairs that belong together (Holm).
 
-    thesis : None where the thesis does not print both rows, in the same folds.
+    thesis : without folds where the thesis does not print both rows, in the same folds.
     """
 
     ours: Gain
     p: float
-    thesis: Gain | None
+    thesis: Gain
     thesis_p: float
-
-
-@dataclass(frozen=True)
-class Inferior:
-    """Folds in which the better of the single modalities beats a joint network; None where nothing is known."""
-
-    ours: list[str] | None
-    n_ours: int
-    thesis: list[str] | None
-    n_thesis: int
 
 
 def compare(
@@ -112,14 +102,23 @@ def compare(
     fold_names = [names[fold] for fold in sorted(names)]
     selection = reported(scores)
     folds = by_fold(scores)
-    parts = []
+    rows = []
     for variant, row in published.items():
         ours = folds[folds.variant == variant]
-        cells = [_fold_cell(ours, name, row, fold_names, selection, config) for name in fold_names]
+        thesis = row.at(fold_names) if row else {}
+        for name in fold_names:
+            here = ours[ours.fold_name == name]
+            own = here[here.selection == selection]
+            n_clips = int(own.n_clips.sum())
+            ends = interval_of_cell((own.accuracy * n_clips).sum(), n_clips, confidence=config.confidence)
+            cell = {"variant": variant, "fold": name, "thesis": thesis.get(name, math.nan)}
+            rows.append(cell | _numbers(here, selection, ends, own.seeds_sd.mean()))
         mine = scores[(scores.variant == variant) & (scores.selection == selection)]
-        cells.append(_mean_cell(ours, mine, row, fold_names, selection, config))
-        parts.append(pd.DataFrame(cells).assign(variant=variant))
-    cells = pd.concat(parts, ignore_index=True)
+        people = by_actor(mine)
+        ends = interval_of_share(people.accuracy.to_numpy(), people.weight.to_numpy(), confidence=config.confidence)
+        cell = {"variant": variant, "fold": MEAN, "thesis": row.mean_at(fold_names) if row else math.nan}
+        rows.append(cell | _numbers(ours, selection, ends, spread_of_seeds(mine)))
+    cells = pd.DataFrame(rows)
     cells["difference"] = cells[selection] - cells.thesis
     return Comparison(
         cells=cells[COLUMNS],
@@ -127,7 +126,7 @@ def compare(
         fold_names=fold_names,
         published=published,
         scores=scores,
-        reasons=_reasons(runs),
+        reasons=reasons_of(runs, sorted(published)),
         frozen={run.variant for run in runs if run.trained and run.record["config"]["variant"]["frozen"]},
         n_classes=len(runs[0].classes),
         confidence=config.confidence,
@@ -135,9 +134,14 @@ def compare(
     )
 
 
-def pairs_of(joint: list[str]) -> list[tuple[str, str]]:
-    """Return every (later, earlier) of the joint networks, the last one's first."""
-    return [(later, joint[i]) for k, later in reversed(list(enumerate(joint))) for i in reversed(range(k))]
+def _numbers(folds: pd.DataFrame, selection: str, ends: tuple[float, float], seeds_sd: float) -> dict[str, float]:
+    """Return what a cell says of one fold of a variant, or of all: their mean."""
+    own = folds[folds.selection == selection]
+    numbers = {name: 100 * folds.accuracy[folds.selection == name].mean() for name in ("honest", "optimistic")}
+    numbers |= {"low": 100 * ends[0], "high": 100 * ends[1], "macro_recall": 100 * own.macro_recall.mean()}
+    n_seeds = int(own.n_seeds.min()) if len(own) else 0
+    counts = {"n_clips": int(own.n_clips.sum()), "n_actors": int(own.n_actors.sum()), "n_seeds": n_seeds}
+    return numbers | {"seeds_sd": 100 * seeds_sd} | counts
 
 
 def paired_tests(comparison: Comparison, pairs: list[tuple[str, str]]) -> list[PairTest]:
@@ -148,9 +152,11 @@ def paired_tests(comparison: Comparison, pairs: list[tuple[str, str]]) -> list[P
         options = {"confidence": comparison.confidence, "rng": rng}
         ours.append(gain(comparison.scores, one, other, comparison.selection, **options))
         rows = comparison.published[one], comparison.published[other]
-        printed.append(printed_gain(*rows, confidence=comparison.confidence))
-    adjusted = holm([one.p for one in ours]), holm([one.p if one else math.nan for one in printed])
-    return [PairTest(*row) for row in zip(ours, adjusted[0], printed, adjusted[1], strict=True)]
+        printed.append(printed_gain(*rows, confidence=comparison.confidence) or Gain("", ""))
+    adjusted = (holm([one.p for one in side]) for side in (ours, printed))
+    return [
+        PairTest(ours, p, thesis, thesis_p) for ours, thesis, p, thesis_p in zip(ours, printed, *adjusted, strict=True)
+    ]
 
 
 def printed_gain(one: Published | None, other: Published | None, *, confidence: float) -> Gain | None:
@@ -161,8 +167,11 @@ def printed_gain(one: Published | None, other: Published | None, *, confidence: 
     return gain_of_folds(one.name, other.name, {fold: a - b for fold, a, b in values}, confidence=confidence)
 
 
-def inferior_folds(comparison: Comparison, joint: str, single: list[str]) -> Inferior:
-    """Return the folds in which one modality alone is better than `joint`, for ours and for the printed numbers."""
+def gains_over_single(comparison: Comparison, joint: str, single: list[str]) -> tuple[Gain, Gain]:
+    """Return the gain of `joint` over the better of the single modalities in each fold, of ours and as printed.
+
+    Without folds where nothing is known.
+    """
     trained = [variant for variant in single if (comparison.scores.variant == variant).any()]
     found = Gain(joint, "")
     if trained:
@@ -171,13 +180,7 @@ def inferior_folds(comparison: Comparison, joint: str, single: list[str]) -> Inf
         found = gain(comparison.scores, joint, trained, comparison.selection, **options)
     row = comparison.published[joint]
     best = best_printed([comparison.published[variant] for variant in single], row)
-    printed = printed_gain(row, best, confidence=comparison.confidence)
-    return Inferior(
-        found.below if found.n_folds else None,
-        found.n_folds,
-        printed.below if printed else None,
-        printed.n_folds if printed else 0,
-    )
+    return found, printed_gain(row, best, confidence=comparison.confidence) or Gain(joint, "")
 
 
 def best_printed(single: list[Published | None], row: Published | None) -> Published | None:
@@ -210,69 +213,11 @@ def joint_and_single(config: TableConfig) -> tuple[list[str], list[str]]:
     return [variant for variant in rows if variant not in config.single], single
 
 
-def _fold_cell(
-    ours: pd.DataFrame, name: str, row: Published | None, fold_names: list[str], selection: str, config: EvaluateConfig
-) -> dict:
-    here = ours[ours.fold_name == name].set_index("selection").reindex(["honest", "optimistic"])
-    own = here.loc[selection]
-    counts = {key: 0 if math.isnan(own[key]) else int(own[key]) for key in ("n_clips", "n_actors", "n_seeds")}
-    n_clips = counts["n_clips"]
-    hits = own.accuracy * n_clips if n_clips else 0.0
-    low, high = interval_of_cell(hits, n_clips, confidence=config.confidence)
-    return {
-        "fold": name,
-        "thesis": row.at(fold_names).get(name, math.nan) if row else math.nan,
-        "honest": 100 * here.accuracy["honest"],
-        "optimistic": 100 * here.accuracy["optimistic"],
-        "low": 100 * low,
-        "high": 100 * high,
-        "macro_recall": 100 * own.macro_recall,
-        "seeds_sd": 100 * own.seeds_sd,
-        **counts,
-    }
-
-
-def _mean_cell(
-    ours: pd.DataFrame,
-    scores: pd.DataFrame,
-    row: Published | None,
-    fold_names: list[str],
-    selection: str,
-    config: EvaluateConfig,
-) -> dict:
-    own, people = ours[ours.selection == selection], by_actor(scores)
-    low, high = interval_of_share(people.accuracy.to_numpy(), people.weight.to_numpy(), confidence=config.confidence)
-    return {
-        "fold": MEAN,
-        "thesis": row.mean_at(fold_names) if row else math.nan,
-        "honest": 100 * float(ours.accuracy[ours.selection == "honest"].mean()),
-        "optimistic": 100 * float(ours.accuracy[ours.selection == "optimistic"].mean()),
-        "low": 100 * low,
-        "high": 100 * high,
-        "macro_recall": 100 * float(own.macro_recall.mean()),
-        "seeds_sd": 100 * spread_of_seeds(scores),
-        "n_clips": int(own.n_clips.sum()),
-        "n_actors": int(own.n_actors.sum()),
-        "n_seeds": int(own.n_seeds.min()) if len(own) else 0,
-    }
-
-
-def _reasons(runs: list[Run]) -> dict[str, str]:
-    reasons: dict[str, list[str]] = {}
-    for run in runs:
-        if not run.trained:
-            reasons.setdefault(run.variant, []).append(run.reason or "not applicable")
-    return {variant: "; ".join(sorted(set(texts))) for variant, texts in sorted(reasons.items())}
-
-
 def render(comparison: Comparison, table: TableConfig, *, title: str, number: str, scale: str, synthetic: bool) -> str:
     """Return the page of one table of params.yaml."""
     scores, rows = comparison.scores, comparison.variants
-    means = comparison.cells[comparison.cells.fold == MEAN]
     joint, single = joint_and_single(table)
     held = [*((one, single) for one in joint), *controls_of(table.controls, joint, single)]
-    clips = scores.drop_duplicates("clip").label
-    apart = scores[scores.apart.astype(bool) & (scores.selection == comparison.selection)]
     pairs = {
         name: [(row, others[row]) for row in rows if row in others and others[row] in rows]
         for name, others in table.controls.items()
@@ -280,113 +225,19 @@ def render(comparison: Comparison, table: TableConfig, *, title: str, number: st
     return render_page(
         "comparison",
         comparison=comparison,
+        table=table,
         number=number,
         title=title,
-        corpus=table.corpus,
         synthetic=synthetic,
         scale=scale,
-        confidence=comparison.confidence,
-        first=table.folds,
-        n_actors=means.n_actors.max(),
-        n_clips=means.n_clips.max(),
-        n_seeds=scores.seed.nunique(),
-        chance=None if clips.empty else 100 * clips.value_counts(normalize=True).max(),
+        means=comparison.cells[comparison.cells.fold == MEAN],
+        labels=scores.drop_duplicates("clip").label,
         n_theirs=max((len(row.folds) for row in comparison.published.values() if row is not None), default=0),
-        folds=_fold_rows(comparison),
-        printed_folds=_printed_rows(comparison) if comparison.same_folds else [],
-        means=[_mean_row(comparison, row) for row in means.itertuples()],
-        joint_tests=_tests(comparison, pairs_of(joint)),
-        controls={name: _tests(comparison, known) for name, known in pairs.items() if known},
-        inferior=[_inferior_row(comparison, *one) for one in held] if all(others for _, others in held) else [],
-        headlines=[
-            {
-                "variant": variant,
-                "mean of its folds": f"{row.mean:.2f}",
-                "headline": f"{value:.2f}",
-                "gap": percent(value - row.mean, signed=True),
-                "printed in": where,
-            }
-            for variant, row in comparison.published.items()
-            for where, value in (row.headlines if row else {}).items()
-        ],
-        apart=[
-            (variant, 100 * accuracy(part.label, part.predicted), part["clip"].nunique())
-            for variant, part in apart.groupby("variant")
-        ],
+        joint_tests=paired_tests(comparison, list(combinations(reversed(joint), 2))),
+        controls={name: paired_tests(comparison, known) for name, known in pairs.items() if known},
+        held=[(one, others, *gains_over_single(comparison, one, others)) for one, others in held],
+        apart=scores[scores.apart.astype(bool) & (scores.selection == comparison.selection)],
     )
-
-
-def _fold_rows(comparison: Comparison) -> list[dict[str, str]]:
-    rows = []
-    for variant in comparison.variants:
-        cells = comparison.cells[comparison.cells.variant == variant]
-        values = zip(cells.fold, cells[comparison.selection], cells.low, cells.high, strict=True)
-        line = {fold: with_interval(value, low, high) for fold, value, low, high in values}
-        rows.append({"variant": mark(variant, comparison.reasons)} | line)
-    return rows
-
-
-def _printed_rows(comparison: Comparison) -> list[dict[str, str]]:
-    groups = comparison.cells.groupby("variant", sort=False)
-    return [
-        {"variant": variant} | {fold: percent(value) for fold, value in zip(mine.fold, mine.thesis, strict=True)}
-        for variant, mine in groups
-    ]
-
-
-def _mean_row(comparison: Comparison, row: Any) -> dict[str, str]:
-    published = comparison.published[row.variant]
-    return {
-        "variant": mark(row.variant, comparison.reasons),
-        "row of the thesis": published.name if published else "-",
-        "thesis": percent(row.thesis),
-        "honest": percent(row.honest),
-        "optimistic": percent(row.optimistic),
-        "difference": percent(row.difference, signed=True),
-        f"{100 * comparison.confidence:g}% interval": limits(row.low, row.high),
-        "sd of seeds": percent(row.seeds_sd),
-        "macro recall": percent(row.macro_recall),
-        "clips": str(row.n_clips) if row.n_clips else "-",
-    }
-
-
-def _tests(comparison: Comparison, pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """Return a row of texts per pair, and the pair of most folds needed for a small p."""
-    tests = paired_tests(comparison, pairs)
-    known = (test.ours for test in tests if test.ours.n_folds >= 2)
-    return {
-        "rows": [_test_row(test) for test in tests],
-        "weakest": max(known, key=lambda ours: ours.p_floor, default=None),
-    }
-
-
-def _test_row(test: PairTest) -> dict[str, str]:
-    ours, theirs = test.ours, test.thesis or Gain("", "")
-    return {
-        "pair": f"{ours.one} vs {ours.other}",
-        "ours: difference": percent(ours.difference, signed=True),
-        "interval": limits(ours.low, ours.high, signed=True),
-        "p": p_value(ours.p),
-        "p (Holm)": p_value(test.p),
-        "folds": str(ours.n_folds),
-        "thesis: difference": percent(theirs.difference, signed=True),
-        "interval (thesis)": limits(theirs.low, theirs.high, signed=True),
-        "p (thesis)": p_value(theirs.p),
-        "p (Holm, thesis)": p_value(test.thesis_p),
-        "folds (thesis)": str(theirs.n_folds) if theirs.n_folds else "-",
-    }
-
-
-def _inferior_row(comparison: Comparison, variant: str, single: list[str]) -> dict[str, str]:
-    found = inferior_folds(comparison, variant, single)
-    return {
-        "joint network": mark(variant, comparison.reasons),
-        "held against": ", ".join(single),
-        "ours": share_of(None if found.ours is None else len(found.ours), found.n_ours),
-        "folds": "; ".join(found.ours or []) or "-",
-        "thesis": share_of(None if found.thesis is None else len(found.thesis), found.n_thesis),
-        "folds (thesis)": "; ".join(found.thesis or []) or "-",
-    }
 
 
 def build_table(

@@ -13,11 +13,11 @@ from mien.config.labels import ACTED
 from mien.config.schema import EvaluateConfig, OverviewConfig, load, section
 from mien.errors import TableError
 from mien.evaluation.metrics import read_duplicates, score
-from mien.evaluation.runs import Run, read_runs, select_runs
+from mien.evaluation.runs import read_runs, select_runs
 from mien.evaluation.statistics import Gain, gain, holm
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
-from mien.report.page import limits, p_value, percent, render_page, with_interval, write_table
+from mien.report.page import render_page, write_table
 from mien.report.tables.comparison import MEAN, Comparison, compare
 from mien.report.thesis import Other, Summed, other_systems, printed_beside, read_published, summed_row
 
@@ -50,6 +50,7 @@ CELLS = [  # of 5.4.csv, a row per corpus and row of the table; accuracies in pe
     "n_parameters",
     "reason",  # why there is no number
 ]
+CLOSE = 0.3  # points that a printed sum may be off the mean of its folds (rounding, and specification I-15)
 
 
 @dataclass(frozen=True)
@@ -79,41 +80,44 @@ class OnCorpus:
         """Say whether epochs were chosen on people who are not reported."""
         return self.comparison.selection == "honest"
 
-    def cell(self, row: str) -> pd.Series | None:
-        """Return the mean over folds of a row, or None where the corpus does not have it."""
-        found = self.means[self.means.variant == row]
-        return None if found.empty else found.iloc[0]
 
+def read_corpora(
+    runs: list[Path], clips: list[Path], corpus_info: list[Path], tables: Mapping[str, Any], params: Mapping[str, Any]
+) -> list[OnCorpus]:
+    """Read what is known of every corpus of ``overview.folds``; `tables` of `read_published`.
 
-def overview_of(
-    corpus: str,
-    runs: list[Run],
-    *,
-    overview: OverviewConfig,
-    evaluate: EvaluateConfig,
-    apart: set[tuple[str, str]],
-    printed: Mapping[str, Summed | None],
-    synthetic: bool,
-    seed: int,
-) -> OnCorpus:
-    """Put together what is known of one corpus.
-
-    runs : of any corpora, variants and folds; those that are asked for must be there.
-    apart : (corpus, clip) with a twin in training.   printed : row -> row of the thesis.
+    Raises
+    ------
+    TableError : a corpus has no corpus.json among those given, or a run is missing.
     """
-    asked = [row for row, one in overview.rows.items() if corpus in one.corpora]
-    chosen = select_runs(runs, corpus, asked, n_folds=overview.folds[corpus])
-    comparison = compare(chosen, score(chosen, apart), dict.fromkeys(asked), evaluate, seed=seed)
-    missing = [row for row in overview.rows if row not in asked]
-    return OnCorpus(
-        name=corpus,
-        synthetic=synthetic,
-        comparison=comparison,
-        printed=dict(printed),
-        gains=_gains(comparison, overview, corpus),
-        reasons=dict.fromkeys(missing, "not asked for (params.yaml, overview.rows)") | comparison.reasons,
-        parameters={run.variant: run.record["n_parameters"] for run in chosen if run.trained},
-    )
+    overview = section(OverviewConfig, params, "overview")
+    evaluate = section(EvaluateConfig, params, "evaluate")
+    read, apart = read_runs(runs), read_duplicates(clips)
+    infos = {info["corpus"]: info for info in map(read_json, corpus_info)}
+    if missing := [corpus for corpus in overview.folds if corpus not in infos]:
+        raise TableError(f"overview.folds names {missing[0]}; pass its corpus.json with --corpus-info")
+    corpora = []
+    for corpus in ACTED:
+        if corpus not in overview.folds:
+            continue
+        asked = [row for row, one in overview.rows.items() if corpus in one.corpora]
+        missing = [row for row in overview.rows if row not in asked]
+        chosen = select_runs(read, corpus, asked, n_folds=overview.folds[corpus])
+        scores = score(chosen, apart)
+        comparison = compare(chosen, scores, dict.fromkeys(asked), evaluate, seed=params["seed"])
+        reasons = dict.fromkeys(missing, "not asked for (params.yaml, overview.rows)") | comparison.reasons
+        corpora.append(
+            OnCorpus(
+                name=corpus,
+                synthetic=infos[corpus]["source"] == "synthetic",
+                comparison=comparison,
+                printed={row: summed_row(tables, printed_beside(tables["5.4"], row), corpus) for row in overview.rows},
+                gains=_gains(comparison, overview, corpus),
+                reasons=reasons,
+                parameters={run.variant: run.record["n_parameters"] for run in chosen if run.trained},
+            )
+        )
+    return corpora
 
 
 def _gains(comparison: Comparison, overview: OverviewConfig, corpus: str) -> dict[str, tuple[Gain, float]]:
@@ -144,14 +148,18 @@ def cells_of(corpora: list[OnCorpus], rows: list[str], others: list[Other]) -> p
 
 
 def _cell(corpus: OnCorpus, row: str) -> dict[str, Any]:
-    printed, mean = corpus.printed.get(row), corpus.cell(row)
+    printed, mine = corpus.printed.get(row), corpus.comparison.cells[corpus.comparison.cells.variant == row]
     cell: dict[str, Any] = {"part": "ours", "row": row, "corpus": corpus.name, "reason": corpus.reasons.get(row, "")}
     if printed:
         folds = printed.folds.mean if printed.folds else math.nan
         cell |= {"thesis_row": printed.name, "thesis": printed.value, "thesis_folds": folds}
-    if mean is not None:
+    if len(mine):
+        mean, folds = mine[mine.fold == MEAN].iloc[0], mine[mine.fold != MEAN]
         keys = ("honest", "low", "high", "optimistic", "macro_recall", "seeds_sd", "n_clips", "n_seeds")
-        cell |= {key: mean[key] for key in keys} | {"n_people": mean.n_actors, "n_folds": _n_folds(corpus, row)}
+        cell |= {key: mean[key] for key in keys} | {
+            "n_people": mean.n_actors,
+            "n_folds": int((folds.n_clips > 0).sum()),
+        }
         cell["difference"] = mean[corpus.comparison.selection] - printed.value if printed else math.nan
     if row in corpus.gains:
         found, adjusted = corpus.gains[row]
@@ -160,97 +168,22 @@ def _cell(corpus: OnCorpus, row: str) -> dict[str, Any]:
     return cell | ({"n_parameters": corpus.parameters[row]} if row in corpus.parameters else {})
 
 
-def _n_folds(corpus: OnCorpus, row: str) -> int:
-    """Return on how many folds a row was trained."""
-    cells = corpus.comparison.cells
-    return int((cells[(cells.variant == row) & (cells.fold != MEAN)].n_clips > 0).sum())
-
-
-CLOSE = 0.3  # points that a printed sum may be off the mean of its folds (rounding, and specification I-15)
-
-
-def render(
-    corpora: list[OnCorpus], rows: list[str], others: list[Other], *, title: str, scale: str, confidence: float
-) -> str:
-    """Return the page; `rows` in the order of params.yaml."""
-    honest = any(corpus.is_honest for corpus in corpora)
+def render(cells: pd.DataFrame, corpora: list[OnCorpus], *, title: str, scale: str, confidence: float) -> str:
+    """Return the page; `cells` CELLS."""
     summed = [(corpus.name, one) for corpus in corpora for one in corpus.printed.values() if one and one.folds]
-    without: dict[tuple[str, str], list[str]] = {}  # (corpus, reason) -> rows
-    for corpus in corpora:
-        for row in rows:
-            if row in corpus.reasons:
-                without.setdefault((corpus.name, corpus.reasons[row]), []).append(row)
     return render_page(
         "overview",
         title=title,
         scale=scale,
         confidence=confidence,
         corpora=corpora,
-        selection="honest" if honest else "optimistic",
-        beside=[_beside(corpora, row) for row in rows],
-        options={
-            corpus.name: {
-                "rows": _option_rows(corpus, f"{100 * confidence:g}% interval"),
-                "floors": [found.p_floor for found, _ in corpus.gains.values() if found.n_folds >= 2],
-            }
-            for corpus in corpora
-        },
-        others=[
-            {"reference": other.reference, "method": other.method}
-            | {corpus: "-" if math.isnan(value) else f"{value:.2f}" for corpus, value in other.values.items()}
-            for other in others
-        ],
-        sums=[
-            {
-                "row of table 5.4": one.name,
-                "corpus": corpus,
-                "printed": f"{one.value:.2f}",
-                "mean of its folds": f"{one.folds.mean:.2f}",
-                "folds printed as": one.folds.name,
-                "gap": percent(one.gap, signed=True),
-            }
-            for corpus, one in summed
-        ],
+        ours=cells[cells.part == "ours"],
+        others=cells[cells.part == "others"],
+        summed=summed,
         off=[(corpus, one) for corpus, one in summed if abs(one.gap) > CLOSE],
         close=CLOSE,
-        without=without,
         frozen={name for corpus in corpora for name in corpus.comparison.frozen},
     )
-
-
-def _beside(corpora: list[OnCorpus], row: str) -> dict[str, str]:
-    sizes = [corpus.parameters[row] for corpus in corpora if row in corpus.parameters]
-    line = {"network": row, "weights": f"{max(sizes) / 1e6:.2f}" if sizes else "-"}
-    for corpus in corpora:
-        printed, mean = corpus.printed.get(row), corpus.cell(row)
-        selection = corpus.comparison.selection
-        value = math.nan if mean is None else mean[selection]
-        line[f"{corpus.name}: thesis"] = f"{printed.value:.2f}" if printed else "-"
-        line[f"{corpus.name}: {selection}"] = "-" if math.isnan(value) else with_interval(value, mean.low, mean.high)
-        if corpus.is_honest:
-            line[f"{corpus.name}: optimistic"] = "-" if mean is None else percent(mean.optimistic)
-        line[f"{corpus.name}: difference"] = percent(value - printed.value, signed=True) if printed else "-"
-    return line
-
-
-def _option_rows(corpus: OnCorpus, interval: str) -> list[dict[str, str]]:
-    rows = []
-    for row, (found, adjusted) in corpus.gains.items():
-        sides = corpus.printed.get(row), corpus.printed.get(found.other)
-        rows.append(
-            {
-                "network": row,
-                "held against": found.other,
-                "difference": percent(found.difference, signed=True),
-                interval: limits(found.low, found.high, signed=True),
-                "p": p_value(found.p),
-                "p (Holm)": p_value(adjusted),
-                "folds": str(found.n_folds),
-                "actors": str(found.n_people),
-                "thesis": percent(sides[0].value - sides[1].value, signed=True) if all(sides) else "-",
-            }
-        )
-    return rows
 
 
 def build_overview(
@@ -277,35 +210,12 @@ def build_overview(
         Numbers and page.
     config : str
         params.yaml, or its sections as JSON text.
-
-    Raises
-    ------
-    TableError
-        A corpus has no corpus.json among those given, or a run is missing.
     """
-    params = load(config)
-    overview = section(OverviewConfig, params, "overview")
-    evaluate = section(EvaluateConfig, params, "evaluate")
-    tables, read, apart = read_published(thesis), read_runs(runs), read_duplicates(clips)
-    infos = {info["corpus"]: info for info in map(read_json, corpus_info)}
-    if missing := [corpus for corpus in overview.folds if corpus not in infos]:
-        raise TableError(f"overview.folds names {missing[0]}; pass its corpus.json with --corpus-info")
-    corpora = [
-        overview_of(
-            corpus,
-            read,
-            overview=overview,
-            evaluate=evaluate,
-            apart=apart,
-            printed={name: summed_row(tables, printed_beside(tables["5.4"], name), corpus) for name in overview.rows},
-            synthetic=infos[corpus]["source"] == "synthetic",
-            seed=params["seed"],
-        )
-        for corpus in ACTED
-        if corpus in overview.folds
-    ]
-    rows, others = list(overview.rows), other_systems(tables, [corpus.name for corpus in corpora])
-    title = tables["5.4"]["title"]
-    text = render(corpora, rows, others, title=title, scale=params["scale"], confidence=evaluate.confidence)
-    write_table(cells_of(corpora, rows, others), text, csv=out_csv, md=out_md)
-    log.info("table 5.4: %d rows, %s, %d runs", len(rows), " and ".join(one.name for one in corpora), len(read))
+    params, tables = load(config), read_published(thesis)
+    corpora = read_corpora(runs, clips, corpus_info, tables, params)
+    rows, others = list(params["overview"]["rows"]), other_systems(tables, [corpus.name for corpus in corpora])
+    title, confidence = tables["5.4"]["title"], section(EvaluateConfig, params, "evaluate").confidence
+    cells = cells_of(corpora, rows, others)
+    text = render(cells, corpora, title=title, scale=params["scale"], confidence=confidence)
+    write_table(cells, text, csv=out_csv, md=out_md)
+    log.info("table 5.4: %d rows, %s, %d runs", len(rows), " and ".join(one.name for one in corpora), len(runs))

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mien.config.schema import EvaluateConfig, StreamConfig, StreamingConfig, WatchConfig, load, section
 from mien.evaluation.metrics import read_duplicates
-from mien.evaluation.runs import Run, read_runs, select_runs
+from mien.evaluation.runs import Run, read_runs, reasons_of, select_runs
 from mien.evaluation.streams import (
     QUANTITIES,
     Estimate,
@@ -28,7 +28,7 @@ from mien.evaluation.streams import (
 )
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
-from mien.report.page import limits, mark, percent, render_page, write_table
+from mien.report.page import fixed, percent, render_page, with_interval, write_table
 from mien.report.rules import NOT_SUPPORTED, SUPPORTED, UNDECIDED, Answer, answer
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ EDGE_S = 1e-6  # by which times may differ that are meant to be equal
 class Streams:
     """The runs of all rows of ``streams``, what they say of the test recordings, and what a page must state.
 
-    rows : in the order of params.yaml.   reasons : row -> why it, or some of its folds, could not be trained.
+    rows : in the order of params.yaml.
     """
 
     rows: dict[str, StreamConfig]
@@ -81,11 +81,7 @@ class Streams:
     @property
     def reasons(self) -> dict[str, str]:
         """Return row -> why it, or some of its folds, could not be trained."""
-        texts: dict[str, set[str]] = {}
-        for run in self.runs:
-            if not run.trained:
-                texts.setdefault(run.variant, set()).add(run.reason or "not applicable")
-        return {row: "; ".join(sorted(texts[row])) for row in self.rows if row in texts}
+        return reasons_of(self.runs, self.rows)
 
     @property
     def chance(self) -> float:
@@ -96,10 +92,6 @@ class Streams:
     def of(self, row: str) -> list[Trace]:
         """Return the traces of one network."""
         return [trace for trace in self.traces if trace.variant == row]
-
-    def rng(self, *scope: str) -> np.random.Generator:
-        """Return the generator of one interval."""
-        return rng_for(self.seed, "evaluation", "streams", *scope)
 
 
 @dataclass(frozen=True)
@@ -127,24 +119,6 @@ class Pair:
         if NOT_SUPPORTED in parts:
             return NOT_SUPPORTED
         return SUPPORTED if parts == {SUPPORTED} else UNDECIDED
-
-    def text(self, key: str) -> str:
-        """Return the difference in a quantity with its interval."""
-        return text_of(next(one for one in QUANTITIES if one.key == key), self.gaps[key], signed=True)
-
-    @property
-    def rows(self) -> list[dict[str, str]]:
-        """Return a row of texts per quantity."""
-        return [
-            {"": one.title}
-            | {name: shown(one, side) for name, side in zip((self.one, self.other), self.sides[one.key], strict=True)}
-            | {
-                "difference": self.text(one.key),
-                "clips": str(self.gaps[one.key].n_clips),
-                "actors": str(self.gaps[one.key].n_people),
-            }
-            for one in QUANTITIES
-        ]
 
 
 def read_streams(paths: list[Path], clips: Path, corpus_info: Path, params: Mapping[str, Any]) -> Streams:
@@ -181,19 +155,13 @@ def with_and_without_memory(rows: Mapping[str, StreamConfig]) -> list[tuple[str,
     ]
 
 
-def joint_and_single(streams: Streams) -> list[tuple[str, str]]:
-    """Return (joint, single) of the networks that a recording is watched with."""
-    watch = streams.watch
-    return [(watch.joint, single) for single in (watch.video, watch.audio)]
-
-
 def describe(streams: Streams, row: str) -> dict[str, Estimate]:
     """Return every quantity of one network at all its own judgements."""
-    table = measure(streams.of(row))
-    return {
-        quantity.key: estimate(table, quantity, config=streams.evaluate, rng=streams.rng(row, quantity.key))
-        for quantity in QUANTITIES
-    }
+    table, found = measure(streams.of(row)), {}
+    for quantity in QUANTITIES:
+        rng = rng_for(streams.seed, "evaluation", "streams", row, quantity.key)
+        found[quantity.key] = estimate(table, quantity, config=streams.evaluate, rng=rng)
+    return found
 
 
 def compare(streams: Streams, one: str, other: str) -> Pair:
@@ -233,24 +201,24 @@ def anytime_rows(streams: Streams, at_s: np.ndarray) -> pd.DataFrame:
 def numbers(networks: Mapping[str, Mapping[str, Estimate]], pairs: list[Pair], curves: pd.DataFrame) -> pd.DataFrame:
     """Return COLUMNS of everything that the page states."""
     rows = []
+
+    def add(part: str, network: str, quantity: Quantity, one: Estimate, **more: Any) -> None:
+        factor, unit = (100.0, "percent") if quantity.unit == "share" else (1.0, quantity.unit)
+        cell = {"part": part, "network": network, "quantity": quantity.key, "unit": unit, **more}
+        cell |= {key: factor * getattr(one, key) for key in ("value", "low", "high")}
+        rows.append(cell | {"n_clips": one.n_clips, "n_people": one.n_people})
+
     for row, found in networks.items():
-        rows += [{"part": "network", "network": row} | _cells(quantity, found) for quantity in QUANTITIES]
+        for quantity in QUANTITIES:
+            add("network", row, quantity, found[quantity.key])
     for pair in pairs:
-        names = {"part": "pair", "network": pair.one, "against": pair.other}
-        answers = {key: {"answer": found} for key, found in pair.answers.items()}
-        rows += [names | _cells(quantity, pair.gaps) | answers.get(quantity.key, {}) for quantity in QUANTITIES]
+        for quantity in QUANTITIES:
+            more = {"against": pair.other, "answer": pair.answers.get(quantity.key)}
+            add("pair", pair.one, quantity, pair.gaps[quantity.key], **more)
     for row in curves[curves.judged > 0].itertuples():
-        found = {"right": Estimate(row.accuracy, row.low, row.high, row.n_clips, row.n_people)}
-        names = {"part": "anytime", "network": row.network, "at_s": row.at_s}
-        rows.append(names | _cells(QUANTITIES[0], found))
+        right = Estimate(row.accuracy, row.low, row.high, row.n_clips, row.n_people)
+        add("anytime", row.network, QUANTITIES[0], right, at_s=row.at_s)
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _cells(quantity, found: Mapping[str, Estimate]) -> dict[str, Any]:
-    one, factor = found[quantity.key], 100.0 if quantity.unit == "share" else 1.0
-    unit = {"share": "percent"}.get(quantity.unit, quantity.unit)
-    values = {"value": factor * one.value, "low": factor * one.low, "high": factor * one.high}
-    return {"quantity": quantity.key, "unit": unit} | values | {"n_clips": one.n_clips, "n_people": one.n_people}
 
 
 def _multiples(streams: Streams, step_s: float) -> np.ndarray:
@@ -268,22 +236,9 @@ def render(
 ) -> str:
     """Return the page.
 
-    Parameters
-    ----------
-    networks : mapping
-        Row -> its quantities.
-    memory, joint : list of Pair
-        Of `with_and_without_memory` and `joint_and_single`.
-    curves : DataFrame
-        Of `anytime_rows`.
+    networks : row -> its quantities.   memory : of `with_and_without_memory`.   curves : of `anytime_rows`.
+    joint : the network that a recording is watched with, against those that one modality is watched with.
     """
-    rows = [
-        {"": quantity.title}
-        | {mark(row, streams.reasons): text_of(quantity, found[quantity.key]) for row, found in networks.items()}
-        for quantity in QUANTITIES
-    ]
-    facts = {row: _facts(streams.of(row)) for row in networks}
-    rows += [{"": name} | {mark(row, streams.reasons): facts[row].get(name, "-") for row in networks} for name in FACTS]
     return render_page(
         "streams",
         streams=streams,
@@ -291,52 +246,36 @@ def render(
         n_actors=len({trace.person for trace in streams.traces}),
         n_clips=len({trace.clip for trace in streams.traces}),
         n_seeds=len({run.seed for run in streams.runs}),
-        networks=rows,
+        quantities=QUANTITIES,
+        networks=networks,
+        facts={title: [fact(streams.of(row)) for row in networks] for title, fact in FACTS.items()},
         memory=memory,
         joint=joint,
-        anytime=[_anytime_row(at_s, part) for at_s, part in curves.groupby("at_s")],
+        curves=curves,
+        text_of=text_of,
+        shown=shown,
     )
 
 
-FACTS = ("judgements per clip", "first judgement, s (median)", "clips")
+FACTS = {  # of the traces of a network
+    "judgements per clip": lambda traces: f"{np.mean([len(one.said) for one in traces]):.1f}" if traces else "-",
+    "first judgement, s (median)": lambda traces: (
+        f"{np.median([one.time_s[0] for one in traces]):.2f}" if traces else "-"
+    ),
+    "clips": lambda traces: len({one.clip for one in traces}) or "-",
+}
 
 
-def _facts(traces: list[Trace]) -> dict[str, str]:
-    if not traces:
-        return {}
-    numbers = (
-        f"{np.mean([len(trace.said) for trace in traces]):.1f}",
-        f"{np.median([trace.time_s[0] for trace in traces]):.2f}",
-        str(len({trace.clip for trace in traces})),
-    )
-    return dict(zip(FACTS, numbers, strict=True))
-
-
-def _anytime_row(at_s: float, part: pd.DataFrame) -> dict[str, str]:
-    row = {"seconds": f"{at_s:.1f}"}
-    for one in part.itertuples():
-        text = f"{percent(100 * one.accuracy)} ({limits(100 * one.low, 100 * one.high)})"
-        row[one.network] = text if one.judged else "-"
-    return row | {"ended": f"{100 * part.ended.min():.0f}"}
-
-
-def shown(quantity: Quantity, value: float, *, signed: bool = False) -> str:
+def shown(quantity: Quantity, value: float) -> str:
     """Return a number of a quantity: shares in percent with one decimal, rates and seconds with two; - for nothing."""
-    if quantity.unit == "share":
-        return percent(100 * value, signed=signed)
-    if math.isnan(value):
-        return "-"
-    text = f"{value:+.2f}" if signed else f"{value:.2f}"
-    return "0.00" if text in ("+0.00", "-0.00") else text
+    return percent(100 * value) if quantity.unit == "share" else fixed(value)
 
 
 def text_of(quantity: Quantity, found: Estimate, *, signed: bool = False) -> str:
-    """Return a number with its interval in brackets; - for nothing."""
-    text = shown(quantity, found.value, signed=signed)
-    if math.isnan(found.low):
-        return text
-    low, high = (shown(quantity, end, signed=signed) for end in (found.low, found.high))
-    return f"{text} ({low}{' to ' if signed else '–'}{high})"
+    """Return a number of a quantity, as `shown`, with its interval in brackets."""
+    factor, decimals = (100, 1) if quantity.unit == "share" else (1, 2)
+    ends = (factor * end for end in (found.value, found.low, found.high))
+    return with_interval(*ends, decimals=decimals, signed=signed)
 
 
 def compare_streams(
@@ -360,7 +299,8 @@ def compare_streams(
     streams = read_streams(runs, clips, corpus_info, load(config))
     networks = {row: describe(streams, row) for row in streams.rows}
     memory = [compare(streams, *pair) for pair in with_and_without_memory(streams.rows)]
-    joint = [compare(streams, *pair) for pair in joint_and_single(streams)]
+    watch = streams.watch
+    joint = [compare(streams, watch.joint, single) for single in (watch.video, watch.audio)]
     curves = anytime_rows(streams, ticks_of(streams))
     text = render(streams, networks=networks, memory=memory, joint=joint, curves=curves)
     write_table(numbers(networks, [*memory, *joint], curves), text, csv=out_csv, md=out_md)

@@ -16,38 +16,28 @@ LOSSES = ["train_loss", "validation_loss", "validation_accuracy"]
 CURVES = ["corpus", "variant", "fold", "seed", "epoch", *LOSSES]
 
 
-def headline(scores: pd.DataFrame, runs: list[Run]) -> dict[str, dict[str, float]]:
-    """Return variant -> metrics of one corpus: means over folds, fractions of 1.
+def headline(runs: list[Run], scores: pd.DataFrame, levels: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Return variant -> metrics of one corpus: means over folds, fractions of 1; of intensity mean absolute errors.
 
     A variant that could not be trained is absent, and so is a selection that the protocol does not have. The macro
     recall belongs to the honest epochs, where there are any.
+
+    scores : SCORES of its runs.   levels : SAID of its runs of intensity; `constant` is the error of the training
+    people's mean level, said of every clip.
     """
-    folds = by_fold(scores)
     result: dict[str, dict[str, float]] = {}
-    for (variant, selection), part in folds.groupby(["variant", "selection"]):  # honest comes first
-        metrics = result.setdefault(variant, {})
+    for (variant, selection), part in by_fold(scores).groupby(["variant", "selection"]):  # honest comes first
+        metrics = result.setdefault(variant, {"macro_recall": round(float(part.macro_recall.mean()), 4)})
         metrics[f"accuracy_{selection}"] = round(float(part.accuracy.mean()), 4)
-        metrics.setdefault("macro_recall", round(float(part.macro_recall.mean()), 4))
-        metrics["n_folds"] = part.fold.nunique()
-        metrics["n_clips"] = int(part.n_clips.sum())
-    for variant, metrics in result.items():
-        metrics["n_parameters"] = max(run.record["n_parameters"] for run in runs if run.variant == variant)
-    return result
-
-
-def headline_of_intensity(levels: pd.DataFrame, runs: list[Run]) -> dict[str, dict[str, float]]:
-    """Return variant -> metrics of one corpus's networks of intensity: mean absolute errors, means over folds.
-
-    levels : SAID of these runs.   constant : the error of the training people's mean level, said of every clip.
-    """
+        metrics |= {"n_folds": part.fold.nunique(), "n_clips": int(part.n_clips.sum())}
     fused = levels[levels["head"] == "fused"]
     fused = fused.assign(error=(fused.said - fused.label).abs(), constant=(fused.constant - fused.label).abs())
-    result: dict[str, dict[str, float]] = {}
     for (variant, selection), part in fused.groupby(["variant", "selection"]):
         folds = part.groupby("fold")[["error", "constant"]].mean().mean()
         metrics = result.setdefault(variant, {"constant": round(float(folds.constant), 4)})
         metrics[f"error_{selection}"] = round(float(folds.error), 4)
         metrics["n_clips"] = int(part["clip"].nunique())
+    for variant, metrics in result.items():
         metrics["n_parameters"] = max(run.record["n_parameters"] for run in runs if run.variant == variant)
     return result
 
@@ -109,13 +99,7 @@ def summarise(*, runs: list[Path], clips: list[Path], out: Path, plots: Path | N
     by_corpus = {corpus: [run for run in read if run.corpus == corpus] for corpus in sorted({r.corpus for r in read})}
     scores = {corpus: score([r for r in own if r.target == "label"], apart) for corpus, own in by_corpus.items()}
     levels = {corpus: said([r for r in own if r.target == "intensity"]) for corpus, own in by_corpus.items()}
-    write_json(
-        out,
-        {
-            corpus: headline(scores[corpus], own) | headline_of_intensity(levels[corpus], own)
-            for corpus, own in by_corpus.items()
-        },
-    )
+    write_json(out, {corpus: headline(own, scores[corpus], levels[corpus]) for corpus, own in by_corpus.items()})
     if plots:
         with atomic_folder(plots) as scratch:
             write_plots(scratch, read, scores)

@@ -14,7 +14,7 @@ from mien.errors import TableError
 from mien.evaluation.runs import read_runs
 from mien.evaluation.transfer import PRIVATE, PUBLIC, Trial, read_trial, read_usages, start_adds
 from mien.io.files import read_json
-from mien.report.page import limits, percent, render_page, write_table
+from mien.report.page import render_page, write_table
 from mien.report.thesis import printed_beside, read_published
 
 log = logging.getLogger(__name__)
@@ -51,22 +51,13 @@ CELLS = [  # of 4.3.csv; accuracies in percent, differences in points
 ]
 
 
-@dataclass(frozen=True)
-class Source:
-    """A row of table 4.3 as the thesis names it, in our words (resources/thesis_tables.yaml)."""
-
-    who: str
-    reference: str  # its number in the thesis, as printed
-    method: str
-
-
 @dataclass(frozen=True, eq=False)
 class TransferEvidence:
     """What was trained on FER2013, and what that started from.
 
     rows : section ``pretrain``.   trials : row -> training; those on FER2013 and their starts.
     names : rows on FER2013 in the order of params.yaml.   printed : row of table 4.3 -> percent.
-    beside : row of ours -> row of table 4.3.   sources : row of table 4.3 -> where it is from.
+    beside : row of ours -> row of table 4.3.   sources : row of table 4.3 -> method, who and reference, in our words.
     """
 
     rows: dict[str, PretrainConfig]
@@ -76,7 +67,7 @@ class TransferEvidence:
     evaluate: EvaluateConfig
     printed: dict[str, float]
     beside: dict[str, str]
-    sources: dict[str, Source]
+    sources: dict[str, dict[str, str]]
     title: str
     synthetic: bool
     scale: str
@@ -91,10 +82,6 @@ class TransferEvidence:
         """Return why rows were not trained, the table's first."""
         names = [*self.transfer.table, *self.others]
         return {name: self.trials[name].run.reason or "-" for name in names if not self.trials[name].run.trained}
-
-    def thesis(self, name: str) -> float:
-        """Return the thesis's percent beside a row; NaN where it prints none."""
-        return self.printed.get(self.beside.get(name, ""), math.nan)
 
     def learnt(self, name: str) -> bool:
         """Say whether a trained row is shown to have learnt; see `evaluation.transfer.Trial.learnt`."""
@@ -117,7 +104,6 @@ def read_transfer(
     ------
     TableError : a run is missing, has several trainings, or does not belong to these clips.
     """
-    runs = list(runs)
     transfer = section(TransferConfig, params, "transfer")
     rows = {name: section(PretrainConfig, params, "pretrain", name) for name in params["pretrain"]}
     usages = read_usages(clips)
@@ -133,6 +119,7 @@ def read_transfer(
         if name not in trials:
             raise TableError(f"no run of {name} on {transfer.corpus}; train it and pass its run.json")
     table = read_published(thesis)["4.3"]
+    infos = {info} | {info.parent.parent / rows[name].corpus / info.name for name in trials}  # of what starts learnt on
     return TransferEvidence(
         rows=rows,
         trials=trials,
@@ -141,16 +128,11 @@ def read_transfer(
         evaluate=section(EvaluateConfig, params, "evaluate"),
         printed={name: float(value) for name, value in table["rows"].items()},
         beside={name: printed_beside(table, name, transfer.table) for name in names},
-        sources={name: Source(**source) for name, source in table["sources"].items()},
+        sources=table["sources"],
         title=table["title"],
-        synthetic=any(read_json(path)["source"] == "synthetic" for path in _infos(info, rows, trials)),
+        synthetic=any(read_json(path)["source"] == "synthetic" for path in sorted(infos)),
         scale=params["scale"],
     )
-
-
-def _infos(info: Path, rows: dict[str, PretrainConfig], trials: dict[str, Trial]) -> list[Path]:
-    """Return corpus.json of FER2013 and, beside it, of the corpora that starts were trained on."""
-    return sorted({info} | {info.parent.parent / rows[name].corpus / info.name for name in trials})
 
 
 def cells_of(evidence: TransferEvidence) -> pd.DataFrame:
@@ -168,23 +150,22 @@ def cells_of(evidence: TransferEvidence) -> pd.DataFrame:
 
 
 def _cell(evidence: TransferEvidence, name: str, part: str) -> dict[str, Any]:
-    trial, thesis = evidence.trials[name], evidence.thesis(name)
-    cell = {"row": name, "part": part, "thesis_row": evidence.beside.get(name, ""), "thesis": thesis}
+    trial, beside = evidence.trials[name], evidence.beside.get(name, "")
+    thesis = evidence.printed.get(beside, math.nan)
+    cell = {"row": name, "part": part, "thesis_row": beside, "thesis": thesis}
     if not trial.run.trained:
         return cell | {"reason": evidence.reasons[name]}
-    private, public = trial.tally(PRIVATE), trial.tally(PUBLIC)
-    twins = {usage: trial.tally(usage, duplicates=True) for usage in (PRIVATE, PUBLIC)}
-    low, high = private.interval(confidence=evidence.evaluate.confidence)
+    for usage, column in ((PRIVATE, "private"), (PUBLIC, "public")):
+        for duplicates, suffix in ((False, ""), (True, "_with_twins")):
+            tally = trial.tally(usage, duplicates=duplicates)
+            cell |= {f"{column}{suffix}": 100 * tally.accuracy, f"n_{column}{suffix}": tally.n}
+    low, high = trial.tally(PRIVATE).interval(confidence=evidence.evaluate.confidence)
     cost_epochs = trial.epochs_to(SHARE * trial.final_accuracy)
     return cell | {
-        "private": 100 * private.accuracy,
         "low": 100 * low,
         "high": 100 * high,
-        "difference": 100 * private.accuracy - thesis,
+        "difference": cell["private"] - thesis,
         "optimistic": 100 * trial.tally(PRIVATE, selection="optimistic").accuracy,
-        "public": 100 * public.accuracy,
-        "private_with_twins": 100 * twins[PRIVATE].accuracy,
-        "public_with_twins": 100 * twins[PUBLIC].accuracy,
         "macro_recall": 100 * trial.recall(PRIVATE),
         "chance": 100 * trial.chance(PRIVATE),
         "validation": 100 * trial.final_accuracy,
@@ -194,41 +175,26 @@ def _cell(evidence: TransferEvidence, name: str, part: str) -> dict[str, Any]:
         "n_trained": trial.run.record["n_trained"],
         "cost_adds": trial.adds_per_epoch * cost_epochs,
         "start_adds": evidence.start_adds(name),
-        "n_private": private.n,
-        "n_private_with_twins": twins[PRIVATE].n,
-        "n_public": public.n,
-        "n_public_with_twins": twins[PUBLIC].n,
     }
-
-
-PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-UNLEARNT = "†"
 
 
 def render(cells: pd.DataFrame, evidence: TransferEvidence) -> str:
     """Return the page of table 4.3; `cells` CELLS."""
-    parts = {part: list(cells[cells.part == part].itertuples()) for part in ("table", "others", "printed")}
     rows, names = evidence.rows, evidence.names
     starts = dict.fromkeys(rows[name].init for name in names if rows[name].init in rows)
     return render_page(
         "transfer",
         evidence=evidence,
         n_classes=len(evidence.trials[evidence.transfer.table[0]].run.classes),
-        first=next((row for row in parts["table"] if not row.reason), None),
         starts={name: rows[name] for name in starts if name not in names},
         share=SHARE,
-        unlearnt=UNLEARNT,
-        some_unlearnt=cells.learnt.eq(False).any(),
-        **{
-            part: {
-                "beside": [_beside(row, evidence) for row in parts[part]],
-                "twins": [_twins(row) for row in parts[part]],
-                "cost": [_cost(row) for row in parts[part]],
-            }
-            for part in ("table", "others")
-        },
-        printed=[_printed(row, evidence.sources[row.row]) for row in parts["printed"]],
+        cells=cells,
+        amount=amount,
+        power=power,
     )
+
+
+PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def amount(value: float) -> str:
@@ -244,70 +210,6 @@ def power(rate: float) -> str:
     """Return a learning rate as 3e-4."""
     mantissa, exponent = f"{rate:e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}"
-
-
-def what_starts(row: PretrainConfig) -> str:
-    """Return what a row of ``pretrain`` starts from, in words."""
-    return {"random": "random", "none": "a file, not named"}.get(row.init, row.init)
-
-
-def _beside(row, evidence: TransferEvidence) -> dict[str, str]:
-    config = evidence.rows[row.row]
-    return {
-        "row": _marked(row),
-        "starts from": what_starts(config),
-        "trained": {"all": "everything", "dense": "dense layers"}[config.trained],
-        "rate": power(config.learning_rate),
-        "thesis": _printed_number(row.thesis),
-        "private test": percent(row.private),
-        f"{100 * evidence.evaluate.confidence:g}% interval": limits(row.low, row.high),
-        "difference": percent(row.difference, signed=True),
-        "public test": percent(row.public),
-        "optimistic": percent(row.optimistic),
-        "macro recall": percent(row.macro_recall),
-        "chance": percent(row.chance),
-    }
-
-
-def _twins(row) -> dict[str, str]:
-    cells = {"row": _marked(row)}
-    for usage in ("private", "public"):
-        for name, suffix in (("without twins", ""), ("with twins", "_with_twins")):
-            n, value = getattr(row, f"n_{usage}{suffix}"), getattr(row, f"{usage}{suffix}")
-            cells[f"{usage}, {name}"] = "-" if math.isnan(value) else f"{percent(value)} (n = {n})"
-    return cells
-
-
-def _cost(row) -> dict[str, str]:
-    absent = row.reason != ""
-    return {
-        "row": _marked(row),
-        "chosen epoch": "-" if absent else str(row.chosen_epoch),
-        f"epochs to {100 * SHARE:g}%": "-" if absent else str(row.cost_epochs),
-        "trained weights": "-" if absent else f"{row.n_trained:,}".replace(",", " "),
-        "training until then": amount(row.cost_adds),
-        "start": amount(row.start_adds),
-        "both": amount(row.cost_adds + row.start_adds),
-    }
-
-
-def _printed(row, source: Source) -> dict[str, str]:
-    return {
-        "method": source.method,
-        "who": source.who,
-        "reference": source.reference,
-        "accuracy": _printed_number(row.thesis),
-    }
-
-
-def _printed_number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.2f}".removesuffix("0")
-
-
-def _marked(row) -> str:
-    if row.reason:
-        return f"{row.row} \\*"
-    return row.row if row.learnt else f"{row.row} {UNLEARNT}"
 
 
 def compare_transfer(

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,13 @@ from mien.evaluation.calibration import (
     share_at,
 )
 from mien.evaluation.metrics import by_actor
-from mien.evaluation.runs import Run, read_runs, select_runs
+from mien.evaluation.runs import Run, read_runs, reasons_of, select_runs
 from mien.evaluation.statistics import interval_of_mean, interval_of_share
 from mien.evaluation.streams import Estimate
 from mien.io import tables
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
-from mien.report.page import mark, percent, render_page, with_interval, write_table
+from mien.report.page import render_page, write_table
 
 log = logging.getLogger(__name__)
 
@@ -71,11 +71,7 @@ class Trust:
     @property
     def reasons(self) -> dict[str, str]:
         """Return network -> why it, or some of its folds, could not be trained."""
-        texts: dict[str, set[str]] = {}
-        for run in self.runs:
-            if not run.trained:
-                texts.setdefault(run.variant, set()).add(run.reason or "not applicable")
-        return {name: "; ".join(sorted(texts[name])) for name in self.networks if name in texts}
+        return reasons_of(self.runs, self.networks)
 
     def modalities(self, network: str) -> tuple[str, ...]:
         """Return what a network uses."""
@@ -85,15 +81,8 @@ class Trust:
         """Return the rows of `judged` of a network under a condition."""
         return self.judged[(self.judged.network == network) & (self.judged.condition == condition)]
 
-    def rng(self, *scope: str) -> np.random.Generator:
-        """Return the generator of one simulation."""
-        return rng_for(self.seed, "evaluation", "trust", self.corpus, *scope)
-
     def share(self, rows: pd.DataFrame, values: np.ndarray) -> Estimate:
-        """Return the mean over folds of values (N,), 0..1, with its interval over actors.
-
-        rows : N of `judged`.
-        """
+        """Return the mean over folds of values 0..1 (N,) of N rows of `judged`, with its interval over actors."""
         return self._estimate(rows, values, interval_of_share)
 
     def mean(self, rows: pd.DataFrame, values: np.ndarray) -> Estimate:
@@ -213,17 +202,13 @@ def items_of(numbers: pd.DataFrame, part: str) -> list[str]:
     return list(dict.fromkeys(numbers["item"][numbers.part == part]))
 
 
-COVERAGES = range(5, 101, 5)  # percent
 _UNKNOWN = Estimate(math.nan, math.nan, math.nan, 0, 0)
 
 
 def measure_trust(trust: Trust) -> pd.DataFrame:
     """Return COLUMNS of everything that the page of a corpus states and its figures show."""
-    rows = []
-    for network in trust.networks:
-        parts = [*_calibration(trust, network), *_coverage(trust, network), *_temperatures(trust, network)]
-        parts += [*_groups(trust, network), *_conditions(trust, network), *_labels(trust, network)]
-        rows += [{"network": network} | row for row in parts]
+    parts = (_calibration, _coverage, _temperatures, _groups, _conditions, _labels)
+    rows = [{"network": name} | row for name in trust.networks for part in parts for row in part(trust, name)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -238,24 +223,35 @@ def _exact(value: float, rows: pd.DataFrame, *, high: float = math.nan) -> Estim
     return Estimate(value, math.nan, high, rows["clip"].nunique(), rows.actor.nunique())
 
 
-def _calibration(trust: Trust, network: str) -> list[dict]:
-    rows = trust.of(network)
-    found = [_row("calibration", "", "accuracy", trust.share(rows, rows.hit.to_numpy()))]
+def _calibration(trust: Trust, network: str) -> Iterator[dict]:
+    """Yield confidence, calibration error, losses and the reliability diagram, before and after the temperature."""
+    rows, evaluate, bins = trust.of(network), trust.evaluate, trust.trust.bins
+    hit, label = rows.hit.to_numpy(), rows.label.to_numpy()
+    yield _row("calibration", "", "accuracy", trust.share(rows, hit))
     for state in STATES:
         if rows.empty or (state == "after" and rows.temperature.isna().any()):
-            quantities = ("confidence", "ece", "ece_by_chance", "nll", "brier")
-            found += [_row("calibration", state, quantity, _UNKNOWN) for quantity in quantities]
+            for quantity in ("confidence", "ece", "ece_by_chance", "nll", "brier"):
+                yield _row("calibration", state, quantity, _UNKNOWN)
             continue
         scaled = _scaled(rows, state)
-        found += [_row("calibration", state, *one) for one in _sureness(trust, rows, scaled, network, state)]
-        for name, values in (
-            ("nll", cross_entropies(scaled, rows.label.to_numpy())),
-            ("brier", brier_scores(probabilities(scaled), rows.label.to_numpy())),
-        ):
-            mean = trust.mean(rows, values)
-            found.append(_row("calibration", state, name, mean, factor=1.0))
-        found += _bins(trust, rows, scaled, state)
-    return found
+        sure = probabilities(scaled).max(axis=1)
+        rng = rng_for(trust.seed, "evaluation", "trust", trust.corpus, network, "calibration", state, "chance")
+        options = {"resamples": evaluate.resamples, "level": evaluate.confidence, "rng": rng}
+        errors, chances = [], []
+        for seed in np.unique(rows.seed):  # seeds judge the same clips, so chance is the mean of theirs, not pooled
+            mine = (rows.seed == seed).to_numpy()
+            errors.append(calibration_error(sure[mine], hit[mine], bins=bins))
+            chances.append(error_by_chance(sure[mine], bins=bins, **options))
+        chance, limit = (float(value) for value in np.mean(chances, axis=0))
+        yield _row("calibration", state, "confidence", trust.share(rows, sure))
+        yield _row("calibration", state, "ece", _exact(float(np.mean(errors)), rows))
+        yield _row("calibration", state, "ece_by_chance", _exact(chance, rows, high=limit))
+        losses = {"nll": cross_entropies(scaled, label), "brier": brier_scores(probabilities(scaled), label)}
+        for name, loss in losses.items():
+            yield _row("calibration", state, name, trust.mean(rows, loss), factor=1.0)
+        for one in reliability(sure, hit, bins=bins).itertuples():
+            for quantity in ("confidence", "accuracy", "share"):
+                yield _row("reliability", state, quantity, _exact(getattr(one, quantity), rows), at=one.bin)
 
 
 def _scaled(rows: pd.DataFrame, state: str) -> np.ndarray:
@@ -264,83 +260,37 @@ def _scaled(rows: pd.DataFrame, state: str) -> np.ndarray:
     return logits / rows.temperature.to_numpy()[:, None] if state == "after" else logits
 
 
-def _sureness(
-    trust: Trust, rows: pd.DataFrame, scaled: np.ndarray, network: str, state: str
-) -> list[tuple[str, Estimate]]:
-    """Return mean confidence, calibration error, and the error that chance alone makes."""
-    confidence = pd.Series(probabilities(scaled).max(axis=1), index=rows.index)
-    parts = [(confidence[part.index].to_numpy(), part.hit.to_numpy()) for _, part in rows.groupby("seed")]
-    rng, evaluate, bins = trust.rng(network, "calibration", state, "chance"), trust.evaluate, trust.trust.bins
-    chances = [
-        error_by_chance(sure, bins=bins, resamples=evaluate.resamples, level=evaluate.confidence, rng=rng)
-        for sure, _ in parts  # repetitions judge the same clips: more of them leave less to chance only on average
-    ]
-    mean = trust.share(rows, confidence.to_numpy())
-    error = float(np.mean([calibration_error(sure, hit, bins=bins) for sure, hit in parts]))
-    chance, limit = (float(value) for value in np.mean(chances, axis=0))
-    return [
-        ("confidence", mean),
-        ("ece", _exact(error, rows)),
-        ("ece_by_chance", _exact(chance, rows, high=limit)),
-    ]
-
-
-def _bins(trust: Trust, rows: pd.DataFrame, scaled: np.ndarray, state: str) -> list[dict]:
-    table = reliability(probabilities(scaled).max(axis=1), rows.hit.to_numpy(), bins=trust.trust.bins)
-    return [
-        _row("reliability", state, quantity, _exact(getattr(one, quantity), rows), at=one.bin)
-        for one in table.itertuples()
-        for quantity in ("confidence", "accuracy", "share")
-    ]
-
-
-def _coverage(trust: Trust, network: str) -> list[dict]:
-    """Return accuracy by the share of clips that are judged, the surest ones; temperatures order the folds' clips."""
+def _coverage(trust: Trust, network: str) -> Iterator[dict]:
+    """Yield accuracy by the share of clips that are judged, the surest ones; temperatures order the folds' clips."""
     rows = trust.of(network)
     if rows.empty:
-        return []
+        return
     fitted = not any(math.isnan(value) or at_limit(value) for value in rows.temperature.unique())
     confidence = probabilities(_scaled(rows, "after" if fitted else "before")).max(axis=1)
     wrong = 1.0 - rows.hit.to_numpy()
     _, risk = calibration.risk_coverage(confidence, wrong)
-    areas = {
-        "aurc": calibration.area(confidence, wrong),
-        "aurc_least": calibration.least_area(wrong),
-        "aurc_random": float(wrong.mean()),
-    }
-    found = [_row("coverage", "", name, _exact(value, rows)) for name, value in areas.items()]
-    for coverage in COVERAGES:
+    yield _row("coverage", "", "aurc", _exact(calibration.area(confidence, wrong), rows))
+    yield _row("coverage", "", "aurc_least", _exact(calibration.least_area(wrong), rows))
+    yield _row("coverage", "", "aurc_random", _exact(float(wrong.mean()), rows))
+    for coverage in range(5, 101, 5):  # percent
         last = math.ceil(len(risk) * coverage / 100) - 1
-        found.append(_row("coverage", "", "accuracy", _exact(1.0 - risk[last], rows), at=coverage))
-    return found
+        yield _row("coverage", "", "accuracy", _exact(1.0 - risk[last], rows), at=coverage)
 
 
-def _temperatures(trust: Trust, network: str) -> list[dict]:
-    fitted = trust.temperatures[trust.temperatures.network == network]
-    return [
-        _row(
-            "temperature",
-            f"{one.fold_name}, seed {one.seed}",
-            "temperature",
-            Estimate(one.temperature, math.nan, math.nan, one.n_clips, 0),
-            factor=1.0,
-        )
-        for one in fitted.itertuples()
-    ]
+def _temperatures(trust: Trust, network: str) -> Iterator[dict]:
+    for one in trust.temperatures[trust.temperatures.network == network].itertuples():
+        found = Estimate(one.temperature, math.nan, math.nan, one.n_clips, 0)
+        yield _row("temperature", f"{one.fold_name}, seed {one.seed}", "temperature", found, factor=1.0)
 
 
-def _groups(trust: Trust, network: str) -> list[dict]:
-    rows = trust.of(network)
-    rows = rows.join(trust.clips[list(GROUPS)], on="clip")
-    found = []
+def _groups(trust: Trust, network: str) -> Iterator[dict]:
+    rows = trust.of(network).join(trust.clips[list(GROUPS)], on="clip")
     for group in GROUPS:
         chosen = graded(rows) if group == "intensity" else rows
         words = LEVELS.get(trust.corpus, ()) if group == "intensity" else ()
         known = chosen[chosen[group] != ""].groupby(group)
         for item, part in sorted(known, key=lambda one: (words.index(one[0]) if one[0] in words else -1, one[0])):
-            mean = trust.share(part, part.hit.to_numpy())
-            found.append(_row(group, item, "accuracy", mean))
-    return found
+            yield _row(group, item, "accuracy", trust.share(part, part.hit.to_numpy()))
 
 
 def graded(rows: pd.DataFrame) -> pd.DataFrame:
@@ -352,33 +302,29 @@ def graded(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[n_levels > 1]
 
 
-def _conditions(trust: Trust, network: str) -> list[dict]:
+def _conditions(trust: Trust, network: str) -> Iterator[dict]:
     keys = ["fold", "seed", "clip"]
     clean = trust.of(network).set_index(keys).hit
-    found = []
     for condition in conditions(trust.trust):
         if not condition.concerns(trust.modalities(network)):
             continue
         rows = trust.of(network, condition.name)
-        mean = trust.share(rows, rows.hit.to_numpy())
-        found.append(_row("condition", condition.name, "accuracy", mean))
-        confidence = probabilities(np.stack(rows.logits)).max(axis=1) if len(rows) else rows.hit.to_numpy()
-        surplus = trust.mean(rows, confidence - rows.hit.to_numpy())
-        found.append(_row("condition", condition.name, "surplus", surplus))
+        hit = rows.hit.to_numpy()
+        yield _row("condition", condition.name, "accuracy", trust.share(rows, hit))
+        confidence = probabilities(np.stack(rows.logits)).max(axis=1) if len(rows) else hit
+        yield _row("condition", condition.name, "surplus", trust.mean(rows, confidence - hit))
         if condition.name != CLEAN:
             before = clean.reindex(pd.MultiIndex.from_frame(rows[keys])).to_numpy()
-            gap = trust.mean(rows, rows.hit.to_numpy() - before)
-            found.append(_row("condition", condition.name, "difference", gap))
-    return found
+            yield _row("condition", condition.name, "difference", trust.mean(rows, hit - before))
 
 
-def _labels(trust: Trust, network: str) -> list[dict]:
-    """Return how often a network names the intended and the perceived label, and how often people name the former."""
+def _labels(trust: Trust, network: str) -> Iterator[dict]:
+    """Yield how often a network names the intended and the perceived label, and how often people name the former."""
     votes = trust.votes[trust.votes.modality == raters_of(trust.modalities(network))].set_index("clip")
     rows = trust.of(network)
     rows = rows[rows["clip"].isin(votes.index)]
     if rows.empty:
-        return []
+        return
     counts = np.stack(votes.counts.loc[rows["clip"]])  # (N, C)
     shares, label, said = perceived(counts), rows.label.to_numpy(), rows.predicted.to_numpy()
     intended, as_perceived, majority = rows.hit.to_numpy(), share_at(shares, said), share_at(shares, label)
@@ -391,147 +337,30 @@ def _labels(trust: Trust, network: str) -> list[dict]:
         "intended_less_people": trust.mean(rows, intended - majority),
         "tied": _exact(float((shares.max(axis=1) < 1).mean()), rows),
     }
-    return [_row("label", "", name, estimate) for name, estimate in found.items()]
-
-
-SHOWN = (100, 75, 50, 25)  # coverages of the page, percent
-EVERYWHERE = -1.0  # stands for no bin and no coverage
+    for name, estimate in found.items():
+        yield _row("label", "", name, estimate)
 
 
 def render(trust: Trust, numbers: pd.DataFrame) -> str:
     """Return the page of a corpus; `numbers` as `measure_trust` returns them."""
     clips = trust.judged[trust.judged.condition == CLEAN].drop_duplicates("clip")
-    fitted = numbers[numbers.part == "temperature"]
-    cell = _cells(numbers)
-    calibration_rows, loss_rows = [], []
-    for network in trust.networks:
-        line = _line(trust, network) | {"accuracy": cell("calibration", network, "", "accuracy")}
-        line["confidence"] = cell("calibration", network, "before", "confidence")
-        losses = _line(trust, network)
-        for state in STATES:
-            line[f"ECE {state}"] = cell("calibration", network, state, "ece")
-            line[f"by chance, {state}"] = cell("calibration", network, state, "ece_by_chance", _by_chance)
-        for name, title in (("nll", "NLL"), ("brier", "Brier score")):
-            losses |= {f"{title}, {state}": cell("calibration", network, state, name, _three) for state in STATES}
-        calibration_rows.append(line)
-        loss_rows.append(losses)
-    folds = items_of(numbers, "temperature")
-    areas = {"AURC": "aurc", "least": "aurc_least", "by chance": "aurc_random"}
+    rows = numbers.fillna({"at": EVERYWHERE}).itertuples()
     return render_page(
         "trust",
         trust=trust,
-        n_folds=len({run.fold for run in trust.runs}),
-        n_seeds=len({run.seed for run in trust.runs}),
-        n_actors=clips.actor.nunique(),
-        n_clips=len(clips),
-        commonest=100 * clips.label.value_counts(normalize=True).max() if len(clips) else math.nan,
-        calibration=calibration_rows,
-        losses=loss_rows,
-        temperatures=[
-            _line(trust, network) | {item: cell("temperature", network, item, "temperature", _two) for item in folds}
-            for network in trust.networks
-        ],
-        coverage=[
-            _line(trust, network)
-            | {title: cell("coverage", network, "", key) for title, key in areas.items()}
-            | {f"{at}%": cell("coverage", network, "", "accuracy", at=at) for at in SHOWN}
-            for network in trust.networks
-        ],
-        groups={
-            group: {
-                "sizes": numbers[numbers.part == group].groupby("item").n_clips.max()[items],
-                "rows": [
-                    _line(trust, network) | {item: cell(group, network, item, "accuracy") for item in items}
-                    for network in trust.networks
-                ],
-            }
-            for group in GROUPS
-            if (items := items_of(numbers, group))
-        },
-        disturbed=[_disturbed(trust, numbers, *one) for one in DISTURBED],
-        labels=[_label_row(trust, numbers, name) for name in trust.networks if "label" in set(numbers.part)],
-        n_limits=sum(map(at_limit, fitted.value)),
-        n_temperatures=len(fitted),
-        unfitted=fitted.value.isna().any(),
+        numbers=numbers,
+        found={(row.part, row.network, row.item, row.quantity, row.at): row for row in rows},
+        everywhere=EVERYWHERE,
+        clips=clips,
+        conditions=conditions(trust.trust),
+        groups={group: items for group in GROUPS if (items := items_of(numbers, group))},
+        folds=items_of(numbers, "temperature"),
+        raters_of=raters_of,
+        at_limit=at_limit,
     )
 
 
-DISTURBED = (  # quantity, title of its table
-    ("accuracy", "accuracy"),
-    ("difference", "difference"),
-    ("surplus", "confidence less accuracy"),
-)
-
-
-def _disturbed(trust: Trust, numbers: pd.DataFrame, quantity: str, title: str) -> list[dict[str, str]]:
-    cell = _cells(numbers)
-    show = _value if quantity == "accuracy" else _signed
-    stated = set(numbers["item"][(numbers.part == "condition") & (numbers.quantity == quantity)])
-    return [
-        {title: one.name}
-        | {mark(name, trust.reasons): cell("condition", name, one.name, quantity, show) for name in trust.networks}
-        for one in conditions(trust.trust)
-        if one.name in stated
-    ]
-
-
-LABELS = {  # title -> quantity, how it is shown
-    "intended": ("intended", False),
-    "perceived": ("perceived", False),
-    "people: majority": ("people_majority", False),
-    "people: one vote": ("people_votes", False),
-    "perceived less intended": ("perceived_less_intended", True),
-    "intended less people's majority": ("intended_less_people", True),
-    "tied": ("tied", False),
-}
-
-
-def _label_row(trust: Trust, numbers: pd.DataFrame, network: str) -> dict[str, str]:
-    cell = _cells(numbers)
-    return (
-        _line(trust, network)
-        | {"raters": raters_of(trust.modalities(network))}
-        | {
-            title: cell("label", network, "", quantity, _signed if signed else _value)
-            for title, (quantity, signed) in LABELS.items()
-        }
-    )
-
-
-def _line(trust: Trust, network: str) -> dict[str, str]:
-    return {"network": mark(network, trust.reasons)}
-
-
-def _value(row: tuple) -> str:
-    return with_interval(row.value, row.low, row.high)
-
-
-def _signed(row: tuple) -> str:
-    return with_interval(row.value, row.low, row.high, signed=True)
-
-
-def _two(row: tuple) -> str:
-    return f"{row.value:.2f}"
-
-
-def _three(row: tuple) -> str:
-    return f"{row.value:.3f}"
-
-
-def _by_chance(row: tuple) -> str:
-    return f"{percent(row.value)} (<{percent(row.high)})"
-
-
-def _cells(numbers: pd.DataFrame) -> Callable[..., str]:
-    """Return call(part, network, item, quantity, show, at=): the text of one number, - where there is none."""
-    rows = numbers.fillna({"at": EVERYWHERE})
-    found = {(row.part, row.network, row.item, row.quantity, row.at): row for row in rows.itertuples()}
-
-    def text(part: str, network: str, item: str, quantity: str, show=_value, *, at: float = EVERYWHERE) -> str:
-        row = found.get((part, network, item, quantity, at))
-        return "-" if row is None or math.isnan(row.value) else show(row)
-
-    return text
+EVERYWHERE = -1.0  # stands for no bin and no coverage
 
 
 def build_trust(
