@@ -1,7 +1,7 @@
 """Shared by all rules: checked parameters, the table of runs, digests of code, what a rule hands to its command."""
 
+import gc
 import json
-import re
 import shlex
 import sys
 from dataclasses import is_dataclass, replace
@@ -19,7 +19,9 @@ from mien.config.values import adapter
 from mien.errors import ConfigError
 from mien.io.provenance import code_digest
 from mien.io.randomness import seed_for
-from mien.report.plan import summary
+
+# Thousands of jobs and rules are no garbage: to look for it among them takes a fourth of the time of a dry run.
+gc.set_threshold(100_000, 50)
 
 # A machine setting, not science: it comes by `--config` and never enters a result. One training at a time takes the
 # GPU of a machine; a cluster gives every job its own (profiles/slurm).
@@ -38,6 +40,8 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 if workflow.is_main_process and workflow.output_settings.dryrun and PARAMS.scale == "thesis":
+    from mien.report.plan import summary
+
     print(f"Plan: {summary(PARAMS)}", file=sys.stderr)
 
 RUNS = list_runs(PARAMS)
