@@ -5,6 +5,7 @@ import json
 import shlex
 import sys
 from dataclasses import is_dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -111,6 +112,7 @@ def one_of(names):
     return "|".join(sorted(set(names))) or "(?!)"
 
 
+@cache
 def runs_of(*kinds, **asked):
     """List the runs of some kinds, of all that are trained by themselves unless some are named, with these fields."""
     kinds = kinds or ("variant", "stream", "classifier", "pretrain")

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict,
 
 from mien.errors import ConfigError
 
-SECTION: Any = {"frozen": True, "kw_only": True, "config": ConfigDict(extra="forbid")}  # of the dataclass of a section
+SECTION: Any = {"frozen": True, "kw_only": True, "config": ConfigDict(extra="forbid", defer_build=True)}  # of the dataclass of a section
 
 
 def _read_number(value: Any) -> Any:
