@@ -1,5 +1,6 @@
 """Shared by all rules: checked parameters, the table of runs, digests of code, what a rule hands to its command."""
 
+import atexit
 import gc
 import json
 import shlex
@@ -21,8 +22,10 @@ from mien.errors import ConfigError
 from mien.io.provenance import code_digest
 from mien.io.randomness import seed_for
 
-# Thousands of jobs and rules are no garbage: to look for it among them takes a fourth of the time of a dry run.
+# Jobs, rules and syntax trees are no garbage, and at the end they go with the process: to look for garbage among them
+# took more than half of the CPU time of a dry run.
 gc.set_threshold(100_000, 50)
+atexit.register(gc.freeze)
 
 # A machine setting, not science: it comes by `--config` and never enters a result. One training at a time takes the
 # GPU of a machine; a cluster gives every job its own (profiles/slurm).
