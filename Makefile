@@ -24,7 +24,7 @@ reproduce: setup
 	snakemake --cores $(CORES)
 
 test: setup
-	python -m pytest -n 2
+	python -m pytest -n 2 -m "not slow"
 
 lint: setup
 	ruff check src tests

@@ -32,10 +32,21 @@ def test_an_unknown_command_lists_the_known_ones():
     assert "train" in run.stderr
 
 
+def test_several_commands_run_in_one_process_until_one_is_refused(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").touch()
+    calls = ["list_runs --folders run --out a.json", "list_runs --folders none --out b.json", "list_runs --out c.json"]
+    run = _mien(*" --then ".join(calls).split(), cwd=tmp_path)
+    assert run.returncode == 2
+    assert "mien list_runs: none holds no run.json" in run.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "run"]
+
+
 def test_starting_up_imports_nothing_heavy():
     probe = "import sys, mien.cli; print([m for m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
-    assert not {"'torch'", "'pandas'", "'mlflow'", "'matplotlib'", "'dlib'"} & set(loaded.strip("[]\n").split(", "))
+    heavy = {"'torch'", "'pandas'", "'mlflow'", "'matplotlib'", "'dlib'", "'cyclopts'"}
+    assert not heavy & set(loaded.strip("[]\n").split(", "))
 
 
 @pytest.mark.parametrize(

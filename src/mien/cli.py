@@ -1,16 +1,20 @@
 """The command line: every command is a function, its options are the function's signature and docstring.
 
 cyclopts makes it from these: it reads numpydoc, takes several values after one option, as rules of the workflow list
-files, and imports the module of the command that is asked for, no other.
+files, and imports the module of the command that is asked for, no other. Rules that need several commands put --then
+between them: one process, as to start one costs more than most pages.
 """
 
 import difflib
+import itertools
 import logging
 import sys
-
-import cyclopts
+from typing import TYPE_CHECKING
 
 from mien.errors import MienError
+
+if TYPE_CHECKING:
+    import cyclopts
 
 PEOPLE = {  # command -> (module, one line of help); the function has the command's name
     "predict": ("mien.apps.predict", "emotion of a clip or a folder of clips"),
@@ -70,13 +74,21 @@ COMMANDS = [*PEOPLE, *STAGES]
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run one command; exit with 2 and one message when the user can mend what is wrong."""
+    """Run a command, or several with --then between; exit with 2 and a message when the user can mend what is wrong."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     argv = sys.argv[1:] if argv is None else argv
+    calls = [list(words) for then, words in itertools.groupby(argv, "--then".__eq__) if not then]
+    for words in calls or [[]]:
+        _run(words)
+
+
+def _run(argv: list[str]) -> None:
+    import cyclopts  # here, because the workflow reads STAGES
+
     command = next(iter(argv), "")
     if command and not command.startswith("-") and command not in COMMANDS:  # cyclopts would import all of them
         near = difflib.get_close_matches(command, COMMANDS, n=3) or PEOPLE
         sys.exit(_refuse(f"{command} is no command; did you mean {', '.join(near)}? See mien --help"))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     try:
         _app(command)(argv, exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
@@ -92,7 +104,9 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(130)
 
 
-def _app(command: str) -> cyclopts.App:
+def _app(command: str) -> "cyclopts.App":
+    import cyclopts
+
     app = cyclopts.App(
         name="mien",
         help="Emotion recognition from faces and voices. Stages of the workflow are commands too: mien STAGE --help.",

@@ -35,7 +35,7 @@ class Plan:
 def plan(folder: Path, *args: str) -> Plan:
     """Return what `snakemake -n` with further arguments says in `folder`; its src/mien is digested if it has one."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["snakemake.cli", "snakemake.workflow", "mien.config.schema", "mien.io.provenance"])
+    context.set_forkserver_preload(["snakemake.cli", "pandas", "mien.config.schema", "mien.io.provenance"])
     output, jobs = (folder.with_name(f"{folder.name}.plan.{end}") for end in ("txt", "json"))
     jobs.write_text("{}")
     process = context.Process(target=_run, args=(folder, output, jobs, args))

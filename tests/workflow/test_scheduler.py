@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
 JOBS = 40
 COUNTED = """
 from pathlib import Path

@@ -1,10 +1,12 @@
 """Shared by all rules: checked parameters, the table of runs, digests of code, what a rule hands to its command."""
 
+import atexit
+import gc
 import json
-import re
 import shlex
 import sys
 from dataclasses import is_dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -19,6 +21,11 @@ from mien.config.values import adapter
 from mien.errors import ConfigError
 from mien.io.provenance import code_digest
 from mien.io.randomness import seed_for
+
+# Jobs, rules and syntax trees are no garbage, and at the end they go with the process: to look for garbage among them
+# took more than half of the CPU time of a dry run.
+gc.set_threshold(100_000, 50)
+atexit.register(gc.freeze)
 
 # A machine setting, not science: it comes by `--config` and never enters a result. One training at a time takes the
 # GPU of a machine; a cluster gives every job its own (profiles/slurm).
@@ -110,6 +117,7 @@ def one_of(names):
     return "|".join(sorted(set(names))) or "(?!)"
 
 
+@cache
 def runs_of(*kinds, **asked):
     """List the runs of some kinds, of all that are trained by themselves unless some are named, with these fields."""
     kinds = kinds or ("variant", "stream", "classifier", "pretrain")

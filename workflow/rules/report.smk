@@ -1,15 +1,24 @@
 # Report: the thesis's tables and figures beside ours, headline metrics, and the MLflow store.
 # REQUIRED INPUTS  results of all stages before, resources/thesis_tables.yaml
 # OUTPUTS          results/{tables,figures,plots}/, results/hypotheses.{md,csv}, results/metrics.json, mlflow.db
-# COMMANDS         those of `page` below; mien compare_classifiers, judge_hypotheses, plot_fuzziness, summarise, track, prune
+# COMMANDS         those of JOBS; mien prune
+# A job makes what is read together, in one process: to start one costs more than most pages.
+
+from collections import namedtuple
+
+# A command of a job: its arguments, and the files that it reads and makes.
+Call = namedtuple("Call", "command arguments inputs outputs")
 
 THESIS = "resources/thesis_tables.yaml"
 STREAMED = PARAMS.streaming.corpus
 FER = type(PARAMS.transfer).corpus
 FACES_MADE = [corpus for corpus in FITTED if is_synthetic(corpus)]
+TRAINED = runs_of()
 TABLED = sorted({run.corpus for run in runs_of("variant")})
 LEARNT = {PARAMS.pretrain[run.name].corpus for run in runs_of("pretrain")}
 HEADLINED = sorted({*TABLED, STREAMED, *LEARNT})
+# Verdicts on chapter 5 rest on networks that name emotions.
+CLAIMED = [run for run in runs_of("variant") if PARAMS.variants[run.name].target == "label"]
 # Whose faces figure 4.9 shows: those that a start of table 4.3 has learnt to tell apart, else any film corpus's.
 TOLD_APART = [
     PARAMS.pretrain[run.name].corpus
@@ -25,18 +34,34 @@ TRANSFER_INFO = tables_of(
 )
 
 
-def page(command, *keys, words="", also=(), runs=None, rows=None, **files):
-    """Say how a page of the report is made: its command, the arguments, and the inputs.
+def call(command, keys="", *, words="", also=(), makes=(), runs=None, rows=None, **files):
+    """Say how a command is called.
 
     keys : parts of the parameters that it is given.   rows : further ones, of which it wants a part.
-    words : arguments as they are.   also : inputs that no argument names.   runs : that it reads.
-    files : argument -> files, such as thesis=[THESIS] for --thesis.
+    words : arguments as they are.   runs : that it reads.   also, makes : what it reads and makes that is no argument.
+    files : argument -> files, such as thesis=[THESIS] for --thesis; it makes those of arguments that begin with out.
     """
-    arguments = [f"--config {shlex.quote(given(*keys, **(rows or {})))}"] if keys else []
+    arguments = [f"--config {shlex.quote(given(*keys.split(), **(rows or {})))}"] if keys else []
     arguments += [f"--runs {shlex.join(records(runs))}"] if runs is not None else []
     arguments += [f"--{option.replace('_', '-')} {shlex.join(paths)}" for option, paths in files.items()]
-    inputs = [*manifests(runs or []), *(path for paths in files.values() for path in paths), *also]
-    return {"command": command, "arguments": " ".join([*arguments, words]), "inputs": inputs}
+    read = [path for option, paths in files.items() if not option.startswith("out") for path in paths]
+    made = [path for option, paths in files.items() if option.startswith("out") for path in paths]
+    return Call(command, " ".join([*arguments, words]), [*manifests(runs or []), *read, *also], [*made, *makes])
+
+
+def table(name):
+    """Give the options of the two files of a table."""
+    return {f"out_{suffix}": [f"results/tables/{name}.{suffix}"] for suffix in ("csv", "md")}
+
+
+def figure(name, *suffixes):
+    """Give the options of the files of a figure."""
+    return {f"out_{suffix}": figures([name], suffix) for suffix in suffixes}
+
+
+def figures(names, *suffixes):
+    """List files of figures."""
+    return expand("results/figures/{name}.{suffix}", name=names, suffix=suffixes)
 
 
 def clips_and_info(*corpora):
@@ -47,21 +72,11 @@ def clips_and_info(*corpora):
     }
 
 
-def info_of(corpus):
-    """Name the description of what was trained on."""
-    if corpus == PAIR:
-        return SAMPLES[-1]
-    return f"results/corpora/{corpus.removesuffix('_actor')}/corpus.json"
-
-
-def learnt_on(corpus):
-    """List the runs with epochs on a corpus, or on the pair of chapter 4."""
-    return [run for run in runs_of(corpus=corpus) if run.has_epochs]
-
-
 def info(corpus):
-    """Give the option of commands that read about a corpus only."""
-    return {"corpus_info": [info_of(corpus)]}
+    """Give the option of commands that read about what was trained on: a corpus, or the pair of chapter 4."""
+    if corpus == PAIR:
+        return {"corpus_info": [SAMPLES[-1]]}
+    return {"corpus_info": [f"results/corpora/{corpus.removesuffix('_actor')}/corpus.json"]}
 
 
 def wanted(who):
@@ -70,170 +85,247 @@ def wanted(who):
 
 
 SAMPLES_OPTION = f"--samples results/samples/{PAIR}"
-STREAM = ["streaming", "streams", "watch", "evaluate", "seed", "scale"]
-OVERVIEWED = list(PARAMS.overview.folds)
-TABLES = {
-    "4.3": page(
-        "compare_transfer",
-        *("transfer", "pretrain", "evaluate", "seed", "scale"),
-        runs=wanted("transfer"),
-        **clips_and_info(FER),
-        thesis=[THESIS],
-        also=TRANSFER_INFO,
+STREAM = "streaming streams watch evaluate seed scale"
+STREAM_FILES = dict(runs=runs_of("stream"), **clips_and_info(STREAMED))
+FEATURED = wanted("2.12")[:1]
+SHOWN_FITS = wanted("4.5")[:1]  # the first structural SVM of action units
+OVER_EPOCHS = sorted({*TABLED, *(run.corpus for run in runs_of("pretrain")), PAIR})
+
+
+def table_of_chapter_5(name, row):
+    """List the calls that make a row of `tables`, and its figure."""
+    files = dict(runs=wanted(f"tables.{name}"), **clips_and_info(row.corpus), words=f"--table {name}")
+    calls = [call("build_table", "tables evaluate seed scale", **files, thesis=[THESIS], **table(name))]
+    if row.confusion:
+        shown = figure(row.confusion, "svg", "png", "csv")
+        calls.append(call("plot_confusion", "tables seed scale", **files, **shown))
+    return calls
+
+
+def trust_in(corpus):
+    """List the calls that make the table and figures of section `trust` on a corpus."""
+    name = f"trust-{corpus}"
+    return [
+        call(
+            "build_trust",
+            "trust evaluate seed scale",
+            words=f"--corpus {corpus} --assessed results/trust/{corpus}",
+            runs=wanted(f"trust.{corpus}"),
+            **clips_and_info(corpus),
+            votes=tables_of(corpus, names=["votes.parquet"]),
+            also=expand("results/trust/{corpus}/{name}.parquet", corpus=corpus, name=PARAMS.trust.rows),
+            **table(name),
+        ),
+        call(
+            "plot_trust",
+            table=table(name)["out_csv"],
+            **info(corpus),
+            words="--out results/figures",
+            makes=figures(
+                [f"{name}-{shown}" for shown in ("reliability", "coverage", "conditions", "people")], "svg", "png"
+            ),
+        ),
+    ]
+
+
+# Job, which has the caption workflow/report/<its first word>.rst -> its call, or its calls in order.
+JOBS = {
+    "candide": call(
+        "draw_candide",
+        "candide",
+        words=f"{SAMPLES_OPTION} --out results/figures",
+        also=[*SAMPLES, *MESH],
+        makes=figures(["3.8", "4.1", "4.2", "4.3", "4.4"], "svg", "png"),
     ),
-    "5.4": page(
-        "build_overview",
-        *("overview", "evaluate", "seed", "scale"),
-        runs=wanted("overview"),
-        **clips_and_info(*OVERVIEWED),
-        thesis=[THESIS],
+    "pictures": call(
+        "plot_pictures",
+        "augment cross seed",
+        words=f"{SAMPLES_OPTION} --results results --out results/figures",
+        also=[*SAMPLES, *data_of("faces", CROSS_CORPORA)],
+        makes=[*figures(["3.1", "4.6", "4.7", "4.8"], "png"), *figures(["3.1"], "csv")],
     ),
-    "units": page(
+    "fits": [
+        call(
+            "plot_fits",
+            words=f"{SAMPLES_OPTION} --results results --predictions {run.folder}/predictions.parquet",
+            also=[*SAMPLES, *data_of(["faces", "candide"], CROSS_CORPORA), *manifests([run]), *MESH],
+            **figure("4.5", "png", "csv"),
+        )
+        for run in SHOWN_FITS
+    ],
+    "units": call(
         "check_units",
-        *("candide", "seed"),
+        "candide seed",
         words=f"--candide results/candide --data data --corpora {' '.join(FACES_MADE)}",
         also=[*expand("data/{corpus}.json", corpus=FACES_MADE), *data_of("candide", FACES_MADE), *MESH],
+        **table("units"),
     ),
-    "streams": page("compare_streams", *STREAM, runs=runs_of("stream"), **clips_and_info(STREAMED)),
-    "complexity": page(
+    "classifiers": call(
+        "compare_classifiers",
+        "classifiers cross classify evaluate seed scale",
+        runs=runs_of("classifier"),
+        thesis=[THESIS],
+        words=f"{SAMPLES_OPTION} --out-41 results/tables/4.1 --out-42 results/tables/4.2",
+        also=SAMPLES,
+        makes=expand("results/tables/{table}.{suffix}", table=["4.1", "4.2"], suffix=["csv", "md"]),
+    ),
+    "features": [
+        call(
+            "plot_features",
+            words=f"--model {run.folder}/model.safetensors {SAMPLES_OPTION} --results results",
+            also=[*manifests(wanted("2.12")), *SAMPLES, *data_of("faces", PARAMS.cross.test)],
+            **figure("2.12", "svg", "png", "csv"),
+        )
+        for run in FEATURED
+    ],
+    "transfer": [
+        call(
+            "compare_transfer",
+            "transfer pretrain evaluate seed scale",
+            runs=wanted("transfer"),
+            **clips_and_info(FER),
+            thesis=[THESIS],
+            also=TRANSFER_INFO,
+            **table("4.3"),
+        ),
+        *(
+            call(
+                "plot_transfer",
+                words=f"--figure {name}",
+                runs=wanted(who),
+                **info(FER),
+                **figure(name, "svg", "png", "csv"),
+            )
+            for name, who in [("4.14", "transfer.rates"), ("4.15", "transfer.frozen")]
+        ),
+    ],
+    "fer2013": call(
+        "plot_fer2013",
+        runs=wanted("fer2013"),
+        words=f"--results results --people {GALLERY} {' '.join(['--beside', *BESIDE] if BESIDE else [])}"
+        " --out results/figures",
+        also=[*tables_of(*SHOWN_FACES), *data_of("faces", SHOWN_FACES)],
+        makes=[
+            *figures(["4.9", "4.10", "4.11", "4.12", "4.13"], "svg", "png"),
+            *figures(["4.11", "4.12", "4.13"], "csv"),
+        ],
+    ),
+    "streams": [
+        call("compare_streams", STREAM, **STREAM_FILES, **table("streams")),
+        call(
+            "plot_streams",
+            STREAM,
+            **STREAM_FILES,
+            words=f"--faces results/faces/{STREAMED} --out results/figures",
+            also=data_of("faces", STREAMED),
+            makes=[*figures(["4.16", "4.17", "anytime"], "svg", "png"), *figures(["anytime"], "csv")],
+        ),
+    ],
+    "complexity": call(
         "count_complexity",
-        *("scale", "train", "faces", "sound", "variants", "streams", "streaming"),
+        "scale train faces sound variants streams streaming",
         **info(STREAMED),
         thesis=[THESIS],
+        **table("complexity"),
     ),
-    "intensity": page(
+    "spectrograms": call(
+        "plot_spectrograms",
+        "sound seed",
+        **clips_and_info(STREAMED),
+        words=f"--faces results/faces/{STREAMED} --sound results/sound/{STREAMED} --out results/figures",
+        also=data_of(["faces", "sound"], STREAMED),
+        makes=figures(["1.1", "1.2", "4.18", "4.19", "4.20"], "png"),
+    ),
+    "networks": call("draw_networks", words="--out results/figures", makes=figures(["5.4", "5.5"], "svg", "png")),
+    "embeddings": call(
+        "plot_embeddings",
+        "embeddings seed",
+        embeddings=EMBEDDINGS,
+        **info(EMBEDDED),
+        **figure("5.1", "svg", "png", "csv"),
+    ),
+    "overview": call(
+        "build_overview",
+        "overview evaluate seed scale",
+        runs=wanted("overview"),
+        **clips_and_info(*PARAMS.overview.folds),
+        thesis=[THESIS],
+        **table("5.4"),
+    ),
+    "intensity": call(
         "compare_intensity",
-        *("intensity", "evaluate", "scale"),
+        "intensity evaluate scale",
         runs=wanted("intensity"),
         **info(PARAMS.intensity.corpus),
+        **table("intensity"),
     ),
-}
-FIGURES = {  # each with svg, png and csv
-    "2.12": page(
-        "plot_features",
-        words=" ".join(["--model", *(f"{run.folder}/model.safetensors" for run in wanted("2.12")[:1])])
-        + f" {SAMPLES_OPTION} --results results",
-        also=[*manifests(wanted("2.12")), *SAMPLES, *data_of("faces", PARAMS.cross.test)],
+    "fuzziness": call(
+        "plot_fuzziness",
+        "fuzziness evaluate scale",
+        rows={"variants": {name: PARAMS.variants[name] for name in FUZZY.rows}},
+        predictions=manifests(runs_of("fuzziness")),
+        words="--out-figures results/figures",
+        makes=figures(["fuzziness"], "svg", "png"),
+        **table("fuzziness"),
     ),
-    "4.14": page("plot_transfer", words="--figure 4.14", runs=wanted("transfer.rates"), **info(FER)),
-    "4.15": page("plot_transfer", words="--figure 4.15", runs=wanted("transfer.frozen"), **info(FER)),
-    "5.1": page("plot_embeddings", "embeddings", "seed", embeddings=EMBEDDINGS, **info(EMBEDDED)),
-}
-for name, table in PARAMS.tables.items():
-    rests_on = dict(runs=wanted(f"tables.{name}"), **clips_and_info(table.corpus), words=f"--table {name}")
-    TABLES[name] = page("build_table", "tables", "evaluate", "seed", "scale", **rests_on, thesis=[THESIS])
-    if table.confusion:
-        FIGURES[table.confusion] = page("plot_confusion", "tables", "seed", "scale", **rests_on)
-for corpus in PARAMS.trust.corpora:
-    TABLES[f"trust-{corpus}"] = page(
-        "build_trust",
-        *("trust", "evaluate", "seed", "scale"),
-        words=f"--corpus {corpus} --assessed results/trust/{corpus}",
-        runs=wanted(f"trust.{corpus}"),
-        **clips_and_info(corpus),
-        votes=tables_of(corpus, names=["votes.parquet"]),
-        also=expand("results/trust/{corpus}/{name}.parquet", corpus=corpus, name=PARAMS.trust.rows),
-    )
-CURVES = {
-    corpus: page("plot_curves", runs=learnt_on(corpus), **info(corpus))
-    for corpus in sorted({*TABLED, *(run.corpus for run in runs_of("pretrain")), PAIR})
-}
-SHEETS = {
-    corpus: page(
-        "plot_samples",
-        "sound",
-        words=f"--faces results/faces/{corpus} --sound results/sound/{corpus}",
-        **clips_and_info(corpus),
-        also=[*data_of("faces", {corpus}.intersection(PICTURED)), *data_of("sound", {corpus}.intersection(VOICED))],
-    )
-    for corpus in CORPORA
-}
-TRUST_PAGES = {
-    corpus: page("plot_trust", table=[f"results/tables/trust-{corpus}.csv"], **info(corpus))
-    for corpus in PARAMS.trust.corpora
-}
-MESH_FIGURES = ["3.8", "4.1", "4.2", "4.3", "4.4"]
-PICTURE_FIGURES = ["3.1", "4.6", "4.7", "4.8"]
-FER_FIGURES = ["4.9", "4.10", "4.11", "4.12", "4.13"]
-STRIP_FIGURES = ["4.16", "4.17", "anytime"]
-SOUND_FIGURES = ["1.1", "1.2", "4.18", "4.19", "4.20"]
-NETWORK_FIGURES = ["5.4", "5.5"]
-TRUST_FIGURES = ["reliability", "coverage", "conditions", "people"]
-INTO_FIGURES = "--out results/figures"
-CANDIDE = page("draw_candide", "candide", words=SAMPLES_OPTION, also=[*SAMPLES, *MESH])
-SHOWN = wanted("4.5")[:1]  # the first structural SVM of action units
-FITS = page(
-    "plot_fits",
-    words=f"{SAMPLES_OPTION} --results results"
-    + "".join(f" --predictions {run.folder}/predictions.parquet" for run in SHOWN),
-    also=[*SAMPLES, *data_of(["faces", "candide"], CROSS_CORPORA), *manifests(SHOWN), *MESH],
-)
-PICTURES = page(
-    "plot_pictures",
-    *("augment", "cross", "seed"),
-    words=f"{SAMPLES_OPTION} --results results",
-    also=[*SAMPLES, *data_of("faces", CROSS_CORPORA)],
-)
-FER_PAGE = page(
-    "plot_fer2013",
-    runs=wanted("fer2013"),
-    words=f"--results results --people {GALLERY} {' '.join(['--beside', *BESIDE] if BESIDE else [])}",
-    also=[*tables_of(*SHOWN_FACES), *data_of("faces", SHOWN_FACES)],
-)
-STRIPS = page(
-    "plot_streams",
-    *STREAM,
-    runs=runs_of("stream"),
-    **clips_and_info(STREAMED),
-    words=f"--faces results/faces/{STREAMED}",
-    also=data_of("faces", STREAMED),
-)
-SPECTROGRAMS = page(
-    "plot_spectrograms",
-    *("sound", "seed"),
-    **clips_and_info(STREAMED),
-    words=f"--faces results/faces/{STREAMED} --sound results/sound/{STREAMED}",
-    also=data_of(["faces", "sound"], STREAMED),
-)
-CLASSIFIERS = page(
-    "compare_classifiers",
-    *("classifiers", "cross", "classify", "evaluate", "seed", "scale"),
-    runs=runs_of("classifier"),
-    thesis=[THESIS],
-    words=SAMPLES_OPTION,
-    also=SAMPLES,
-)
-# Verdicts on chapter 5 rest on networks that name emotions.
-CLAIMED = [run for run in runs_of("variant") if PARAMS.variants[run.name].target == "label"]
-HYPOTHESES = page(
-    "judge_hypotheses",
-    *("classifiers", "cross", "classify", "transfer", "pretrain", "evaluate", "seed", "scale"),
-    runs=runs_of("classifier"),
-    thesis=[THESIS],
-    transfer_clips=tables_of(FER, names=["clips.parquet"]),
-    variant_clips=tables_of(*TABLED, names=["clips.parquet"]),
-    words=f"{SAMPLES_OPTION} --transfer-runs {shlex.join(records(wanted('transfer')))}"
-    f" --variant-runs {shlex.join(records(CLAIMED))}",
-    also=[
-        *SAMPLES,
-        *manifests([*wanted("transfer"), *CLAIMED]),
-        *TRANSFER_INFO,
-        *tables_of(*TABLED, names=["corpus.json"]),
+    "hypotheses": call(
+        "judge_hypotheses",
+        "classifiers cross classify transfer pretrain evaluate seed scale",
+        runs=runs_of("classifier"),
+        thesis=[THESIS],
+        transfer_clips=tables_of(FER, names=["clips.parquet"]),
+        variant_clips=tables_of(*TABLED, names=["clips.parquet"]),
+        words=f"{SAMPLES_OPTION} --transfer-runs {shlex.join(records(wanted('transfer')))}"
+        f" --variant-runs {shlex.join(records(CLAIMED))}",
+        also=[
+            *SAMPLES,
+            *manifests([*wanted("transfer"), *CLAIMED]),
+            *TRANSFER_INFO,
+            *tables_of(*TABLED, names=["corpus.json"]),
+        ],
+        out_md=["results/hypotheses.md"],
+        out_csv=["results/hypotheses.csv"],
+    ),
+    "curves": [
+        call(
+            "plot_curves",
+            runs=[run for run in runs_of(corpus=corpus) if run.has_epochs],
+            **info(corpus),
+            **figure(f"curves-{corpus}", "svg"),
+        )
+        for corpus in OVER_EPOCHS
     ],
-)
-FUZZINESS = page(
-    "plot_fuzziness",
-    *("fuzziness", "evaluate", "scale"),
-    rows={"variants": {name: PARAMS.variants[name] for name in FUZZY.rows}},
-    predictions=manifests(runs_of("fuzziness")),
-)
-TRAINED = runs_of()
-SUMMARY = page("summarise", runs=TRAINED, clips=tables_of(*HEADLINED, names=["clips.parquet"]))
-TRACKED = page(
-    "track",
-    runs=TRAINED,
-    corpus_info=[*tables_of(*HEADLINED, names=["corpus.json"]), SAMPLES[-1]],
-)
+    "samples": [
+        call(
+            "plot_samples",
+            "sound",
+            words=f"--faces results/faces/{corpus} --sound results/sound/{corpus}",
+            **clips_and_info(corpus),
+            also=[*data_of("faces", {corpus}.intersection(PICTURED)), *data_of("sound", {corpus}.intersection(VOICED))],
+            **figure(f"samples-{corpus}", "png"),
+        )
+        for corpus in CORPORA
+    ],
+    "summary": call(
+        "summarise",
+        runs=TRAINED,
+        clips=tables_of(*HEADLINED, names=["clips.parquet"]),
+        words="--plots results/plots",
+        out=["results/metrics.json"],
+        makes=[directory("results/plots")],
+    ),
+    "store": call(
+        "track",
+        runs=TRAINED,
+        corpus_info=[*tables_of(*HEADLINED, names=["corpus.json"]), SAMPLES[-1]],
+        words="--db mlflow.db --artifacts mlartifacts",
+        makes=[update("mlflow.db")],
+    ),
+}
+JOBS |= {f"table_{name}": table_of_chapter_5(name, row) for name, row in PARAMS.tables.items()}
+JOBS |= {f"trust_{corpus}": trust_in(corpus) for corpus in PARAMS.trust.corpora}
+JOBS = {page: calls if isinstance(calls, list) else [calls] for page, calls in JOBS.items() if calls}
+REPORT = [str(path) for calls in JOBS.values() for one in calls for path in one.outputs]
 
 
 def kept_paths():
@@ -252,285 +344,41 @@ def kept_paths():
     return [*kept, *dict.fromkeys(path.removeprefix("results/") for path in trained)]
 
 
-def asked(pages, key=None):
-    """Give the params of a rule that makes `pages`; `key`: the wildcard, or, of a rule without one, the page itself."""
-
-    def at(wildcards):
-        return pages if key is None else pages[wildcards[key]]
-
-    return {
-        "code": lambda wildcards: code_digest(entry(at(wildcards)["command"])),
-        "command": lambda wildcards: at(wildcards)["command"],
-        "arguments": lambda wildcards: at(wildcards)["arguments"],
-    }
-
-
-def needs(pages, key):
-    """Give a function that lists the inputs of a page by its wildcard."""
-    return lambda wildcards: pages[wildcards[key]]["inputs"]
+def shown(job, path, others):
+    """Put a table or a figure into Snakemake's report, once, with the caption of its job."""
+    name, _, suffix = Path(path).name.rpartition(".")
+    if suffix == "csv" and "/figures/" not in path:
+        labels = {"category": "Tables", "labels": {"table": name}}
+    elif suffix == "svg" or (suffix == "png" and path.replace(".png", ".svg") not in others):
+        category = {"curves": "Training", "samples": "Corpora"}.get(job, "Figures")
+        labels = {"category": category, "labels": {"figure": name}}
+    else:
+        return path
+    return report(path, caption=f"../report/{job.partition('_')[0]}.rst", **labels)
 
 
-def out_options(wildcards, output):
-    """Give the outputs as arguments; depends on them, hence is not recorded."""
-    return " ".join(f"--out-{kind} {shlex.quote(file)}" for kind, file in output.items())
+def in_turn(calls):
+    """Give the calls of a job as one command line; a function, so that braces are not taken for wildcards."""
+    return lambda wildcards: " --then ".join(f"{one.command} {one.arguments}" for one in calls)
 
 
-def shown(path, caption, category="Figures", **labels):
-    """Put files into Snakemake's report, with a caption of workflow/report."""
-    return report(path, caption=f"../report/{caption}.rst", category=category, labels=labels or None)
+for page, calls in JOBS.items():
+    made = [path for one in calls for path in one.outputs]
 
-
-def figures(names, *suffixes):
-    """List files of figures."""
-    return expand("results/figures/{name}.{suffix}", name=names, suffix=suffixes)
-
-
-REPORT = [
-    *expand(
-        "results/tables/{table}.{suffix}",
-        table=[*TABLES, "4.1", "4.2", "fuzziness"],
-        suffix=["csv", "md"],
-    ),
-    *figures(FIGURES, "svg", "png", "csv"),
-    *figures(expand("curves-{corpus}", corpus=CURVES), "svg"),
-    *figures(expand("samples-{corpus}", corpus=SHEETS), "png"),
-    *figures([*MESH_FIGURES, *FER_FIGURES, *STRIP_FIGURES, *NETWORK_FIGURES, "fuzziness"], "svg", "png"),
-    *figures([*PICTURE_FIGURES, *SOUND_FIGURES, *(["4.5"] if SHOWN else [])], "png"),
-    *figures(expand("trust-{corpus}-{figure}", corpus=TRUST_PAGES, figure=TRUST_FIGURES), "svg", "png"),
-    "results/hypotheses.md",
-    "results/metrics.json",
-    "mlflow.db",
-]
-
-
-rule table:
-    """Put a table of the thesis, or one of ours, together."""
-    input:
-        needs(TABLES, "table"),
-    output:
-        csv=shown("results/tables/{table}.csv", "tables", "Tables", table="{table}"),
-        md="results/tables/{table}.md",
-    log:
-        "logs/table/{table}.log",
-    wildcard_constraints:
-        table=one_of(map(re.escape, TABLES)),
-    params:
-        **asked(TABLES, "table"),
-        out=out_options,
-    shell:
-        "python -m mien {params.command} {params.arguments} {params.out} >{log:q} 2>&1"
-
-
-use rule table as figure with:
-    input:
-        needs(FIGURES, "figure"),
-    output:
-        svg=shown("results/figures/{figure}.svg", "figures", figure="{figure}"),
-        png="results/figures/{figure}.png",
-        csv="results/figures/{figure}.csv",
-    log:
-        "logs/figure/{figure}.log",
-    wildcard_constraints:
-        figure=one_of(map(re.escape, FIGURES)),
-    params:
-        **asked(FIGURES, "figure"),
-
-
-use rule table as plot_curves with:
-    input:
-        needs(CURVES, "trained"),
-    output:
-        svg=shown("results/figures/curves-{trained}.svg", "curves", "Training", corpus="{trained}"),
-    log:
-        "logs/plot_curves/{trained}.log",
-    wildcard_constraints:
-        trained=one_of(CURVES),
-    params:
-        **asked(CURVES, "trained"),
-
-
-use rule table as plot_samples with:
-    input:
-        needs(SHEETS, "corpus"),
-    output:
-        png=shown("results/figures/samples-{corpus}.png", "samples", "Corpora", corpus="{corpus}"),
-    log:
-        "logs/plot_samples/{corpus}.log",
-    wildcard_constraints:
-        corpus=one_of(SHEETS),
-    params:
-        **asked(SHEETS, "corpus"),
-
-
-use rule table as plot_fits with:
-    input:
-        FITS["inputs"],
-    output:
-        png=shown("results/figures/4.5.png", "fits", figure="4.5"),
-        csv="results/figures/4.5.csv",
-    log:
-        "logs/plot_fits.log",
-    params:
-        **asked(FITS),
-
-
-# Rules that draw several figures at once.
-use rule table as draw_candide with:
-    input:
-        CANDIDE["inputs"],
-    output:
-        shown(figures(MESH_FIGURES, "svg"), "candide"),
-        figures(MESH_FIGURES, "png"),
-    log:
-        "logs/draw_candide.log",
-    params:
-        **asked(CANDIDE),
-        out=INTO_FIGURES,
-
-
-use rule draw_candide as plot_pictures with:
-    input:
-        PICTURES["inputs"],
-    output:
-        shown(figures(PICTURE_FIGURES, "png"), "pictures"),
-        figures("3.1", "csv"),
-    log:
-        "logs/plot_pictures.log",
-    params:
-        **asked(PICTURES),
-
-
-use rule draw_candide as plot_fer2013 with:
-    input:
-        FER_PAGE["inputs"],
-    output:
-        shown(figures(FER_FIGURES, "svg"), "fer2013"),
-        figures(FER_FIGURES, "png"),
-        figures(["4.11", "4.12", "4.13"], "csv"),
-    log:
-        "logs/plot_fer2013.log",
-    params:
-        **asked(FER_PAGE),
-
-
-use rule draw_candide as plot_streams with:
-    input:
-        STRIPS["inputs"],
-    output:
-        shown(figures(STRIP_FIGURES, "svg"), "strips"),
-        figures(STRIP_FIGURES, "png"),
-        figures("anytime", "csv"),
-    log:
-        "logs/plot_streams.log",
-    params:
-        **asked(STRIPS),
-
-
-use rule draw_candide as plot_spectrograms with:
-    input:
-        SPECTROGRAMS["inputs"],
-    output:
-        shown(figures(SOUND_FIGURES, "png"), "spectrograms"),
-    log:
-        "logs/plot_spectrograms.log",
-    params:
-        **asked(SPECTROGRAMS),
-
-
-use rule draw_candide as draw_networks with:
-    input:
-        [],
-    output:
-        shown(figures(NETWORK_FIGURES, "svg"), "networks"),
-        figures(NETWORK_FIGURES, "png"),
-    log:
-        "logs/draw_networks.log",
-    params:
-        **asked(page("draw_networks")),
-
-
-use rule draw_candide as plot_trust with:
-    input:
-        needs(TRUST_PAGES, "trusted"),
-    output:
-        shown(figures(expand("trust-{{trusted}}-{figure}", figure=TRUST_FIGURES), "svg"), "trust_figures"),
-        figures(expand("trust-{{trusted}}-{figure}", figure=TRUST_FIGURES), "png"),
-    log:
-        "logs/plot_trust/{trusted}.log",
-    wildcard_constraints:
-        trusted=one_of(TRUST_PAGES),
-    params:
-        **asked(TRUST_PAGES, "trusted"),
-
-
-# Rules whose outputs are tables and more.
-use rule table as plot_fuzziness with:
-    input:
-        manifests(runs_of("fuzziness")),
-    output:
-        csv=shown("results/tables/fuzziness.csv", "fuzziness", "Tables", table="fuzziness"),
-        md="results/tables/fuzziness.md",
-        figures=[
-            shown("results/figures/fuzziness.svg", "fuzziness", figure="fuzziness"),
-            "results/figures/fuzziness.png",
-        ],
-    log:
-        "logs/plot_fuzziness.log",
-    params:
-        **asked(FUZZINESS),
-        out="--out-csv results/tables/fuzziness.csv --out-md results/tables/fuzziness.md --out-figures results/figures",
-
-
-use rule table as compare_classifiers with:
-    input:
-        CLASSIFIERS["inputs"],
-    output:
-        shown("results/tables/4.1.csv", "classifiers", "Tables", table="4.1"),
-        shown("results/tables/4.2.csv", "repeats", "Tables", table="4.2"),
-        "results/tables/4.1.md",
-        "results/tables/4.2.md",
-    log:
-        "logs/compare_classifiers.log",
-    params:
-        **asked(CLASSIFIERS),
-        out="--out-41 results/tables/4.1 --out-42 results/tables/4.2",
-
-
-use rule table as judge_hypotheses with:
-    input:
-        HYPOTHESES["inputs"],
-    output:
-        md="results/hypotheses.md",
-        csv=shown("results/hypotheses.csv", "hypotheses", "Tables", table="hypotheses"),
-    log:
-        "logs/judge_hypotheses.log",
-    params:
-        **asked(HYPOTHESES),
-
-
-use rule table as summarise with:
-    input:
-        SUMMARY["inputs"],
-    output:
-        metrics="results/metrics.json",
-        plots=directory("results/plots"),
-    log:
-        "logs/summarise.log",
-    params:
-        **asked(SUMMARY),
-        out="--out results/metrics.json --plots results/plots",
-
-
-use rule table as track with:
-    input:
-        TRACKED["inputs"],
-    output:
-        update("mlflow.db"),
-    log:
-        "logs/track.log",
-    params:
-        **asked(TRACKED),
-        out="--db mlflow.db --artifacts mlartifacts",
+    rule:
+        name:
+            page
+        input:
+            [path for path in dict.fromkeys(path for one in calls for path in one.inputs) if path not in made],
+        output:
+            [shown(page, path, made) for path in made],
+        log:
+            f"logs/report/{page}.log",
+        params:
+            code=code(*sorted({one.command for one in calls})),
+            calls=in_turn(calls),
+        shell:
+            "python -m mien {params.calls} >{log:q} 2>&1"
 
 
 rule prune:

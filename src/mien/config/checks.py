@@ -1,7 +1,7 @@
 """What has to hold between the sections of params.yaml; each section by itself is checked where it is declared."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 RESERVED = {  # numbers and names of tables and figures that other sections make
     *("4.1", "4.2", "4.3", "5.4", "5.5", "complexity", "fuzziness", "intensity", "streams", "units"),
 }
+JUDGED_BY = {"joint": {"video", "audio"}, "video": {"video"}, "audio": {"audio"}}  # keys of predict and watch
 
 
 def check(params: "Params") -> None:
@@ -26,15 +27,19 @@ def check(params: "Params") -> None:
     ConfigError : says which key, what was found, and what to write instead.
     """
     _check_corpora(params)
+    _check_names(params)
     for name in params.variants:
         _check_variant(params, name)
     _check_tables(params)
-    _check_studies(params)
-    _check_pretrain(params)
+    trained = needed_folds(params)
+    _check_studies(params, trained)
+    _check_pretrain(params, trained)
     _check_transfer(params)
-    for corpus, variant in needed_folds(params):
-        _unseen_people(params, f"variants.{variant}", corpus, params.variants[variant].init)
     _check_streams(params)
+    for corpus, variant in trained:
+        _check_people(params, f"variants.{variant}", corpus, params.variants[variant].init)
+    for name, stream in params.streams.items():
+        _check_people(params, f"streams.{name}", params.streaming.corpus, stream.init)
 
 
 def check_files(params: "Params") -> None:
@@ -71,16 +76,50 @@ def _check_corpora(params: "Params") -> None:
             raise ConfigError(f"params.yaml: folds.{name} is missing")
         if synthetic and largest and corpus.actors > largest:
             raise _wrong(f"corpora.{name}.actors", f"should be at most {largest}, got {corpus.actors}")
-        if name in ("fer2013", "voxceleb") and n_folds != 1:
-            raise _wrong(f"folds.{name}", f"should be 1, its official division; got {n_folds}")
-        if synthetic and name not in ("fer2013", "voxceleb") and not 2 <= n_folds <= corpus.actors:
+        if name in ("fer2013", "voxceleb"):
+            if n_folds != 1:
+                raise _wrong(f"folds.{name}", f"should be 1, its official division; got {n_folds}")
+        elif synthetic and not 2 <= n_folds <= corpus.actors:
             raise _wrong(f"folds.{name}", f"should be 2 to {corpus.actors}, the number of its actors; got {n_folds}")
-    for corpus in params.splits:
-        _known_corpus(params, f"splits.{corpus}", corpus)
-    for corpus in (*params.cross.train, params.cross.test):
-        _known_corpus(params, "cross", corpus)
     if params.classify.seeds > params.cross.splits:
         raise _wrong("classify.seeds", f"should be at most cross.splits ({params.cross.splits})")
+
+
+def _check_names(params: "Params") -> None:
+    """Refuse corpora that there are not, more folds than they have, and variants that are none or learn otherwise."""
+    tables, overview, intensity, embeddings = params.tables, params.overview, params.intensity, params.embeddings
+    folds = [  # key, corpus, number of folds
+        *((f"tables.{name}.folds", table.corpus, table.folds) for name, table in tables.items()),
+        *((f"overview.folds.{corpus}", corpus, n_folds) for corpus, n_folds in overview.folds.items()),
+        ("intensity.folds", intensity.corpus, intensity.folds),
+        ("embeddings.folds", embeddings.corpus, max(embeddings.folds) + 1),
+    ]
+    corpora = [
+        *((f"splits.{corpus}", corpus) for corpus in params.splits),
+        *(("cross", corpus) for corpus in (*params.cross.train, params.cross.test)),
+        *((where, corpus) for where, corpus, _ in folds),
+        ("streaming.corpus", params.streaming.corpus),
+    ]
+    rows = [  # key, variants, what they learn
+        *((f"tables.{name}", (*table.rows, *table.single), "label") for name, table in tables.items()),
+        ("overview.rows", overview.rows, "label"),
+        ("intensity.rows", intensity.rows, "intensity"),
+        *((f"embeddings.rows.{feature}", (name,), "label") for feature, name in embeddings.rows.items()),
+        ("fuzziness.rows", params.fuzziness.rows, "label"),
+        ("trust.rows", params.trust.rows, "label"),
+        *((f"predict.{modality}", (getattr(params.predict, modality),), "label") for modality in JUDGED_BY),
+    ]
+    for where, corpus in corpora:
+        if corpus not in params.corpora:
+            raise _wrong(where, f"{corpus} is not under corpora")
+    for where, corpus, n_folds in folds:
+        if n_folds > params.folds[corpus]:
+            raise _wrong(where, f"{n_folds} folds, and {corpus} has {params.folds[corpus]}")
+    for where, names, target in rows:
+        for name in names:
+            _known_variant(params, where, name)
+            if (learnt := params.variants[name].target) != target:
+                raise _wrong(where, f"{name} learns {learnt}, not {target}")
 
 
 def _check_variant(params: "Params", name: str) -> None:
@@ -120,10 +159,6 @@ def _check_tables(params: "Params") -> None:
             if other != name or table.confusion in params.tables:
                 owner = f"figure of table {other}" if other != name else "table"
                 raise _wrong(f"tables.{name}.confusion", f"{table.confusion} is the {owner} as well")
-        _known_corpus(params, f"tables.{name}.corpus", table.corpus)
-        _enough_folds(params, f"tables.{name}.folds", table.corpus, table.folds)
-        for variant in (*table.rows, *table.single):
-            _learns(params, f"tables.{name}", variant, "label")
         for what, pairs in table.controls.items():
             for row in (*pairs, *pairs.values()):
                 if row not in table.rows:
@@ -131,38 +166,36 @@ def _check_tables(params: "Params") -> None:
                     raise _wrong(f"tables.{name}.controls.{what}", f"{row!r} is no row of the table; {near}")
 
 
-def _check_studies(params: "Params") -> None:
-    """Refuse studies of rows that there are not, or that are of another kind."""
-    for corpus, n_folds in params.overview.folds.items():
-        _known_corpus(params, f"overview.folds.{corpus}", corpus)
-        _enough_folds(params, f"overview.folds.{corpus}", corpus, n_folds)
-    for name in params.overview.rows:
-        _learns(params, "overview.rows", name, "label")
-    _known_corpus(params, "intensity.corpus", params.intensity.corpus)
-    _enough_folds(params, "intensity.folds", params.intensity.corpus, params.intensity.folds)
-    for name in params.intensity.rows:
-        _learns(params, "intensity.rows", name, "intensity")
-    _known_corpus(params, "embeddings.corpus", params.embeddings.corpus)
-    _enough_folds(params, "embeddings.folds", params.embeddings.corpus, max(params.embeddings.folds) + 1)
-    for feature, name in params.embeddings.rows.items():
-        _learns(params, f"embeddings.rows.{feature}", name, "label")
+def _check_studies(params: "Params", trained: Iterable[tuple[str, str]]) -> None:
+    """Refuse studies of rows that lack what they need."""
     for name in params.fuzziness.rows:
-        _learns(params, "fuzziness.rows", name, "label")
         if "units" in params.variants[name].modalities:
             raise _wrong("fuzziness.rows", f"{name} looks at action units; they are not fitted there")
         if missing := [part for part in parts_of(params, name) if part not in params.fuzziness.rows]:
             raise _wrong("fuzziness.rows", f"{name} needs {missing[0]} beside it")
-    trained = needed_folds(params)
     for corpus in params.trust.corpora:
         for name in params.trust.rows:
-            _learns(params, "trust.rows", name, "label")
             if (corpus, name) not in trained:
                 raise _wrong("trust", f"no table asks for {name} on {corpus}; add it to one, or take it out")
+    for modality, wanted in JUDGED_BY.items():
+        name, corpus = getattr(params.predict, modality), params.predict.corpus
+        _check_modalities(f"predict.{modality}", name, params.variants[name].modalities, wanted)
+        if (corpus, name) not in trained:
+            raise _wrong(f"predict.{modality}", f"no table asks for {name} on {corpus}; add it to one")
+        name = getattr(params.watch, modality)
+        if name not in params.streams:
+            raise _wrong(f"watch.{modality}", f"there is no row {name!r} of streams; {hint(name, params.streams)}")
+        _check_modalities(f"watch.{modality}", name, params.streams[name].modalities, wanted)
 
 
-def _check_pretrain(params: "Params") -> None:
+def _check_modalities(where: str, name: str, modalities: tuple[str, ...], wanted: set[str]) -> None:
+    if set(modalities) != wanted:
+        raise _wrong(where, f"{name} uses {', '.join(modalities)}, not {' and '.join(sorted(wanted))}")
+
+
+def _check_pretrain(params: "Params", trained: Iterable[tuple[str, str]]) -> None:
     """Refuse rows of pretrain without a corpus, with an unusable start, or in the folder of a variant."""
-    shared = {corpus for corpus, _ in needed_folds(params)} | {params.streaming.corpus}  # folders of variants
+    shared = {corpus for corpus, _ in trained} | {params.streaming.corpus}  # folders of variants
     for name, row in params.pretrain.items():
         where = f"pretrain.{name}"
         if row.corpus not in params.corpora:
@@ -228,19 +261,14 @@ def _is_path(text: str) -> bool:
 
 
 def _check_streams(params: "Params") -> None:
-    for modality in ("joint", "video", "audio"):
-        _predicts(params, modality, getattr(params.predict, modality))
-        _watches(params, modality, getattr(params.watch, modality))
     if twice := sorted(params.variants.keys() & params.streams.keys()):
         raise ConfigError(f"params.yaml: {twice[0]} is a row of variants and of streams; rename one")
-    _known_corpus(params, "streaming.corpus", params.streaming.corpus)
     for name, stream in params.streams.items():
         for modality, init in stream.init.items():
             _check_branch(params, f"streams.{name}.init.{modality}", init, modality)
-        _unseen_people(params, f"streams.{name}", params.streaming.corpus, stream.init)
 
 
-def _unseen_people(params: "Params", where: str, corpus: str, init: Mapping[str, str]) -> None:
+def _check_people(params: "Params", where: str, corpus: str, init: Mapping[str, str]) -> None:
     """Refuse branches that start from a network that was trained on the people of the corpus that is tested on."""
     for modality, start in init.items():
         while start in params.pretrain:
@@ -251,42 +279,6 @@ def _unseen_people(params: "Params", where: str, corpus: str, init: Mapping[str,
             start = row.init
 
 
-def _known_corpus(params: "Params", where: str, corpus: str) -> None:
-    if corpus not in params.corpora:
-        raise _wrong(where, f"{corpus} is not under corpora")
-
-
-def _enough_folds(params: "Params", where: str, corpus: str, n_folds: int) -> None:
-    if n_folds > params.folds[corpus]:
-        raise _wrong(where, f"{n_folds} folds, and {corpus} has {params.folds[corpus]}")
-
-
-def _learns(params: "Params", where: str, variant: str, target: str) -> None:
-    _known_variant(params, where, variant)
-    if (learnt := params.variants[variant].target) != target:
-        raise _wrong(where, f"{variant} learns {learnt}, not {target}")
-
-
 def _known_variant(params: "Params", where: str, variant: str) -> None:
     if variant not in params.variants:
         raise _wrong(where, f"there is no variant {variant!r}; {hint(variant, params.variants)}")
-
-
-def _predicts(params: "Params", modality: str, variant: str) -> None:
-    where, corpus = f"predict.{modality}", params.predict.corpus
-    _learns(params, where, variant, "label")
-    _has_modalities(where, modality, variant, params.variants[variant].modalities)
-    if (corpus, variant) not in needed_folds(params):
-        raise _wrong(where, f"no table asks for {variant} on {corpus}; add it to one")
-
-
-def _watches(params: "Params", modality: str, stream: str) -> None:
-    if stream not in params.streams:
-        raise _wrong(f"watch.{modality}", f"there is no row {stream!r} of streams; {hint(stream, params.streams)}")
-    _has_modalities(f"watch.{modality}", modality, stream, params.streams[stream].modalities)
-
-
-def _has_modalities(where: str, modality: str, name: str, modalities: tuple[str, ...]) -> None:
-    wanted = {"joint": {"video", "audio"}}.get(modality, {modality})
-    if set(modalities) != wanted:
-        raise _wrong(where, f"{name} uses {', '.join(modalities)}, not {' and '.join(sorted(wanted))}")

@@ -3,9 +3,7 @@
 import inspect
 import io
 import json
-import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from mien.config import schema
 from mien.config.rows import LIKE, merge, read_yaml
 from mien.config.values import adapter, hint
 from mien.errors import ConfigError
+from mien.io.files import atomic_file
 
 SCHEMA = "params.schema.json"
 
@@ -36,7 +35,7 @@ def config(
     """
     folder = params.resolve().parent / "config"
     if write_schema:
-        return _replace(folder / SCHEMA, json_schema())
+        return _write(folder / SCHEMA, json_schema())
     known = sorted(path.stem for path in folder.glob("*.yaml"))
     if name not in known:
         raise ConfigError(f"{folder}: there is no {name}.yaml; {hint(name, known)}")
@@ -45,7 +44,7 @@ def config(
     for key, old, new in _differences(before, changes):
         print(f"{key}: {old} -> {new}")
     if not show:
-        _replace(params.resolve(), applied(params, folder / f"{name}.yaml"))
+        _write(params.resolve(), applied(params, folder / f"{name}.yaml"))
     return None
 
 
@@ -112,15 +111,6 @@ def _differences(values: Any, changes: Any, where: str = "") -> Iterator[tuple[s
         yield where, values, changes
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file so that it is either the old one or the new one, whenever the machine stops."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", newline="\n", delete=False) as scratch:
-        try:
-            scratch.write(text)
-            scratch.flush()
-            os.fsync(scratch.fileno())
-            Path(scratch.name).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
-            Path(scratch.name).replace(path)
-        except BaseException:
-            Path(scratch.name).unlink(missing_ok=True)
-            raise
+def _write(path: Path, text: str) -> None:
+    with atomic_file(path) as scratch:
+        scratch.write_text(text, encoding="utf-8", newline="\n")

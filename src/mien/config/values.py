@@ -12,7 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict,
 
 from mien.errors import ConfigError
 
-SECTION: Any = {"frozen": True, "kw_only": True, "config": ConfigDict(extra="forbid")}  # of the dataclass of a section
+# Of the dataclass of a section; what a command does not read of it is not built.
+SECTION: Any = {"frozen": True, "kw_only": True, "config": ConfigDict(extra="forbid", defer_build=True)}
 
 
 def _read_number(value: Any) -> Any:

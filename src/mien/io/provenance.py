@@ -1,10 +1,11 @@
 """What a result depends on: a digest of the code that a command reaches, and the revision of the repository."""
 
 import ast
+import gc
 import hashlib
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,9 +41,15 @@ def code_digest(*entries: str) -> str:
     ModuleNotFoundError, AttributeError
         An entry does not exist.
     """
-    pairs = reached(*entries)
-    statements = {one for name in {module for module, _ in pairs} for one in _module(name).statements}
-    return _digest(*sorted({_definition(*pair)[0] for pair in pairs} | statements))[:12]
+    collects = gc.isenabled()
+    gc.disable()  # syntax trees are 100 000 objects and no garbage; to look for it takes as long as to read the code
+    try:
+        pairs = reached(*entries)
+        statements = {one for name in {module for module, _ in pairs} for one in _module(name).statements}
+        return _digest(*sorted({_definition(*pair)[0] for pair in pairs} | statements))[:12]
+    finally:
+        if collects:
+            gc.enable()
 
 
 def reached(*entries: str) -> set[tuple[str, str]]:
@@ -59,7 +66,7 @@ def reached(*entries: str) -> set[tuple[str, str]]:
 
 def forget() -> None:
     """Read the code again: what was parsed is kept as long as a process lives."""
-    for function in (code_digest, _module, _definition):
+    for function in (code_digest, _module, _definition, _find):
         function.cache_clear()
 
 
@@ -86,33 +93,32 @@ def _module(name: str) -> _Module | None:
     if file is None:
         return None
     definitions: dict[str, ast.stmt] = {}
+    imports: dict[str, str] = {}
     statements = []
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in tree.body:
-        if bound := list(_bound(node)):
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if bound := _bound(node):
             definitions |= dict.fromkeys(bound, node)
-        elif not isinstance(node, ast.Import | ast.ImportFrom) and not _is_text(node):
-            statements.append(_Canonical({}).read(node))
-    return _Module(definitions, _imports(tree.body), tuple(statements))
+        elif isinstance(node, ast.ImportFrom):
+            imports |= _imported(node)
+        elif not isinstance(node, ast.Import) and not _is_text(node):
+            statements.append(_read(node, {})[0])
+    return _Module(definitions, imports, tuple(statements))
 
 
-def _bound(node: ast.stmt) -> Iterator[str]:
+def _bound(node: ast.stmt) -> list[str]:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield node.name
-    elif isinstance(node, ast.Assign | ast.AnnAssign):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        yield from (one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name))
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)]
 
 
-def _imports(nodes: Iterable[ast.AST]) -> dict[str, str]:
-    """Return local name -> "package.module" or "package.module:name" of the imports of ours among `nodes`."""
+def _imported(node: ast.ImportFrom) -> dict[str, str]:
+    """Return local name -> "package.module" or "package.module:name" of an import; nothing if it is none of ours."""
+    top, _, package = (node.module or "").partition(".")
     found = {}
-    for node in nodes:
-        if isinstance(node, ast.ImportFrom) and _is_ours(node):
-            package = node.module.removeprefix("mien").removeprefix(".")
-            for alias in node.names:
-                inner = f"{package}.{alias.name}".removeprefix(".")
-                found[alias.asname or alias.name] = inner if _module(inner) else f"{package}:{alias.name}"
+    for alias in node.names if top == "mien" else ():
+        inner = f"{package}.{alias.name}".removeprefix(".")
+        found[alias.asname or alias.name] = inner if _module(inner) else f"{package}:{alias.name}"
     return found
 
 
@@ -124,81 +130,79 @@ def _definition(module: str, name: str) -> tuple[str, list[tuple[str, str]]]:
     first = next(one for one, other in home.definitions.items() if other is node)
     if first != name:  # one of several targets of an assignment
         return "", [(module, first)]
-    canonical = _Canonical({local: f"{module}:{local}" for local in home.definitions} | dict(home.imports))
-    return canonical.read(node), sorted(canonical.references)
+    return _read(node, {local: f"{module}:{local}" for local in home.definitions} | dict(home.imports))
 
 
-class _Canonical:
-    """Digests a tree without docstrings and imports of ours, and notes which definitions it refers to.
+_END = object()  # of a list
+
+
+def _read(node: ast.stmt, names: dict[str, str]) -> tuple[str, list[tuple[str, str]]]:
+    """Return a digest of a tree without docstrings and imports of ours, and the definitions that it refers to.
 
     What is referred to stands there by the bare name of its definition, however it was imported.
     """
-
-    def __init__(self, names: dict[str, str]) -> None:
-        self.names = names
-        self.references: set[tuple[str, str]] = set()
-        self.texts: list[str] = []
-
-    def read(self, node: ast.stmt) -> str:
-        self.names |= _imports(_statements(node))
-        self._add(node)
-        return _digest(*self.texts)
-
-    def _add(self, value: object) -> None:
-        if isinstance(value, list):
-            self.texts.append("[")
-            for one in value:
-                self._add(one)
-            self.texts.append("]")
+    texts: list[str] = []
+    references: set[tuple[str, str]] = set()
+    stack: list[object] = [node]
+    while stack:  # a loop, because there are a quarter of a million nodes
+        value = stack.pop()
+        kind = type(value)
+        if kind is list:
+            texts.append("[")
+            stack += [_END, *reversed(value)]
+        elif value is _END:
+            texts.append("]")
         elif not isinstance(value, ast.AST):
-            self.texts.append(repr(value))
-        elif isinstance(value, ast.Name):
-            self.texts.append(f"name {self._named(self.names.get(value.id, '')) or value.id}")
-        elif isinstance(value, ast.Attribute) and (name := self._attribute(value)):
-            self.texts.append(f"name {name}")
-        elif not _is_text(value) and not (isinstance(value, ast.ImportFrom) and _is_ours(value)):
-            self.texts += [type(value).__name__, *_templates(value)]
-            for part in value._fields:
-                if part not in ("ctx", "kind", "type_comment"):
-                    self._add(getattr(value, part, None))
-
-    def _attribute(self, node: ast.Attribute) -> str:
-        home = self.names.get(node.value.id, "") if isinstance(node.value, ast.Name) else ""
-        return self._named(f"{home}:{node.attr}") if home and ":" not in home else ""
-
-    def _named(self, target: str) -> str:
-        """Return the bare name of the definition that "module:name" leads to, empty if it is none of ours."""
-        module, _, name = target.partition(":")
-        while name and (home := _module(module)) and name not in home.definitions and name in home.imports:
-            module, _, name = home.imports[name].partition(":")  # as imported there
-        if not name or module in NOT_FOLLOWED or not (home := _module(module)) or name not in home.definitions:
-            return ""
-        self.references.add((module, name))
-        return name
+            texts.append(repr(value))
+        elif (kind is ast.Name or kind is ast.Attribute) and (pair := _referred(value, names)):
+            references.add(pair)
+            texts.append(f"name {pair[1]}")
+        elif kind is ast.Name:
+            texts.append(f"name {value.id}")
+        elif kind is ast.ImportFrom and (imported := _imported(value)):
+            names |= imported
+        elif kind is not ast.Expr or not _is_text(value):
+            texts.append(kind.__name__)
+            if kind is ast.Call:
+                texts += _templates(value)
+            stack += [getattr(value, part) for part in _parts(kind)]
+    return _digest(*texts), sorted(references)
 
 
-def _templates(node: ast.AST) -> Iterator[str]:
+@cache
+def _parts(kind: type[ast.AST]) -> list[str]:
+    return [part for part in reversed(kind._fields) if part not in ("ctx", "kind", "type_comment")]
+
+
+def _referred(node: ast.Name | ast.Attribute, names: Mapping[str, str]) -> tuple[str, str] | None:
+    if isinstance(node, ast.Name):
+        target = names.get(node.id, "")
+    else:
+        home = names.get(node.value.id, "") if isinstance(node.value, ast.Name) else ""
+        target = f"{home}:{node.attr}" if home and ":" not in home else ""
+    return _find(target) if target else None
+
+
+@cache
+def _find(target: str) -> tuple[str, str] | None:
+    """Return where the definition stands that "module:name" leads to; None if it is none of ours."""
+    module, _, name = target.partition(":")
+    while name and (home := _module(module)) and name not in home.definitions and name in home.imports:
+        module, _, name = home.imports[name].partition(":")  # as imported there
+    if not name or module in NOT_FOLLOWED or not (home := _module(module)) or name not in home.definitions:
+        return None
+    return module, name
+
+
+def _templates(call: ast.Call) -> Iterator[str]:
     """Yield the templates that a call of `render_page` may fill in, and those that they import."""
-    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "render_page":
-        parts = getattr(node.args[0], "values", node.args[:1])  # of an f-string
+    if getattr(call.func, "id", "") == "render_page":
+        parts = getattr(call.args[0], "values", call.args[:1])  # of an f-string
         name = "".join(one.value if isinstance(one, ast.Constant) else "*" for one in parts)
         queue = sorted((PACKAGE / "report" / "templates").glob(f"{name}.md.j2"))
         for path in queue:
             yield (text := path.read_text(encoding="utf-8"))
             queue += [path.with_name(other) for other in re.findall(r'{% import "([^"]+)"', text)]
-
-
-def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Go through a statement and those within it; no imports are in expressions."""
-    yield node
-    for part in ("body", "orelse", "finalbody", "handlers", "cases"):
-        inner = getattr(node, part, ())
-        for one in inner if isinstance(inner, list) else ():
-            yield from _statements(one)
-
-
-def _is_ours(node: ast.ImportFrom) -> bool:
-    return f"{node.module or ''}.".startswith("mien.")
 
 
 def _is_text(node: ast.AST) -> bool:
