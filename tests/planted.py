@@ -187,4 +187,6 @@ def write_shards(root: Path, *, n_actors: int, corpus: str = "ravdess", size: in
         write_sound(
             sound / f"actor{actor:02d}", SoundShard(wave, pd.DataFrame(rows, columns=tables.SOUNDS.columns.names))
         )
+    for folder in (faces, sound):
+        write_json(folder / "manifest.json", {"parts": {f"actor{actor:02d}": "" for actor in range(1, n_actors + 1)}})
     return faces, sound

@@ -9,6 +9,7 @@ import pytest
 
 import planted
 from mien.config.schema import SoundConfig
+from mien.io.files import write_json
 from mien.io.shards import SoundShard, read_sound, write_sound
 from mien.report.figures.samples import choose_clips, read_corpus
 from mien.report.figures.spectrograms import (
@@ -85,6 +86,7 @@ def test_the_longest_sound_that_is_heard_is_found(tmp_path, world):
     shard = read_sound(sound / "actor02")
     index = shard.index.iloc[:3].assign(start=[0, 5000, 15000], n_samples=[5000, 10000, 20000])
     wave = np.full(35000, 9, np.int16)
+    write_json(tmp_path / "manifest.json", {"parts": {"actor02": ""}})
     write_sound(tmp_path / "actor02", SoundShard(wave, index.assign(silent=[False, False, True])))
     found = longest_sound(read(folder, faces, tmp_path))
     assert (found.clip, len(found.wave)) == (index["clip"].iloc[1], 10000)

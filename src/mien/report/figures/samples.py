@@ -66,21 +66,27 @@ class Corpus:
 
 
 def read_corpus(clips: Path, corpus_info: Path, *, faces: Path | None, sound: Path | None) -> Corpus:
-    """Read the tables of a corpus, and which of its clips have a face and a sound in the shards that there are."""
+    """Read the tables of a corpus, and which of its clips have a face and a sound in the shards of their stages."""
     table, info = tables.read(clips, tables.CLIPS), read_json(corpus_info)
     seen: dict[str, tuple[Path, np.ndarray]] = {}
     heard: dict[str, tuple[Path, int, int]] = {}
-    for part in sorted(set(table.part)):
-        if faces is not None and (faces / part).is_dir():
-            index = read_faces(faces / part).index
-            groups = index[index.found].groupby("clip").groups
-            seen |= {clip: (faces / part, rows.to_numpy()) for clip, rows in groups.items()}
-        if sound is not None and (sound / part).is_dir():
-            index = read_sound(sound / part).index
-            index = index[~index.silent & (index.n_samples > 0)]
-            heard |= {row.clip: (sound / part, row.start, row.n_samples) for row in index.itertuples()}
+    for folder in _shards(faces):
+        index = read_faces(folder).index
+        groups = index[index.found].groupby("clip").groups
+        seen |= {clip: (folder, rows.to_numpy()) for clip, rows in groups.items()}
+    for folder in _shards(sound):
+        index = read_sound(folder).index
+        index = index[~index.silent & (index.n_samples > 0)]
+        heard |= {row.clip: (folder, row.start, row.n_samples) for row in index.itertuples()}
     stored = table.assign(has_video=table["clip"].isin(seen.keys()), has_audio=table["clip"].isin(heard.keys()))
     return Corpus(info, stored, seen, heard)
+
+
+def _shards(stage: Path | None) -> list[Path]:
+    """List the shards that the manifest of a stage names; none where the corpus has nothing for it."""
+    if stage is None or not stage.is_dir():
+        return []
+    return [stage / part for part in sorted(read_json(stage / "manifest.json")["parts"])]
 
 
 def apexes(rows: pd.DataFrame, person: str) -> pd.DataFrame:
