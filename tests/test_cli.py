@@ -1,5 +1,6 @@
 """The command line: thin, honest about errors, quick to start."""
 
+import re
 import subprocess
 import sys
 
@@ -15,7 +16,9 @@ def _mien(*args: str, cwd=None) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command, capsys):
     main([command, "--help"])
-    assert f"Usage: mien {command}" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert f"Usage: mien {command}" in text
+    assert not re.findall(r"^  --.*?: ?(?:\[|$)", text, flags=re.MULTILINE), "an option without an explanation"
 
 
 def test_a_missing_params_file_is_one_line_and_exit_2(tmp_path):

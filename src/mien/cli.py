@@ -2,14 +2,16 @@
 
 cyclopts makes it from these: it reads numpydoc, takes several values after one option, as rules of the workflow list
 files, and imports the module of the command that is asked for, no other. Rules that need several commands put --then
-between them: one process, as to start one costs more than most pages.
+between them: one process, as to start one costs more than most pages. Options that stages share are explained here.
 """
 
 import difflib
+import importlib
 import itertools
 import logging
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 from mien.errors import MienError
 
@@ -71,6 +73,26 @@ STAGES = {  # command -> module; called by the rules of the workflow
 }
 
 COMMANDS = [*PEOPLE, *STAGES]
+OPTIONS = {  # of stages: what an option means whose stage does not say it
+    "config": "params.yaml, or its sections as JSON text.",
+    "jobs": "Threads.",
+    "corpus": "Name of the corpus.",
+    "corpus_info": "corpus.json of the corpus.",
+    "clips": "Table CLIPS of the corpus.",
+    "data": "Folder with corpora/, faces/ and sound/.",
+    "faces": "Folder of the corpus's face shards.",
+    "sound": "Folder of the corpus's sound shards.",
+    "samples": "Folder of select_samples, with samples.parquet and corpus.json.",
+    "folds": "Folds to test on, from 0.",
+    "seeds": "Repetitions.",
+    "runs": "run.json of every row, fold and seed.",
+    "thesis": "The thesis's numbers.",
+    "table": "Number of the table under tables in params.yaml.",
+    "out_csv": "The numbers.",
+    "out_md": "The page.",
+    "out_svg": "The figure.",
+    "out_png": "The figure.",
+}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -118,8 +140,19 @@ def _app(command: str) -> "cyclopts.App":
     for name, (module, line) in PEOPLE.items():  # without its line, a command is imported to be described
         app.command(f"{module}:{name}", name=name, help=None if name == command else line)
     for name, module in STAGES.items():
-        app.command(f"{module}:{name}", name=name, show=False)
+        stage = _explain(getattr(importlib.import_module(module), name)) if name == command else f"{module}:{name}"
+        app.command(stage, name=name, show=False)
     return app
+
+
+def _explain(stage: Callable[..., None]) -> Callable[..., None]:
+    """Give the options of a stage that its docstring does not explain the help that OPTIONS has for them."""
+    import cyclopts
+
+    documented = {name for line in stage.__doc__.splitlines() for name in line.split(" : ")[0].strip().split(", ")}
+    for name in OPTIONS.keys() & stage.__annotations__.keys() - documented:
+        stage.__annotations__[name] = Annotated[stage.__annotations__[name], cyclopts.Parameter(help=OPTIONS[name])]
+    return stage
 
 
 def _refuse(message: str, command: str = "") -> int:

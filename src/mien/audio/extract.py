@@ -39,18 +39,10 @@ def extract_sound(
 
     Parameters
     ----------
-    corpus : str
-        Name of the corpus.
     manifest : Path
         data/<corpus>.json of get_corpus.
-    clips : Path
-        Table CLIPS.
     out : Path
         Folder for the shards and manifest.json.
-    config : str
-        params.yaml, or its sections as JSON text.
-    jobs : int
-        Number of threads.
     """
     import torch
 

@@ -43,18 +43,10 @@ def fit_candide(
 
     Parameters
     ----------
-    corpus : str
-        Name of the corpus.
     manifest : Path
         manifest.json of extract_faces.
-    clips : Path
-        Table CLIPS.
-    faces : Path
-        Folder of the face shards.
     out : Path
         Folder for the fits and manifest.json.
-    config : str
-        params.yaml, or its sections as JSON text.
     jobs : int
         Number of processes.
     """

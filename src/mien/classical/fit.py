@@ -44,16 +44,12 @@ def fit_classical(
     ----------
     classifier : str
         Row of classifiers in params.yaml.
-    samples : Path
-        results/samples/PAIR.
     data : Path
         Folder with faces/.
     splits : list[int]
         Splits to fit, from 0.
     out : Path
         results/training/PAIR/CLASSIFIER.
-    config : str
-        params.yaml, or its sections as JSON text.
     jobs : int
         Number of processes.
 

@@ -55,8 +55,6 @@ def select_samples(*, corpora: Path, faces: Path, candide: Path, out: Path, conf
         Folder with <corpus>/<part>, tables of fits.
     out : Path
         results/samples/PAIR.
-    config : str
-        params.yaml, or its sections as JSON text.
 
     Raises
     ------

@@ -355,12 +355,8 @@ def get_corpus(*, corpus: str, out: Path, config: str = "params.yaml", jobs: int
 
     Parameters
     ----------
-    corpus : str
-        Name of the corpus.
     out : Path
         Manifest data/NAME.json; the corpus goes to data/NAME/.
-    config : str
-        params.yaml, or its sections as JSON text.
     jobs : int
         Number of processes.
 

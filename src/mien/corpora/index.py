@@ -113,16 +113,12 @@ def index_corpus(
 
     Parameters
     ----------
-    corpus : str
-        Name of the corpus.
     manifest : Path
         data/NAME.json of get_corpus.
     out : Path
         Folder for four tables and corpus.json.
     split : Path, optional
         Published division in folds, such as one of resources/splits.
-    config : str
-        params.yaml, or its sections as JSON text.
     jobs : int
         Number of processes.
 

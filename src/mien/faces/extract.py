@@ -173,16 +173,12 @@ def extract_faces(
 
     Parameters
     ----------
-    corpus
-        Name of the corpus.
     manifest
         Manifest of its files, of get_corpus.
     clips
         Its clips, of index_corpus.
     out
         Folder for the shards.
-    config
-        File with the parameters.
     jobs
         Number of processes.
     """

@@ -895,12 +895,6 @@ def judge_hypotheses(
 
     Parameters
     ----------
-    runs : list of Path
-        run.json of every classifier and seed.
-    samples : Path
-        Folder with samples.parquet and corpus.json.
-    thesis : Path
-        The thesis's numbers.
     out_md, out_csv : Path
         Page, and table of differences.
     transfer_runs : list of Path
@@ -911,8 +905,6 @@ def judge_hypotheses(
         run.json of the variants of chapter 5.
     variant_clips : list of Path
         clips.parquet of their corpora, with corpus.json beside each.
-    config : str
-        params.yaml, or its sections as JSON text.
     """
     for name, sides in {"transfer": (transfer_runs, transfer_clips), "variant": (variant_runs, variant_clips)}.items():
         if bool(sides[0]) != bool(sides[1]):

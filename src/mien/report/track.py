@@ -325,8 +325,6 @@ def track(*, db: Path, artifacts: Path, runs: list[Path], corpus_info: list[Path
         SQLite store of MLflow, which is written anew.
     artifacts : Path
         Folder that mlflow ui serves: mlartifacts.
-    runs : list of Path
-        run.json of every run there is.
     corpus_info : list of Path
         corpus.json of every corpus in the runs.
     """

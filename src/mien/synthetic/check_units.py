@@ -253,10 +253,6 @@ def check_units(
         Folder with <corpus>.truth.
     corpora : list of str
         Names of corpora that were fitted.
-    out_csv, out_md : Path
-        The table, and the page.
-    config : str
-        params.yaml, or its sections as JSON text.
     """
     params = load(config)
     settings = section(CandideConfig, params, "candide")

@@ -48,18 +48,12 @@ def train_classifier(
     ----------
     classifier : str
         Row of classifiers in params.yaml, a network.
-    samples : Path
-        results/samples/PAIR.
     seeds : list of int
         Trainings, on split S each.
     out : Path
         results/training/PAIR/CLASSIFIER.
     data : Path
         Folder with faces/.
-    config : str
-        params.yaml, or its sections as JSON text.
-    jobs : int
-        Threads.
 
     Raises
     ------

@@ -46,12 +46,6 @@ def embed(
         Files model.safetensors of the fold's runs.
     out : Path
         Table EMBEDDINGS.
-    data : Path
-        Folder with corpora/, faces/ and sound/.
-    config : str
-        params.yaml, or its sections as JSON text.
-    jobs : int
-        Threads.
     """
     engine.prepare(jobs)
     settings = run_folder.read_settings(schema.load(config), "embeddings", "faces", "sound")

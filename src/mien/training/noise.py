@@ -60,10 +60,6 @@ def train_fuzzy(
         results/fuzziness/CORPUS/seedS/predictions.parquet, table FUZZY.
     init : list of str
         ROW=FILE, model files of the rows of pretrain that the variants start from.
-    config : str
-        params.yaml, or its sections as JSON text.
-    jobs : int
-        Threads.
 
     Raises
     ------

@@ -82,20 +82,12 @@ def pretrain(
     ----------
     row : str
         Row of pretrain in params.yaml.
-    seeds : list of int
-        Repetitions.
     out : Path
         results/training/CORPUS/ROW, or CORPUS_actor/ROW.
-    data : Path
-        Folder with corpora/, faces/ and sound/.
     init : Path
         File model.safetensors of the row that pretrain.ROW.init names.
     manifest : Path
         data/CORPUS.json; networks of sound: where the verification pairs are.
-    config : str
-        params.yaml, or its sections as JSON text.
-    jobs : int
-        Threads.
 
     Raises
     ------

@@ -49,18 +49,8 @@ def assess(
 
     Parameters
     ----------
-    corpus : str
-        Name of the corpus.
-    runs : list of Path
-        Files run.json of every row, fold and seed.
     out : Path
         results/trust/CORPUS, for <variant>.parquet: table ASSESSMENTS of all folds and seeds.
-    data : Path
-        Folder with corpora/, faces/ and sound/.
-    config : str
-        params.yaml, or its sections as JSON text.
-    jobs : int
-        Threads.
 
     Raises
     ------

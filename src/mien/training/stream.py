@@ -60,20 +60,10 @@ def train_stream(
     ----------
     stream : str
         Row of streams in params.yaml.
-    folds : list of int
-        Folds to test on, from 0.
-    seeds : list of int
-        Repetitions.
     out : Path
         results/training/CORPUS/ROW.
-    data : Path
-        Folder with corpora/, faces/ and sound/.
     init : list of str
         MODALITY=FILE, model files of the rows in streams.ROW.init.
-    config : str
-        params.yaml, or its sections as JSON text.
-    jobs : int
-        Threads.
 
     Raises
     ------

@@ -63,24 +63,12 @@ def train(
 
     Parameters
     ----------
-    corpus : str
-        Name of the corpus.
     variant : str
         Row of variants in params.yaml.
-    folds : list of int
-        Folds to test on, from 0.
-    seeds : list of int
-        Repetitions.
     out : Path
         results/training/CORPUS/VARIANT.
-    data : Path
-        Folder with corpora/, faces/ and sound/.
     init : list of str
         MODALITY=FILE, model files of the rows in variants.VARIANT.init.
-    config : str
-        params.yaml, or its sections as JSON text.
-    jobs : int
-        Threads.
 
     Raises
     ------

@@ -66,12 +66,8 @@ def draw_candide(*, samples: Path, out: Path, config: str = "params.yaml") -> No
 
     Parameters
     ----------
-    samples
-        Folder of select_samples.
     out
         Folder; 3.8, 4.1, 4.2, 4.3, 4.4 as .svg and .png.
-    config
-        params.yaml, or its sections as JSON text.
     """
     fitted = model.VERTICES[section(CandideConfig, load(config), "candide").landmarks]
     mesh, chosen = load_mesh(), read_samples(samples)
@@ -303,16 +299,10 @@ def plot_fits(*, samples: Path, results: Path, predictions: Path, out_png: Path,
 
     Parameters
     ----------
-    samples
-        Folder of select_samples.
     results
         Folder with faces/CORPUS and candide/CORPUS.
     predictions
         Of a classifier of AU8, run.json beside it.
-    out_png
-        The figure.
-    out_csv
-        The numbers behind it.
     """
     chosen = read_samples(samples)
     rows = choose_scenes(chosen.table, read_answers(predictions))

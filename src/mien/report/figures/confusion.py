@@ -28,25 +28,7 @@ def plot_confusion(
     out_csv: Path,
     config: str = "params.yaml",
 ) -> None:
-    """Average the folds and draw the confusion matrix of every joint network of a table.
-
-    Parameters
-    ----------
-    table
-        Number of the table under tables in params.yaml.
-    runs
-        run.json of every fold and seed.
-    clips
-        Table CLIPS of the corpus.
-    corpus_info
-        corpus.json of the corpus.
-    out_svg, out_png
-        The figure.
-    out_csv
-        The numbers behind it.
-    config
-        params.yaml, or its sections as JSON text.
-    """
+    """Average the folds and draw the confusion matrix of every joint network of a table."""
     settings = section(TableConfig, load(config), "tables", table)
     joint, single = joint_and_single(settings)
     variants = joint or single

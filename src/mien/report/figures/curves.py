@@ -45,10 +45,6 @@ def plot_curves(*, runs: list[Path], corpus_info: Path, out_svg: Path) -> None:
 
     Parameters
     ----------
-    runs
-        run.json of every run of the corpus.
-    corpus_info
-        corpus.json of the corpus.
     out_svg
         The figure.
     """
@@ -112,8 +108,6 @@ def plot_transfer(
         corpus.json of the corpus that is learnt.
     figure
         4.14: learning rates; 4.15: what is trained.
-    out_svg, out_png
-        The figure.
     out_csv
         The numbers drawn, a row per run and epoch.
     """

@@ -77,14 +77,8 @@ def plot_embeddings(
     ----------
     embeddings
         Table EMBEDDINGS of every fold.
-    corpus_info
-        corpus.json of the corpus.
-    out_svg, out_png
-        The figure.
     out_csv
         A row per point.
-    config
-        params.yaml, or its sections as JSON text.
     """
     params = load(config)
     settings = section(EmbeddingsConfig, params, "embeddings")

@@ -79,12 +79,8 @@ def plot_fuzziness(
         predictions.parquet of every repetition.
     out_figures
         Folder for fuzziness.svg and fuzziness.png.
-    out_csv
-        Every number.
     out_md
         The page.
-    config
-        params.yaml, or its sections as JSON text.
     """
     found = read_fuzziness(predictions, load(config))
     numbers = rows_of(found)

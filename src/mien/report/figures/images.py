@@ -52,14 +52,10 @@ def plot_pictures(*, samples: Path, results: Path, out: Path, config: str = "par
 
     Parameters
     ----------
-    samples
-        Folder of select_samples.
     results
         Folder with faces/CORPUS.
     out
         Folder; 3.1, 4.6, 4.7, 4.8 as .png, and 3.1.csv.
-    config
-        params.yaml, or its sections as JSON text.
     """
     params, chosen = load(config), read_samples(samples)
     title = partial(corpus_title, info=chosen.info, corpus=chosen.title)
@@ -275,12 +271,8 @@ def plot_features(*, model: Path, samples: Path, results: Path, out_svg: Path, o
     ----------
     model
         model.safetensors of a CNN-1.
-    samples
-        Folder of select_samples.
     results
         Folder with faces/CORPUS.
-    out_svg, out_png
-        The figure.
     out_csv
         A row per filter of the layers shown.
     """

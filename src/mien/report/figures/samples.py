@@ -198,20 +198,10 @@ def plot_samples(
 
     Parameters
     ----------
-    clips
-        Table CLIPS of the corpus.
-    corpus_info
-        corpus.json of the corpus.
     out_png
         The sheet.
-    faces
-        Folder of the corpus's face shards.
-    sound
-        Folder of the corpus's sound shards.
     columns
         Columns of the sheet.
-    config
-        params.yaml, or its sections as JSON text.
     """
     settings = section(SoundConfig, load(config), "sound")
     corpus = read_corpus(clips, corpus_info, faces=faces, sound=sound)

@@ -40,18 +40,8 @@ def plot_spectrograms(
 
     Parameters
     ----------
-    clips
-        Table CLIPS of the corpus.
-    corpus_info
-        corpus.json of the corpus.
-    faces
-        Folder of the corpus's face shards.
-    sound
-        Folder of the corpus's sound shards.
     out
         Folder; 1.1, 1.2, 4.18, 4.19, 4.20 as .png.
-    config
-        params.yaml, or its sections as JSON text.
     """
     params = load(config)
     settings = replace(section(SoundConfig, params, "sound"), pool=1)

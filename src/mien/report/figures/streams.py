@@ -32,18 +32,8 @@ def plot_streams(
 
     Parameters
     ----------
-    runs
-        run.json of every row, fold and seed.
-    clips
-        Table CLIPS of the corpus.
-    corpus_info
-        corpus.json of the corpus.
-    faces
-        Folder of the corpus's face shards.
     out
         Folder; 4.16, 4.17, anytime as .svg and .png, and anytime.csv.
-    config
-        params.yaml, or its sections as JSON text.
     """
     streams = read_streams(runs, clips, corpus_info, load(config))
     plot_strips(out, streams, clips=tables.read(clips, tables.CLIPS), faces=faces)

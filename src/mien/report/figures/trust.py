@@ -34,8 +34,6 @@ def plot_trust(*, table: Path, corpus_info: Path, out: Path) -> None:
     ----------
     table
         CSV of build_trust.
-    corpus_info
-        corpus.json of the corpus.
     out
         Folder; trust-CORPUS-WHAT as .svg and .png.
     """

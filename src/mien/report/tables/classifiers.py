@@ -279,16 +279,8 @@ def compare_classifiers(
 
     Parameters
     ----------
-    runs : list of Path
-        run.json of every classifier and seed.
-    samples : Path
-        Folder with samples.parquet and corpus.json.
-    thesis : Path
-        The thesis's numbers.
     out_41, out_42 : Path
         The tables; .csv and .md are added.
-    config : str
-        params.yaml, or its sections as JSON text.
     """
     evidence = read_evidence(runs, samples, thesis, load(config))
     cells, repeats = compare_once(evidence), compare_repeats(evidence)

@@ -251,25 +251,7 @@ def build_table(
     out_md: Path,
     config: str = "params.yaml",
 ) -> None:
-    """Put a table of the thesis beside ours.
-
-    Parameters
-    ----------
-    table : str
-        Number of the table under tables in params.yaml.
-    runs : list of Path
-        run.json of every fold and seed.
-    clips : Path
-        Table CLIPS of the corpus.
-    corpus_info : Path
-        corpus.json of the corpus.
-    thesis : Path
-        The thesis's numbers.
-    out_csv, out_md : Path
-        Numbers and page.
-    config : str
-        params.yaml, or its sections as JSON text.
-    """
+    """Put a table of the thesis beside ours."""
     params = load(config)
     asked = section(TableConfig, params, "tables", table)
     evaluate, tables = section(EvaluateConfig, params, "evaluate"), read_published(thesis)

@@ -195,14 +195,8 @@ def count_complexity(
 
     Parameters
     ----------
-    thesis : Path
-        The thesis's numbers.
     corpus_info : Path
         corpus.json of the emotions that ours know.
-    out_csv, out_md : Path
-        Numbers and page.
-    config : str
-        params.yaml, or its sections as JSON text.
     """
     params = load(config)
     classes = len(read_json(corpus_info)["classes"])

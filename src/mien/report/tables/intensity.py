@@ -33,19 +33,7 @@ def render(table: pd.DataFrame, runs: list[Run], **facts: Any) -> str:
 def compare_intensity(
     *, runs: list[Path], corpus_info: Path, out_csv: Path, out_md: Path, config: str = "params.yaml"
 ) -> None:
-    """Say how well networks tell the strength of an emotion.
-
-    Parameters
-    ----------
-    runs : list of Path
-        run.json of every row, fold and seed.
-    corpus_info : Path
-        corpus.json of the corpus.
-    out_csv, out_md : Path
-        Numbers and page.
-    config : str
-        params.yaml, or its sections as JSON text.
-    """
+    """Say how well networks tell the strength of an emotion."""
     params = load(config)
     asked = section(IntensityConfig, params, "intensity")
     confidence = section(EvaluateConfig, params, "evaluate").confidence

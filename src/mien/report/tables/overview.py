@@ -200,16 +200,8 @@ def build_overview(
 
     Parameters
     ----------
-    runs : list of Path
-        run.json of every row, fold and seed.
     clips, corpus_info : list of Path
         Table CLIPS and corpus.json of every corpus.
-    thesis : Path
-        The thesis's numbers.
-    out_csv, out_md : Path
-        Numbers and page.
-    config : str
-        params.yaml, or its sections as JSON text.
     """
     params, tables = load(config), read_published(thesis)
     corpora = read_corpora(runs, clips, corpus_info, tables, params)

@@ -281,21 +281,7 @@ def text_of(quantity: Quantity, found: Estimate, *, signed: bool = False) -> str
 def compare_streams(
     *, runs: list[Path], clips: Path, corpus_info: Path, out_csv: Path, out_md: Path, config: str = "params.yaml"
 ) -> None:
-    """Say how steady and how right running networks are.
-
-    Parameters
-    ----------
-    runs : list of Path
-        run.json of every row, fold and seed.
-    clips : Path
-        Table CLIPS of the corpus.
-    corpus_info : Path
-        corpus.json of the corpus.
-    out_csv, out_md : Path
-        Numbers and page.
-    config : str
-        params.yaml, or its sections as JSON text.
-    """
+    """Say how steady and how right running networks are."""
     streams = read_streams(runs, clips, corpus_info, load(config))
     networks = {row: describe(streams, row) for row in streams.rows}
     memory = [compare(streams, *pair) for pair in with_and_without_memory(streams.rows)]

@@ -84,8 +84,6 @@ def summarise(*, runs: list[Path], clips: list[Path], out: Path, plots: Path | N
 
     Parameters
     ----------
-    runs : list of Path
-        run.json of every run.
     clips : list of Path
         Table CLIPS of every corpus in the runs.
     out : Path

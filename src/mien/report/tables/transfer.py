@@ -232,12 +232,6 @@ def compare_transfer(
         clips.parquet of FER2013.
     corpus_info : Path
         corpus.json of FER2013.
-    thesis : Path
-        The thesis's numbers.
-    out_csv, out_md : Path
-        Numbers and page.
-    config : str
-        params.yaml, or its sections as JSON text.
     """
     evidence = read_transfer(runs, clips, corpus_info, thesis, load(config))
     cells = cells_of(evidence)

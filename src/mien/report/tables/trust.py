@@ -379,20 +379,10 @@ def build_trust(
 
     Parameters
     ----------
-    corpus : str
-        Name of the corpus.
-    runs : list of Path
-        run.json of every row, fold and seed.
     assessed : Path
         Folder of assess: a table ASSESSMENTS per row.
     clips, votes : Path
         Tables CLIPS and VOTES of the corpus.
-    corpus_info : Path
-        corpus.json of the corpus.
-    out_csv, out_md : Path
-        Numbers and page.
-    config : str
-        params.yaml, or its sections as JSON text.
     """
     params = load(config)
     trust = read_trust(corpus, runs, assessed=assessed, clips=clips, votes=votes, info=corpus_info, params=params)
