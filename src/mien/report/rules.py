@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from mien.evaluation.statistics import Gain, holm, interval_of_mean, sign_flip
+from mien.evaluation.statistics import Gain, interval_of_mean, sign_flip
 from mien.io.randomness import rng_for
 
 SUPPORTED, NOT_SUPPORTED, UNDECIDED = "supported", "not supported", "undecided"
@@ -133,18 +133,18 @@ def n_allowed(one: Gain, failing: float) -> int:
 def decide_cases(gains: Sequence[Gain], *, confidence: float) -> Answer:
     """Answer whether the last of several networks removes the folds below zero that the others have.
 
-    It has none, and fewer trainings below than one of the others, by `p_of_cases`. It is refuted by a fold of the last
-    that is clearly below. Its own mean has no say: every joint network can be better than one modality.
+    It has none, and fewer trainings below than the others have on average, by `p_of_cases`. It is refuted by a fold of
+    the last that is clearly below. Its own mean has no say: every joint network can be better than one modality.
     """
     *others, last = gains
     others = [one for one in others if one.n_folds]
     if not last.n_folds or not others or len({one.n_folds for one in (last, *others)}) > 1:
         return UNDECIDED  # cases of other folds cannot be held against each other
-    fewer = False
-    if not last.below:
-        p = holm([p_of_cases(one, last) for one in others])
-        fewer = any(n_cases(one) > n_cases(last) and p < 1 - confidence for one, p in zip(others, p, strict=True))
-    found = decide(shown=fewer, refuted=bool(last.clearly_below((1 - confidence) / 2)))
+    fewer = not last.below and np.mean([n_cases(one) for one in others]) > n_cases(last)
+    found = decide(
+        shown=fewer and p_of_cases(others, last) < 1 - confidence,
+        refuted=bool(last.clearly_below((1 - confidence) / 2)),
+    )
     return enough([last, *others], found)
 
 
@@ -163,10 +163,10 @@ def n_cases(one: Gain) -> float:
     return float(sum(one.cases.values()))
 
 
-def p_of_cases(one: Gain, other: Gain) -> float:
-    """Return the two-sided p that two networks are inferior equally often: the sign-flip test over folds.
+def p_of_cases(others: Sequence[Gain], last: Gain) -> float:
+    """Return the two-sided p that a network is inferior as often as others are on average: sign flips over folds.
 
-    Of one training each it is McNemar's (1947), exact. NaN without folds.
+    Of one training each, and one other, it is McNemar's (1947), exact. NaN without folds.
     """
-    differences = np.array([one.cases[name] - other.cases[name] for name in one.cases if name in other.cases])
-    return sign_flip(differences, rng=rng_for(0, "report", "cases"))[0]
+    differences = [np.mean([one.cases[name] for one in others]) - last.cases[name] for name in last.cases]
+    return sign_flip(np.array(differences), rng=rng_for(0, "report", "cases"))[0]
