@@ -3,11 +3,12 @@
 What is tested of a network is a training: another seed moves the accuracy of a fold by 4 to 6 points. A fold has its
 own trainings and its own test people, so a mean over folds has Student's t over folds, with F - 1 degrees of freedom:
 people, clips and training are all in it. Of one or two folds the variances of people and of seeds are added, with
-Satterthwaite's degrees of freedom; of one training each, only people are in it. Accuracies are on the scale
-of log odds. Where all units are equal there is no spread to measure, and the interval is that of the clips alone;
-always to take the wider of the two would cover 98 % where it says 95. Where only people are known (`interval_of_mean`,
-`interval_of_share`) the trained networks are held fixed. tests/evaluation/test_coverage.py simulates people and
-tests/evaluation/test_training_noise.py trainings, with every rule of mien.report.rules.
+Satterthwaite's degrees of freedom; of one training each, only people are in it. Accuracies are on the scale of log
+odds. Where all units are equal there is no spread to measure, and the interval is that of the clips alone; always to
+take the wider of the two would cover 98 % where it says 95. Quantities that are not compared as a `Gain` are over folds
+too, or over people where there are fewer than three (`units_of`); there the trained networks are held fixed.
+tests/evaluation/test_coverage.py simulates people, test_training_noise.py trainings and every rule of
+mien.report.rules.
 
 A `Gain` compares two networks on the same test clips: its interval and its tests are over folds.
 """
@@ -92,6 +93,14 @@ def accuracy_ends(mean: float, error: float, df: float, n_clips: int, confidence
         return interval_of_cell(mean * n_clips, n_clips, confidence=confidence)
     odds, reach = special.logit(mean), _reach(error / (mean * (1 - mean)), df, confidence)
     return float(special.expit(odds - reach)), float(special.expit(odds + reach))
+
+
+def units_of(folds: np.ndarray, people: np.ndarray) -> np.ndarray:
+    """Return what an interval is over, row by row: folds, or people where there are fewer than three folds.
+
+    folds, people : (N,) of every row.
+    """
+    return np.asarray(folds if len(np.unique(folds)) >= FEWEST else people)
 
 
 def sign_flip(differences: np.ndarray, *, rng: np.random.Generator | None = None) -> tuple[float, float]:
