@@ -135,7 +135,7 @@ def test_labels_are_meant_and_perceived(page):
 def test_intervals_hold_the_value_and_are_over_actors(page):
     rows, _ = page
     known = rows[rows.low.notna()]
-    assert len(known) > 50
+    assert len(known) > 40  # where all actors are equal a difference has none
     assert (known.low <= known.value + 1e-4).all()
     assert (known.value <= known.high + 1e-4).all()
     accuracy = known[(known.part == "condition") & (known["item"] == "clean") & (known.quantity == "accuracy")]

@@ -14,7 +14,7 @@ from mien.config.schema import EvaluateConfig
 from mien.errors import TableError
 from mien.evaluation.metrics import macro_recall
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import Gain, interval_of_mean, interval_of_share
+from mien.evaluation.statistics import Gain, gain_of_one, interval_of_share
 
 UNJUDGED = -1
 TESTED = ("test", "aside")  # roles that are the same in every run
@@ -176,13 +176,13 @@ def interval_on(
 ) -> tuple[float, float]:
     """Return the interval of the accuracy on `rows` (N,) bool, over test people."""
     people = _people(panel, hit_rate(panel, judgements), rows)
-    return interval_of_share(*people, confidence=config.confidence)
+    return interval_of_share(*people, confidence=config.confidence, n_clips=int(people[1].sum()))
 
 
 def paired_difference(
     panel: Panel, one: list[Judgement], other: list[Judgement], *, strict: bool, confidence: float
 ) -> Gain:
-    """Compare two classifiers on the same test pictures; the interval is over test people.
+    """Compare two classifiers on the same test pictures; the interval is over test people and runs.
 
     strict : all test pictures count, one without a judgement as an error; else those that both could judge.
     """
@@ -195,9 +195,9 @@ def paired_difference(
     known = rows & ~np.isnan(gap)
     if not (one and other and known.any()):
         return Gain(*names)
-    ends = interval_of_mean(*_people(panel, gap, rows), confidence=confidence)
-    points = (100 * end for end in (float(gap[known].mean()), *ends))
-    return Gain(*names, *points, n_people=panel.table.person[known].nunique(), n_clips=int(known.sum()))
+    label, people = panel.label[known], panel.table.person.to_numpy()[known]
+    trainings = tuple([float(np.mean(run.predicted[known] == label)) for run in side] for side in (one, other))
+    return gain_of_one(*names, gap[known], people, trainings, confidence=confidence)
 
 
 def _people(panel: Panel, values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,12 +6,13 @@ clip: nobody looks, and the squared distance of no other constant would be small
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import interval_of_mean, interval_of_share
+from mien.evaluation.statistics import interval_of_mean, interval_of_share, units_of
 
 Interval = Callable[..., tuple[float, float]]  # values and weights of people, confidence -> low and high
 
@@ -76,7 +77,7 @@ def compare(rows: pd.DataFrame, *, confidence: float) -> pd.DataFrame:
 
 
 def measures(rows: pd.DataFrame, *, confidence: float) -> dict[str, float]:
-    """Return the numbers of some rows of SAID; intervals are over people (see `statistics`).
+    """Return the numbers of some rows of SAID; intervals are over folds, or over people (see `units_of`).
 
     The interval of r is Student's t on Fisher's scale, atanh r, with the influence of every clip on r summed up by
     person: z_x z_y - r (z_x² + z_y²) / 2 (Devlin, Gnanadesikan & Kettenring 1975).
@@ -85,9 +86,10 @@ def measures(rows: pd.DataFrame, *, confidence: float) -> dict[str, float]:
     weight = weight / weight.sum()
     level, output = rows.label.to_numpy(float), rows.said.to_numpy(float)
     distance, of_constant = output - level, rows.constant.to_numpy(float) - level
-    person, hit = rows.person.to_numpy(str), rows.right.to_numpy(float)
+    person, hit = units_of(rows.fold.to_numpy(str), rows.person.to_numpy(str)), rows.right.to_numpy(float)
     mae, mae_low, mae_high = _over_people(np.abs(distance), weight, person, interval_of_mean, confidence)
-    right, right_low, right_high = _over_people(hit, weight, person, interval_of_share, confidence)
+    share = partial(interval_of_share, n_clips=rows["clip"].nunique())
+    right, right_low, right_high = _over_people(hit, weight, person, share, confidence)
     r, r_low, r_high = correlation(level, output, weight, person, confidence)
     squared = float(weight @ of_constant**2)
     return {
@@ -107,7 +109,7 @@ def correlation(
     zx, zy = _standardised(x, weight), _standardised(y, weight)
     r = float(weight @ (zx * zy))
     if not abs(r) < 1.0:  # or NaN
-        return r, r, r
+        return r, math.nan, math.nan
     influence = (zx * zy - r * (zx**2 + zy**2) / 2) / (1 - r**2)  # on atanh r; its mean is 0
     _, low, high = _over_people(influence, weight, person, interval_of_mean, confidence)
     return r, math.tanh(math.atanh(r) + low), math.tanh(math.atanh(r) + high)

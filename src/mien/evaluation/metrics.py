@@ -81,7 +81,7 @@ def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
     n_clips, n_actors, n_seeds. Clips apart do not count.
     """
     keys, rows = ["variant", "selection", "fold", "fold_name"], []
-    for key, part in _headline(scores).groupby(keys):
+    for key, part in headline(scores).groupby(keys):
         recalls = [macro_recall(seed.label.to_numpy(), seed.predicted.to_numpy()) for _, seed in part.groupby("seed")]
         means = (float(part.hit.mean()), float(np.mean(recalls)), spread_of_seeds(part))
         rows.append((*key, *means, part["clip"].nunique(), part.actor.nunique(), part.seed.nunique()))
@@ -96,7 +96,7 @@ def spread_of_seeds(scores: pd.DataFrame) -> float:
     """
     if scores.seed.nunique() < 2:
         return float("nan")
-    folds = _headline(scores).groupby(["seed", "fold"]).hit.mean()
+    folds = headline(scores).groupby(["seed", "fold"]).hit.mean()
     return float(folds.groupby("seed").mean().std(ddof=1))
 
 
@@ -106,7 +106,7 @@ def by_actor(scores: pd.DataFrame) -> pd.DataFrame:
     The weights make the weighted mean over actors equal to the mean over folds. Where the corpus does not name its
     people, every clip counts as a person of its own.
     """
-    scores = _with_person(_headline(scores))
+    scores = with_person(headline(scores))
     n_clips = scores.groupby("fold").size()
     rows = scores.groupby(["fold", "person"]).hit.agg(accuracy="mean", n="size").reset_index()
     return rows.assign(weight=rows.n / rows.fold.map(n_clips) / len(n_clips))[["fold", "person", "accuracy", "weight"]]
@@ -118,8 +118,8 @@ def paired_clips(scores: pd.DataFrame, variants: Iterable[str], selection: str) 
     The index is fold, fold_name, person and clip. A network of one modality sees fewer clips than a joint one: only
     the common ones compare like with like.
     """
-    chosen = _headline(scores)
-    chosen = _with_person(chosen[(chosen.selection == selection) & chosen.variant.isin(variants)])
+    chosen = headline(scores)
+    chosen = with_person(chosen[(chosen.selection == selection) & chosen.variant.isin(variants)])
     table = chosen.groupby(["fold", "fold_name", "person", "clip", "variant"]).hit.mean().unstack("variant")
     return table.reindex(columns=list(variants)).dropna().sort_index()
 
@@ -130,7 +130,7 @@ def mean_recall_matrix(scores: pd.DataFrame, *, n_classes: int) -> tuple[np.ndar
     Each fold's counts are divided by their row sums first, as in the thesis's figures 5.6 and 5.7; a class that a
     fold does not test is left out of that class's mean (NaN if no fold tests it). Seeds are averaged in the counts.
     """
-    scores = _headline(scores)
+    scores = headline(scores)
     counts = np.zeros((0, n_classes, n_classes))
     if len(scores):
         counts = np.stack(
@@ -146,11 +146,12 @@ def mean_recall_matrix(scores: pd.DataFrame, *, n_classes: int) -> tuple[np.ndar
     return mean, counts.sum(axis=0)
 
 
-def _headline(scores: pd.DataFrame) -> pd.DataFrame:
+def headline(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return SCORES of the clips that count: those without a duplicate on the training side."""
     return scores[~scores.apart.astype(bool)]
 
 
-def _with_person(scores: pd.DataFrame) -> pd.DataFrame:
+def with_person(scores: pd.DataFrame) -> pd.DataFrame:
     """Add the column person: the actor, or the clip where the corpus does not name its people."""
     return scores.assign(person=scores.actor.where(scores.actor != "", scores["clip"]))
 

@@ -7,6 +7,7 @@ Fractions 0..1 and seconds in and out; NaN where there is too little data.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ import pandas as pd
 from mien.config.schema import EvaluateConfig
 from mien.errors import TableError
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import Estimate, interval_of_mean, interval_of_share
+from mien.evaluation.statistics import Estimate, interval_of_mean, interval_of_share, units_of
 from mien.io import tables
 from mien.models.streaming import newest_steps
 
@@ -170,7 +171,7 @@ def differences(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 def estimate(
     measures: pd.DataFrame, quantity: Quantity, *, config: EvaluateConfig, rng: np.random.Generator | None = None
 ) -> Estimate:
-    """Return one quantity of MEASURES of one network, or of differences; its interval is over people.
+    """Return one quantity of MEASURES of one network, or of differences; its interval is over folds, or over people.
 
     rng : draws the people of a median's interval; other intervals need none.
     """
@@ -184,11 +185,13 @@ def estimate(
         options = {"confidence": config.confidence, "resamples": config.resamples, "rng": rng}
         return Estimate(value, *interval_of_median(values, rows.person.to_numpy(), **options), *counts)
     weights = _weights(rows, quantity)
-    people = pd.DataFrame({"sum": values * weights, "weight": weights}).groupby(rows.person.to_numpy()).sum()
-    interval = interval_of_share if quantity.typical == "share" else interval_of_mean
+    units = units_of(rows.fold, rows.person)
+    people = pd.DataFrame({"sum": values * weights, "weight": weights}).groupby(units).sum()
+    is_share = quantity.typical == "share"
+    interval = partial(interval_of_share, n_clips=counts[0]) if is_share else interval_of_mean
     means = (people["sum"] / people.weight).to_numpy()
     low, high = interval(means, people.weight.to_numpy(), confidence=config.confidence)
-    return Estimate(value, max(0.0, low) if quantity.typical == "rate" else low, high, *counts)
+    return Estimate(value, float(np.maximum(low, 0.0)) if quantity.typical == "rate" else low, high, *counts)
 
 
 def typical(measures: pd.DataFrame, quantity: Quantity) -> float:
@@ -232,7 +235,8 @@ def anytime(traces: list[Trace], at_s: np.ndarray, *, config: EvaluateConfig) ->
     newest = np.array([standing(trace, at_s) for trace in traces]).reshape(len(traces), len(at_s))
     right = [(at >= 0) & (trace.said[at] == trace.label) for trace, at in zip(traces, newest, strict=True)]
     ended = [at == len(trace.said) - 1 for trace, at in zip(traces, newest, strict=True)]
-    base = pd.DataFrame([(trace.clip, trace.person) for trace in traces], columns=["clip", "person"])
+    columns = ["clip", "person", "fold"]
+    base = pd.DataFrame([(trace.clip, trace.person, trace.fold) for trace in traces], columns=columns)
     quantity, rows = Quantity("right", "", "share", typical="share"), []
     for k, time_s in enumerate(at_s):
         found = estimate(base.assign(right=[float(one[k]) for one in right]), quantity, config=config)

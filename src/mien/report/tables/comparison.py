@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -10,15 +11,15 @@ import numpy as np
 import pandas as pd
 
 from mien.config.schema import EvaluateConfig, TableConfig, load, section
-from mien.evaluation.metrics import by_actor, by_fold, read_duplicates, reported, score, spread_of_seeds
+from mien.evaluation.metrics import by_fold, read_duplicates, reported, score, spread_of_seeds
 from mien.evaluation.runs import Run, read_runs, reasons_of, select_runs
 from mien.evaluation.statistics import (
     Gain,
     gain,
     gain_of_folds,
     holm,
+    interval_of_accuracy,
     interval_of_cell,
-    interval_of_share,
 )
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
@@ -114,8 +115,7 @@ def compare(
             cell = {"variant": variant, "fold": name, "thesis": thesis.get(name, math.nan)}
             rows.append(cell | _numbers(here, selection, ends, own.seeds_sd.mean()))
         mine = scores[(scores.variant == variant) & (scores.selection == selection)]
-        people = by_actor(mine)
-        ends = interval_of_share(people.accuracy.to_numpy(), people.weight.to_numpy(), confidence=config.confidence)
+        ends = interval_of_accuracy(mine, confidence=config.confidence)
         cell = {"variant": variant, "fold": MEAN, "thesis": row.mean_at(fold_names) if row else math.nan}
         rows.append(cell | _numbers(ours, selection, ends, spread_of_seeds(mine)))
     cells = pd.DataFrame(rows)
@@ -157,6 +157,30 @@ def paired_tests(comparison: Comparison, pairs: list[tuple[str, str]]) -> list[P
     return [
         PairTest(ours, p, thesis, thesis_p) for ours, thesis, p, thesis_p in zip(ours, printed, *adjusted, strict=True)
     ]
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """How many of some intervals leave out zero, how many chance alone would give, and how many do after Holm."""
+
+    n: int
+    beyond: int
+    expected: float
+    corrected: int
+    n_trainings: int
+
+
+def count_beyond(gains: Iterable[Gain], *, confidence: float) -> Beyond:
+    """Count the intervals of differences that leave out zero."""
+    known = [one for one in gains if one.error > 0]
+    adjusted = holm([one.p_interval for one in known])
+    return Beyond(
+        n=len(known),
+        beyond=sum(one.low > 0 or one.high < 0 for one in known),
+        expected=(1 - confidence) * len(known),
+        corrected=sum(p < 1 - confidence for p in adjusted),
+        n_trainings=min((one.n_trainings for one in known), default=0),
+    )
 
 
 def printed_gain(one: Published | None, other: Published | None, *, confidence: float) -> Gain | None:
@@ -236,6 +260,7 @@ def render(comparison: Comparison, table: TableConfig, *, title: str, number: st
         joint_tests=paired_tests(comparison, list(combinations(reversed(joint), 2))),
         controls={name: paired_tests(comparison, known) for name, known in pairs.items() if known},
         held=[(one, others, *gains_over_single(comparison, one, others)) for one, others in held],
+        beyond_chance=lambda tests: count_beyond((one.ours for one in tests), confidence=comparison.confidence),
         apart=scores[scores.apart.astype(bool) & (scores.selection == comparison.selection)],
     )
 

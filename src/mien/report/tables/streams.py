@@ -29,7 +29,7 @@ from mien.evaluation.streams import (
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
 from mien.report.page import fixed, percent, render_page, with_interval, write_table
-from mien.report.rules import NOT_SUPPORTED, SUPPORTED, UNDECIDED, Answer, answer
+from mien.report.rules import NOT_SUPPORTED, ONE_TRAINING, SUPPORTED, UNDECIDED, Answer, answer
 
 log = logging.getLogger(__name__)
 
@@ -100,22 +100,27 @@ class Pair:
 
     sides : quantity -> what each of the two comes to, over the recordings of which the difference is known.
     gaps : quantity -> mean difference by recording, one - other.
+    n_trainings : the fewest of a fold; one decides nothing.
     """
 
     one: str
     other: str
     sides: dict[str, tuple[float, float]]
     gaps: dict[str, Estimate]
+    n_trainings: int = 0
 
     @property
     def answers(self) -> dict[str, Answer]:
         """Return whether `one` changes its label less often, and judges more clips right, each by its interval."""
         better = {key: answer([self.gaps[key].low], [self.gaps[key].high]) for key in (BETTER, OTHERWISE)}
-        return {FEWER: answer([-self.gaps[FEWER].high], [-self.gaps[FEWER].low])} | better
+        found = {FEWER: answer([-self.gaps[FEWER].high], [-self.gaps[FEWER].low])} | better
+        return {key: ONE_TRAINING if self.n_trainings == 1 else one for key, one in found.items()}
 
     def verdict(self, better: str = BETTER) -> Answer:
         """Return the answer to both at once: supported if both are, not supported if one is not, else undecided."""
         parts = {self.answers[FEWER], self.answers[better]}
+        if ONE_TRAINING in parts:
+            return ONE_TRAINING
         if NOT_SUPPORTED in parts:
             return NOT_SUPPORTED
         return SUPPORTED if parts == {SUPPORTED} else UNDECIDED
@@ -173,7 +178,8 @@ def compare(streams: Streams, one: str, other: str) -> Pair:
         known = gap[quantity.key].notna().to_numpy()
         sides[quantity.key] = tuple(typical(side[known], quantity) for side in measures)
         gaps[quantity.key] = estimate(gap, replace(quantity, typical="mean"), config=streams.evaluate)
-    return Pair(one, other, sides, gaps)
+    seeds = gap.groupby("fold").seed.nunique()
+    return Pair(one, other, sides, gaps, int(seeds.min()) if len(seeds) else 0)
 
 
 def ticks_of(streams: Streams) -> np.ndarray:

@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from mien.evaluation.calibration import (
 )
 from mien.evaluation.metrics import by_actor
 from mien.evaluation.runs import Run, read_runs, reasons_of, select_runs
-from mien.evaluation.statistics import interval_of_mean, interval_of_share
+from mien.evaluation.statistics import interval_of_mean, interval_of_share, units_of
 from mien.evaluation.streams import Estimate
 from mien.io import tables
 from mien.io.files import read_json
@@ -82,8 +83,8 @@ class Trust:
         return self.judged[(self.judged.network == network) & (self.judged.condition == condition)]
 
     def share(self, rows: pd.DataFrame, values: np.ndarray) -> Estimate:
-        """Return the mean over folds of values 0..1 (N,) of N rows of `judged`, with its interval over actors."""
-        return self._estimate(rows, values, interval_of_share)
+        """Return the mean over folds of values 0..1 (N,) of N rows of `judged`, and its interval; see `units_of`."""
+        return self._estimate(rows, values, partial(interval_of_share, n_clips=rows["clip"].nunique()))
 
     def mean(self, rows: pd.DataFrame, values: np.ndarray) -> Estimate:
         """Return the mean over folds of any values (N,), such as differences; else as `share`."""
@@ -93,7 +94,9 @@ class Trust:
         if rows.empty:
             return Estimate(math.nan, math.nan, math.nan, 0, 0)
         people = by_actor(rows.assign(hit=values, apart=False))
-        found, weights = people.accuracy.to_numpy(), people.weight.to_numpy()
+        sums = people.assign(sum=people.accuracy * people.weight)
+        units = sums.groupby(units_of(people.fold, people.person))[["sum", "weight"]].sum()
+        found, weights = (units["sum"] / units.weight).to_numpy(), units.weight.to_numpy()
         low, high = interval(found, weights, confidence=self.evaluate.confidence)
         return Estimate(float(np.average(found, weights=weights)), low, high, rows["clip"].nunique(), len(people))
 
