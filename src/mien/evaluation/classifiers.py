@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from mien.config.schema import EvaluateConfig
 from mien.errors import TableError
-from mien.evaluation.metrics import macro_recall
+from mien.evaluation.measures import measure
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import Gain, interval_of_mean, interval_of_share
+from mien.evaluation.statistics import Estimate, Gain, interval_of_mean
 
 UNJUDGED = -1
 TESTED = ("test", "aside")  # roles that are the same in every run
@@ -66,8 +65,7 @@ class Panel:
 class Score:
     """How well some pictures are judged; means over the runs."""
 
-    accuracy: float  # of the pictures that were judged
-    macro_recall: float
+    measures: Mapping[str, Estimate]  # accuracy, UAR and macro-F1 of the pictures that were judged
     coverage: float  # share of the pictures that have the features
     strict: float  # accuracy where a picture without judgement is an error
     n_pictures: int
@@ -147,7 +145,9 @@ def hit_rate(panel: Panel, judgements: list[Judgement]) -> np.ndarray:
     return rate
 
 
-def score_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, usable: np.ndarray) -> Score:
+def score_on(
+    panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, usable: np.ndarray, confidence: float
+) -> Score:
     """Return the score on the tested pictures `rows` (N,) bool.
 
     usable : (N,) bool, the pictures that have the features. Without judgements the strict accuracy is known only where
@@ -158,10 +158,11 @@ def score_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, usa
     judged = ~np.isnan(rate)
     n, n_usable = len(rate), int(usable[rows].sum())
     n_judged, n_right = int(judged.sum()), float(rate[judged].sum())
-    recalls = [macro_recall(label[judged], one.predicted[rows][judged]) for one in judgements]
+    known = panel.table[rows][judged][["clip", "person", "label"]].rename(columns={"person": "actor"})
+    known = known.assign(fold=0, apart=False)
+    said = [known.assign(seed=one.seed, predicted=one.predicted[rows][judged]) for one in judgements]
     return Score(
-        accuracy=n_right / n_judged if n_judged else math.nan,
-        macro_recall=float(np.mean(recalls)) if recalls else math.nan,
+        measures=measure(pd.concat(said or [known], ignore_index=True), confidence=confidence),
         coverage=n_usable / n if n else math.nan,
         strict=n_right / n if n and (judgements or not n_usable) else math.nan,
         n_pictures=n,
@@ -169,14 +170,6 @@ def score_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, usa
         n_classes=len(set(label[judged])),
         n_people=len(set(people[judged])),
     )
-
-
-def interval_on(
-    panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, config: EvaluateConfig
-) -> tuple[float, float]:
-    """Return the interval of the accuracy on `rows` (N,) bool, over test people."""
-    people = _people(panel, hit_rate(panel, judgements), rows)
-    return interval_of_share(*people, confidence=config.confidence)
 
 
 def paired_difference(

@@ -1,4 +1,4 @@
-"""Clip by clip scores of runs, and accuracy, macro recall and confusion from them."""
+"""Clip by clip scores of runs, and accuracy, UAR, macro-F1 and confusion from them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,18 +24,39 @@ SCORES = [  # columns of the frame that everything else is computed from; a row 
     "hit",
     "apart",
 ]
+MEASURES = ["accuracy", "uar", "macro_f1"]  # of emotions, or other classes; see `linearise`
 
 
-def accuracy(label: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the share of right clips, 0..1; NaN without clips."""
-    return float(metrics.accuracy_score(label, predicted)) if len(label) else float("nan")
+def linearise(label: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """Return accuracy, uar and macro_f1 as numbers of every clip (N,), whose mean over the clips they are.
 
-
-def macro_recall(label: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the mean of the recalls of the classes that occur (unweighted average recall), 0..1; NaN without clips."""
+    uar : unweighted average recall, the mean of the recalls of the classes that occur.   macro_f1 : that of their F1.
+    A clip's number is the measure and the clip's influence on it (the derivative by the clip's weight), so what groups
+    of clips differ in is what the measure varies by over groups. Accuracy is the mean of 0 and 1 as they are.
+    """
     if not len(label):
-        return float("nan")
-    return float(metrics.recall_score(label, predicted, labels=np.unique(label), average="macro", zero_division=0.0))
+        return dict.fromkeys(MEASURES, np.zeros(0))
+    labels = np.unique(label)
+    true, said = label[:, None] == labels, predicted[:, None] == labels  # (N, C)
+    hit, n, n_true, n_both = true & said, len(label), true.sum(axis=0), true.sum(axis=0) + said.sum(axis=0)
+    recall, f1 = hit.sum(axis=0) / n_true, 2 * hit.sum(axis=0) / n_both
+    return {
+        "accuracy": hit.any(axis=1).astype(float),
+        "uar": recall.mean() + n * ((hit - recall * true) / n_true).mean(axis=1),
+        "macro_f1": f1.mean() + n * ((2 * hit - f1 * true - f1 * said) / n_both).mean(axis=1),
+    }
+
+
+def with_measures(judged: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Add the columns of `linearise`, the clips with equal `keys` (fold and seed, say) together.
+
+    judged : columns label, predicted and `keys`.
+    """
+    label, predicted = judged.label.to_numpy(), judged.predicted.to_numpy()
+    values = np.zeros((len(judged), len(MEASURES)))
+    for at in judged.groupby(keys).indices.values():
+        values[at] = np.stack(list(linearise(label[at], predicted[at]).values()), axis=1)
+    return judged.assign(**dict(zip(MEASURES, values.T, strict=True)))
 
 
 def confusion_counts(label: np.ndarray, predicted: np.ndarray, *, n_classes: int) -> np.ndarray:
@@ -77,16 +98,14 @@ def reported(scores: pd.DataFrame) -> str:
 def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
     """Return a row per variant, selection and fold; seeds are averaged within a fold.
 
-    Columns: accuracy and macro_recall 0..1; seeds_sd, the standard deviation of the accuracy over seeds, NaN of one;
+    Columns: accuracy, uar and macro_f1 0..1; seeds_sd, the standard deviation of the accuracy over seeds, NaN of one;
     n_clips, n_actors, n_seeds. Clips apart do not count.
     """
     keys, rows = ["variant", "selection", "fold", "fold_name"], []
-    for key, part in _headline(scores).groupby(keys):
-        recalls = [macro_recall(seed.label.to_numpy(), seed.predicted.to_numpy()) for _, seed in part.groupby("seed")]
-        means = (float(part.hit.mean()), float(np.mean(recalls)), spread_of_seeds(part))
+    for key, part in headline(scores).groupby(keys):
+        means = (*with_measures(part, ["seed"])[MEASURES].mean(), spread_of_seeds(part))
         rows.append((*key, *means, part["clip"].nunique(), part.actor.nunique(), part.seed.nunique()))
-    numbers = ["accuracy", "macro_recall", "seeds_sd", "n_clips", "n_actors", "n_seeds"]
-    return pd.DataFrame(rows, columns=keys + numbers)
+    return pd.DataFrame(rows, columns=[*keys, *MEASURES, "seeds_sd", "n_clips", "n_actors", "n_seeds"])
 
 
 def spread_of_seeds(scores: pd.DataFrame) -> float:
@@ -96,7 +115,7 @@ def spread_of_seeds(scores: pd.DataFrame) -> float:
     """
     if scores.seed.nunique() < 2:
         return float("nan")
-    folds = _headline(scores).groupby(["seed", "fold"]).hit.mean()
+    folds = headline(scores).groupby(["seed", "fold"]).hit.mean()
     return float(folds.groupby("seed").mean().std(ddof=1))
 
 
@@ -106,7 +125,7 @@ def by_actor(scores: pd.DataFrame) -> pd.DataFrame:
     The weights make the weighted mean over actors equal to the mean over folds. Where the corpus does not name its
     people, every clip counts as a person of its own.
     """
-    scores = _with_person(_headline(scores))
+    scores = with_person(headline(scores))
     n_clips = scores.groupby("fold").size()
     rows = scores.groupby(["fold", "person"]).hit.agg(accuracy="mean", n="size").reset_index()
     return rows.assign(weight=rows.n / rows.fold.map(n_clips) / len(n_clips))[["fold", "person", "accuracy", "weight"]]
@@ -118,8 +137,8 @@ def paired_clips(scores: pd.DataFrame, variants: Iterable[str], selection: str) 
     The index is fold, fold_name, person and clip. A network of one modality sees fewer clips than a joint one: only
     the common ones compare like with like.
     """
-    chosen = _headline(scores)
-    chosen = _with_person(chosen[(chosen.selection == selection) & chosen.variant.isin(variants)])
+    chosen = headline(scores)
+    chosen = with_person(chosen[(chosen.selection == selection) & chosen.variant.isin(variants)])
     table = chosen.groupby(["fold", "fold_name", "person", "clip", "variant"]).hit.mean().unstack("variant")
     return table.reindex(columns=list(variants)).dropna().sort_index()
 
@@ -130,7 +149,7 @@ def mean_recall_matrix(scores: pd.DataFrame, *, n_classes: int) -> tuple[np.ndar
     Each fold's counts are divided by their row sums first, as in the thesis's figures 5.6 and 5.7; a class that a
     fold does not test is left out of that class's mean (NaN if no fold tests it). Seeds are averaged in the counts.
     """
-    scores = _headline(scores)
+    scores = headline(scores)
     counts = np.zeros((0, n_classes, n_classes))
     if len(scores):
         counts = np.stack(
@@ -146,11 +165,12 @@ def mean_recall_matrix(scores: pd.DataFrame, *, n_classes: int) -> tuple[np.ndar
     return mean, counts.sum(axis=0)
 
 
-def _headline(scores: pd.DataFrame) -> pd.DataFrame:
+def headline(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of SCORES that numbers count: without duplicates of training clips."""
     return scores[~scores.apart.astype(bool)]
 
 
-def _with_person(scores: pd.DataFrame) -> pd.DataFrame:
+def with_person(scores: pd.DataFrame) -> pd.DataFrame:
     """Add the column person: the actor, or the clip where the corpus does not name its people."""
     return scores.assign(person=scores.actor.where(scores.actor != "", scores["clip"]))
 

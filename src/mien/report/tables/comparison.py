@@ -2,7 +2,8 @@
 
 import logging
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -10,15 +11,16 @@ import numpy as np
 import pandas as pd
 
 from mien.config.schema import EvaluateConfig, TableConfig, load, section
-from mien.evaluation.metrics import by_actor, by_fold, read_duplicates, reported, score, spread_of_seeds
+from mien.evaluation.measures import columns, measure, percents
+from mien.evaluation.metrics import by_fold, read_duplicates, reported, score, spread_of_seeds
 from mien.evaluation.runs import Run, read_runs, reasons_of, select_runs
 from mien.evaluation.statistics import (
+    Estimate,
     Gain,
     gain,
     gain_of_folds,
     holm,
     interval_of_cell,
-    interval_of_share,
 )
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
@@ -36,7 +38,7 @@ COLUMNS = [  # of the CSV; accuracies in percent, differences in points
     "difference",
     "low",
     "high",
-    "macro_recall",
+    *columns(),  # of UAR and macro-F1; in a fold, over its clips
     "seeds_sd",  # of the accuracy over seeds; empty of one seed
     "n_clips",
     "n_actors",
@@ -106,18 +108,20 @@ def compare(
     for variant, row in published.items():
         ours = folds[folds.variant == variant]
         thesis = row.at(fold_names) if row else {}
+        mine = scores[(scores.variant == variant) & (scores.selection == selection)]
         for name in fold_names:
             here = ours[ours.fold_name == name]
             own = here[here.selection == selection]
             n_clips = int(own.n_clips.sum())
-            ends = interval_of_cell((own.accuracy * n_clips).sum(), n_clips, confidence=config.confidence)
+            low, high = interval_of_cell((own.accuracy * n_clips).sum(), n_clips, confidence=config.confidence)
+            clips = mine[mine.fold_name == name].assign(actor="")  # every clip for itself, as in Wilson's interval
+            found = measure(clips, confidence=config.confidence)
+            found["accuracy"] = replace(found["accuracy"], low=low, high=high)
             cell = {"variant": variant, "fold": name, "thesis": thesis.get(name, math.nan)}
-            rows.append(cell | _numbers(here, selection, ends, own.seeds_sd.mean()))
-        mine = scores[(scores.variant == variant) & (scores.selection == selection)]
-        people = by_actor(mine)
-        ends = interval_of_share(people.accuracy.to_numpy(), people.weight.to_numpy(), confidence=config.confidence)
+            rows.append(cell | _numbers(here, selection, found, own.seeds_sd.mean()))
+        found = measure(mine, confidence=config.confidence)
         cell = {"variant": variant, "fold": MEAN, "thesis": row.mean_at(fold_names) if row else math.nan}
-        rows.append(cell | _numbers(ours, selection, ends, spread_of_seeds(mine)))
+        rows.append(cell | _numbers(ours, selection, found, spread_of_seeds(mine)))
     cells = pd.DataFrame(rows)
     cells["difference"] = cells[selection] - cells.thesis
     return Comparison(
@@ -134,11 +138,11 @@ def compare(
     )
 
 
-def _numbers(folds: pd.DataFrame, selection: str, ends: tuple[float, float], seeds_sd: float) -> dict[str, float]:
-    """Return what a cell says of one fold of a variant, or of all: their mean."""
+def _numbers(folds: pd.DataFrame, selection: str, found: Mapping[str, Estimate], seeds_sd: float) -> dict[str, float]:
+    """Return what a cell says of one fold of a variant, or of all: their mean; `found` as of `measure`."""
     own = folds[folds.selection == selection]
     numbers = {name: 100 * folds.accuracy[folds.selection == name].mean() for name in ("honest", "optimistic")}
-    numbers |= {"low": 100 * ends[0], "high": 100 * ends[1], "macro_recall": 100 * own.macro_recall.mean()}
+    numbers |= {"low": 100 * found["accuracy"].low, "high": 100 * found["accuracy"].high, **percents(found)}
     n_seeds = int(own.n_seeds.min()) if len(own) else 0
     counts = {"n_clips": int(own.n_clips.sum()), "n_actors": int(own.n_actors.sum()), "n_seeds": n_seeds}
     return numbers | {"seeds_sd": 100 * seeds_sd} | counts
