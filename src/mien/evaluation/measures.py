@@ -1,12 +1,9 @@
 """Accuracy, UAR and macro-F1 of judged clips with their intervals, in the same way wherever emotions are told.
 
 A measure is the mean over folds of the mean over seeds of that of one trained network, as the thesis's accuracies are.
-UAR and macro-F1 are no means over clips; linearised (`metrics.linearise`) they are, and have the interval of an
-accuracy: Student's t over people on the scale of log odds (`statistics.interval_of_share`).
-
-In simulated tables of 6 to 24 people and 4 to 8 classes this interval covers 94 to 97 % of UAR and macro-F1 where it
-says 95, a percentile bootstrap over people 85 to 92 %. Student's t over the values of folds covers 93 to 97 % too, but
-is 10 to 90 % wider (tests/evaluation/test_measures.py).
+UAR and macro-F1 are no means over clips; linearised (`metrics.linearise`) they are, and then have the interval of an
+accuracy (`statistics.interval_of_accuracy`), whatever its units. tests/evaluation/test_measures.py simulates it: it
+covers 93 to 97 % where it says 95; a percentile bootstrap over people covers 85 to 92 %.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +11,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from mien.evaluation.metrics import MEASURES, headline, with_measures, with_person
-from mien.evaluation.statistics import Estimate, interval_of_share
+from mien.evaluation.statistics import Estimate, interval_of_accuracy
 
 BESIDE = MEASURES[1:]  # what stands beside accuracy in tables
 
@@ -25,20 +22,13 @@ def measure(judged: pd.DataFrame, *, confidence: float) -> dict[str, Estimate]:
     judged : a row per clip and training, as SCORES: fold, seed, clip, actor, label, predicted, apart. Every seed of a
     fold judges the same clips.
     """
-    judged = with_person(headline(judged))
+    judged = headline(judged)
     if judged.empty:
         return dict.fromkeys(MEASURES, Estimate())
-    weight = 1.0 / judged.groupby("fold").label.transform("size")
-    rows = with_measures(judged, ["fold", "seed"])[["fold", "person", *MEASURES]].assign(weight=weight)
-    rows[MEASURES] = rows[MEASURES].mul(weight, axis=0)
-    people = rows.groupby(["fold", "person"]).sum()
-    found = {}
-    for name in MEASURES:
-        values = (people[name] / people.weight).to_numpy()
-        ends = interval_of_share(values, people.weight.to_numpy(), confidence=confidence)
-        mean = float(people[name].sum() / people.weight.sum())
-        found[name] = Estimate(mean, *ends, n_people=len(people))
-    return found
+    rows = with_measures(judged, ["fold", "seed"])
+    mean, n_people = rows.groupby("fold")[MEASURES].mean().mean(), with_person(rows).person.nunique()
+    ends = {name: interval_of_accuracy(rows.assign(hit=rows[name]), confidence=confidence) for name in MEASURES}
+    return {name: Estimate(float(mean[name]), *ends[name], n_people=n_people) for name in MEASURES}
 
 
 def columns(names: Iterable[str] = BESIDE) -> list[str]:

@@ -166,7 +166,7 @@ def mean_recall_matrix(scores: pd.DataFrame, *, n_classes: int) -> tuple[np.ndar
 
 
 def headline(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of SCORES that numbers count: without duplicates of training clips."""
+    """Return SCORES of the clips that count: those without a duplicate on the training side."""
     return scores[~scores.apart.astype(bool)]
 
 
