@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from mien.errors import TableError
-from mien.evaluation.measures import measure
+from mien.evaluation.metrics import average, with_measures
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import Estimate, Gain, interval_of_mean
+from mien.evaluation.statistics import Gain, interval_of_mean
 
 UNJUDGED = -1
 TESTED = ("test", "aside")  # roles that are the same in every run
@@ -65,7 +65,7 @@ class Panel:
 class Score:
     """How well some pictures are judged; means over the runs."""
 
-    measures: Mapping[str, Estimate]  # accuracy, UAR and macro-F1 of the pictures that were judged
+    measures: Mapping[str, float]  # accuracy, UAR and macro-F1 of the pictures that were judged
     coverage: float  # share of the pictures that have the features
     strict: float  # accuracy where a picture without judgement is an error
     n_pictures: int
@@ -145,9 +145,16 @@ def hit_rate(panel: Panel, judgements: list[Judgement]) -> np.ndarray:
     return rate
 
 
-def score_on(
-    panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, usable: np.ndarray, confidence: float
-) -> Score:
+def judged_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray) -> pd.DataFrame:
+    """Return who said what of the tested pictures `rows` (N,) bool, in the columns of `measures.measure`."""
+    judged = rows & ~np.isnan(hit_rate(panel, judgements))
+    known = panel.table[judged][["clip", "person", "label"]].rename(columns={"person": "actor"})
+    known = known.assign(fold=0, seed=0, predicted=UNJUDGED, apart=False)
+    said = [known.assign(seed=one.seed, predicted=one.predicted[judged]) for one in judgements]
+    return pd.concat(said or [known], ignore_index=True)
+
+
+def score_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, usable: np.ndarray) -> Score:
     """Return the score on the tested pictures `rows` (N,) bool.
 
     usable : (N,) bool, the pictures that have the features. Without judgements the strict accuracy is known only where
@@ -158,11 +165,8 @@ def score_on(
     judged = ~np.isnan(rate)
     n, n_usable = len(rate), int(usable[rows].sum())
     n_judged, n_right = int(judged.sum()), float(rate[judged].sum())
-    known = panel.table[rows][judged][["clip", "person", "label"]].rename(columns={"person": "actor"})
-    known = known.assign(fold=0, apart=False)
-    said = [known.assign(seed=one.seed, predicted=one.predicted[rows][judged]) for one in judgements]
     return Score(
-        measures=measure(pd.concat(said or [known], ignore_index=True), confidence=confidence),
+        measures=average(with_measures(judged_on(panel, judgements, rows), ["seed"])),
         coverage=n_usable / n if n else math.nan,
         strict=n_right / n if n and (judgements or not n_usable) else math.nan,
         n_pictures=n,

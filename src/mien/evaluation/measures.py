@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from mien.evaluation.metrics import MEASURES, headline, with_measures, with_person
+from mien.evaluation.metrics import MEASURES, average, headline, with_measures, with_person
 from mien.evaluation.statistics import Estimate, interval_of_accuracy
 
 BESIDE = MEASURES[1:]  # what stands beside accuracy in tables
@@ -26,9 +26,9 @@ def measure(judged: pd.DataFrame, *, confidence: float) -> dict[str, Estimate]:
     if judged.empty:
         return dict.fromkeys(MEASURES, Estimate())
     rows = with_measures(judged, ["fold", "seed"])
-    mean, n_people = rows.groupby("fold")[MEASURES].mean().mean(), with_person(rows).person.nunique()
+    mean, n_people = average(rows), with_person(rows).person.nunique()
     ends = {name: interval_of_accuracy(rows.assign(hit=rows[name]), confidence=confidence) for name in MEASURES}
-    return {name: Estimate(float(mean[name]), *ends[name], n_people=n_people) for name in MEASURES}
+    return {name: Estimate(mean[name], *ends[name], n_people=n_people) for name in MEASURES}
 
 
 def columns(names: Iterable[str] = BESIDE) -> list[str]:

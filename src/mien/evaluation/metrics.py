@@ -59,6 +59,11 @@ def with_measures(judged: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return judged.assign(**dict(zip(MEASURES, values.T, strict=True)))
 
 
+def average(rows: pd.DataFrame) -> dict[str, float]:
+    """Return MEASURES 0..1: means over folds of `with_measures` by fold and seed; NaN without clips."""
+    return rows.groupby("fold")[MEASURES].mean().mean().to_dict()
+
+
 def confusion_counts(label: np.ndarray, predicted: np.ndarray, *, n_classes: int) -> np.ndarray:
     """Return (C, C) clips: rows truth, columns prediction."""
     if not len(label):

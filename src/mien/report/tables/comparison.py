@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from mien.config.schema import EvaluateConfig, TableConfig, load, section
 from mien.evaluation.measures import columns, measure, percents
-from mien.evaluation.metrics import by_fold, read_duplicates, reported, score, spread_of_seeds
+from mien.evaluation.metrics import MEASURES, by_fold, read_duplicates, reported, score, spread_of_seeds
 from mien.evaluation.runs import Run, read_runs, reasons_of, select_runs
 from mien.evaluation.statistics import (
     Estimate,
@@ -38,7 +38,7 @@ COLUMNS = [  # of the CSV; accuracies in percent, differences in points
     "difference",
     "low",
     "high",
-    *columns(),  # of UAR and macro-F1; in a fold, over its clips
+    *columns(),  # of UAR and macro-F1; intervals of the mean only
     "seeds_sd",  # of the accuracy over seeds; empty of one seed
     "n_clips",
     "n_actors",
@@ -113,10 +113,8 @@ def compare(
             here = ours[ours.fold_name == name]
             own = here[here.selection == selection]
             n_clips = int(own.n_clips.sum())
-            low, high = interval_of_cell((own.accuracy * n_clips).sum(), n_clips, confidence=config.confidence)
-            clips = mine[mine.fold_name == name].assign(actor="")  # every clip for itself, as in Wilson's interval
-            found = measure(clips, confidence=config.confidence)
-            found["accuracy"] = replace(found["accuracy"], low=low, high=high)
+            ends = interval_of_cell((own.accuracy * n_clips).sum(), n_clips, confidence=config.confidence)
+            found = {key: Estimate(own[key].mean()) for key in MEASURES} | {"accuracy": Estimate(math.nan, *ends)}
             cell = {"variant": variant, "fold": name, "thesis": thesis.get(name, math.nan)}
             rows.append(cell | _numbers(here, selection, found, own.seeds_sd.mean()))
         found = measure(mine, confidence=config.confidence)

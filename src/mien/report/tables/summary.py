@@ -34,12 +34,12 @@ def summarise_corpus(
     """
     result: dict[str, dict[str, float]] = {}
     for (variant, selection), part in headline(scores).groupby(["variant", "selection"]):  # honest comes first
-        found = measure(part, confidence=confidence)
-        numbers = {name: share / 100 for name, share in percents(found, MEASURES).items()}
-        mean = numbers.pop("accuracy")
-        metrics = result.setdefault(variant, numbers)
+        if variant not in result:
+            found = percents(measure(part, confidence=confidence), MEASURES)
+            result[variant] = {name: share / 100 for name, share in found.items() if name != "accuracy"}
         clips = part.drop_duplicates(["fold", "clip"])
-        metrics |= {f"accuracy_{selection}": mean, "n_folds": clips.fold.nunique(), "n_clips": len(clips)}
+        mean = part.groupby("fold").hit.mean().mean()
+        result[variant] |= {f"accuracy_{selection}": mean, "n_folds": clips.fold.nunique(), "n_clips": len(clips)}
     for (variant, selection), part in levels[levels["head"] == "fused"].groupby(["variant", "selection"]):
         found = measure_levels(part, confidence=confidence)
         of_error = {f"error{end}": found[f"mae{end}"] for end in ("_low", "_high")}
