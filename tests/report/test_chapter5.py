@@ -1,14 +1,11 @@
 """Verdicts of chapter 5: what the thesis's folds must give, and what planted networks deserve by the rules."""
 
-import math
-
 import numpy as np
 import pytest
 
-from mien.evaluation.statistics import Gain
 from mien.models.cost import multiply_adds
 from mien.models.mrpn import build
-from mien.report.claims import CLAIMS, JOINT, TIMED, contrast_rows, judge_chapter5, p_of_cases, price_of, render
+from mien.report.claims import CLAIMS, JOINT, TIMED, contrast_rows, judge_chapter5, price_of, render
 from mien.report.rules import NOT_SUPPORTED, SUPPORTED, UNDECIDED
 from mien.report.tables.complexity import adds_per_clip
 from report import planted_variants as planted
@@ -98,16 +95,6 @@ def test_inferior_cases_are_removed_or_are_not(judge):
     assert judge(right | {"N2": folds(0.65, 0.75, 0.75)})["C4"].verdict == NOT_SUPPORTED  # as many as before
     assert judge(right | {"N0_late": folds(0.8, 0.7, 0.7)})["C4"].verdict == UNDECIDED  # nothing to remove
     assert judge({name: right[name] for name in ("AM", "VM", "N2")})["C4"].verdict == UNDECIDED
-
-
-def test_counts_of_cases_are_tested_on_the_folds_in_which_they_differ():
-    def gain(*shares: float) -> Gain:
-        return Gain("a", "b", folds=dict(zip("ABCDEFGH", shares, strict=True)))
-
-    many, few = gain(*[-1] * 6, 1, 1), gain(*[1] * 7, -1)
-    assert p_of_cases(many, few) == pytest.approx(2 * (1 + 7) / 2**7)  # six against one
-    assert p_of_cases(many, many) == 1.0
-    assert math.isnan(p_of_cases(many, Gain("a", "b")))
 
 
 def test_costs_are_those_of_the_folds_that_both_were_trained_on(repository):

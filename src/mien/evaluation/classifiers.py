@@ -13,7 +13,7 @@ import pandas as pd
 from mien.errors import TableError
 from mien.evaluation.metrics import average, with_measures
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import Gain, interval_of_mean
+from mien.evaluation.statistics import Gain, gain_of_one
 
 UNJUDGED = -1
 TESTED = ("test", "aside")  # roles that are the same in every run
@@ -179,7 +179,7 @@ def score_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, usa
 def paired_difference(
     panel: Panel, one: list[Judgement], other: list[Judgement], *, strict: bool, confidence: float
 ) -> Gain:
-    """Compare two classifiers on the same test pictures; the interval is over test people.
+    """Compare two classifiers on the same test pictures; the interval is over test people and runs.
 
     strict : all test pictures count, one without a judgement as an error; else those that both could judge.
     """
@@ -192,16 +192,9 @@ def paired_difference(
     known = rows & ~np.isnan(gap)
     if not (one and other and known.any()):
         return Gain(*names)
-    ends = interval_of_mean(*_people(panel, gap, rows), confidence=confidence)
-    points = (100 * end for end in (float(gap[known].mean()), *ends))
-    return Gain(*names, *points, n_people=panel.table.person[known].nunique(), n_clips=int(known.sum()))
-
-
-def _people(panel: Panel, values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean of `values` (N,) over `rows` and its weight, of every person; NaN values do not count."""
-    known = rows & ~np.isnan(values)
-    people = pd.Series(values[known]).groupby(panel.table.person.to_numpy()[known]).agg(["mean", "size"])
-    return people["mean"].to_numpy(), people["size"].to_numpy(float)
+    label, people = panel.label[known], panel.table.person.to_numpy()[known]
+    trainings = tuple([float(np.mean(run.predicted[known] == label)) for run in side] for side in (one, other))
+    return gain_of_one(*names, gap[known], people, trainings, confidence=confidence)
 
 
 def _judgements(run: Run, rows: pd.MultiIndex, table: pd.DataFrame) -> list[Judgement]:

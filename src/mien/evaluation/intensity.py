@@ -6,6 +6,7 @@ clip: nobody looks, and the squared distance of no other constant would be small
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -86,8 +87,9 @@ def measures(rows: pd.DataFrame, *, confidence: float) -> dict[str, float]:
     distance, of_constant = output - level, rows.constant.to_numpy(float) - level
     person, hit = rows.person.to_numpy(str), rows.right.to_numpy(float)
     mae, mae_low, mae_high = _over_people(np.abs(distance), weight, person, interval_of_mean, confidence)
-    right, right_low, right_high = _over_people(hit, weight, person, interval_of_share, confidence)
     ccc, ccc_low, ccc_high = concordance(level, output, weight, person, confidence)
+    share = partial(interval_of_share, n_clips=rows["clip"].nunique())
+    right, right_low, right_high = _over_people(hit, weight, person, share, confidence)
     r, r_low, r_high = correlation(level, output, weight, person, confidence)
     squared = float(weight @ of_constant**2)
     return {
@@ -134,12 +136,12 @@ def concordance(
 def _on_fishers_scale(
     r: float, influence: np.ndarray, weight: np.ndarray, person: np.ndarray, confidence: float
 ) -> tuple[float, float]:
-    """Return the interval of a coefficient -1..1: Student's t over people on the scale of atanh r; NaN where r is.
+    """Return the interval of a coefficient -1..1: Student's t over people on the scale of atanh r.
 
     influence : (N,) of every clip on r; its weighted mean is 0.
     """
     if not abs(r) < 1.0:  # or NaN
-        return r, r
+        return math.nan, math.nan
     _, low, high = _over_people(influence / (1 - r**2), weight, person, interval_of_mean, confidence)
     return math.tanh(math.atanh(r) + low), math.tanh(math.atanh(r) + high)
 

@@ -400,9 +400,41 @@ def _compare(
 
     rates : see `paired_clips`.   trainings : accuracy by variant, fold and seed.
     """
-    clips = pd.concat([100 * (rates.loc[[fold], one] - rates.loc[[fold], name]) for fold, name in chosen.items()])
-    mine = trainings[one].loc[chosen.index] * 100
-    theirs = 100 * pd.concat({fold: trainings[name].loc[fold] for fold, name in chosen.items()}, names=["fold"])
+    clips = pd.concat([rates.loc[[fold], one] - rates.loc[[fold], name] for fold, name in chosen.items()])
+    mine = trainings[one].loc[chosen.index]
+    theirs = pd.concat({fold: trainings[name].loc[fold] for fold, name in chosen.items()}, names=["fold"])
+    return _gain_of_clips(one, other, clips, mine, theirs, confidence=confidence)
+
+
+def gain_of_one(
+    one: str,
+    other: str,
+    gap: np.ndarray,
+    people: np.ndarray,
+    trainings: tuple[Sequence[float], Sequence[float]],
+    *,
+    confidence: float,
+) -> Gain:
+    """Return the gain on test pictures (N,) that are not divided into folds; its interval is as of one fold.
+
+    gap : right, less right of the other, means over trainings.   people : whose pictures they are.
+    trainings : accuracy of every training of both sides, fractions.
+    """
+    names = ["fold", "fold_name", "person", "clip"]
+    index = pd.MultiIndex.from_arrays([*np.zeros((2, len(gap)), int), people, np.arange(len(gap))], names=names)
+    sides = (
+        pd.Series(values, pd.MultiIndex.from_product([[0], range(len(values))], names=["fold", "seed"]), float)
+        for values in trainings
+    )
+    found = _gain_of_clips(one, other, pd.Series(gap, index), *sides, confidence=confidence)
+    return replace(found, folds={}, p_folds={}, cases={})
+
+
+def _gain_of_clips(
+    one: str, other: str, clips: pd.Series, mine: pd.Series, theirs: pd.Series, *, confidence: float
+) -> Gain:
+    """Return the gain of differences clip by clip and of the trainings of both sides, all fractions."""
+    clips, mine, theirs = 100 * clips, 100 * mine, 100 * theirs
     by_fold = clips.groupby(["fold", "fold_name"])
     folds = Folds(
         by_fold.mean().round(SAME).to_numpy(),

@@ -7,6 +7,7 @@ Fractions 0..1 and seconds in and out; NaN where there is too little data.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -194,10 +195,11 @@ def estimate(
         return Estimate(value, *interval_of_median(values, rows.person.to_numpy(), **options), *counts)
     weights = _weights(rows, quantity)
     people = pd.DataFrame({"sum": values * weights, "weight": weights}).groupby(rows.person.to_numpy()).sum()
-    interval = interval_of_share if quantity.typical == "share" else interval_of_mean
+    is_share = quantity.typical == "share"
+    interval = partial(interval_of_share, n_clips=counts[0]) if is_share else interval_of_mean
     means = (people["sum"] / people.weight).to_numpy()
     low, high = interval(means, people.weight.to_numpy(), confidence=config.confidence)
-    return Estimate(value, max(0.0, low) if quantity.typical == "rate" else low, high, *counts)
+    return Estimate(value, float(np.maximum(low, 0.0)) if quantity.typical == "rate" else low, high, *counts)
 
 
 def typical(measures: pd.DataFrame, quantity: Quantity) -> float:

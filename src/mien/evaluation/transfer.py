@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from mien.errors import TableError
 from mien.evaluation.measures import measure
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import Estimate, Gain, interval_of_cell, interval_of_mean
+from mien.evaluation.statistics import Estimate, Gain, gain_of_one, interval_of_cell
 from mien.io import tables
 
 PUBLIC, PRIVATE = "PublicTest", "PrivateTest"  # CLIPS.split
@@ -185,7 +185,7 @@ def paired_pictures(one: Trial, other: Trial, usage: str, *, duplicates: bool, c
         return Gain(one.name, other.name)
     if not sides[0].index.equals(sides[1].index):
         raise TableError(f"{one.name} and {other.name} were tested on different pictures; train both again")
-    gap = np.subtract(*((side.label == side.predicted).to_numpy(float) for side in sides))  # (N,) -1, 0 or 1
-    ends = interval_of_mean(gap, np.ones(len(gap)), confidence=confidence)
-    points = (100 * end for end in (float(gap.mean()), *ends))
-    return Gain(one.name, other.name, *points, n_clips=len(gap))
+    hits = [(side.label == side.predicted).to_numpy(float) for side in sides]
+    pictures, trainings = np.arange(len(hits[0])), tuple([float(side.mean())] for side in hits)
+    found = gain_of_one(one.name, other.name, hits[0] - hits[1], pictures, trainings, confidence=confidence)
+    return replace(found, n_people=0)

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy import stats
 
 from mien.augment.slicing import SEGMENTS
 from mien.config.labels import ACTED, NETWORKS
@@ -28,7 +27,7 @@ from mien.errors import ConfigError, TableError
 from mien.evaluation.classifiers import Judgement, accuracy_in, mean_and_sd, paired_difference
 from mien.evaluation.metrics import read_duplicates, reported, score
 from mien.evaluation.runs import Run, read_runs
-from mien.evaluation.statistics import Gain, gain, holm, interval_of_cell
+from mien.evaluation.statistics import FEWEST, Gain, gain, holm, interval_of_cell
 from mien.evaluation.transfer import PRIVATE, Trial, paired_pictures
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
@@ -173,6 +172,7 @@ CONTRASTS = [  # of hypotheses.csv; differences in points
     "p_holm",  # adjusted over the differences of the question
     "n_folds",
     "n_below",  # folds in which `one` is worse
+    "n_trainings",  # the fewest of a fold, of either side
 ]
 
 
@@ -300,7 +300,7 @@ def _preferred(evidence: Evidence, names: list[str]) -> str:
 def _compare_pair(evidence: Evidence, one: str, other: str, *, decides: bool) -> list[Contrast]:
     """Return the two contrasts of a pair: on the pictures both could judge, and on all."""
     printed = [printed_once(evidence.thesis, evidence.classifiers[name]).test for name in (one, other)]
-    sides, confidence = (evidence.shown(one), evidence.shown(other)), evidence.evaluate.confidence
+    sides, confidence = (evidence.panel.of(one), evidence.panel.of(other)), evidence.evaluate.confidence
     return [
         Contrast(
             paired_difference(evidence.panel, *sides, strict=pictures == ALL, confidence=confidence),
@@ -385,7 +385,10 @@ def judge_same_features(evidence: Evidence, features: str) -> Verdict:
         sentence=CLAIMS[claim].sentence.format(
             features=features, gap=f" of {' to '.join(dict.fromkeys(ends))} points" if ends else ""
         ),
-        verdict=rules.decide_gaps((gap.contrast.gain, gap.contrast.thesis, gap.room) for gap in deciding),
+        verdict=rules.decide_gaps(
+            ((gap.contrast.gain, gap.contrast.thesis, gap.room) for gap in deciding),
+            confidence=evidence.evaluate.confidence,
+        ),
         printed="",
         effect=largest.contrast.gain if largest else Gain("", ""),
         synthetic=evidence.synthetic,
@@ -529,11 +532,12 @@ def judge_transfer(evidence: TransferEvidence) -> Verdict:
         costs = [cost_to(evidence, one, other, share, of=of) for share, of in TARGETS]
         learnt = all(evidence.learnt(row) for row in (one, other))
     effect = deciding[0].gain if deciding else Gain("", "")
+    ratios = [rules.interval_of_ratio([cost.ratio], confidence=evidence.evaluate.confidence) for cost in costs]
     more = _compare_other_starts(evidence, one)
     return Verdict(
         claim="C2",
         sentence=CLAIMS["C2"].sentence,
-        verdict=rules.decide_transfer(effect, [cost.ratio for cost in costs], learnt=learnt),
+        verdict=rules.decide_transfer(effect, ratios, learnt=learnt),
         printed=rules.UNDECIDED,
         effect=effect,
         synthetic=evidence.synthetic,
@@ -543,6 +547,7 @@ def judge_transfer(evidence: TransferEvidence) -> Verdict:
             "missing": missing,
             "learnt": learnt,
             "margin": rules.MARGIN,
+            "needed": rules.TRANSFER_TRAININGS,
             "shares": SHARES,
             "deciding": deciding,
             "costs": costs,
@@ -802,17 +807,24 @@ Answered = tuple[Answer, str, Gain, dict[str, Any]]  # ours, as printed, what is
 def _answer_folds(trained: Trained, claim: Claim, ours: dict[Pair, Gain], printed: list[Gain | None]) -> Answered:
     gains = list(ours.values())
     by_theirs = rules.decide_printed(printed, claim.failing)
-    return rules.decide_folds(gains, claim.failing), by_theirs, _weakest(gains), {"failing": claim.failing}
+    verdict = rules.decide_folds(gains, claim.failing, confidence=trained.evaluate.confidence)
+    best = any(not isinstance(other, str) for _, other in claim.pairs)
+    return verdict, by_theirs, _weakest(gains), {"failing": claim.failing, "best": best}
 
 
 @dataclass(frozen=True)
 class Priced:
-    """The costs of a network with and without time augmentation."""
+    """The costs of a network with and without time augmentation.
+
+    low, high : interval of their ratio, over folds, or over the trainings of less than three; NaN of one.
+    """
 
     one: str
     other: str
     with_it: TrainingCost
     without: TrainingCost
+    low: float
+    high: float
 
     @property
     def ratio(self) -> float:
@@ -834,7 +846,9 @@ def _answer_time(trained: Trained, claim: Claim, ours: dict[Pair, Gain], printed
         "summed": {name: trained.summed(name) for name in SUMMED},
     }
     by_theirs = rules.UNDECIDED if any(printed) else ""  # the thesis prints no cost
-    return rules.decide_time(gains, [price.ratio for price in prices]), by_theirs, _weakest(gains), facts
+    ratios = [(price.low, price.high) for price in prices]
+    verdict = rules.decide_time(gains, ratios, confidence=trained.evaluate.confidence)
+    return verdict, by_theirs, _weakest(gains), facts
 
 
 def price_of(trained: Trained, one: str, other: str) -> Priced | None:
@@ -843,7 +857,14 @@ def price_of(trained: Trained, one: str, other: str) -> Priced | None:
     common = sorted(sides[0].keys() & sides[1].keys())
     if not common:
         return None
-    return Priced(one, other, *(cost_of([side[key] for key in common], trained.selection) for side in sides))
+
+    def costs(keys: Iterable[tuple[int, int]]) -> list[TrainingCost]:
+        return [cost_of([side[key] for key in keys], trained.selection) for side in sides]
+
+    folds = [[key for key in common if key[0] == fold] for fold in dict.fromkeys(fold for fold, _ in common)]
+    units = [costs(keys) for keys in (folds if len(folds) >= FEWEST else [[key] for key in common])]
+    ratios = [with_it.total / without.total for with_it, without in units]
+    return Priced(one, other, *costs(common), *rules.interval_of_ratio(ratios, confidence=trained.evaluate.confidence))
 
 
 def _answer_inferior(trained: Trained, claim: Claim, ours: dict[Pair, Gain], printed: list[Gain | None]) -> Answered:
@@ -857,25 +878,17 @@ def _answer_inferior(trained: Trained, claim: Claim, ours: dict[Pair, Gain], pri
         "untrained": trained.absent([*JOINT, *SINGLE]),
         "free": [one.one for one in theirs[:-1] if one.n_folds and not one.below],
     }
-    return rules.decide_cases(gains), rules.decide_cases(theirs) if any(printed) else "", gains[-1], facts
+    verdict = rules.decide_cases(gains, confidence=trained.evaluate.confidence)
+    return verdict, rules.decide_printed_cases(theirs) if any(printed) else "", gains[-1], facts
 
 
 def _cases(gains: Sequence[Gain]) -> list[tuple[Gain, float]]:
-    """Return the differences that are known, and p of as many cases as the last; NaN of the last itself."""
+    """Return the differences that are known, and p of as many cases as the last; of itself, as the others' mean."""
     *others, last = gains
-    rows = [*((one, p_of_cases(one, last)) for one in others), (last, math.nan)]
+    alike = [one for one in others if one.n_folds and one.folds.keys() == last.folds.keys()]
+    rows = [(one, rules.p_of_cases([one], last) if one in alike else math.nan) for one in others]
+    rows.append((last, rules.p_of_cases(alike, last) if alike else math.nan))
     return [(one, p) for one, p in rows if one.n_folds]
-
-
-def p_of_cases(one: Gain, other: Gain) -> float:
-    """Return the two-sided exact p that two networks are inferior equally often, by the folds in which one of them is.
-
-    McNemar's test (1947) in its binomial form; 1 where they are inferior in the same folds, NaN without folds.
-    """
-    only = [len(set(a.below) - set(b.below)) for a, b in ((one, other), (other, one))]
-    if not (one.n_folds and other.n_folds):
-        return math.nan
-    return float(stats.binomtest(only[0], sum(only)).pvalue) if sum(only) else 1.0
 
 
 def judge_hypotheses(

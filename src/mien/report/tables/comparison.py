@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -161,6 +161,30 @@ def paired_tests(comparison: Comparison, pairs: list[tuple[str, str]]) -> list[P
     ]
 
 
+@dataclass(frozen=True)
+class Beyond:
+    """How many of some intervals leave out zero, how many chance alone would give, and how many do after Holm."""
+
+    n: int
+    beyond: int
+    expected: float
+    corrected: int
+    n_trainings: int
+
+
+def count_beyond(gains: Iterable[Gain], *, confidence: float) -> Beyond:
+    """Count the intervals of differences that leave out zero."""
+    known = [one for one in gains if one.error > 0]
+    adjusted = holm([one.p_interval for one in known])
+    return Beyond(
+        n=len(known),
+        beyond=sum(one.low > 0 or one.high < 0 for one in known),
+        expected=(1 - confidence) * len(known),
+        corrected=sum(p < 1 - confidence for p in adjusted),
+        n_trainings=min((one.n_trainings for one in known), default=0),
+    )
+
+
 def printed_gain(one: Published | None, other: Published | None, *, confidence: float) -> Gain | None:
     """Return what the thesis's folds say of two rows; None where they are not of the same folds."""
     if one is None or other is None or one.folds != other.folds:
@@ -238,6 +262,7 @@ def render(comparison: Comparison, table: TableConfig, *, title: str, number: st
         joint_tests=paired_tests(comparison, list(combinations(reversed(joint), 2))),
         controls={name: paired_tests(comparison, known) for name, known in pairs.items() if known},
         held=[(one, others, *gains_over_single(comparison, one, others)) for one, others in held],
+        beyond_chance=lambda tests: count_beyond((one.ours for one in tests), confidence=comparison.confidence),
         apart=scores[scores.apart.astype(bool) & (scores.selection == comparison.selection)],
     )
 

@@ -19,7 +19,7 @@ from mien.evaluation.statistics import Gain, gain, holm
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
 from mien.report.page import render_page, write_table
-from mien.report.tables.comparison import MEAN, Comparison, compare
+from mien.report.tables.comparison import MEAN, Beyond, Comparison, compare, count_beyond
 from mien.report.thesis import Other, Summed, other_systems, printed_beside, read_published, summed_row
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,11 @@ class OnCorpus:
     def means(self) -> pd.DataFrame:
         """Return the means over folds of all rows."""
         return self.comparison.cells[self.comparison.cells.fold == MEAN]
+
+    @property
+    def beyond(self) -> Beyond:
+        """Return how many gains have an interval without zero, and how many chance alone would give."""
+        return count_beyond((one for one, _ in self.gains.values()), confidence=self.comparison.confidence)
 
     @property
     def is_honest(self) -> bool:

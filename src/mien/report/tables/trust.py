@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ class Trust:
 
     def share(self, rows: pd.DataFrame, values: np.ndarray) -> Estimate:
         """Return the mean over folds of values 0..1 (N,) of N rows of `judged`, with its interval over actors."""
-        return self._estimate(rows, values, interval_of_share)
+        return self._estimate(rows, values, partial(interval_of_share, n_clips=rows["clip"].nunique()))
 
     def mean(self, rows: pd.DataFrame, values: np.ndarray) -> Estimate:
         """Return the mean over folds of any values (N,), such as differences; else as `share`."""
