@@ -7,8 +7,16 @@ import pytest
 import yaml
 from scipy import stats
 
-from mien.evaluation.statistics import holm, interval_of_cell, interval_of_mean, interval_of_share, sign_flip
+from mien.evaluation.statistics import (
+    holm,
+    interval_of_accuracy,
+    interval_of_cell,
+    interval_of_mean,
+    interval_of_share,
+    sign_flip,
+)
 from mien.io.randomness import rng_for
+from planted_scores import scores
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +101,28 @@ def test_the_interval_of_a_share_stays_inside_and_leans_away_from_the_end():
 
 
 @pytest.mark.parametrize("interval", [interval_of_mean, interval_of_share])
-def test_equal_people_have_no_spread_and_one_person_no_interval(interval):
-    for value in (0.0, 0.5, 1.0):
-        assert interval(np.full(4, value), np.ones(4), confidence=0.95) == (value, value)
+def test_an_interval_is_never_a_point_and_one_person_has_none(interval):
+    for value in (0.0, 0.8, 1.0):
+        low, high = interval(np.full(4, value), np.ones(4), confidence=0.95)
+        assert math.isnan(low) or low < high
     assert all(math.isnan(end) for end in interval(np.array([0.5]), np.ones(1), confidence=0.95))
     assert all(math.isnan(end) for end in interval(np.array([]), np.array([]), confidence=0.95))
+
+
+def test_equal_people_have_the_interval_of_their_clips():
+    found = interval_of_share(np.full(4, 0.8), np.ones(4), confidence=0.95, n_clips=120)
+    assert found == interval_of_cell(96, 120, confidence=0.95)
+
+
+def test_the_accuracy_of_folds_is_on_the_scale_of_log_odds():
+    table = scores({"one": [[0.5, 0.75], [0.25, 0.5], [1.0, 0.75]]}, seeds=2)
+    found = interval_of_accuracy(table, confidence=0.95)
+    assert found == pytest.approx(interval_of_share(np.array([0.625, 0.375, 0.875]), np.ones(3), confidence=0.95))
+    low, high = interval_of_accuracy(table[table.fold == 0], confidence=0.95)
+    assert (low, high) == pytest.approx(interval_of_share(np.array([0.5, 0.75]), np.ones(2), confidence=0.95))
+    flat = scores({"one": [[1.0], [1.0], [1.0]]})
+    assert interval_of_accuracy(flat, confidence=0.95) == interval_of_cell(12, 12, confidence=0.95)
+    assert all(map(math.isnan, interval_of_accuracy(table[:0], confidence=0.95)))
 
 
 def test_holm_is_the_closed_test_of_bonferroni():

@@ -27,7 +27,11 @@ def trained(resource: Path, right: dict[str, list[list[float]]], *, corpus: str 
     return Trained(
         corpus=corpus,
         scores=scores(right, **options) if right else pd.DataFrame(columns=SCORES),
-        runs=[run(name, corpus, fold) for name, folds in right.items() for fold in range(len(folds))],
+        runs=[
+            run(name, corpus, fold, n_clips=10 + (fold if name in AUGMENTATION else 0))
+            for name, folds in right.items()
+            for fold in range(len(folds))
+        ],
         thesis=read_published(resource),
         evaluate=EvaluateConfig(**planted.EVALUATE),
         synthetic=True,

@@ -67,7 +67,8 @@ def test_every_option_stands_beside_the_thesis_and_against_its_row(tmp_path, bui
     honest = 100 * (0.75 + 1 / 24)
     assert (one.honest, one.difference) == (pytest.approx(honest, abs=1e-3), pytest.approx(honest - 89.8, abs=1e-3))
     assert (one.n_folds, one.n_people, one.n_clips, one.n_parameters) == (2, 4, 48, 200)  # not the third fold
-    assert (one.against, one.gain, one.gain_low, one.gain_high) == ("N0", 25, 25, 25)
+    assert (one.against, one.gain) == ("N0", 25)
+    assert one.gain_low < 25 < one.gain_high  # all actors are equal: of the clips
     assert (one.p, one.p_holm) == (0.5, 1.0)
     assert one.thesis_folds == pytest.approx(89.82, abs=0.005)
     two = ours[(ours.row == "N2") & (ours.corpus == "ravdess")].iloc[0]

@@ -184,13 +184,15 @@ class Folds:
         return np.where(flat, np.sqrt(self.clips.sum(axis=-1)) / n, error), np.where(flat, np.inf, df)
 
     def p_below(self) -> np.ndarray:
-        """Return the one-sided p (..., K) that a fold is below zero, of other people and trainings; NaN of one each."""
+        """Return the one-sided p (..., K) that a fold is below zero, for other people and trainings; NaN of one each.
+
+        It is never below that of the clips alone.
+        """
         if not self.people or not self.seeds:
             return np.full(self.means.shape, math.nan)
         error, df = self._added(lambda squares: squares)
-        error = np.maximum(error, np.sqrt(self.clips))
         with np.errstate(invalid="ignore", divide="ignore"):
-            return special.stdtr(df, self.means / error)
+            return np.fmax(special.stdtr(df, self.means / error), special.ndtr(self.means / np.sqrt(self.clips)))
 
     def _added(self, total: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return the error of parts together and its degrees of freedom, by Satterthwaite (1946)."""
