@@ -89,7 +89,7 @@ def test_a_row_without_a_number_is_a_dash_with_its_reason(tmp_path, build):
     assert found.honest[["N1", "N2"]].isna().all()
     assert found.reason["N1"] == "nobody speaks"
     line = next(line for line in text.splitlines() if line.startswith("| N2"))
-    assert [cell.strip() for cell in line.split("|")][7:] == ["83.00", "-", "-", "-", ""]
+    assert [cell.strip() for cell in line.split("|")][-7:] == ["83.00", *5 * "-", ""]
 
 
 def test_other_systems_are_named_by_their_references(tmp_path, build):

@@ -44,8 +44,11 @@ def test_the_numbers_of_the_table_are_those_of_the_runs(world):
     assert fused.mae == pytest.approx(np.abs(np.stack(rows.logits)[:, 0] - rows.label).mean(), abs=1e-4)
     assert fused.right == 1.0
     assert fused.r > 0.99
+    assert fused.ccc > 0.99
     assert (video.mae, video.right) == (0.5, 0.5)  # half way between the levels: the lower one counts
     assert np.isnan(video.r)
+    assert video.ccc == 0
+    assert np.isnan(video.ccc_low)
     assert video.constant == pytest.approx(0.5)  # 0.4 for level 0, 0.6 for level 1
     again, same = planted.run_table(compare_intensity, root, **given)
     pd.testing.assert_frame_equal(table, again)
@@ -65,10 +68,11 @@ def test_numbers_are_no_classes_to_the_other_commands(world):
     root, corpus, runs = world
     other = planted.write_runs(root, n_folds=2, variants=("AM",))
     out = root / "metrics.json"
-    summarise(runs=[*runs, *other], clips=[corpus / "clips.parquet"], out=out, plots=root / "plots")
+    summarise(runs=[*runs, *other], clips=[corpus / "clips.parquet"], out=out, plots=root / "plots", config=CONFIG)
     metrics = read_json(out)["ravdess"]
     assert set(metrics) == {"AM", "Strength"}
     assert metrics["Strength"]["error_honest"] < 0.1 < metrics["Strength"]["constant"]
+    assert 0.9 < metrics["Strength"]["ccc_low"] < metrics["Strength"]["ccc"] < metrics["Strength"]["ccc_high"]
     assert not any(name.startswith("accuracy") for name in metrics["Strength"])
     assert [path.name for path in (root / "plots" / "confusion").iterdir()] == ["ravdess_AM.csv"]
     assert (root / "plots" / "curves" / "ravdess_Strength.csv").is_file()

@@ -60,7 +60,7 @@ def test_planted_accuracies_stand_beside_the_thesis(compare):
     assert cells.index[:5].tolist() == ["whole", "objects", "dense", "blind", "fast"]
     assert cells.part.tolist() == ["table"] * 4 + ["others"] + ["printed"] * 7
     whole = cells.loc["whole"]
-    assert (whole.private, whole.optimistic, whole.public, whole.macro_recall, whole.chance) == (75, 100, 100, 75, 50)
+    assert (whole.private, whole.optimistic, whole.public, whole.uar, whole.chance) == (75, 100, 100, 75, 50)
     assert (whole.thesis, whole.difference) == pytest.approx((70.47, 4.53))
     assert (whole.low, whole.high) == pytest.approx((59.81, 85.81), abs=0.01)  # Wilson, 30 of 40
     assert (whole.private_with_twins, whole.n_private_with_twins, whole.n_private) == (60, 50, 40)

@@ -19,7 +19,7 @@ def written(tmp_path):
     runs += planted.write_runs(tmp_path, n_folds=2, variants=("VM",), corpus="cremad", reason="no picture")
     (tmp_path / "plots" / "curves").mkdir(parents=True)
     (tmp_path / "plots" / "curves" / "gone.csv").write_text("of a variant that was removed")
-    summarise(runs=runs, clips=clips, out=tmp_path / "metrics.json", plots=tmp_path / "plots")
+    summarise(runs=runs, clips=clips, out=tmp_path / "metrics.json", plots=tmp_path / "plots", config=planted.config())
     return tmp_path, json.loads((tmp_path / "metrics.json").read_text())
 
 
@@ -30,7 +30,19 @@ def test_metrics_are_nested_by_corpus_and_variant(written):
     assert metrics["ravdess"]["N2"]["accuracy_honest"] > metrics["ravdess"]["AM"]["accuracy_honest"]
     assert metrics["ravdess"]["N2"]["n_clips"] == 48
     assert metrics["ravdess"]["N2"]["n_folds"] == 2  # variants may differ in it
-    assert 0 <= metrics["ravdess"]["N2"]["macro_recall"] <= 1
+    assert metrics["ravdess"]["N2"]["uar"] == metrics["ravdess"]["N2"]["accuracy_honest"]  # as many clips of each class
+    for name, key in (("accuracy", "accuracy_honest"), ("uar", "uar"), ("macro_f1", "macro_f1")):
+        low, value, high = (metrics["ravdess"]["N2"][one] for one in (f"{name}_low", key, f"{name}_high"))
+        assert 0 < low < value < high < 1
+
+
+def test_what_is_not_known_is_absent(tmp_path):
+    clips = planted.write_corpus(tmp_path, n_actors=1) / "clips.parquet"
+    run = planted.write_run(tmp_path, "N2", 0, actors=(1,), fold_name="A1")
+    summarise(runs=[run], clips=[clips], out=tmp_path / "metrics.json", config=planted.config())
+    metrics = json.loads((tmp_path / "metrics.json").read_text())["ravdess"]["N2"]
+    assert "uar" in metrics
+    assert "uar_low" not in metrics  # of one person
 
 
 def test_plot_data_agree_with_the_metrics(written):

@@ -308,6 +308,7 @@ JOBS = {
     ],
     "summary": call(
         "summarise",
+        "evaluate",
         runs=TRAINED,
         clips=tables_of(*HEADLINED, names=["clips.parquet"]),
         words="--plots results/plots",

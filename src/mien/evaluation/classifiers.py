@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from mien.config.schema import EvaluateConfig
 from mien.errors import TableError
-from mien.evaluation.metrics import macro_recall
+from mien.evaluation.metrics import average, with_measures
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import Gain, gain_of_one, interval_of_share
+from mien.evaluation.statistics import Gain, gain_of_one
 
 UNJUDGED = -1
 TESTED = ("test", "aside")  # roles that are the same in every run
@@ -66,8 +65,7 @@ class Panel:
 class Score:
     """How well some pictures are judged; means over the runs."""
 
-    accuracy: float  # of the pictures that were judged
-    macro_recall: float
+    measures: Mapping[str, float]  # accuracy, UAR and macro-F1 of the pictures that were judged
     coverage: float  # share of the pictures that have the features
     strict: float  # accuracy where a picture without judgement is an error
     n_pictures: int
@@ -147,6 +145,15 @@ def hit_rate(panel: Panel, judgements: list[Judgement]) -> np.ndarray:
     return rate
 
 
+def judged_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray) -> pd.DataFrame:
+    """Return who said what of the tested pictures `rows` (N,) bool, in the columns of `measures.measure`."""
+    judged = rows & ~np.isnan(hit_rate(panel, judgements))
+    known = panel.table[judged][["clip", "person", "label"]].rename(columns={"person": "actor"})
+    known = known.assign(fold=0, seed=0, predicted=UNJUDGED, apart=False)
+    said = [known.assign(seed=one.seed, predicted=one.predicted[judged]) for one in judgements]
+    return pd.concat(said or [known], ignore_index=True)
+
+
 def score_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, usable: np.ndarray) -> Score:
     """Return the score on the tested pictures `rows` (N,) bool.
 
@@ -158,10 +165,8 @@ def score_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, usa
     judged = ~np.isnan(rate)
     n, n_usable = len(rate), int(usable[rows].sum())
     n_judged, n_right = int(judged.sum()), float(rate[judged].sum())
-    recalls = [macro_recall(label[judged], one.predicted[rows][judged]) for one in judgements]
     return Score(
-        accuracy=n_right / n_judged if n_judged else math.nan,
-        macro_recall=float(np.mean(recalls)) if recalls else math.nan,
+        measures=average(with_measures(judged_on(panel, judgements, rows), ["seed"])),
         coverage=n_usable / n if n else math.nan,
         strict=n_right / n if n and (judgements or not n_usable) else math.nan,
         n_pictures=n,
@@ -169,14 +174,6 @@ def score_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, usa
         n_classes=len(set(label[judged])),
         n_people=len(set(people[judged])),
     )
-
-
-def interval_on(
-    panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, config: EvaluateConfig
-) -> tuple[float, float]:
-    """Return the interval of the accuracy on `rows` (N,) bool, over test people."""
-    people = _people(panel, hit_rate(panel, judgements), rows)
-    return interval_of_share(*people, confidence=config.confidence, n_clips=int(people[1].sum()))
 
 
 def paired_difference(
@@ -198,13 +195,6 @@ def paired_difference(
     label, people = panel.label[known], panel.table.person.to_numpy()[known]
     trainings = tuple([float(np.mean(run.predicted[known] == label)) for run in side] for side in (one, other))
     return gain_of_one(*names, gap[known], people, trainings, confidence=confidence)
-
-
-def _people(panel: Panel, values: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean of `values` (N,) over `rows` and its weight, of every person; NaN values do not count."""
-    known = rows & ~np.isnan(values)
-    people = pd.Series(values[known]).groupby(panel.table.person.to_numpy()[known]).agg(["mean", "size"])
-    return people["mean"].to_numpy(), people["size"].to_numpy(float)
 
 
 def _judgements(run: Run, rows: pd.MultiIndex, table: pd.DataFrame) -> list[Judgement]:

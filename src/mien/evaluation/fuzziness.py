@@ -16,6 +16,7 @@ import pandas as pd
 
 from mien.config.fuzziness import NOTHING, Condition
 from mien.errors import TableError
+from mien.evaluation.metrics import with_measures
 from mien.evaluation.statistics import Estimate, interval_of_mean, interval_of_share
 from mien.io import tables
 
@@ -24,7 +25,7 @@ SUBSETS: tuple[Subset, ...] = ("all", "clear", "affected")  # test clips
 
 
 def read_judgements(paths: Iterable[Path]) -> pd.DataFrame:
-    """Return FUZZY of all repetitions with an additional column hit, 0 or 1.
+    """Return FUZZY of all repetitions with additional columns: predicted, a class, and hit, 0 or 1.
 
     Raises
     ------
@@ -36,7 +37,8 @@ def read_judgements(paths: Iterable[Path]) -> pd.DataFrame:
         logits = np.stack(rows.logits)  # (N, C)
         if not np.isfinite(logits).all():
             raise TableError(f"{path}: logits are not finite; lower train.learning_rate and train again")
-        rows = rows.assign(hit=(logits.argmax(axis=1) == rows.label).astype(float))
+        predicted = logits.argmax(axis=1)
+        rows = rows.assign(predicted=predicted, hit=(predicted == rows.label).astype(float))
         what = set(zip(rows.kind, rows.modality, rows.share, rows.variant, strict=True))
         if parts and what != parts[0][1]:
             raise TableError(f"{path}: other conditions or networks than the first repetition; run train_fuzzy again")
@@ -72,6 +74,13 @@ class Judgements:
         """Return the accuracy of every unit that has clips of the subset, 0..1."""
         units = self._cell(variant, condition, subset).groupby(level=self.unit).sum()
         return units.hits / units.clips
+
+    def measures(self, variant: str, condition: Condition) -> pd.DataFrame:
+        """Return UAR and macro-F1 of every unit, 0..1; of people, linearised within their repetition."""
+        rows = self.rows
+        chosen = (rows.kind == condition.kind) & (rows.modality == condition.modality) & (rows.share == condition.share)
+        rows = with_measures(rows[chosen & (rows.variant == variant)], ["seed"])
+        return rows.groupby(self.unit)[["uar", "macro_f1"]].mean()
 
     def slope(self, variant: str, kind: str, modality: str) -> pd.Series:
         """Return the slope of the least-squares line of accuracy by share for every unit, 1 / share."""

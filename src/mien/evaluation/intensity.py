@@ -26,6 +26,9 @@ COLUMNS = [  # a row per variant, head and fold, and one per variant, head and "
     "mae_low",
     "mae_high",
     "constant",  # mean absolute error of the training people's mean level
+    "ccc",  # concordance correlation coefficient
+    "ccc_low",
+    "ccc_high",
     "r",  # Pearson's
     "r_low",
     "r_high",
@@ -77,23 +80,21 @@ def compare(rows: pd.DataFrame, *, confidence: float) -> pd.DataFrame:
 
 
 def measures(rows: pd.DataFrame, *, confidence: float) -> dict[str, float]:
-    """Return the numbers of some rows of SAID; intervals are over folds, or over people (see `units_of`).
-
-    The interval of r is Student's t on Fisher's scale, atanh r, with the influence of every clip on r summed up by
-    person: z_x z_y - r (z_x² + z_y²) / 2 (Devlin, Gnanadesikan & Kettenring 1975).
-    """
+    """Return the numbers of some rows of SAID; intervals are over folds, or over people (see `units_of`)."""
     weight = 1.0 / rows.groupby("fold")["clip"].transform("size").to_numpy()
     weight = weight / weight.sum()
     level, output = rows.label.to_numpy(float), rows.said.to_numpy(float)
     distance, of_constant = output - level, rows.constant.to_numpy(float) - level
     person, hit = units_of(rows.fold.to_numpy(str), rows.person.to_numpy(str)), rows.right.to_numpy(float)
     mae, mae_low, mae_high = _over_people(np.abs(distance), weight, person, interval_of_mean, confidence)
+    ccc, ccc_low, ccc_high = concordance(level, output, weight, person, confidence)
     share = partial(interval_of_share, n_clips=rows["clip"].nunique())
     right, right_low, right_high = _over_people(hit, weight, person, share, confidence)
     r, r_low, r_high = correlation(level, output, weight, person, confidence)
     squared = float(weight @ of_constant**2)
     return {
         **{"mae": mae, "mae_low": mae_low, "mae_high": mae_high, "constant": float(weight @ np.abs(of_constant))},
+        **{"ccc": ccc, "ccc_low": ccc_low, "ccc_high": ccc_high},
         **{"r": r, "r_low": r_low, "r_high": r_high},
         "r2": 1.0 - float(weight @ distance**2) / squared if squared else math.nan,
         **{"right": right, "right_low": right_low, "right_high": right_high},
@@ -105,21 +106,51 @@ def measures(rows: pd.DataFrame, *, confidence: float) -> dict[str, float]:
 def correlation(
     x: np.ndarray, y: np.ndarray, weight: np.ndarray, person: np.ndarray, confidence: float
 ) -> tuple[float, float, float]:
-    """Return the weighted r of x and y (N,) and its interval; NaN where one of them does not vary."""
+    """Return the weighted r (Pearson's) of x and y (N,) and its interval; NaN where one of them does not vary.
+
+    The influence of a clip is that of Devlin, Gnanadesikan & Kettenring (1975).
+    """
     zx, zy = _standardised(x, weight), _standardised(y, weight)
     r = float(weight @ (zx * zy))
+    return r, *_on_fishers_scale(r, zx * zy - r * (zx**2 + zy**2) / 2, weight, person, confidence)
+
+
+def concordance(
+    x: np.ndarray, y: np.ndarray, weight: np.ndarray, person: np.ndarray, confidence: float
+) -> tuple[float, float, float]:
+    """Return the weighted concordance correlation coefficient of x and y (N,) and its interval (Lin 1989).
+
+    It is 2 cov / (var x + var y + (mean x - mean y)²): r, lowered by a wrong scale and a wrong offset. Where one of the
+    two does not vary it is 0, without an interval; NaN where both are one and the same number.
+    """
+    if not (np.ptp(x) and np.ptp(y)):
+        return 0.0 if (x != y).any() else math.nan, math.nan, math.nan
+    product, squared = (x - weight @ x) * (y - weight @ y), (x - y) ** 2
+    twice = 2 * float(weight @ product)
+    whole = float(weight @ squared) + twice  # var x + var y + (mean x - mean y)²
+    ccc = twice / whole
+    influence = (2 * (1 - ccc) * product - ccc * squared) / whole
+    return ccc, *_on_fishers_scale(ccc, influence, weight, person, confidence)
+
+
+def _on_fishers_scale(
+    r: float, influence: np.ndarray, weight: np.ndarray, person: np.ndarray, confidence: float
+) -> tuple[float, float]:
+    """Return the interval of a coefficient -1..1: Student's t over people on the scale of atanh r.
+
+    influence : (N,) of every clip on r; its weighted mean is 0.
+    """
     if not abs(r) < 1.0:  # or NaN
-        return r, math.nan, math.nan
-    influence = (zx * zy - r * (zx**2 + zy**2) / 2) / (1 - r**2)  # on atanh r; its mean is 0
-    _, low, high = _over_people(influence, weight, person, interval_of_mean, confidence)
-    return r, math.tanh(math.atanh(r) + low), math.tanh(math.atanh(r) + high)
+        return math.nan, math.nan
+    _, low, high = _over_people(influence / (1 - r**2), weight, person, interval_of_mean, confidence)
+    return math.tanh(math.atanh(r) + low), math.tanh(math.atanh(r) + high)
 
 
 def _standardised(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return values (N,) with the weighted mean 0 and deviation 1; NaN where they do not vary."""
     centred = values - weight @ values
     deviation = math.sqrt(weight @ centred**2)
-    return centred / deviation if deviation > 0 else np.full(len(values), math.nan)
+    return centred / deviation if np.ptp(values) else np.full(len(values), math.nan)
 
 
 def _over_people(

@@ -1,4 +1,4 @@
-"""Clip by clip scores of runs, and accuracy, macro recall and confusion from them."""
+"""Clip by clip scores of runs, and accuracy, UAR, macro-F1 and confusion from them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,18 +24,44 @@ SCORES = [  # columns of the frame that everything else is computed from; a row 
     "hit",
     "apart",
 ]
+MEASURES = ["accuracy", "uar", "macro_f1"]  # of emotions, or other classes; see `linearise`
 
 
-def accuracy(label: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the share of right clips, 0..1; NaN without clips."""
-    return float(metrics.accuracy_score(label, predicted)) if len(label) else float("nan")
+def linearise(label: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """Return accuracy, uar and macro_f1 as numbers of every clip (N,), whose mean over the clips they are.
 
-
-def macro_recall(label: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the mean of the recalls of the classes that occur (unweighted average recall), 0..1; NaN without clips."""
+    uar : unweighted average recall, the mean of the recalls of the classes that occur.   macro_f1 : that of their F1.
+    A clip's number is the measure and the clip's influence on it (the derivative by the clip's weight), so what groups
+    of clips differ in is what the measure varies by over groups. Accuracy is the mean of 0 and 1 as they are.
+    """
     if not len(label):
-        return float("nan")
-    return float(metrics.recall_score(label, predicted, labels=np.unique(label), average="macro", zero_division=0.0))
+        return dict.fromkeys(MEASURES, np.zeros(0))
+    labels = np.unique(label)
+    true, said = label[:, None] == labels, predicted[:, None] == labels  # (N, C)
+    hit, n, n_true, n_both = true & said, len(label), true.sum(axis=0), true.sum(axis=0) + said.sum(axis=0)
+    recall, f1 = hit.sum(axis=0) / n_true, 2 * hit.sum(axis=0) / n_both
+    return {
+        "accuracy": hit.any(axis=1).astype(float),
+        "uar": recall.mean() + n * ((hit - recall * true) / n_true).mean(axis=1),
+        "macro_f1": f1.mean() + n * ((2 * hit - f1 * true - f1 * said) / n_both).mean(axis=1),
+    }
+
+
+def with_measures(judged: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Add the columns of `linearise`, the clips with equal `keys` (fold and seed, say) together.
+
+    judged : columns label, predicted and `keys`.
+    """
+    label, predicted = judged.label.to_numpy(), judged.predicted.to_numpy()
+    values = np.zeros((len(judged), len(MEASURES)))
+    for at in judged.groupby(keys).indices.values():
+        values[at] = np.stack(list(linearise(label[at], predicted[at]).values()), axis=1)
+    return judged.assign(**dict(zip(MEASURES, values.T, strict=True)))
+
+
+def average(rows: pd.DataFrame) -> dict[str, float]:
+    """Return MEASURES 0..1: means over folds of `with_measures` by fold and seed; NaN without clips."""
+    return rows.groupby("fold")[MEASURES].mean().mean().to_dict()
 
 
 def confusion_counts(label: np.ndarray, predicted: np.ndarray, *, n_classes: int) -> np.ndarray:
@@ -77,16 +103,14 @@ def reported(scores: pd.DataFrame) -> str:
 def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
     """Return a row per variant, selection and fold; seeds are averaged within a fold.
 
-    Columns: accuracy and macro_recall 0..1; seeds_sd, the standard deviation of the accuracy over seeds, NaN of one;
+    Columns: accuracy, uar and macro_f1 0..1; seeds_sd, the standard deviation of the accuracy over seeds, NaN of one;
     n_clips, n_actors, n_seeds. Clips apart do not count.
     """
     keys, rows = ["variant", "selection", "fold", "fold_name"], []
     for key, part in headline(scores).groupby(keys):
-        recalls = [macro_recall(seed.label.to_numpy(), seed.predicted.to_numpy()) for _, seed in part.groupby("seed")]
-        means = (float(part.hit.mean()), float(np.mean(recalls)), spread_of_seeds(part))
+        means = (*with_measures(part, ["seed"])[MEASURES].mean(), spread_of_seeds(part))
         rows.append((*key, *means, part["clip"].nunique(), part.actor.nunique(), part.seed.nunique()))
-    numbers = ["accuracy", "macro_recall", "seeds_sd", "n_clips", "n_actors", "n_seeds"]
-    return pd.DataFrame(rows, columns=keys + numbers)
+    return pd.DataFrame(rows, columns=[*keys, *MEASURES, "seeds_sd", "n_clips", "n_actors", "n_seeds"])
 
 
 def spread_of_seeds(scores: pd.DataFrame) -> float:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from mien.config.schema import EvaluateConfig
 from mien.errors import TableError
+from mien.evaluation.metrics import with_measures
 from mien.evaluation.runs import Run
 from mien.evaluation.statistics import Estimate, interval_of_mean, interval_of_share, units_of
 from mien.io import tables
@@ -30,10 +31,14 @@ MEASURES = [  # a row per KEYS
     "flips",  # changes of the label per second of span_s; NaN where there is but one step
     "constant",  # 1: no change; NaN where there is but one step
     "majority",  # 1: the label of most steps is right; of labels with as many steps, the one that had them first
+    "uar",  # of that label, linearised within fold and seed (`metrics.linearise`): their mean is UAR
+    "macro_f1",  # likewise
     "last",  # 1: the last label is right
     "settled_s",  # from the recording's beginning to the step from which on the label stays
     "right_s",  # the same where that label is right, else NaN
 ]
+
+_OF_MAJORITY = ("majority", "uar", "macro_f1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +84,8 @@ QUANTITIES = (
     Quantity("flips", "label changes per second", "1/s", "span_s", typical="rate"),
     Quantity("constant", "clips with one constant label, %", "share", typical="share"),
     Quantity("majority", "clips right by majority, %", "share", typical="share"),
+    Quantity("uar", "UAR by majority, %", "share", typical="share"),
+    Quantity("macro_f1", "macro-F1 by majority, %", "share", typical="share"),
     Quantity("last", "clips right by last judgement, %", "share", typical="share"),
     Quantity("settled_s", "until the label settles, s", "s", typical="median"),
     Quantity("right_s", "until it settles, clips that end right, s", "s", typical="median"),
@@ -106,7 +113,7 @@ def read_traces(runs: Iterable[Run], apart: set[tuple[str, str]], *, head: str =
 
 def measure(traces: Iterable[Trace]) -> pd.DataFrame:
     """Return MEASURES, a row per trace in their order."""
-    rows = []
+    traces, rows = list(traces), []
     for trace in traces:
         said, time_s = trace.said, trace.time_s
         changed = np.flatnonzero(said[1:] != said[:-1]) + 1
@@ -119,13 +126,15 @@ def measure(traces: Iterable[Trace]) -> pd.DataFrame:
                 float((said == trace.label).mean()),
                 len(changed) / span_s if several else math.nan,
                 float(not len(changed)) if several else math.nan,
-                float(majority(said) == trace.label),
                 float(ends_right),
                 settled_s,
                 settled_s if ends_right else math.nan,
             )
         )
-    return pd.DataFrame(rows, columns=MEASURES)
+    table = pd.DataFrame(rows, columns=[name for name in MEASURES if name not in _OF_MAJORITY])
+    label = {"label": [trace.label for trace in traces], "predicted": [majority(trace.said) for trace in traces]}
+    found = with_measures(table[KEYS].assign(**label), ["variant", "fold", "seed"])
+    return table.assign(majority=found.accuracy, uar=found.uar, macro_f1=found.macro_f1)[MEASURES]
 
 
 def majority(said: np.ndarray) -> int:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from mien.errors import TableError
-from mien.evaluation.metrics import macro_recall
+from mien.evaluation.measures import measure
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import Gain, gain_of_one, interval_of_cell
+from mien.evaluation.statistics import Estimate, Gain, gain_of_one, interval_of_cell
 from mien.io import tables
 
 PUBLIC, PRIVATE = "PublicTest", "PrivateTest"  # CLIPS.split
@@ -76,10 +76,9 @@ class Trial:
         rows = self.rows(usage, selection=selection, duplicates=duplicates)
         return Tally(int((rows.label.to_numpy() == rows.predicted.to_numpy()).sum()), len(rows))
 
-    def recall(self, usage: str) -> float:
-        """Return the macro recall 0..1 of the honest epoch, duplicates left out."""
-        rows = self.rows(usage)
-        return macro_recall(rows.label.to_numpy(), rows.predicted.to_numpy())
+    def measures(self, usage: str, *, confidence: float) -> dict[str, Estimate]:
+        """Return accuracy, UAR and macro-F1 of the honest epoch, duplicates left out; every picture is a unit."""
+        return measure(self.rows(usage).assign(fold=0, seed=0, actor=""), confidence=confidence)
 
     def chance(self, usage: str) -> float:
         """Return the accuracy 0..1 of always naming the commonest class of an official test; NaN without pictures."""

@@ -37,7 +37,7 @@ def plot_confusion(
     scores = score(chosen, read_duplicates([clips]))
     selection = reported(scores)
     scores = scores[(scores.selection == selection) & ~scores.apart.astype(bool)]
-    means = by_fold(scores).groupby("variant")[["accuracy", "macro_recall"]].mean()
+    means = by_fold(scores).groupby("variant")[["accuracy", "uar"]].mean()
     title = corpus_title(f"Figure {settings.confusion}", read_json(corpus_info), corpus=settings.corpus)
     title += f"\nrecall in percent, mean of {len({run.fold for run in chosen})} folds, {selection} epochs"
     n_columns = min(2, len(variants))
@@ -50,8 +50,8 @@ def plot_confusion(
                 draw_absent(ax, title=variant, reason=reasons.get(variant, "no test clips"))
                 continue
             recall, clips_of = mean_recall_matrix(mine, n_classes=len(classes))
-            accuracy, macro_recall = means.loc[variant]
-            text = f"{variant}   accuracy {accuracy:.1%}, macro recall {macro_recall:.1%}"
+            accuracy, uar = means.loc[variant]
+            text = f"{variant}   accuracy {accuracy:.1%}, UAR {uar:.1%}"
             draw_confusion(ax, recall, classes, title=text, n_clips=round(clips_of.sum()))
             pairs = pd.MultiIndex.from_product([[variant], classes, classes], names=rows[0].columns[:3])
             numbers = pd.DataFrame({"recall": recall.ravel(), "clips": clips_of.ravel()}, index=pairs)

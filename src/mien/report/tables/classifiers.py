@@ -20,11 +20,12 @@ from mien.evaluation.classifiers import (
     accuracy_in,
     best_split,
     expected_runs,
-    interval_on,
+    judged_on,
     mean_and_sd,
     read_panel,
     score_on,
 )
+from mien.evaluation.measures import BESIDE, columns, measure, percents
 from mien.evaluation.runs import Run, read_runs
 from mien.report.page import render_page, write_table
 from mien.report.thesis import read_published
@@ -48,7 +49,7 @@ CELLS = [  # of 4.1.csv; accuracies in percent, differences in points
     "difference",
     "low",
     "high",
-    "macro_recall",
+    *columns(),  # of UAR and macro-F1; intervals of the headline only
     "coverage",
     "strict",
     "split",  # whose run the row shows; empty for a mean over seeds
@@ -236,8 +237,9 @@ def _headline(evidence: Evidence, name: str) -> dict[str, Any]:
     for column, role in (("train", "training"), ("validation", "validation"), ("test", "test")):
         mean, sd = mean_and_sd(100 * accuracy_in(panel, one, role) for one in shown)
         cell |= {column: mean, f"{column}_sd": sd}
-    low, high = interval_on(panel, shown, rows, config=evidence.evaluate)
-    cell |= _scored(evidence, name, rows) | {"low": 100 * low, "high": 100 * high}
+    found = measure(judged_on(panel, shown, rows), confidence=evidence.evaluate.confidence)
+    cell |= _scored(evidence, name, rows) | percents(found)
+    cell |= {"low": 100 * found["accuracy"].low, "high": 100 * found["accuracy"].high}
     cell["optimistic"] = mean_and_sd(100 * accuracy_in(panel, one, "test") for one in optimistic)[0]
     cell["difference"] = cell["test"] - printed.test
     cell["n_runs"] = len(panel.of(name))
@@ -249,7 +251,8 @@ def _headline(evidence: Evidence, name: str) -> dict[str, Any]:
 def _scored(evidence: Evidence, name: str, rows: np.ndarray) -> dict[str, Any]:
     usable = has_features(evidence.panel.table, evidence.classifiers[name].features)
     score = score_on(evidence.panel, evidence.shown(name), rows, usable=usable)
-    shares = {"test": score.accuracy} | {key: getattr(score, key) for key in ("macro_recall", "coverage", "strict")}
+    shares = {"test": score.measures["accuracy"]} | {name: score.measures[name] for name in BESIDE}
+    shares |= {"coverage": score.coverage, "strict": score.strict}
     counts = {key: getattr(score, key) for key in ("n_pictures", "n_judged", "n_classes", "n_people")}
     return {key: 100 * share for key, share in shares.items()} | counts
 

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 
 from mien.config.schema import EvaluateConfig, TableConfig, load, section
-from mien.evaluation.metrics import by_fold, read_duplicates, reported, score, spread_of_seeds
+from mien.evaluation.measures import columns, measure, percents
+from mien.evaluation.metrics import MEASURES, by_fold, read_duplicates, reported, score, spread_of_seeds
 from mien.evaluation.runs import Run, read_runs, reasons_of, select_runs
 from mien.evaluation.statistics import (
+    Estimate,
     Gain,
     gain,
     gain_of_folds,
     holm,
-    interval_of_accuracy,
     interval_of_cell,
 )
 from mien.io.files import read_json
@@ -37,7 +38,7 @@ COLUMNS = [  # of the CSV; accuracies in percent, differences in points
     "difference",
     "low",
     "high",
-    "macro_recall",
+    *columns(),  # of UAR and macro-F1; intervals of the mean only
     "seeds_sd",  # of the accuracy over seeds; empty of one seed
     "n_clips",
     "n_actors",
@@ -107,17 +108,18 @@ def compare(
     for variant, row in published.items():
         ours = folds[folds.variant == variant]
         thesis = row.at(fold_names) if row else {}
+        mine = scores[(scores.variant == variant) & (scores.selection == selection)]
         for name in fold_names:
             here = ours[ours.fold_name == name]
             own = here[here.selection == selection]
             n_clips = int(own.n_clips.sum())
             ends = interval_of_cell((own.accuracy * n_clips).sum(), n_clips, confidence=config.confidence)
+            found = {key: Estimate(own[key].mean()) for key in MEASURES} | {"accuracy": Estimate(math.nan, *ends)}
             cell = {"variant": variant, "fold": name, "thesis": thesis.get(name, math.nan)}
-            rows.append(cell | _numbers(here, selection, ends, own.seeds_sd.mean()))
-        mine = scores[(scores.variant == variant) & (scores.selection == selection)]
-        ends = interval_of_accuracy(mine, confidence=config.confidence)
+            rows.append(cell | _numbers(here, selection, found, own.seeds_sd.mean()))
+        found = measure(mine, confidence=config.confidence)
         cell = {"variant": variant, "fold": MEAN, "thesis": row.mean_at(fold_names) if row else math.nan}
-        rows.append(cell | _numbers(ours, selection, ends, spread_of_seeds(mine)))
+        rows.append(cell | _numbers(ours, selection, found, spread_of_seeds(mine)))
     cells = pd.DataFrame(rows)
     cells["difference"] = cells[selection] - cells.thesis
     return Comparison(
@@ -134,11 +136,11 @@ def compare(
     )
 
 
-def _numbers(folds: pd.DataFrame, selection: str, ends: tuple[float, float], seeds_sd: float) -> dict[str, float]:
-    """Return what a cell says of one fold of a variant, or of all: their mean."""
+def _numbers(folds: pd.DataFrame, selection: str, found: Mapping[str, Estimate], seeds_sd: float) -> dict[str, float]:
+    """Return what a cell says of one fold of a variant, or of all: their mean; `found` as of `measure`."""
     own = folds[folds.selection == selection]
     numbers = {name: 100 * folds.accuracy[folds.selection == name].mean() for name in ("honest", "optimistic")}
-    numbers |= {"low": 100 * ends[0], "high": 100 * ends[1], "macro_recall": 100 * own.macro_recall.mean()}
+    numbers |= {"low": 100 * found["accuracy"].low, "high": 100 * found["accuracy"].high, **percents(found)}
     n_seeds = int(own.n_seeds.min()) if len(own) else 0
     counts = {"n_clips": int(own.n_clips.sum()), "n_actors": int(own.n_actors.sum()), "n_seeds": n_seeds}
     return numbers | {"seeds_sd": 100 * seeds_sd} | counts

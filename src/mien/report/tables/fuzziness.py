@@ -15,9 +15,10 @@ from mien.report.rules import NOT_SUPPORTED, SUPPORTED, UNDECIDED, Answer, answe
 
 BOTH = "both"  # the mean over the modalities
 WORDS = {"missing": "missing", "blended": "fuzzy"}  # kind -> the thesis's word
+BESIDE = {"uar": "UAR", "macro_f1": "macro-F1"}  # measure -> quantity
 PER = 0.1  # share of the clips that a slope is told for
 COLUMNS = [  # of the CSV; accuracies in percent, differences in points, slopes in points per 10 % of the clips
-    "quantity",  # accuracy, difference, slope or difference of slopes
+    "quantity",  # accuracy, UAR, macro-F1, difference (of accuracies), slope or difference of slopes
     "kind",  # missing or fuzzy; empty where all clips are clear
     "modality",
     "share",  # of the clips, percent; empty for slopes
@@ -111,6 +112,10 @@ def rows_of(found: Fuzziness) -> pd.DataFrame:
                 add("accuracy", name, judgements.share(values))
             for other in found.plain:  # on the same clips
                 add("difference", found.refined, judgements.mean(hits[found.refined] - hits[other]), other)
+            for name in found.config.rows if subset == "all" else ():
+                measures = judgements.measures(name, condition)
+                for column, quantity in BESIDE.items():
+                    add(quantity, name, judgements.share(measures[column]))
     for kind in KINDS:
         for modality in (*FUZZY_MODALITIES, BOTH):
             n_clips = judgements.n_clips(found.conditions[0])

@@ -12,6 +12,7 @@ import pandas as pd
 from mien.config.labels import ACTED
 from mien.config.schema import EvaluateConfig, OverviewConfig, load, section
 from mien.errors import TableError
+from mien.evaluation.measures import columns
 from mien.evaluation.metrics import read_duplicates, score
 from mien.evaluation.runs import read_runs, select_runs
 from mien.evaluation.statistics import Gain, gain, holm
@@ -35,7 +36,7 @@ CELLS = [  # of 5.4.csv, a row per corpus and row of the table; accuracies in pe
     "high",
     "optimistic",
     "difference",  # ours less the printed number
-    "macro_recall",
+    *columns(),  # of UAR and macro-F1
     "seeds_sd",
     "against",
     "gain",  # over `against`, on the clips of both
@@ -160,7 +161,7 @@ def _cell(corpus: OnCorpus, row: str) -> dict[str, Any]:
         cell |= {"thesis_row": printed.name, "thesis": printed.value, "thesis_folds": folds}
     if len(mine):
         mean, folds = mine[mine.fold == MEAN].iloc[0], mine[mine.fold != MEAN]
-        keys = ("honest", "low", "high", "optimistic", "macro_recall", "seeds_sd", "n_clips", "n_seeds")
+        keys = ("honest", "low", "high", "optimistic", *columns(), "seeds_sd", "n_clips", "n_seeds")
         cell |= {key: mean[key] for key in keys} | {
             "n_people": mean.n_actors,
             "n_folds": int((folds.n_clips > 0).sum()),

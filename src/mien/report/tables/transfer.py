@@ -11,6 +11,7 @@ import pandas as pd
 
 from mien.config.schema import EvaluateConfig, PretrainConfig, TransferConfig, load, section
 from mien.errors import TableError
+from mien.evaluation.measures import columns, percents
 from mien.evaluation.runs import read_runs
 from mien.evaluation.transfer import PRIVATE, PUBLIC, Trial, read_trial, read_usages, start_adds
 from mien.io.files import read_json
@@ -34,7 +35,7 @@ CELLS = [  # of 4.3.csv; accuracies in percent, differences in points
     "public",  # chose the epoch
     "private_with_twins",
     "public_with_twins",
-    "macro_recall",  # private
+    *columns(),  # UAR and macro-F1, private
     "chance",  # private: the largest class
     "validation",  # at the chosen epoch, by history.csv
     "learnt",  # the public test's interval lies above its largest class
@@ -166,7 +167,7 @@ def _cell(evidence: TransferEvidence, name: str, part: str) -> dict[str, Any]:
         "high": 100 * high,
         "difference": cell["private"] - thesis,
         "optimistic": 100 * trial.tally(PRIVATE, selection="optimistic").accuracy,
-        "macro_recall": 100 * trial.recall(PRIVATE),
+        **percents(trial.measures(PRIVATE, confidence=evidence.evaluate.confidence)),
         "chance": 100 * trial.chance(PRIVATE),
         "validation": 100 * trial.final_accuracy,
         "learnt": evidence.learnt(name),
