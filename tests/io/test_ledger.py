@@ -52,7 +52,7 @@ def test_what_is_as_it_was_is_not_read(written, monkeypatch):
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_other_bytes_of_equal_size_and_time_are_found(written, output):
     for name in [output, *STAND_FOR[output]][-1:]:
-        status, text = os.stat(name), (written.path.parent / name).read_bytes()
+        status, text = (written.path.parent / name).stat(), (written.path.parent / name).read_bytes()
         (written.path.parent / name).write_bytes(text[:-1] + b"#")
         os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns))
         assert changes(written) == {output: f"{name} was changed (same size, other content)"}
@@ -61,7 +61,7 @@ def test_other_bytes_of_equal_size_and_time_are_found(written, output):
 @pytest.mark.parametrize("output", OUTPUTS[:3])
 def test_missing_and_strange_files_are_found(written, output):
     name = STAND_FOR[output][0]
-    os.rename(name, f"{name}.orphan")
+    (written.path.parent / name).rename(f"{name}.orphan")
     assert changes(written)[output] in (f"{name} is gone", f"{name}.orphan was not written by it")
     shutil.copy(f"{name}.orphan", name)
     assert f"{name}.orphan was not written by it" in changes(written).values() or output == OUTPUTS[2]
@@ -75,7 +75,7 @@ def test_a_file_that_was_cut_is_found(written):
 def test_copied_files_are_read_once(written, monkeypatch):
     for name in STAND_FOR[OUTPUTS[0]]:
         shutil.copy(name, "copy")
-        os.replace("copy", name)
+        (written.path.parent / "copy").replace(name)
     assert changes(written) == {}
     monkeypatch.setattr(ledger, "sha256", None)
     assert changes(written) == {}

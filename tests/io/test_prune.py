@@ -4,7 +4,7 @@ import pytest
 
 from mien.errors import TableError
 from mien.io.files import read_json, sha256
-from mien.io.prune import find_stale, list_runs
+from mien.io.prune import find_stale, is_as_listed, list_runs
 
 
 def test_a_manifest_names_every_file_by_its_digest(tmp_path):
@@ -19,6 +19,21 @@ def test_a_manifest_names_every_file_by_its_digest(tmp_path):
     (folders[1] / "run.json").unlink()
     with pytest.raises(TableError, match="fold1-seed0 holds no run"):
         list_runs(folders=folders, out=tmp_path / "seed0.json")
+
+
+def test_a_changed_file_of_a_listed_run_is_known(tmp_path):
+    folders = [tmp_path / "fold0-seed0", tmp_path / "fold0-seed1"]
+    for folder in folders:
+        folder.mkdir()
+        for name in ("run.json", "history.csv"):
+            (folder / name).write_text(name)
+    list_runs(folders=folders[:1], out=tmp_path / "seed0.json")  # that of seed 1 is not finished
+    for folder in folders:
+        (folder / "history.csv").write_text("history.cs#")
+    assert not is_as_listed(folders[0] / "history.csv")
+    assert is_as_listed(folders[0] / "run.json")
+    assert is_as_listed(folders[1] / "history.csv")
+    assert is_as_listed(tmp_path / "alone.csv")
 
 
 def test_only_what_is_unlisted_in_listed_stages_is_stale(tmp_path):

@@ -28,7 +28,7 @@ def files_of(output: str) -> list[str]:
     for folder in _folders_of(path):
         for place, inner, names in os.walk(folder):
             inner[:] = [name for name in inner if not name.startswith(".")]
-            found += [os.path.join(place, name) for name in names if not name.startswith(".")]
+            found += [f"{place}/{name}" for name in names if not name.startswith(".")]
     return sorted(set(found))
 
 
@@ -90,11 +90,11 @@ class Ledger:
         for name in sorted(known.keys() | set(found)):
             if name not in known:
                 return f"{name} was not written by it"
-            if not os.path.exists(name):
+            if not Path(name).exists():
                 return f"{name} is gone"
         moved = {}
         for name, (size, time_ns, content) in known.items():
-            status = os.stat(name)
+            status = Path(name).stat()
             if status.st_size != size:
                 return f"{name} was changed ({size} bytes were written, {status.st_size} are there)"
             if status.st_ctime_ns != time_ns:
@@ -117,5 +117,5 @@ def _as_line(output: str, files: dict[str, Entry]) -> str:
 
 
 def _entry(name: str) -> Entry:
-    status = os.stat(name)
+    status = Path(name).stat()
     return status.st_size, status.st_ctime_ns, sha256(Path(name))
