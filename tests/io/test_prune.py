@@ -1,10 +1,12 @@
 """Manifests list what runs left; pruning removes what is no longer listed and nothing else."""
 
+import os
+
 import pytest
 
 from mien.errors import TableError
 from mien.io.files import read_json, sha256
-from mien.io.prune import find_stale, is_as_listed, list_runs
+from mien.io.prune import find_stale, is_as_listed, list_runs, prune
 
 
 def test_a_manifest_names_every_file_by_its_digest(tmp_path):
@@ -45,3 +47,15 @@ def test_only_what_is_unlisted_in_listed_stages_is_stale(tmp_path):
     names = sorted(path.relative_to(tmp_path).as_posix() for path in stale)
     assert names == ["training/r/A/fold1", "training/r/A/seed1.json", "training/r/B"]
     assert find_stale(tmp_path, []) == []
+
+
+def test_what_killed_writers_left_goes_with_it(tmp_path):
+    ours, dead = os.getpid(), 2**22 + 1  # no process has a number as high
+    for name in (f"tables/.5.2.{dead}.partial.csv", f"tables/.5.3.{ours}.partial.csv", "tables/5.2.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "faces" / f".01.{dead}.partial").mkdir(parents=True)
+    prune(root=tmp_path, keep=["faces/kept"])
+    left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert left == [f"tables/.5.3.{ours}.partial.csv", "tables/5.2.csv"]
+    assert not list((tmp_path / "faces").iterdir())

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from mien.errors import TableError
-from mien.io.files import read_json, sha256, write_json
+from mien.io.files import find_scratch, read_json, sha256, write_json
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def _read_list(path: Path) -> dict[str, dict[str, str]]:
 
 
 def prune(*, root: Path, keep: list[str]) -> None:
-    """Delete results of corpora, variants and folds that params.yaml no longer lists.
+    """Delete results of corpora, variants and folds that params.yaml no longer lists, and what killed writers left.
 
     DVC versions whole folders; a fold that was dropped would stay in them for ever.
 
@@ -64,12 +64,12 @@ def prune(*, root: Path, keep: list[str]) -> None:
     keep : list[str]
         Folders and files below the root to keep, and with them all in a folder.
     """
-    for path in find_stale(root, keep):
+    for path in find_stale(root, keep) + find_scratch(root):
         log.info("removing %s", path)
         if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)  # it was in a folder that is gone
 
 
 def find_stale(root: Path, keep: list[str]) -> list[Path]:
