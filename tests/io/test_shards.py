@@ -43,6 +43,14 @@ def test_a_missing_or_damaged_table_is_named(tmp_path):
         tables.read(path, tables.FOLDS)
 
 
+def test_a_table_with_broken_text_is_named(tmp_path):
+    path = tmp_path / "a.parquet"
+    tables.write(path, FOLDS, tables.FOLDS)
+    path.write_bytes(path.read_bytes().replace(b"training", b"train\xe9ng"))
+    with pytest.raises(TableError, match="a.parquet: holds no FOLDS"):
+        tables.read(path, tables.FOLDS)
+
+
 def _sound(n_samples: int) -> shards.SoundShard:
     index = pd.DataFrame(
         {"clip": ["a"], "start": [0], "n_samples": [n_samples], "peak": [0.5], "rms": [0.1], "silent": [False]}

@@ -246,7 +246,10 @@ def read(path: Path, schema: Schema) -> pd.DataFrame:
     except (pa.ArrowInvalid, OSError) as error:
         raise TableError(f"{path} is not a parquet table ({error}); delete it and run the stage again") from error
     _check_names(path, table.schema.names, schema)
-    return table.cast(schema.columns).to_pandas()
+    try:
+        return table.cast(schema.columns).to_pandas()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
+        raise TableError(f"{path}: holds no {schema.name} ({error}); delete it and run the stage again") from error
 
 
 def empty(schema: Schema) -> pd.DataFrame:
