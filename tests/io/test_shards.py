@@ -47,7 +47,7 @@ def test_a_table_with_broken_text_is_named(tmp_path):
     path = tmp_path / "a.parquet"
     tables.write(path, FOLDS, tables.FOLDS)
     path.write_bytes(path.read_bytes().replace(b"training", b"train\xe9ng"))
-    with pytest.raises(TableError, match="a.parquet: holds no FOLDS"):
+    with pytest.raises(TableError, match=r"a\.parquet: holds no FOLDS"):
         tables.read(path, tables.FOLDS)
 
 

@@ -247,9 +247,11 @@ def read(path: Path, schema: Schema) -> pd.DataFrame:
         raise TableError(f"{path} is not a parquet table ({error}); delete it and run the stage again") from error
     _check_names(path, table.schema.names, schema)
     try:
-        return table.cast(schema.columns).to_pandas()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
+        table = table.cast(schema.columns)
+        table.validate(full=True)  # text is decoded when it is used, far from here
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise TableError(f"{path}: holds no {schema.name} ({error}); delete it and run the stage again") from error
+    return table.to_pandas()
 
 
 def empty(schema: Schema) -> pd.DataFrame:
