@@ -23,6 +23,7 @@ PEOPLE = {  # command -> (module, one line of help); the function has the comman
     "watch": ("mien.apps.watch", "emotion of a film, a camera or a pipe as it runs"),
     "serve": ("mien.apps.serve", "a local page for clips and the camera"),
     "plan": ("mien.report.plan", "say what all trainings take in runs, hours and disk"),
+    "compare": ("mien.report.compare", "say where results differ from published ones"),
     "config": ("mien.config.command", "write the values of config/NAME.yaml into params.yaml"),
 }
 STAGES = {  # command -> module; called by the rules of the workflow

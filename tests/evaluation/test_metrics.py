@@ -9,6 +9,7 @@ from mien.errors import TableError
 from mien.evaluation import metrics
 from mien.evaluation.runs import read_run, read_runs, select_runs
 from mien.io import tables
+from mien.io.prune import list_runs
 
 
 def test_the_weighted_mean_over_actors_is_the_mean_over_folds(tmp_path):
@@ -62,6 +63,16 @@ def test_damaged_predictions_are_refused(tmp_path, damage):
     tables.write(path, rows, tables.PREDICTIONS)
     with pytest.raises(TableError, match=r"predictions\.parquet"):
         read_run(run).predictions()
+
+
+@pytest.mark.parametrize("name", ["run.json", "predictions.parquet", "history.csv"])
+def test_files_of_a_run_that_were_changed_are_refused(tmp_path, name):
+    path = planted.write_run(tmp_path, "N2", 0, actors=(1,), fold_name="A1")
+    list_runs(folders=[path.parent], out=path.parents[1] / "seed0.json")
+    file = path.with_name(name)
+    file.write_bytes(file.read_bytes().replace(b"0", b"1", 1))
+    with pytest.raises(TableError, match=f"{name}: its bytes are not those"):
+        read_run(path).history(), read_run(path).predictions()
 
 
 def test_a_run_that_could_not_be_trained_scores_nothing(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from mien.errors import TableError
 from mien.io import shards, tables
 from mien.io.files import write_json
-from mien.io.shards import Task, build_parts, source_root
+from mien.io.shards import Task, build_parts, folder_digest, source_root
 
 FOLDS = pd.DataFrame({"fold": [0, 0], "name": ["A1,2"] * 2, "group": ["01", "02"], "role": ["test", "training"]})
 
@@ -43,6 +43,14 @@ def test_a_missing_or_damaged_table_is_named(tmp_path):
         tables.read(path, tables.FOLDS)
 
 
+def test_a_table_with_broken_text_is_named(tmp_path):
+    path = tmp_path / "a.parquet"
+    tables.write(path, FOLDS, tables.FOLDS)
+    path.write_bytes(path.read_bytes().replace(b"training", b"train\xe9ng"))
+    with pytest.raises(TableError, match=r"a\.parquet: holds no FOLDS"):
+        tables.read(path, tables.FOLDS)
+
+
 def _sound(n_samples: int) -> shards.SoundShard:
     index = pd.DataFrame(
         {"clip": ["a"], "start": [0], "n_samples": [n_samples], "peak": [0.5], "rms": [0.1], "silent": [False]}
@@ -62,6 +70,32 @@ def test_a_truncated_shard_is_refused(tmp_path):
     wave.write_bytes(wave.read_bytes()[:-20])
     with pytest.raises(TableError, match="damaged"):
         shards.read_sound(tmp_path / "s")
+
+
+def _build_sound(folder, n_samples):
+    shards.write_sound(folder, _sound(n_samples))
+    return {}
+
+
+def test_a_shard_with_other_bytes_than_its_stage_wrote_is_refused(tmp_path):
+    build_parts(tmp_path, {"a": Task("1", 100), "b": Task("1", 100)}, _build_sound, jobs=1)
+    wave = tmp_path / "a" / "wave.npy"
+    wave.write_bytes(wave.read_bytes()[:-64] + bytes(64))
+    for read in (shards.read_sound, shards.read_faces, shards.read_fits):
+        with pytest.raises(TableError, match="not those that its stage wrote"):
+            read(tmp_path / "a")
+    assert len(shards.read_sound(tmp_path / "b").wave) == 100
+    build_parts(tmp_path, {"a": Task("1", 100), "b": Task("1", 100)}, _build_sound, jobs=1)  # the cure
+    assert len(shards.read_sound(tmp_path / "a").wave) == 100
+
+
+def test_a_process_reads_a_shard_once_to_check_it(tmp_path, monkeypatch):
+    build_parts(tmp_path, {"a": Task("1", 100)}, _build_sound, jobs=1)
+    read = []
+    monkeypatch.setattr(shards, "folder_digest", lambda folder: read.append(folder) or folder_digest(folder))
+    for _ in range(3):
+        shards.read_sound(tmp_path / "a")
+    assert read == [tmp_path / "a"]
 
 
 def _build(calls):

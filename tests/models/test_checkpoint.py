@@ -8,8 +8,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mien.errors import ModelError
+from mien.io.prune import list_runs
 from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard
+from mien.models.mrpn import load_backbone
 from mien.models.small import Scaled
 
 NAMES = {"corpus": "ravdess", "fold": 1, "seed": 0, "classes": ("a", "b", "c")}
@@ -125,3 +127,18 @@ def test_one_layer_is_all_that_comes_after_the_memory_of_a_dense_stream():
     model = checkpoint.network(replace(STREAM, modalities=("video",), fusion="dense"))
     after = {name: tuple(w.shape) for name, w in model.named_parameters() if not name.startswith("branches.")}
     assert after == {"score.weight": (3, 16), "score.bias": (3,)}
+
+
+def test_flipped_weights_are_refused_wherever_they_are_read(tmp_path):
+    folder = tmp_path / "fold1-seed0"
+    path = folder / "model.safetensors"
+    checkpoint.save(path, checkpoint.network(EXTRACTOR, seed=7), EXTRACTOR)
+    (folder / "run.json").touch()
+    list_runs(folders=[folder], out=tmp_path / "seed0.json")
+    path.write_bytes(path.read_bytes()[:-64] + bytes(64))
+    with pytest.raises(ModelError, match="not those that its training wrote"):
+        checkpoint.load(path, kind="extractor")
+    with pytest.raises(ModelError, match="not those that its training wrote"):
+        load_backbone(checkpoint.network(EXTRACTOR), path, of="video branch", where="variants.*.init")
+    path.rename(tmp_path / "alone.safetensors")  # nobody says what it should be
+    checkpoint.load(tmp_path / "alone.safetensors", kind="extractor")

@@ -68,13 +68,13 @@ VOICED = [
 
 if (
     workflow.is_main_process
-    and not workflow.touch
+    and not {"--touch", "-t"}.intersection(sys.argv)  # workflow.touch is not known yet
     and any(Path("results/training").glob("*/*/*.json"))
     and not any(Path(".snakemake/metadata").glob("*"))
 ):
     raise WorkflowError(
         "results/training is here but .snakemake/metadata is not, so changes of params and code would go unseen."
-        " Run `dvc pull` for both; or, if `dvc status` is clean, `snakemake --touch --forceall`."
+        " If `dvc status` is clean, run `snakemake --touch --forceall`; else `make clean`."
     )
 
 

@@ -196,7 +196,7 @@ def _count(rows: pd.DataFrame) -> dict[str, int]:
 def _features(clips: pd.DataFrame, faces: Path, candide: Path) -> pd.DataFrame:
     """Return clip, row, verdict, shaped, units and points of the clips of one part."""
     shard = shards.read_faces(faces)
-    fits = tables.read(candide / "index.parquet", tables.FITS)
+    fits = shards.read_fits(candide)
     people = tables.read(candide / "people.parquet", tables.PEOPLE)
     if not fits[["clip", "frame"]].equals(shard.index[["clip", "frame"]]):
         raise TableError(f"{candide / 'index.parquet'}: other frames than {faces}; run fit_candide again")

@@ -13,6 +13,7 @@ from mien.config.labels import nearest_level
 from mien.errors import TableError
 from mien.io import tables
 from mien.io.files import read_json
+from mien.io.prune import CHANGED, is_as_listed
 
 NOT_APPLICABLE = "not applicable"
 _KEYS = ("corpus", "variant", "fold", "fold_name", "seed", "status", "classes")
@@ -86,7 +87,7 @@ class Run:
 
     def history(self) -> pd.DataFrame:
         """Return history.csv, one row per epoch; no rows where nothing was trained."""
-        path = self.folder / "history.csv"
+        path = _checked(self.folder / "history.csv")
         try:
             return pd.read_csv(path)
         except FileNotFoundError:
@@ -95,9 +96,16 @@ class Run:
             raise TableError(f"{path} is not a history ({error}); delete its folder and train again") from error
 
 
+def _checked(path: Path) -> Path:
+    """Return the path of a file of a run whose bytes are those that its training wrote."""
+    if not is_as_listed(path):
+        raise TableError(f"{path}: {CHANGED}")
+    return path
+
+
 def read_run(path: Path) -> Run:
     """Read one run.json."""
-    path = Path(path)
+    path = _checked(Path(path))
     record = read_json(path)
     if not isinstance(record, dict) or (missing := [key for key in _KEYS if key not in record]):
         lacks = "no mapping" if not isinstance(record, dict) else f"lacks {', '.join(missing)}"

@@ -58,6 +58,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def find_scratch(root: Path) -> list[Path]:
+    """Return scratch files and folders below `root` that writers left when they were killed."""
+    found = sorted(Path(root).rglob(".*.partial*"))
+    writers = [path.name.partition(".partial")[0].rpartition(".")[2] for path in found]
+    return [path for path, one in zip(found, writers, strict=True) if one.isdigit() and not _is_alive(int(one))]
+
+
 def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)

@@ -2,12 +2,15 @@
 
 import logging
 import shutil
+from functools import cache
 from pathlib import Path
 
 from mien.errors import TableError
-from mien.io.files import sha256, write_json
+from mien.io.files import find_scratch, read_json, sha256, write_json
 
 log = logging.getLogger(__name__)
+
+CHANGED = "its bytes are not those that its training wrote; run snakemake, which trains it again"
 
 
 def list_runs(*, folders: list[Path], out: Path) -> None:
@@ -31,8 +34,26 @@ def list_runs(*, folders: list[Path], out: Path) -> None:
     write_json(out, {folder: {path.name: sha256(path) for path in paths} for folder, paths in files.items()})
 
 
+@cache
+def is_as_listed(file: Path) -> bool:
+    """Say whether the bytes of a file in a folder of a run are those that its job listed; a process reads them once.
+
+    So they are, too, where no job has listed the folder: nobody says otherwise.
+    """
+    folder = file.parent
+    lists = [folder.parent / f"{name}.json" for name in (folder.name.rpartition("-")[2], "seeds")]
+    listed = [_read_list(path).get(folder.name, {}).get(file.name) for path in lists if path.is_file()]
+    return not any(listed) or not file.is_file() or sha256(file) in listed
+
+
+@cache
+def _read_list(path: Path) -> dict[str, dict[str, str]]:
+    """Return name of a folder -> file -> SHA-256."""
+    return {Path(folder).name: files for folder, files in read_json(path).items()}
+
+
 def prune(*, root: Path, keep: list[str]) -> None:
-    """Delete results of corpora, variants and folds that params.yaml no longer lists.
+    """Delete results of corpora, variants and folds that params.yaml no longer lists, and what killed writers left.
 
     DVC versions whole folders; a fold that was dropped would stay in them for ever.
 
@@ -43,12 +64,12 @@ def prune(*, root: Path, keep: list[str]) -> None:
     keep : list[str]
         Folders and files below the root to keep, and with them all in a folder.
     """
-    for path in find_stale(root, keep):
+    for path in find_stale(root, keep) + find_scratch(root):
         log.info("removing %s", path)
         if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)  # it was in a folder that is gone
 
 
 def find_stale(root: Path, keep: list[str]) -> list[Path]:

@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,8 @@ def write_faces(folder: Path, shard: FaceShard) -> None:
 
 
 def read_faces(folder: Path) -> FaceShard:
-    """Map a face shard into memory; pixels are read when they are used."""
+    """Map a face shard into memory, once its bytes are found to be those that its report names."""
+    check_part(Path(folder))
     along = Path(folder) / "along.npy"
     return FaceShard(
         _load(Path(folder) / "frames.npy"),
@@ -102,8 +104,33 @@ def write_sound(folder: Path, shard: SoundShard) -> None:
 
 
 def read_sound(folder: Path) -> SoundShard:
-    """Map a sound shard into memory."""
+    """Map a sound shard into memory, once its bytes are found to be those that its report names."""
+    check_part(Path(folder))
     return SoundShard(_load(Path(folder) / "wave.npy"), tables.read(Path(folder) / "index.parquet", tables.SOUNDS))
+
+
+def read_fits(folder: Path) -> pd.DataFrame:
+    """Read FITS of a part, once its bytes are found to be those that its report names."""
+    check_part(Path(folder))
+    return tables.read(Path(folder) / INDEX, tables.FITS)
+
+
+@cache
+def check_part(folder: Path) -> None:
+    """Refuse a part whose bytes are not those that the report beside it names; a process reads them once.
+
+    A part without a report is not of `build_parts`.
+
+    Raises
+    ------
+    TableError : they are others.
+    """
+    report = _report_path(folder)
+    if folder.is_dir() and report.is_file() and read_json(report).get("digest") != folder_digest(folder):
+        raise TableError(
+            f"{folder}: its files are not those that its stage wrote ({report} has another digest); run snakemake,"
+            " which makes them again"
+        )
 
 
 def _load(path: Path) -> np.ndarray:

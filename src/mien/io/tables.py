@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from mien.errors import TableError
 from mien.io.files import atomic_file
+from mien.io.prune import CHANGED, is_as_listed
 
 _text, _int, _float, _bool = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 FEATURES = {"video": "f_v", "audio": "f_a", "joint": "g_va"}  # key of embeddings.rows -> feature (thesis 5.1)
@@ -235,7 +236,9 @@ def write(path: Path, rows: pd.DataFrame, schema: Schema) -> None:
 
 
 def read(path: Path, schema: Schema) -> pd.DataFrame:
-    """Read a table and check it against `schema`."""
+    """Read a table and check it against `schema`; of a run, also whether it is what the training wrote."""
+    if not is_as_listed(Path(path)):
+        raise TableError(f"{path}: {CHANGED}")
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
@@ -243,7 +246,12 @@ def read(path: Path, schema: Schema) -> pd.DataFrame:
     except (pa.ArrowInvalid, OSError) as error:
         raise TableError(f"{path} is not a parquet table ({error}); delete it and run the stage again") from error
     _check_names(path, table.schema.names, schema)
-    return table.cast(schema.columns).to_pandas()
+    try:
+        table = table.cast(schema.columns)
+        table.validate(full=True)  # text is decoded when it is used, far from here
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise TableError(f"{path}: holds no {schema.name} ({error}); delete it and run the stage again") from error
+    return table.to_pandas()
 
 
 def empty(schema: Schema) -> pd.DataFrame:

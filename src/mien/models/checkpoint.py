@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from mien.errors import ModelError
 from mien.io.files import atomic_file
+from mien.io.prune import CHANGED, is_as_listed
 from mien.models.layout import to_device
 from mien.models.mrpn import CHANNELS, build, first_mismatch, normalise_pixels
 from mien.models.resnet import ResNetClassifier
@@ -186,6 +187,8 @@ def is_bare(path: Path) -> bool:
 def _read(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
     if not path.is_file():
         raise ModelError(f"{path}: no such model file; train it first, or name another")
+    if not is_as_listed(path):
+        raise ModelError(f"{path}: {CHANGED}")
     try:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(HEADER)

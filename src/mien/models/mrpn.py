@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mien.errors import ModelError
+from mien.io.prune import CHANGED, is_as_listed
 from mien.io.randomness import seed_for
 from mien.models.resnet import ResNet3D18, ResNet18
 
@@ -495,6 +496,8 @@ def load_backbone(backbone: nn.Module, path: Path, *, of: str, where: str) -> No
     ModelError
         The file is missing or damaged, or holds another backbone.
     """
+    if not is_as_listed(Path(path)):
+        raise ModelError(f"{path}: first weights of the {of}: {CHANGED}")
     try:
         state = {name: weight for name, weight in load_file(path).items() if not name.startswith("fc.")}
     except (OSError, SafetensorError) as error:

@@ -22,7 +22,7 @@ from mien.errors import TableError
 from mien.io import tables
 from mien.io.files import atomic_file, read_json
 from mien.io.randomness import rng_for
-from mien.io.shards import INDEX
+from mien.io.shards import read_fits
 from mien.synthetic.people import CLEAR, EMOTIONS, Person, face_units, person_for
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def recover_embedded(corpus: str, candide: Path, data: Path) -> Recovery:
     steps = truth.groupby("clip").time_s.diff()
     half = float(steps.median() / 2) if steps.notna().any() else 0.0
     parts = sorted(read_json(candide / corpus / "manifest.json")["parts"])
-    fits = [tables.read(candide / corpus / part / INDEX, tables.FITS) for part in parts]
+    fits = [read_fits(candide / corpus / part) for part in parts]
     fits = pd.concat(fits or [tables.empty(tables.FITS)], ignore_index=True)
     fits, truth = (table.sort_values(["time_s", "clip"], kind="stable") for table in (fits, truth))
     both = pd.merge_asof(

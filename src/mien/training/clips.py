@@ -177,7 +177,7 @@ def _read_units(folders: list[Path], usable: set[str], *, rate_fps: float) -> di
     """Return clip -> action units of those of the `usable` clips that have a fitted frame."""
     sequences = {}
     for folder in folders:
-        fits = tables.read(folder / "index.parquet", tables.FITS)
+        fits = shards.read_fits(folder)
         for clip, rows in fits[fits["clip"].isin(usable)].groupby("clip"):
             fitted = rows[rows.verdict == FITTED]
             if len(fitted):

@@ -22,7 +22,7 @@ from mien.config.schema import CandideConfig, load, section
 from mien.errors import TableError
 from mien.io import tables
 from mien.io.files import read_json
-from mien.io.shards import read_faces
+from mien.io.shards import read_faces, read_fits
 from mien.report.figures.samples import apexes
 from mien.report.style import (
     ABSENT,
@@ -413,7 +413,7 @@ def read_face(sample: pd.Series, results: Path) -> tuple[np.ndarray, np.ndarray]
     """
     shard = read_faces(results / "faces" / sample.corpus / sample.part)
     folder = results / "candide" / sample.corpus / sample.part
-    fits = tables.read(folder / "index.parquet", tables.FITS)
+    fits = read_fits(folder)
     people = tables.read(folder / "people.parquet", tables.PEOPLE)
     actor = sample.person.removeprefix(f"{sample.corpus}/")
     person = people[people.actor == actor]
