@@ -150,9 +150,14 @@ def _explain(stage: Callable[..., None]) -> Callable[..., None]:
     """Give the options of a stage that its docstring does not explain the help that OPTIONS has for them."""
     import cyclopts
 
-    documented = {name for line in stage.__doc__.splitlines() for name in line.split(" : ")[0].strip().split(", ")}
-    for name in OPTIONS.keys() & stage.__annotations__.keys() - documented:
-        stage.__annotations__[name] = Annotated[stage.__annotations__[name], cyclopts.Parameter(help=OPTIONS[name])]
+    explained, lines = dict(OPTIONS), stage.__doc__.splitlines()
+    for line, text in itertools.pairwise(map(str.strip, lines)):  # cyclopts takes "a, b : Path" for one name
+        names = line.partition(" : ")[0].split(", ")
+        explained |= dict.fromkeys(names, text if len(names) > 1 else "")
+    for name in explained.keys() & stage.__annotations__.keys():
+        if explained[name]:
+            help_text = cyclopts.Parameter(help=explained[name])
+            stage.__annotations__[name] = Annotated[stage.__annotations__[name], help_text]
     return stage
 
 

@@ -178,9 +178,12 @@ def is_bare(path: Path) -> bool:
 
     A file that is missing or damaged is not: that is said in full when it is loaded.
     """
+    if path.suffix != ".safetensors" or not path.is_file():
+        return False
     try:
-        return not _read(path)[1]
-    except ModelError:
+        with safe_open(path, framework="pt") as file:
+            return not file.keys() and HEADER in (file.metadata() or {})
+    except (SafetensorError, OSError):
         return False
 
 
