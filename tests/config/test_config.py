@@ -130,7 +130,7 @@ def test_the_row_that_a_variant_is_like_is_its_baseline(raw):
         ("variants N2_frozen init", {"video": "P1"}, ["extractors should be frozen with an init each only"]),
         ("variants N2_units init", {"units": "P1"}, ["init should be of its modalities"]),
         ("variants Attention aggregator", "bilstm", ["attention needs aggregator lstm"]),
-        ("variants N0_late frozen", {"video": "AM"}, ["AM is not a video network"]),
+        ("variants N0_late frozen", {"video": "AM", "audio": "AM"}, ["AM is not a video network"]),
         ("variants AM init", {"audio": "P1"}, ["variants.AM.init.audio: P1 is a resnet18 of video", "P2"]),
         ("variants VM init", {"video": "Faces"}, ["Faces is a vgg16 of video, not a resnet18 of video"]),
         ("variants VM init", {"video": "P3"}, ["P3 is neither a row", "known: P1", "leave video out"]),

@@ -241,6 +241,8 @@ class VariantConfig:
     trunk: dict[Literal["video"], Literal["resnet18", "resnet3d18"]] = field(default_factory=dict)  # resnet18 if absent
     residual: Literal["sigmoid", "relu"] = "sigmoid"  # in the residual perceptron of mrpn (eq. 29)
     extractors: Literal["tuned", "frozen"] = "tuned"  # frozen: trunks stay as `init` gave them, statistics too
+    # 0: branches look at training clips in every epoch; else so many times before it, and what they say is stored
+    looks: whole(ge=0, le=1000) = 0
     modality_dropout: Dropout = 0.0  # probability that a training clip loses one of its modalities
     blend: dict[str, str] = field(default_factory=dict)  # head -> variant whose history weighs its loss (G-Blend)
     target: Literal["label", "intensity"] = "label"  # emotions, or how strongly they are acted (regression)
@@ -250,6 +252,8 @@ class VariantConfig:
         trunks = set(self.modalities) - {"units"}
         _refuse_unless(set(self.init) <= trunks, "init should be of its modalities, units aside")
         _refuse_unless(set(self.frozen) <= set(self.modalities), "frozen should be of its modalities")
+        kept = set(self.frozen) == set(self.modalities)
+        _refuse_unless(self.looks == 0 or kept, "looks should be 0 but for rows with all modalities frozen")
         _refuse_unless(self.residual == "sigmoid" or self.fusion == "mrpn", "residual should be sigmoid but for mrpn")
         joint = self.fusion != "single"
         _refuse_unless(self.modality_dropout == 0 or joint, "modality_dropout should be 0 but for joint networks")
