@@ -89,7 +89,7 @@ def test_the_row_that_a_variant_is_like_is_its_baseline(raw):
         ("trust noise_db", [1.0, "a"], ["trust.noise_db[1] should be a number"]),
         ("evaluate resamples", 10**12, ["evaluate.resamples should be at most"]),
         ("repeats", 10**9, ["repeats should be at most 1000"]),
-        ("scale", "huge", ["scale should be one of mini, thesis; got 'huge'"]),
+        ("scale", "huge", ["should be one of mini, study, thesis", "huge"]),
         ("seed", -1, ["seed should be at least 0"]),
         ("seed", "0", ["seed should be a whole number"]),
         ("serve port", 70000, ["serve.port"]),

@@ -46,6 +46,9 @@ from mien.errors import ConfigError
 __all__ = ["check_files", "hint", "merge", "read_yaml"]  # for others, who need not know where they stand
 
 
+Repeats = whole(ge=0, le=1000)  # trainings of every row and fold; 0: as many as the key ``repeats`` of all says
+
+
 def _refuse_unless(ok: bool, needed: str) -> None:
     if not ok:
         raise ValueError(needed)
@@ -338,6 +341,7 @@ class StreamingConfig:
     learning_rate: Rate
     epochs: Count
     batch: Batch  # stretches
+    repeats: Repeats = 0
 
     def __post_init__(self) -> None:
         _refuse_unless(self.hop_s <= self.window_s, "hop_s should be at most window_s")
@@ -414,6 +418,7 @@ class OverviewConfig:
 
     folds: dict[Literal[ACTED], Count]  # the first so many of the corpus's folds
     rows: dict[str, OverviewRow]  # variant -> row
+    repeats: Repeats = 0
 
     def __post_init__(self) -> None:
         named = {corpus for row in self.rows.values() for corpus in row.corpora}
@@ -429,6 +434,7 @@ class IntensityConfig:
     corpus: Literal[ACTED]
     folds: Count  # the first so many of the corpus's folds
     rows: Some[tuple[str, ...]]  # variants with the target intensity
+    repeats: Repeats = 0
 
 
 @dataclass(**SECTION)
@@ -474,7 +480,7 @@ class TrustConfig:
     light: tuple[number(gt=0, lt=1), ...]  # factors of the brightness
 
 
-SCALES = ("mini", "thesis")
+SCALES = ("mini", "study", "thesis")
 T = TypeVar("T")
 
 
