@@ -102,10 +102,7 @@ def count_ours(params: Mapping[str, Any], *, classes: int) -> pd.DataFrame:
     sizes = {"classes": classes, "width": train.width, "size_px": faces.size_px, "segment": segment_shape(sound)}
     ours = []
     for name, row in section(dict[str, VariantConfig], params, "variants").items():
-        hop_s, length_s = HOPS[row.augmentation] * segment_s(sound), segment_s(sound)
-        n_segments = len(segment_starts(Interval(0.0, CLIP_S), length_s=length_s, hop_s=hop_s))
-        numbers = {"video": train.frames, "audio": n_segments, "units": train.frames}
-        steps = {modality: numbers[modality] for modality in row.modalities}
+        steps = steps_of(row, frames=train.frames, seconds=CLIP_S, sound=sound)
         given = " and ".join(f"{n} {STEPS[modality]}" for modality, n in steps.items())
         cost = total(clip_costs(row, steps, **sizes))
         ours.append(_row(name, "total", f"a clip of {CLIP_S:g} s: {given}", cost))
@@ -114,6 +111,14 @@ def count_ours(params: Mapping[str, Any], *, classes: int) -> pd.DataFrame:
         given = " and ".join(f"{rate:g} {STEPS[modality]}" for modality, rate in rates.items())
         ours.append(_row(name, "total", f"a second: {given}, {judgements:g} judgements", cost))
     return pd.DataFrame(ours)
+
+
+def steps_of(row: VariantConfig, *, frames: int, seconds: float, sound: SoundConfig) -> dict[str, int]:
+    """Return how many steps of each of its modalities a variant is given of a clip of so many seconds."""
+    length_s = segment_s(sound)
+    starts = segment_starts(Interval(0.0, seconds), length_s=length_s, hop_s=HOPS[row.augmentation] * length_s)
+    numbers = {"video": frames, "audio": len(starts), "units": frames}
+    return {modality: numbers[modality] for modality in row.modalities}
 
 
 def clip_costs(
