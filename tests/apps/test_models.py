@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from apps.tiny_models import CANDIDE
 from mien.apps.models import choose_model, find_best_run, find_trained, load_models
-from mien.config.schema import PredictConfig
+from mien.config.schema import CandideConfig, PredictConfig
 from mien.errors import ModelError
 from mien.io.files import write_json
 from mien.models import checkpoint
@@ -52,10 +53,20 @@ def test_a_network_that_uses_all_and_misses_nothing_is_chosen(models, modalities
     assert choose_model(loaded[:1], modalities).settings.variant == "AM"
 
 
-@pytest.mark.parametrize("change", [{"modalities": ("video", "units"), "fusion": "mrpn"}, {"target": "intensity"}])
-def test_networks_of_action_units_and_of_intensity_do_not_judge_clips(tmp_path, models, change):
-    _, settings = checkpoint.load(models["VM"])
+def test_action_units_show_the_face(models):
+    loaded = load_models([models[name] for name in ("N2_units", "VM", "N2")])
+    assert choose_model(loaded, ("video", "audio")).settings.variant == "N2_units"
+    assert choose_model(loaded, ("video", "units")).settings.variant == "VM"
+    assert [model.candide for model in loaded] == [CandideConfig(**CANDIDE), None, None]
+
+
+@pytest.mark.parametrize(
+    ("variant", "change", "words"),
+    [("VM", {"target": "intensity"}, "learnt emotions"), ("N2_units", {"candide": {}}, "train it again")],
+)
+def test_networks_of_intensity_or_of_units_of_unknown_fits_do_not_judge_clips(tmp_path, models, variant, change, words):
+    _, settings = checkpoint.load(models[variant])
     other = replace(settings, **change)
     checkpoint.save(tmp_path / "model.safetensors", checkpoint.network(other), other)
-    with pytest.raises(ModelError, match="faces or voices and learnt emotions"):
+    with pytest.raises(ModelError, match=words):
         load_models([tmp_path / "model.safetensors"])

@@ -81,6 +81,10 @@ def test_windows_without_face_and_voice_stay_empty(judged):
 
 def test_one_network_judges_by_what_it_uses(judged):
     assert "by the voice alone" in judged("voice.wav", "N2")[0]
+    assert "by the face alone" in judged("face.mp4", "N2_units")[0]
+    line, summary, _ = judged("both.mp4", "N2_units")
+    assert ";" not in line
+    assert (summary["variant"], summary["missing"]) == ("N2_units", [])
     assert "AM needs a voice" in judged("face.mp4", "AM")[0]
 
 

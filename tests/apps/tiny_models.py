@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from mien.audio import extract as audio_extract
-from mien.config.schema import FacesConfig, SoundConfig
+from mien.candide import extract as candide_extract
+from mien.config.schema import CandideConfig, FacesConfig, SoundConfig
 from mien.faces import extract as faces_extract
 from mien.io import tables
 from mien.io.files import write_json
@@ -15,7 +16,12 @@ from mien.models import checkpoint
 CLASSES = ("neutral", "happy", "sad", "angry")
 FACES = FacesConfig(rate_fps=10, size_px=32, detect_px=240, detect_every=4, margin=1.2, region_s=0.5)
 SOUND = SoundConfig(rate_hz=16000, silence_dbfs=-60.0, window=512, hop=64, segment=250, log=True, pool=4)
-FUSION = {"N2": ("mrpn", ("video", "audio")), "VM": ("single", ("video",)), "AM": ("single", ("audio",))}
+FUSION = {
+    "N2": ("mrpn", ("video", "audio")),
+    "VM": ("single", ("video",)),
+    "AM": ("single", ("audio",)),
+    "N2_units": ("mrpn", ("video", "audio", "units")),
+}
 CANDIDE = {"landmarks": "printed", "ridge": 1e-3, "warm_start": True, "evaluations": 100, "tolerance": 1e-8}
 PREDICT = {"corpus": "ravdess", "joint": "N2", "video": "VM", "audio": "AM", "window_s": 1.0, "hop_s": 0.5}
 
@@ -41,6 +47,7 @@ def write_model(path: Path, variant: str, *, seed: int = 3, faces: FacesConfig =
         frames=4,
         sound=asdict(SOUND),
         faces=asdict(faces),
+        candide=CANDIDE if "units" in modalities else {},
     )
     checkpoint.save(path, checkpoint.network(settings, seed=seed), settings)
     return path
@@ -48,7 +55,8 @@ def write_model(path: Path, variant: str, *, seed: int = 3, faces: FacesConfig =
 
 def write_results(folder: Path, root: Path, names: list[str], *, faces: FacesConfig = FACES) -> Path:
     """Send the clips `names` below `root` through the stages, as corpus ravdess; return the folder of results."""
-    row = dict.fromkeys(tables.CLIPS.columns.names, "") | {"corpus": "ravdess", "part": "01", "group": "01"}
+    row = dict.fromkeys(tables.CLIPS.columns.names, "") | {"corpus": "ravdess", "part": "01"}
+    row |= {"actor": "01", "group": "01"}
     row |= {"item": -1, "label": 0, "cropped": False, "has_video": True, "has_audio": True, "apart": False}
     rows = [row | {"clip": name, "video": name, "audio": name, "sha256": name} for name in names]
     corpus = folder / "corpora" / "ravdess"
@@ -56,9 +64,11 @@ def write_results(folder: Path, root: Path, names: list[str], *, faces: FacesCon
     folds = pd.DataFrame([{"fold": 0, "name": "A", "group": "01", "role": "test"}])
     tables.write(corpus / "folds.parquet", folds, tables.FOLDS)
     write_json(corpus / "corpus.json", {"classes": list(CLASSES)})
-    for stage in ("faces", "sound"):
+    for stage in ("faces", "sound", "candide"):
         write_json(folder / stage / "ravdess" / "manifest.json", {"parts": {"01": "0"}})
     faces_extract.build_part(folder / "faces" / "ravdess" / "01", faces_extract.Work(root, rows, faces))
     work = audio_extract.Work(root, rows, SOUND.rate_hz, SOUND.silence_dbfs)
     audio_extract.build_part(folder / "sound" / "ravdess" / "01", work)
+    work = candide_extract.Work(folder / "faces" / "ravdess" / "01", rows, CandideConfig(**CANDIDE))
+    candide_extract.build_part(folder / "candide" / "ravdess" / "01", work)
     return folder

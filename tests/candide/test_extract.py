@@ -96,30 +96,30 @@ def corpus(tmp_path):
 
 
 def test_the_fits_stand_in_the_order_of_the_shard_and_find_what_was_done(corpus):
-    corpus.add("b", film(5)).add("a", film(3, -SMILE)).add("still", picture()[None], label="neutral")
+    corpus.add("b", film(5)).add("a", film(3, -SMILE)).add("rest", film(9, STILL), label="neutral")
     corpus.add("other", film(2), part="02", actor="02").write()
     manifest = corpus.fit(ridge=1e-6)
     fits = corpus.fits()
-    assert fits["clip"].tolist() == ["b"] * 5 + ["a"] * 3 + ["still"]
-    assert fits.frame.tolist() == [*range(5), *range(3), 0]
+    assert fits["clip"].tolist() == ["b"] * 5 + ["a"] * 3 + ["rest"] * 9
+    assert fits.frame.tolist() == [*range(5), *range(3), *range(9)]
     assert set(fits.verdict) == {FITTED}
-    truth = [SMILE * share for share in np.linspace(0, 1, 5)] + [-SMILE * share for share in (0, 0.5, 1)] + [STILL]
+    truth = [SMILE * share for share in np.linspace(0, 1, 5)] + [-SMILE * share for share in (0, 0.5, 1)] + 9 * [STILL]
     # Lid tightener and eyes closed move the same points in nearly the same way: their sum is what can be seen.
     seen, done = np.stack(fits.units.to_list()), np.stack(truth)
     np.testing.assert_allclose(seen[:, [0, 1, 2, 3, 4, 6]], done[:, [0, 1, 2, 3, 4, 6]], atol=0.02)
     np.testing.assert_allclose(seen[:, [5, 7]].sum(axis=1), done[:, [5, 7]].sum(axis=1), atol=0.05)
     np.testing.assert_allclose(corpus.people()["shape"]["01"], SHAPE, atol=0.01)
-    assert manifest["n_frames"] == 11
-    assert manifest["verdicts"] == {FITTED: 11}
+    assert manifest["n_frames"] == 19
+    assert manifest["verdicts"] == {FITTED: 19}
     assert sorted(manifest["parts"]) == ["01", "02"]
-    assert manifest["people"] == {"neutral": 1, "first": 0, "mean face": 1}
+    assert manifest["people"] == {"neutral": 0, "first": 0, "films": 1, "mean face": 1}
     assert manifest["persons_without_neutral"] == ["02"]
     assert manifest["residual_median"] <= 0.01 < manifest["residual_q95"] < 0.02  # 02 has the mean face
 
 
-def test_the_face_of_a_person_is_the_median_of_their_neutral_frontal_pictures(corpus):
+def test_in_pictures_the_face_of_a_person_is_the_median_of_the_neutral_frontal_ones(corpus):
     odd, none = picture(shape=SHAPE + 1.0), np.full((1, 68, 2), np.nan)
-    corpus.add("n1", np.concatenate([none, film(3)]), label="neutral")  # its first frame has no face
+    corpus.add("n1", picture()[None], label="neutral")
     corpus.add("n2", picture()[None], label="neutral", view="090 frontal")
     corpus.add("n3", odd[None], label="neutral", view="090 left")
     corpus.add("aside", odd[None], label="neutral", view="045 frontal")
@@ -129,6 +129,35 @@ def test_the_face_of_a_person_is_the_median_of_their_neutral_frontal_pictures(co
     assert person.source == "neutral"
     assert person.clips.tolist() == ["n1", "n2", "n3"]
     np.testing.assert_allclose(person["shape"], SHAPE, atol=0.01)
+
+
+def test_in_films_the_face_of_a_person_is_the_median_of_all_frontal_frames_whatever_their_labels(tmp_path):
+    """Two people of planted shapes act strongly in a third of their frames; the labels may say anything."""
+    shapes = {"01": SHAPE, "02": -SHAPE}
+    fits, people = [], []
+    for seed in range(3):
+        labels = rng_for(seed, "labels").permutation(["neutral", "happy", "sad", "angry"])
+        corpus = Corpus(tmp_path / str(seed))
+        for actor, shape in shapes.items():
+            still, moved = (picture(units, shape=shape) for units in (STILL, SMILE))
+            for clip, label in enumerate(labels):
+                frames = np.stack([moved, still, still] * 10)
+                corpus.add(f"{actor}-{clip}", frames, actor=actor, part=actor, label=label)
+            aside = np.stack([picture(yaw_deg=45.0, shape=shape + 1.0)] * 200)
+            corpus.add(f"{actor}-aside", aside, actor=actor, part=actor, label="neutral", view="045 frontal")
+        manifest = corpus.write().fit()
+        assert manifest["people"] == {"neutral": 0, "first": 0, "films": 2, "mean face": 0}
+        assert manifest["persons_without_neutral"] == []
+        assert "warning" not in manifest
+        fits.append(pd.concat([corpus.fits(actor) for actor in shapes]))
+        people.append(pd.concat([corpus.people(actor) for actor in shapes]))
+    for actor, shape in shapes.items():
+        person = people[0].loc[actor]
+        assert (person.source, person.clips.tolist()) == ("films", [])
+        np.testing.assert_allclose(person["shape"], shape, atol=0.05)
+    for other in range(1, 3):
+        pd.testing.assert_frame_equal(fits[other], fits[0])
+        pd.testing.assert_frame_equal(people[other], people[0])
 
 
 def test_without_a_neutral_picture_the_first_of_a_sequence_or_the_mean_face_serves(corpus, caplog):
@@ -171,7 +200,7 @@ def test_a_corpus_in_which_nothing_can_be_fitted_is_no_crash(corpus):
     corpus.add("n", np.full((2, 68, 2), 7.0), label="neutral").add("blank", np.full((3, 68, 2), np.nan)).write()
     manifest = corpus.fit()
     assert manifest["verdicts"] == {DEGENERATE: 2, NO_FACE: 3}
-    assert manifest["people"] == {"neutral": 0, "first": 0, "mean face": 1}
+    assert manifest["people"] == {"neutral": 0, "first": 0, "films": 0, "mean face": 1}
     assert manifest["mean_iterations"] is manifest["residual_median"] is None
     Corpus(corpus.folder).write()
     assert corpus.fit()["parts"] == {}

@@ -155,7 +155,7 @@ def test_the_row_that_a_variant_is_like_is_its_baseline(raw):
         ("fuzziness rows", ["N2_units"], ["action units"]),
         ("trust rows", ["Gated"], ["no table asks for Gated on cremad"]),
         ("predict joint", "N9", ["predict.joint", "N9"]),
-        ("predict joint", "N2_units", ["predict.joint", "N2_units uses"]),
+        ("predict joint", "VM", ["predict.joint", "VM uses"]),
         ("predict corpus", "ckplus", ["no table asks for N2 on ckplus"]),
         # What runs along.
         ("watch joint", "V_stream", ["watch.joint", "V_stream uses"]),

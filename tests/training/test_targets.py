@@ -20,6 +20,7 @@ from training.commands import train_variant
 from training.tiny_corpus import TinyCorpus, write_corpus
 from training.tiny_units import write_fits
 
+CANDIDE = {"landmarks": "printed", "ridge": 1e-3, "warm_start": True, "evaluations": 100, "tolerance": 1e-8}
 VARIANT = {"modalities": ["video", "audio", "units"], "fusion": "mrpn", "target": "intensity"}
 
 
@@ -33,7 +34,7 @@ def graded(tmp_path_factory) -> TinyCorpus:
     clips.loc[clips["clip"] == "a3-0", "intensity"] = "unheard of"
     tables.write(path, clips, tables.CLIPS)
     write_fits(made.results, "ravdess")
-    return replace(made, params=made.params | {"variants": {"Strength": VARIANT}})
+    return replace(made, params=made.params | {"candide": CANDIDE, "variants": {"Strength": VARIANT}})
 
 
 @pytest.fixture(scope="module")

@@ -68,6 +68,12 @@ def variant_data(wildcards):
     return tables_of(wildcards.corpus) + data_of(stages, wildcards.corpus)
 
 
+def variant_sections(wildcards):
+    """Give what a variant depends on; if it looks at action units, how they are fitted too."""
+    fitted = ["candide"] if "units" in PARAMS.variants[wildcards.name].modalities else []
+    return given(f"variants.{wildcards.name}", "train", "augment", "sound", "faces", "seed", *fitted)
+
+
 def classifier_sections(wildcards):
     """Give what a network of chapter 4 depends on: pictures and vectors are trained differently."""
     kind = "image" if PARAMS.classifiers[wildcards.name].size_px else "vector"
@@ -100,7 +106,7 @@ rule train:
         gpu=GPU,
     params:
         code=code("train"),
-        config=sections("variants.{name}", "train", "augment", "sound", "faces", "seed"),
+        config=variant_sections,
         options=options("--corpus {corpus} --variant {name} --folds {numbers} --seeds {seed}"),
         init=init_option,
         folders=lambda wildcards: [run.folder for run in job(wildcards)],

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 
 from mien.config import schema
-from mien.config.schema import FacesConfig, SoundConfig
+from mien.config.schema import CandideConfig, FacesConfig, SoundConfig
 from mien.errors import ConfigError, ModelError
 from mien.io.files import read_json
 from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard
 from mien.models.mrpn import Network
 
-SHOWN_BY = {"video": "face", "audio": "voice"}  # modality -> what a clip without it lacks
+SHOWN_BY = {"video": "face", "audio": "voice", "units": "face"}  # modality -> what a clip without it lacks
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Model:
     settings: ModelCard
     faces: FacesConfig
     sound: SoundConfig
+    candide: CandideConfig | None = None  # where it looks at action units
 
 
 def load_models(paths: Sequence[Path]) -> list[Model]:
@@ -35,15 +36,15 @@ def load_models(paths: Sequence[Path]) -> list[Model]:
 
     Raises
     ------
-    ModelError : a file is missing, unreadable or not ours, looks at action units, or does not tell emotions.
+    ModelError : a file is missing, unreadable or not ours, or does not tell emotions.
     """
     models = []
     for path in paths:
         network, settings = checkpoint.load(path, device=_device())
-        if "units" in settings.modalities or settings.target != "label":
+        if settings.target != "label":
             raise ModelError(
-                f"{path}: {settings.variant} looks at {', '.join(settings.modalities)} and learnt {settings.target};"
-                " clips are judged by networks that look at faces or voices and learnt emotions: name another"
+                f"{path}: {settings.variant} learnt {settings.target}; clips are judged by networks that learnt"
+                " emotions: name another"
             )
         models.append(Model(path, network, settings, **_sections(path, settings)))
     return models
@@ -54,11 +55,14 @@ def _device() -> str:
 
 
 def _sections(path: Path, settings: Any) -> dict[str, Any]:
-    """Return the sections faces and sound of a header."""
+    """Return the sections faces and sound of a header, and candide where it looks at action units."""
+    kinds = {"faces": FacesConfig, "sound": SoundConfig}
+    kinds |= {"candide": CandideConfig} if "units" in settings.modalities else {}
     try:
-        return {"faces": FacesConfig(**settings.faces), "sound": SoundConfig(**settings.sound)}
-    except (TypeError, ConfigError) as error:
-        raise ModelError(f"{path}: its header has settings of another version ({error}); train it again") from error
+        return {name: schema.build(kind, getattr(settings, name), name) for name, kind in kinds.items()}
+    except ConfigError as error:
+        found = str(error).removeprefix("params.yaml: ")
+        raise ModelError(f"{path}: its header has settings of another version ({found}); train it again") from error
 
 
 def find_trained(results: Path, corpus: str, rows: schema.PredictConfig | schema.WatchConfig) -> list[Path]:
@@ -107,11 +111,15 @@ def find_best_run(folder: Path) -> Path | None:
 
 
 def choose_model(models: Iterable[Model], modalities: Sequence[str]) -> Model:
-    """Return the model that uses most of `modalities`, of these the one that misses least, of equals the first."""
+    """Return the model that uses most of what `modalities` show, then misses least, then stands first.
+
+    Frames and action units both show the face.
+    """
+    shown = {SHOWN_BY[name] for name in modalities}
 
     def rank(model: Model) -> tuple[int, int]:
-        used = len(set(model.settings.modalities) & set(modalities))
-        return -used, len(model.settings.modalities) - used
+        wanted = {SHOWN_BY[name] for name in model.settings.modalities}
+        return -len(wanted & shown), len(wanted - shown)
 
     return min(models, key=rank)
 

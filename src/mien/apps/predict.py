@@ -213,6 +213,8 @@ def _predict_one(
     model = choose_model(models, recording.modalities)
     if (model.faces, model.sound) != (first.faces, first.sound):
         recording = read_recording(path, faces=model.faces, sound=model.sound)
+    if model.candide is not None:
+        recording = recording.with_units(model.candide)
     window = {"window_s": settings.window_s, "hop_s": settings.hop_s}
     prediction = predict_windows(recording, model.network, model.settings, **window)
     line = describe_prediction(recording, prediction, model)
@@ -276,12 +278,15 @@ def describe_prediction(recording: "Recording", prediction: "Prediction", model:
     shares = ", ".join(f"{classes[k]} {values[k]:.0%}" for k in best)
     head = f"{recording.path.name}: " + ("no verdict" if math.isnan(values[0]) else f"{classes[best[0]]} ({shares})")
     absent, settings = recording.absent, model.settings
-    if len(absent) == len(SHOWN_BY):
+    if {"face", "voice"} <= absent.keys():
         return f"{head}; neither a face ({absent['face']}) nor a voice ({absent['voice']})"
     remarks = [f"no {name} ({reason})" for name, reason in absent.items()]
     if not prediction.used:
         return f"{head}; {'; '.join(remarks)}, and {settings.variant} needs a {SHOWN_BY[settings.modalities[0]]}"
-    unused = [name for name in recording.modalities if name not in settings.modalities]
-    remarks += [f"{settings.variant} does not use the {SHOWN_BY[name]}" for name in unused]
-    basis = " and ".join(SHOWN_BY[name] for name in prediction.used)
+    there, wanted, used = (
+        dict.fromkeys(SHOWN_BY[name] for name in names)
+        for names in (recording.modalities, settings.modalities, prediction.used)
+    )
+    remarks += [f"{settings.variant} does not use the {name}" for name in there if name not in wanted]
+    basis = " and ".join(used)
     return f"{head}; {'; '.join(remarks)}: judged by the {basis} alone" if remarks else head

@@ -1,7 +1,7 @@
 """From a clip to class probabilities over time: decoded as the corpora were, and assembled as training assembles it."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from mien.apps.models import SHOWN_BY
+from mien.apps.units import FittedUnits, Shape, fit_units
 from mien.audio.resample import is_silent, level_of, to_int16, to_mono
 from mien.audio.spectrogram import spectrogram
 from mien.augment.slicing import Interval
-from mien.config.schema import FacesConfig, SoundConfig
+from mien.candide.fit import FITTED
+from mien.config.schema import CandideConfig, FacesConfig, SoundConfig
 from mien.errors import MediaError
 from mien.faces.extract import describe_missing_frames, describe_truncation, open_pictures
 from mien.faces.track import Track, follow
@@ -20,7 +22,15 @@ from mien.io import media
 from mien.io.shards import FULL_SCALE
 from mien.models.checkpoint import ModelCard
 from mien.models.mrpn import Network
-from mien.training.clips import Batch, FrameSequence, Sampling, Spectrogram, assemble_inputs, network_inputs
+from mien.training.clips import (
+    ActionUnitSequence,
+    Batch,
+    FrameSequence,
+    Sampling,
+    Spectrogram,
+    assemble_inputs,
+    network_inputs,
+)
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +47,8 @@ class Recording:
     track : also where no frame has a face.
     wave : (N,) int16 at sound.rate_hz, as shards store it; also where it is silent.
     spectrum : (F, K) of the wave; None where it is silent.
-    absent : why something is missing: "face" or "voice" -> a few words.
+    absent : why something is missing: "face", "voice" or "units" -> a few words.
+    units : None before `with_units`, and without a frame that the mesh was fitted to.
     """
 
     path: Path
@@ -47,27 +58,45 @@ class Recording:
     wave: np.ndarray | None
     spectrum: Tensor | None
     absent: dict[str, str]
+    units: FittedUnits | None = None
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """Return the modalities that a network can use."""
-        return tuple(name for name, needed in SHOWN_BY.items() if needed not in self.absent)
+        names = tuple(name for name, needed in SHOWN_BY.items() if needed not in self.absent)
+        return names if self.units is not None else tuple(name for name in names if name != "units")
+
+    def with_units(self, config: CandideConfig, *, shape: Shape | None = None) -> "Recording":
+        """Return the recording with the action units of its frames, fitted as those of films in a corpus.
+
+        shape : of the person; None: the median of the recording's own frames.
+        """
+        if "face" in self.absent:
+            return self
+        units = fit_units(self.track, config, shape=shape)
+        if not units.n_fitted:
+            return replace(self, absent=self.absent | {"units": "the mesh fits no frame"})
+        return replace(self, units=units)
 
     def length_s(self, modality: str) -> float:
         """Return the length of one modality in s, as training counts it; 0 where there is none."""
-        if modality == "video":
-            return float(self.track.time_s[-1]) + 1.0 / self.faces.rate_fps if self.track is not None else 0.0
-        return len(self.wave) / self.sound.rate_hz if self.wave is not None else 0.0
+        if modality == "audio":
+            return len(self.wave) / self.sound.rate_hz if self.wave is not None else 0.0
+        return float(self.track.time_s[-1]) + 1.0 / self.faces.rate_fps if self.track is not None else 0.0
 
     @property
     def duration_s(self) -> float:
         """Return the length of the longer modality in s."""
         return max(self.length_s("video"), self.length_s("audio"))
 
-    def cut(self, modality: str, interval: Interval) -> FrameSequence | Spectrogram:
+    def cut(self, modality: str, interval: Interval) -> FrameSequence | ActionUnitSequence | Spectrogram:
         """Return what a network may see of an interval: no frame of another one."""
         if modality == "audio":
             return Spectrogram(self.spectrum, self.length_s("audio"))
+        if modality == "units":
+            rows = self._fitted(interval)
+            units = self.units.frames.units[rows].astype(np.float32)
+            return ActionUnitSequence(units, self.units.time_s[rows], self.length_s("units"))
         rows = self.track.found & _is_inside(self.track.time_s, interval)
         return FrameSequence(self.track.frames[rows], self.track.time_s[rows], self.length_s("video"))
 
@@ -75,6 +104,13 @@ class Recording:
         """Return the share of the frames with a face."""
         inside = self.track.found[_is_inside(self.track.time_s, interval)] if self.track is not None else np.array([])
         return float(inside.mean()) if inside.size else 0.0
+
+    def has_units(self, interval: Interval) -> bool:
+        """Tell whether the mesh was fitted to a frame."""
+        return self.units is not None and bool(self._fitted(interval).any())
+
+    def _fitted(self, interval: Interval) -> np.ndarray:
+        return (self.units.frames.verdict == FITTED) & _is_inside(self.units.time_s, interval)
 
     def has_voice(self, interval: Interval) -> bool:
         """Tell whether the sound is not silent."""
@@ -173,10 +209,10 @@ def predict_windows(
     intervals = cut_windows(recording.duration_s, window_s=window_s, hop_s=hop_s)
     faces = [recording.measure_face_share(interval) for interval in intervals]
     voices = [recording.has_voice(interval) for interval in intervals]
-    present = [
-        tuple(name for name in used if (face > 0 if name == "video" else voice))
-        for face, voice in zip(faces, voices, strict=True)
-    ]
+    present = []
+    for interval, face, voice in zip(intervals, faces, voices, strict=True):
+        there = {"video": face > 0, "audio": voice, "units": recording.has_units(interval)}
+        present.append(tuple(name for name in used if there[name]))
     probabilities = np.full((len(intervals), len(settings.classes)), np.nan)
     known = [k for k, names in enumerate(present) if names]
     for start in range(0, len(known), BATCH):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mien.candide.fit import FITTED, Frames, fit_frames, fit_shapes
+from mien.candide.fit import FEWEST_FRAMES, FITTED, MOST_FRAMES, Frames, fit_frames, fit_median_shape, fit_shapes
 from mien.candide.mesh import AU_CODES, AU_NAMES, SHAPES
 from mien.candide.pose import rotation_matrix
 from mien.config.schema import CandideConfig, FacesConfig
@@ -18,8 +18,6 @@ from mien.faces.track import Track, follow
 from mien.io import media
 from mien.io.files import atomic_file
 
-FEWEST_FRAMES = 10  # with a face, from which a clip says enough about the shape of its person
-MOST_FRAMES = 100  # of a clip that are fitted to find that shape
 POSE = ("yaw_deg", "pitch_deg", "roll_deg")
 COLUMNS = ("time_s", "verdict", *(name.replace(" ", "_") for name in AU_NAMES), *POSE, "residual")
 
@@ -108,17 +106,9 @@ def fit_neutral_shape(picture: Path, *, faces: FacesConfig, config: CandideConfi
 
 
 def median_shape(landmarks: np.ndarray, config: CandideConfig) -> Shape:
-    """Return the middle of the shapes fitted to (T, 68, 2) px of one person; the mean face for fewer than ten.
-
-    Coefficient by coefficient the median, so that the moments of an expression do not count. At most `MOST_FRAMES`,
-    evenly spaced, are fitted.
-    """
-    if len(landmarks) >= FEWEST_FRAMES:
-        chosen = np.unique(np.linspace(0, len(landmarks) - 1, min(len(landmarks), MOST_FRAMES)).round().astype(int))
-        shapes, verdicts = fit_shapes(landmarks[chosen], config)
-        if (verdicts == FITTED).sum() >= FEWEST_FRAMES:
-            return Shape("median of the clip", np.median(shapes[verdicts == FITTED], axis=0))
-    return Shape("mean face", np.zeros(len(SHAPES)))
+    """Return `fit_median_shape` of (T, 68, 2) px, as films of a corpus are fitted; else the mean face."""
+    shape = fit_median_shape(landmarks, config)
+    return Shape("mean face", np.zeros(len(SHAPES))) if shape is None else Shape("median of the clip", shape)
 
 
 def compute_head_pose(rotation: np.ndarray) -> np.ndarray:

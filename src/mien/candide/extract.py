@@ -20,8 +20,9 @@ USED = ["clip", "actor", "label_name", "view", "sequence", "item", "defect"]  # 
 NEUTRAL = "neutral"
 FRONTAL = "090"  # how the view of a frontal camera begins; corpora with one camera leave it empty
 BLANK = "blank"  # defect of a picture of one colour
+AT_REST = ("neutral", "films")  # sources that show the face at rest, as far as can be known
 PEOPLE = "people.parquet"  # beside the index of a part
-SOURCES = ("neutral", "first", "mean face")
+SOURCES = ("neutral", "first", "films", "mean face")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,14 +86,14 @@ def fit_candide(
         "n_frames": len(frames),
         "verdicts": {verdict: int(n) for verdict, n in frames.verdict.value_counts().sort_index().items()},
         "people": people,
-        "persons_without_neutral": sorted({actor for actor, source in sources if actor and source != "neutral"}),
+        "persons_without_neutral": sorted({actor for actor, source in sources if actor and source not in AT_REST}),
         "mean_iterations": rounded(fitted.iterations.mean()),
         "residual_median": rounded(fitted.residual.median()),
         "residual_q95": rounded(fitted.residual.quantile(0.95)),
     }
-    if sources and not people["neutral"]:
+    if sources and not any(people[source] for source in AT_REST):
         summary["warning"] = (
-            f"{corpus} has no neutral frontal face of anybody: units are measured from the mean face"
+            f"{corpus} has no neutral frontal face of anybody, nor films of it: units are measured from the mean face"
             f" ({people['mean face']} people or parts) or from the first frames of sequences ({people['first']})"
         )
     write_json(out / "manifest.json", summary)
@@ -103,7 +104,7 @@ def fit_candide(
         *(summary[key] for key in ("mean_iterations", "residual_median", "residual_q95")),
     )
     if summary["persons_without_neutral"]:
-        log.warning("no neutral frontal face of: %s", ", ".join(summary["persons_without_neutral"]))
+        log.warning("no neutral frontal face of, nor films of: %s", ", ".join(summary["persons_without_neutral"]))
     if "warning" in summary:
         log.warning("%s", summary["warning"])
 
@@ -152,32 +153,39 @@ def build_part(folder: Path, work: Work) -> dict[str, Any]:
 def person_of(landmarks: np.ndarray, frames: pd.DataFrame, config: schema.CandideConfig) -> dict[str, Any]:
     """Return what PEOPLE says of one person: stage 1 of the fit.
 
-    The face is the median, unit by unit, over the first frame with a face of every neutral frontal clip; without one
-    that can be fitted, over the first frames of the sequences, which begin with a neutral face in CK+ and MUG; without
-    these, it is the mean face. Pictures without a name show many people, so theirs is the mean face too.
+    Of a person in films, those whose clips have more than one frame (chapter 5), it is `fit_median_shape` of all their
+    frontal frames: no label is needed, so nothing is known of tested people that is not seen. In still pictures, each
+    another person's or emotion's, the protocol of the thesis (4.1) holds: the median, unit by unit, over the neutral
+    frontal pictures; without one that can be fitted, over the first pictures of the sequences, which begin with a
+    neutral face in CK+ and MUG. Without these, it is the mean face. Pictures without a name show many people, so
+    theirs is the mean face too.
 
     Parameters
     ----------
     landmarks : (T, 68, 2) px, NaN where no face was found.
     frames : T rows with actor, clip, found, label_name, view, sequence and item, those of a clip in time order.
     """
-    from mien.candide.fit import FITTED, fit_shapes
+    from mien.candide.fit import FITTED, fit_median_shape, fit_shapes
     from mien.candide.mesh import SHAPES
 
     frontal = (frames["view"] == "") | frames["view"].str.startswith(FRONTAL)
-    named = (frames.actor != "") & frames.found
+    usable = (frames.actor != "") & frames.found & frontal
+    unknown = {"shape": np.zeros(len(SHAPES)), "source": "mean face", "clips": []}
+    if frames["clip"].duplicated().any():
+        shape = fit_median_shape(landmarks[usable], config)
+        return unknown if shape is None else {"shape": shape, "source": "films", "clips": []}
     candidates = {
-        "neutral": named & frontal & (frames.label_name == NEUTRAL),
-        "first": named & frontal & (frames["sequence"] != "") & (frames["item"] == 0),
+        "neutral": usable & (frames.label_name == NEUTRAL),
+        "first": usable & (frames["sequence"] != "") & (frames["item"] == 0),
     }
     for source, chosen in candidates.items():
-        places = np.flatnonzero(chosen & ~frames["clip"].where(chosen).duplicated())
+        places = np.flatnonzero(chosen)
         shapes, verdicts = fit_shapes(landmarks[places], config)
         fitted = verdicts == FITTED
         if fitted.any():
             clips = sorted(frames["clip"].iloc[places[fitted]])
             return {"shape": np.median(shapes[fitted], axis=0), "source": source, "clips": clips}
-    return {"shape": np.zeros(len(SHAPES)), "source": "mean face", "clips": []}
+    return unknown
 
 
 def recordings_of(frames: pd.DataFrame) -> list[np.ndarray]:

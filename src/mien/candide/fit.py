@@ -15,6 +15,8 @@ from mien.config.schema import CandideConfig
 
 FITTED, NO_FACE, NOT_FINITE = "fitted", "no face", "not finite"
 DEGENERATE, NOT_CONVERGED = "degenerate", "not converged"
+FEWEST_FRAMES = 10  # with a face, from which films say enough about the shape of their person
+MOST_FRAMES = 100  # of a person's films that are fitted to find that shape
 
 _FLATNESS = 1e-3  # of the cloud of points, smaller to larger extent, below which they lie on a line
 _VERDICT = f"U{len(NOT_CONVERGED)}"
@@ -53,6 +55,28 @@ def fit_shapes(landmarks: np.ndarray, config: CandideConfig) -> tuple[np.ndarray
     verdict[rows[~found.converged]] = NOT_CONVERGED
     shapes[rows[found.converged]] = found.coefficients[found.converged]
     return shapes, verdict
+
+
+def fit_median_shape(landmarks: np.ndarray, config: CandideConfig) -> np.ndarray | None:
+    """Fit the seven shape units to films of one person, whatever the face does in them (stage 1 without a label).
+
+    Unit by unit the median over frames: expressions differ, and no single one counts. At most `MOST_FRAMES` frames,
+    evenly spaced, are fitted.
+
+    Parameters
+    ----------
+    landmarks : (T, 68, 2) px, y down, of the frames with a face, in the order of time.
+
+    Returns
+    -------
+    (7,) in the order of `SHAPES`; None where fewer than `FEWEST_FRAMES` can be fitted.
+    """
+    chosen = np.unique(np.linspace(0, len(landmarks) - 1, min(len(landmarks), MOST_FRAMES)).round().astype(int))
+    if len(chosen) < FEWEST_FRAMES:
+        return None
+    shapes, verdicts = fit_shapes(landmarks[chosen], config)
+    fitted = shapes[verdicts == FITTED]
+    return np.median(fitted, axis=0) if len(fitted) >= FEWEST_FRAMES else None
 
 
 def fit_frames(

@@ -179,7 +179,8 @@ def _check_studies(params: "Params", trained: Iterable[tuple[str, str]]) -> None
                 raise _wrong("trust", f"no table asks for {name} on {corpus}; add it to one, or take it out")
     for modality, wanted in JUDGED_BY.items():
         name, corpus = getattr(params.predict, modality), params.predict.corpus
-        _check_modalities(f"predict.{modality}", name, params.variants[name].modalities, wanted)
+        shown = {part for part in params.variants[name].modalities if part != "units"}  # those are fitted to the face
+        _check_modalities(f"predict.{modality}", name, shown, wanted)
         if (corpus, name) not in trained:
             raise _wrong(f"predict.{modality}", f"no table asks for {name} on {corpus}; add it to one")
         name = getattr(params.watch, modality)
@@ -188,9 +189,9 @@ def _check_studies(params: "Params", trained: Iterable[tuple[str, str]]) -> None
         _check_modalities(f"watch.{modality}", name, params.streams[name].modalities, wanted)
 
 
-def _check_modalities(where: str, name: str, modalities: tuple[str, ...], wanted: set[str]) -> None:
+def _check_modalities(where: str, name: str, modalities: Iterable[str], wanted: set[str]) -> None:
     if set(modalities) != wanted:
-        raise _wrong(where, f"{name} uses {', '.join(modalities)}, not {' and '.join(sorted(wanted))}")
+        raise _wrong(where, f"{name} uses {', '.join(sorted(modalities))}, not {' and '.join(sorted(wanted))}")
 
 
 def _check_pretrain(params: "Params", trained: Iterable[tuple[str, str]]) -> None:

@@ -132,9 +132,9 @@ PEOPLE = _schema(
     "PEOPLE",
     "one row per person of a part: the face that the frames are fitted with",
     actor=_text,  # empty where the corpus does not name people
-    shape=pa.list_(_float),  # (7,) shape units in the order of the thesis; zeros where there is no neutral face
-    source=_text,  # neutral: neutral recordings; first: first frames of sequences; mean face: there was nothing
-    clips=pa.list_(_text),  # whose first frame with a face was used
+    shape=pa.list_(_float),  # (7,) shape units in the order of the thesis; zeros for the mean face
+    source=_text,  # films: all frames; neutral: pictures; first: first of sequences; mean face: there was nothing
+    clips=pa.list_(_text),  # pictures that were chosen by label or place; none of films
 )
 SAMPLES = _schema(
     "SAMPLES",

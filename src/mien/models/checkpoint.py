@@ -57,6 +57,7 @@ class ModelCard:
     residual: str = "sigmoid"
     dropout: float = 0.0  # in training
     # of variant
+    candide: dict[str, Any] = field(default_factory=dict)  # CandideConfig that its action units were fitted with
     target: str = "label"  # or intensity: one output, a number
     augmentation: str = ""
     frames: int = 0  # of a clip

@@ -302,7 +302,8 @@ def render(table: pd.DataFrame, without: list[str], config: CandideConfig) -> st
         " the 35 vertices with noise of 0.01 model units, and the shape comes from one neutral frontal face of the"
         " person. Random units: the eight units of the fit, drawn evenly from -1 to 1. Acted: emotions as the synthetic"
         " people act them, with 11 moving units, of which the fit knows 8. Other rows: landmarks that dlib found in the"
-        " pictures of the synthetic corpora, where people act too; RaFD by camera, 90 is frontal. All people differ in"
+        " pictures of the synthetic corpora, where people act too, and the shape is that of neutral pictures, or of all"
+        " frames of films; RaFD by camera, 90 is frontal. All people differ in"
         f" 14 shape units, of which the fit knows 7. Settings: candide.landmarks {config.landmarks}, candide.ridge"
         f" {config.ridge:g}. A - stands for nothing to report: too few fitted frames, or a unit that never moves.",
         "## Correlation with the true unit",

@@ -76,7 +76,10 @@ def train(
     """
     engine.prepare(jobs)
     where = f"variants.{variant}"
-    settings = run_folder.read_settings(schema.load(config), *SECTIONS, variant=where)
+    params = schema.load(config)
+    settings = run_folder.read_settings(params, *SECTIONS, variant=where)
+    if "units" in settings.variant.modalities:
+        settings.candide = schema.section(schema.CandideConfig, params, "candide")
     files = run_folder.find_init(where, settings.variant.init, init or [])
     run = RunSpec(corpus=corpus, name=variant, settings=settings, out=out, init=files)
     dataset = clips.read(data, corpus, settings.variant.modalities, faces=settings.faces, sound=settings.sound)
@@ -152,6 +155,7 @@ def make_card(run: RunSpec, classes: tuple[str, ...]) -> ModelCard:
         frames=how.frames,
         sound=run.settings.sound,
         faces=run.settings.faces,
+        candide=vars(run.settings).get("candide", {}),  # of rows with action units
     )
 
 
