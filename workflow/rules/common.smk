@@ -3,6 +3,7 @@
 import atexit
 import gc
 import json
+import os
 import shlex
 import sys
 from dataclasses import is_dataclass, replace
@@ -143,3 +144,10 @@ def tables_of(*corpora, names=("clips.parquet", "folds.parquet", "corpus.json"))
 def records(runs):
     """List the descriptions of runs, by which commands find their folders."""
     return [f"{run.folder}/run.json" for run in runs]
+
+
+def note_cpu_time():
+    """Write down what Snakemake's own process took, as every command does in its log (benchmarks/stages.py)."""
+    Path("logs").mkdir(exist_ok=True)
+    with Path("logs/snakemake.log").open("a") as file:
+        file.write(f"CPU seconds {sum(os.times()[:2]):.2f}\n")
