@@ -22,7 +22,7 @@ def write_logs(folder, logs):
 def test_two_runs_stand_side_by_side(script, tmp_path):
     log = "20:38:44 mien.training.engine: device: cpu\n20:40:41 mien.cli: CPU seconds {}\n".format
     after = {
-        "train/ravdess-N2-seed0": log(60.4) + log(0.2),  # list_runs, in a process of its own
+        "train/ravdess-N2-seed0": log(60.4) + log(0.2),  # of two processes
         "train/ravdess-AM-seed0": log(20.2),
         "report/table_5.2": log(2.0),
         "select_samples": log(1.0),
