@@ -30,6 +30,14 @@ localrules:
     studies_all,
 
 
+onsuccess:
+    note_cpu_time()
+
+
+onerror:
+    note_cpu_time()
+
+
 rule all:
     """Build every table, every figure and the MLflow store."""
     default_target: True

@@ -9,6 +9,7 @@ import difflib
 import importlib
 import itertools
 import logging
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,8 @@ from mien.errors import MienError
 
 if TYPE_CHECKING:
     import cyclopts
+
+log = logging.getLogger(__name__)
 
 PEOPLE = {  # command -> (module, one line of help); the function has the command's name
     "predict": ("mien.apps.predict", "emotion of a clip or a folder of clips"),
@@ -103,6 +106,8 @@ def main(argv: list[str] | None = None) -> None:
     calls = [list(words) for then, words in itertools.groupby(argv, "--then".__eq__) if not then]
     for words in calls or [[]]:
         _run(words)
+    if calls and calls[0][0] in STAGES:
+        log.info("CPU seconds %.2f", sum(os.times()[:4]))  # with those of the processes that it waited for
 
 
 def _run(argv: list[str]) -> None:

@@ -55,6 +55,19 @@ def rules_of(jobs):
     return {job.split()[0] for job in jobs}
 
 
+def test_what_table_5_2_needs_comes_first(planned):
+    """Its six networks, the two that their branches start from, and the corpora of all these."""
+    jobs = [job for job in re.split(r"^\[.*", planned.output, flags=re.MULTILINE) if "    priority: 1" in job]
+    early = {re.search("output: ([^,\n]*)", job)[1] for job in jobs}
+    trainings = {output.removeprefix("results/training/") for output in early if "training" in output}
+    ahead = {"fer2013/P1/seed0.json", "voxceleb_actor/P2/seed0.json"}
+    assert trainings == ahead | {f"ravdess/{name}/seed0.json" for name in ("AM", "VM", "N0_late", "N0", "N1", "N2")}
+    assert {output for output in early if output.startswith("data")} == {
+        f"data/{corpus}.json" for corpus in ("fer2013", "ravdess", "voxceleb")
+    }
+    assert {output for output in early if "table" in output} == {"results/tables/5.2.csv"}
+
+
 def test_a_bare_clone_plans_every_stage(bare, planned):
     params, rules = read_params(bare), planned.rules
     typed = section(Params, resolve(params))

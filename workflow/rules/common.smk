@@ -3,6 +3,7 @@
 import atexit
 import gc
 import json
+import os
 import shlex
 import sys
 from dataclasses import is_dataclass, replace
@@ -140,6 +141,41 @@ def tables_of(*corpora, names=("clips.parquet", "folds.parquet", "corpus.json"))
     return expand("results/corpora/{corpus}/{name}", corpus=corpora, name=names)
 
 
+def with_parts(runs):
+    """List runs and, before each, all that it is made from."""
+    return [one for run in runs for one in [*with_parts(run.made_from), run]]
+
+
+# The first result that a run gives: the table of the networks among which `mien predict` has its own.
+FIRST_TABLE = next(
+    (
+        name
+        for name, row in PARAMS.tables.items()
+        if row.corpus == PARAMS.predict.corpus and PARAMS.predict.joint in row.rows
+    ),
+    "",
+)
+EARLY = with_parts(select_wanted(RUNS, f"tables.{FIRST_TABLE}"))
+NEEDED_EARLY = {
+    *manifests(EARLY),
+    *(PARAMS.pretrain[run.name].corpus if run.kind == "pretrain" else run.corpus for run in EARLY),
+}
+
+
+def soon(usual):
+    """Give a function that gives jobs of a corpus, or trainings, their usual priority, and more for the first table."""
+    return lambda wildcards: usual + 100 * (
+        (job(wildcards)[0].manifest if "name" in wildcards.keys() else wildcards.corpus) in NEEDED_EARLY
+    )
+
+
 def records(runs):
     """List the descriptions of runs, by which commands find their folders."""
     return [f"{run.folder}/run.json" for run in runs]
+
+
+def note_cpu_time():
+    """Write down what Snakemake's own process took, as every command does in its log (benchmarks/stages.py)."""
+    Path("logs").mkdir(exist_ok=True)
+    with Path("logs/snakemake.log").open("a") as file:
+        file.write(f"CPU seconds {sum(os.times()[:2]):.2f}\n")

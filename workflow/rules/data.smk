@@ -4,7 +4,9 @@
 #                  results/{faces,sound,candide}/<corpus>/manifest.json and a shard per part beside it,
 #                  results/samples/<pair>/
 # COMMANDS         mien get_corpus, index_corpus, extract_faces, extract_sound, fit_candide, select_samples
-# Data stages come first (priority): they fill all cores, which a training job of one thread would leave half idle.
+# After what the first table needs, data stages come first (priority): they fill all cores, which a training job of one
+# thread would leave half idle.
+# Corpora that are made here are small: their jobs take one core each and start no processes.
 
 MESH = expand(
     "resources/candide3/{table}.csv",
@@ -23,6 +25,11 @@ FUZZY_FACES = replace(PARAMS.faces, rate_fps=FUZZY.rate_fps)
 def is_synthetic(corpus):
     """Say whether the people of a corpus are made here."""
     return corpus in FUZZY_VERSIONS or PARAMS.corpora[corpus].source == "synthetic"
+
+
+def up_to(cores):
+    """Give a function that gives so many cores to the job of a corpus; of synthetic ones several run side by side."""
+    return lambda wildcards: 1 if is_synthetic(wildcards.corpus) else cores
 
 
 def source_of(wildcards):
@@ -98,8 +105,8 @@ rule get_corpus:
         manifest="data/{corpus}.json",
     log:
         "logs/get_corpus/{corpus}.log",
-    priority: 40
-    threads: 2
+    priority: soon(40)
+    threads: up_to(2)
     params:
         code=corpus_code,
         config=corpus_sections,
@@ -124,8 +131,8 @@ rule index_corpus:
         info="results/corpora/{corpus}/corpus.json",
     log:
         "logs/index_corpus/{corpus}.log",
-    priority: 30
-    threads: 2
+    priority: soon(30)
+    threads: up_to(2)
     params:
         code=lambda wildcards: code_digest(entry("index_corpus"), f"corpora.{ADAPTERS[wildcards.corpus]}"),
         config=fold_sections,
@@ -148,8 +155,8 @@ rule extract_faces:
         manifest="results/faces/{corpus}/manifest.json",
     log:
         "logs/extract_faces/{corpus}.log",
-    priority: 20
-    threads: 8
+    priority: soon(20)
+    threads: up_to(8)
     params:
         code=code("extract_faces"),
         config=face_sections,
@@ -183,7 +190,7 @@ rule fit_candide:
         manifest="results/candide/{corpus}/manifest.json",
     log:
         "logs/fit_candide/{corpus}.log",
-    priority: 10
+    priority: soon(10)
     params:
         code=code("fit_candide"),
         config=sections("candide"),

@@ -375,6 +375,7 @@ for page, calls in JOBS.items():
             [shown(page, path, made) for path in made],
         log:
             f"logs/report/{page}.log",
+        priority: 100 * (page == f"table_{FIRST_TABLE}")
         params:
             code=code(*sorted({one.command for one in calls})),
             calls=in_turn(calls),

@@ -101,6 +101,7 @@ rule train:
     wildcard_constraints:
         corpus=one_of(run.corpus for run in runs_of("variant")),
         name=names_of("variant"),
+    priority: soon(0)
     threads: TRAINING_THREADS
     resources:
         gpu=GPU,
@@ -113,8 +114,8 @@ rule train:
     shell:
         """
         python -m mien {rule} --config {params.config:q} --jobs {threads} {params.options} {params.init} \
-            --data results --out results/training/{wildcards.corpus}/{wildcards.name} >{log:q} 2>&1
-        python -m mien list_runs --folders {params.folders:q} --out {output:q} >>{log:q} 2>&1
+            --data results --out results/training/{wildcards.corpus}/{wildcards.name} \
+            --then list_runs --folders {params.folders:q} --out {output:q} >{log:q} 2>&1
         """
 
 
@@ -130,7 +131,6 @@ use rule train as pretrain with:
     wildcard_constraints:
         corpus=one_of(run.corpus for run in runs_of("pretrain")),
         name=names_of("pretrain"),
-    priority: 5
     params:
         code=pretrain_code,
         config=pretrain_sections,

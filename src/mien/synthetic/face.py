@@ -221,11 +221,11 @@ def _disc(canvas: np.ndarray, centre: np.ndarray, radii: np.ndarray, colour: np.
 
 
 def _fixed(places: np.ndarray) -> np.ndarray:
-    return np.round(places * 2**_SHIFT).astype(np.int32)
+    return np.rint(places * 2**_SHIFT).astype(np.int32)
 
 
 def _rgb(colour: np.ndarray) -> tuple[float, float, float]:
-    return tuple(float(np.clip(channel, 0, 255)) for channel in colour)
+    return tuple(min(max(float(channel), 0.0), 255.0) for channel in colour)
 
 
 def texture_points(mesh: Mesh) -> np.ndarray:
@@ -434,8 +434,10 @@ class FaceRenderer:
 
     def place(self, units: np.ndarray, pose: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the turned vertices (113, 3) in model units and their places (113, 2) px in the picture."""
+        return self._place(units, self._view(pose, shift))
+
+    def _place(self, units: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
         vertices = self.mesh.deform(self.shape, units)
-        view = self._view(pose, shift)
         return vertices @ view.rotation.T, project(vertices, view.rotation, view.scale, view.origin)
 
     def _view(self, pose: np.ndarray, shift: np.ndarray) -> View:
@@ -461,8 +463,8 @@ class FaceRenderer:
         -------
         (H, W, 3) uint8 RGB, (113, 2) px of the vertices.
         """
-        turned, places = self.place(units, pose, shift)
         view = self._view(pose, shift)
+        turned, places = self._place(units, view)
         frame = self.setting.background.copy()
         height, width = self.setting.size
         around = np.concatenate([*_hair(self.person, view), *_ears(view), places, self.setting.neck])
@@ -509,15 +511,29 @@ class FaceRenderer:
         per_face = np.zeros((len(corners) + 1, 9), np.float32)
         per_face[0, 8] = brightness.mean()
         per_face[1:] = _affine(corners, attributes)
-        here = per_face[numbers]  # (h, w, 9)
-        x = np.arange(canvas.shape[1], dtype=np.float32)
-        y = np.arange(canvas.shape[0], dtype=np.float32)[:, None]
-        u, v, light = (here[..., i] * x + here[..., 3 + i] * y + here[..., 6 + i] for i in range(3))
-        colour = cv2.remap(self.texture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         soft = max(3, round(0.045 * self.setting.scale * self.fine) | 1)
-        light = cv2.blur(light, (soft, soft)) - self._creases(canvas.shape[:2], points, units)
+        left, top, width, height = cv2.boundingRect(numbers)
+        rows = slice(max(top - soft, 0), top + height + soft)  # as far as the blur below looks
+        columns = slice(max(left - soft, 0), left + width + soft)
+        numbers, dark = numbers[rows, columns], self._creases(canvas.shape[:2], points, units)[rows, columns]
+        y, x = (
+            np.arange(part.start, part.start + n, dtype=np.float32)
+            for part, n in zip((rows, columns), numbers.shape, strict=True)
+        )
+        tables = np.zeros((9, 256), np.float32)  # of cv2.LUT: a value per number
+        tables[:, : len(per_face)] = per_face.T
+        planes = []
+        for slope_x, slope_y, offset in zip(*tables.reshape(3, 3, 256), strict=True):
+            plane = cv2.LUT(numbers, slope_x)
+            plane *= x
+            plane += cv2.LUT(numbers, slope_y) * y[:, None]
+            plane += cv2.LUT(numbers, offset)
+            planes.append(plane)
+        u, v, light = planes
+        colour = cv2.remap(self.texture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        light = cv2.blur(light, (soft, soft)) - dark
         lit = cv2.multiply(colour, cv2.merge([light, light, light]), dtype=cv2.CV_8U)
-        cv2.copyTo(lit, (numbers > 0).view(np.uint8), canvas)
+        cv2.copyTo(lit, (numbers > 0).view(np.uint8), canvas[rows, columns])
 
     def _creases(self, size: tuple[int, int], points: np.ndarray, units: np.ndarray) -> np.ndarray:
         """Return (h, w) float32 how much light the folds of the skin take away."""
