@@ -38,3 +38,25 @@ def test_a_changed_number_reaches_the_pages_and_a_missing_table_is_named(tmp_pat
     (tmp_path / "results" / "tables" / "streams.csv").unlink()
     with pytest.raises(TableError, match=r"streams\.csv"):
         write_docs(results=tmp_path / "results", root=tmp_path)
+
+
+def test_a_study_is_published_and_quoted(tmp_path, repository):
+    for name in ("results/tables", "resources"):
+        shutil.copytree(repository / name, tmp_path / name, ignore=shutil.ignore_patterns("*.svg"))
+    for name in ("hypotheses.md", "hypotheses.csv", "metrics.json"):
+        shutil.copy(repository / "results" / name, tmp_path / "results")
+    shutil.copy(repository / "README.md", tmp_path)
+    (tmp_path / "docs").mkdir()
+    footprint = tmp_path / "resources" / "footprint.csv"
+    lines = [line for line in footprint.read_text(encoding="utf-8").splitlines() if not line.startswith("study")]
+    footprint.write_text("\n".join([*lines, "study,9.5,h,a machine of the test", ""]), encoding="utf-8")
+    write_docs(results=tmp_path / "results", root=tmp_path, study=tmp_path / "results")
+    page = tmp_path / "docs" / "study" / "README.md"
+    assert "in 9.5 h (a machine of the test)" in page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+    readme = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "(docs/study/README.md)" in readme
+    before = page.read_bytes()
+    write_docs(results=tmp_path / "results", root=tmp_path)
+    assert page.read_bytes() == before

@@ -1,7 +1,11 @@
-"""Fill docs/results.md and the generated parts of README.md with the numbers of the tracked results."""
+"""Fill the pages of results and the generated parts of README.md with the numbers of the tracked results.
+
+results/ is of the default run; docs/study holds tables, verdicts and metrics of the run with config/study.yaml.
+"""
 
 import logging
 import re
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,15 +13,17 @@ from typing import Any
 import pandas as pd
 
 from mien.errors import TableError
-from mien.io.files import atomic_file
+from mien.io.files import atomic_file, atomic_folder
 from mien.report.page import cells_of, environment
 
 log = logging.getLogger(__name__)
 
+STUDY = Path("docs", "study")
+PUBLISHED = ("tables/*.md", "tables/*.csv", "hypotheses.md", "hypotheses.csv", "metrics.json")  # of a study
 PART = re.compile(r"(<!-- generated: (?P<name>\w+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)
 
 
-def write_docs(*, results: Path = Path("results"), root: Path = Path()) -> None:
+def write_docs(*, results: Path = Path("results"), root: Path = Path(), study: Path | None = None) -> None:
     """Rewrite docs/results.md and what stands between the marks of README.md from the tables of `results`.
 
     Parameters
@@ -26,11 +32,18 @@ def write_docs(*, results: Path = Path("results"), root: Path = Path()) -> None:
         Folder with tables/, hypotheses.md and metrics.json.
     root
         Folder of README.md, docs/ and resources/.
+    study
+        Such a folder of a run with config/study.yaml: its tables, verdicts and metrics replace those of docs/study.
     """
+    if study is not None:
+        with atomic_folder(root / STUDY) as scratch:
+            for path in (path for pattern in PUBLISHED for path in sorted(study.glob(pattern))):
+                (scratch / path.relative_to(study)).parent.mkdir(exist_ok=True)
+                shutil.copy(path, scratch / path.relative_to(study))
     for path, text in render_docs(results, root).items():
         with atomic_file(path) as scratch:
             scratch.write_text(text, encoding="utf-8", newline="\n")
-    log.info("%s: README.md and docs/results.md", root)
+        log.info("%s", path)
 
 
 def render_docs(results: Path, root: Path) -> dict[Path, str]:
@@ -40,17 +53,25 @@ def render_docs(results: Path, root: Path) -> dict[Path, str]:
     ------
     TableError : a table, a row or a mark that the pages need is missing.
     """
-    found = {"row": Rows(results, root), "grid": lambda page, column: read_grid(results / f"{page}.md", column)}
-    readme = root / "README.md"
+    readme, study = root / "README.md", root / STUDY
+    pages = {root / "docs" / "results.md": (results, "../results/")}
+    if study.is_dir():
+        pages[study / "README.md"] = (study, "")
     text = readme.read_text(encoding="utf-8")
     names = [part["name"] for part in PART.finditer(text)]
     if not names:
         raise TableError(f"{readme}: has no <!-- generated: NAME --> ... <!-- end: NAME -->; take them from git")
+    found = reader(study if study.is_dir() else results, root) | {"study": study.is_dir()}
     parts = {name: environment().get_template(f"readme_{name}.md.j2").render(found) for name in names}
-    return {
-        readme: PART.sub(lambda part: f"{part[1]}{parts[part['name']]}{part[3]}", text),
-        root / "docs" / "results.md": environment().get_template("results.md.j2").render(found),
+    page = environment().get_template("results.md.j2")
+    return {readme: PART.sub(lambda part: f"{part[1]}{parts[part['name']]}{part[3]}", text)} | {
+        path: page.render(reader(folder, root), base=base) for path, (folder, base) in pages.items()
     }
+
+
+def reader(results: Path, root: Path) -> dict[str, Any]:
+    """Return what templates read results with: `row` of `Rows`, and `grid` of `read_grid` by the name of a page."""
+    return {"row": Rows(results, root), "grid": lambda page, column: read_grid(results / f"{page}.md", column)}
 
 
 class Rows:
