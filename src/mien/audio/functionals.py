@@ -31,7 +31,9 @@ def voice_functionals(wave: Tensor, rate_hz: int) -> np.ndarray:
     power = wave.unfold(0, *_lengths(FRAME_S, rate_hz)).square().mean(dim=1)
     energy = 10 * power.clamp_min(FLOOR).log10()
     frames = min(len(pitch), len(energy), cepstrum.shape[1])
-    courses = torch.cat([cepstrum[:, :frames], torch.stack([one[:frames] for one in (pitch.log2(), periodicity, energy)])])
+    courses = torch.cat(
+        [cepstrum[:, :frames], torch.stack([one[:frames] for one in (pitch.log2(), periodicity, energy)])]
+    )
     values = torch.cat([courses, torchaudio.functional.compute_deltas(courses)]).numpy().astype(np.float64)  # (46, T)
     return np.concatenate([values.mean(axis=1), values.std(axis=1), *np.quantile(values, SHARES, axis=1)])
 
