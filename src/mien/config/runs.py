@@ -43,7 +43,7 @@ class Run:
 
 
 def list_runs(params: "Params") -> list[Run]:
-    """Return every run: variants and their baselines, streams, classifiers, what is trained ahead, the experiment on fuzziness."""
+    """Return every run: variants, baselines, streams, classifiers, what is trained ahead, the study of fuzziness."""
     ahead: dict[str, Run] = {}
     transfers = _transfers(params)
     for name in sorted(params.pretrain, key=lambda name: len(_starts(params, name))):  # after what it starts from
