@@ -16,7 +16,14 @@ from mien.io.shards import FaceShard, SoundShard, write_faces, write_sound
 CLASSES = ("neutral", "happy", "sad")
 EVALUATE = {"confidence": 0.95, "resamples": 500}
 ROWS = ("AM", "VM", "N0", "N1", "N2")
-STRENGTH = {"AM": 1.0, "VM": 1.5, "N0": 2.0, "N1": 2.5, "N2": 3.0}  # of the planted signal, in sd of the logits
+STRENGTH = {
+    "AM": 1.0,
+    "Voice_SVM": 2.2,
+    "VM": 1.5,
+    "N0": 2.0,
+    "N1": 2.5,
+    "N2": 3.0,
+}  # of the planted signal, in sd of the logits
 SOUND = {
     "rate_hz": 16000,
     "silence_dbfs": -60.0,

@@ -40,6 +40,7 @@ STAGES = {  # command -> module; called by the rules of the workflow
     "train_classifier": "mien.training.classify",
     "pretrain": "mien.training.pretrain",
     "train": "mien.training.train",
+    "fit_baseline": "mien.training.baselines",
     "assess": "mien.training.robustness",
     "embed": "mien.training.embed",
     "train_stream": "mien.training.stream",

@@ -10,7 +10,7 @@ import pytest
 from pydantic.dataclasses import dataclass
 
 from mien.config import schema
-from mien.config.runs import needed_folds
+from mien.config.runs import list_runs, needed_folds, select_wanted
 from mien.config.values import SECTION, Int
 from mien.errors import ConfigError
 
@@ -40,6 +40,20 @@ def test_shipped_files_are_valid_and_differ_in_size(repository):
     assert mini["train"]["width"] != thesis["train"]["width"] == 64
     assert mini["sound"]["hop"] == thesis["sound"]["hop"] == 64
     assert list(mini["pretrain"]) == list(thesis["pretrain"])
+
+
+def test_a_fold_has_one_run_of_a_baseline_whatever_repeats_says(raw):
+    raw["repeats"] = 3
+    params = schema.section(schema.Params, schema.resolve(raw))
+    found = [run for run in list_runs(params) if run.kind == "baseline" and run.corpus == "ravdess"]
+    assert {(run.name, run.fold, run.seed) for run in found} == {
+        (name, fold, 0) for name in params.baselines for fold in range(3)
+    }
+    late = next(run for run in found if run.name == "Voice_units_late")
+    assert [part.name for part in late.made_from] == ["Units_logistic", "Voice_SVM"]
+    assert not late.has_epochs
+    table = [run.name for run in select_wanted(list_runs(params), "tables.5.2")]
+    assert list(dict.fromkeys(table))[-3:] == ["Voice_SVM", "Units_logistic", "Voice_units_late"]
 
 
 def test_resolving_twice_is_resolving_once(raw):
@@ -98,6 +112,16 @@ def test_the_row_that_a_variant_is_like_is_its_baseline(raw):
         ("fuzziness seeds", 9, ["seeds * tested"]),
         ("fuzziness shares", [0.5, 1.0], ["shares should be ascending, from 0.0 on"]),
         ("fuzziness shares", [0.0, 1.5], ["fuzziness.shares[1] should be at most 1"]),
+        ("baselines Voice_SVM modality", "video", ["baselines.Voice_SVM.modality", "audio"]),
+        ("baselines Voice_SVM parts", ["Units_logistic"], ["parts should be two other rows or more, of late only"]),
+        ("baselines Voice_SVM modality", "", ["modality should be audio or units, of svm and logistic only"]),
+        (
+            "baselines Voice_units_late parts",
+            ["Voice_SVM", "AM"],
+            ["Voice_units_late.parts", "'AM' is no svm or logistic"],
+        ),
+        ("baselines N2", {"like": "Voice_SVM"}, ["N2 is a row of baselines and of variants"]),
+        ("tables 5.2 baselines", ["Voice_SMV"], ["tables.5.2.baselines", "did you mean Voice_SVM?"]),
         # Corpora.
         ("corpora ravdes", {"source": "synthetic", "actors": 4}, ["corpora.ravdes", "did you mean ravdess?"]),
         ("corpora ravdess source", 3, ["corpora.ravdess.source should be text"]),

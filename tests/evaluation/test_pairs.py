@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
+from mien.evaluation.metrics import NO_SEED
 from mien.evaluation.statistics import gain, interval_of_mean, sign_flip
 from mien.io.randomness import rng_for
 from planted_scores import scores
@@ -105,3 +106,20 @@ def test_nothing_in_common_is_a_gain_without_numbers():
     ):
         assert (found.n_folds, found.n_people, found.below) == (0, 0, [])
         assert math.isnan(found.difference)
+
+
+def test_a_side_that_draws_nothing_adds_no_noise_of_training_and_counts_no_training():
+    frame = scores({"N2": [[1.0, 0.75], [0.75, 0.5]], "SVM": [[0.5, 0.25], [0.5, 0.25]]}, seeds=3)
+    frame.loc[(frame.variant == "N2") & (frame.seed == 2), "hit"] = 1.0
+    frame = frame[(frame.variant != "SVM") | (frame.seed == 0)]
+    fixed = frame.assign(seed=frame.seed.where(frame.variant != "SVM", NO_SEED))
+    one, other = (gain(rows, "N2", "SVM", "honest", **OPTIONS) for rows in (frame, fixed))
+    assert (one.n_trainings, other.n_trainings) == (1, 3)
+    assert one.difference == other.difference
+    assert np.isnan(list(one.p_folds.values())).all()  # of one training the noise is not known
+    assert not np.isnan(list(other.p_folds.values())).any()
+    assert one.error < other.error  # without the noise of the network's own training, and with it
+    drawn = fixed.assign(seed=NO_SEED).drop_duplicates(["variant", "clip"])
+    both = gain(drawn, "N2", "SVM", "honest", **OPTIONS)
+    assert both.n_trainings == 0
+    assert both.low < both.difference < both.high

@@ -10,6 +10,7 @@ import pytest
 import planted
 from mien.errors import TableError
 from mien.io import tables
+from mien.io.files import read_json, write_json
 from mien.report.page import percent
 from mien.report.tables.comparison import build_table
 
@@ -156,3 +157,25 @@ def test_numbers_have_one_decimal_and_no_minus_zero():
     assert percent(-0.04, signed=True) == "0.0"
     assert percent(1.25, signed=True) == "+1.2"
     assert percent(math.nan) == "-"
+
+
+def test_classical_methods_stand_beside_the_networks_without_noise_of_training(tmp_path, build):
+    folder = planted.write_corpus(tmp_path, n_actors=12)
+    networks = planted.write_runs(tmp_path, n_folds=3, variants=("AM", "N2"), seeds=(0, 1))
+    fits = planted.write_runs(tmp_path, n_folds=3, variants=("Voice_SVM",), seeds=(0,))
+    for path in fits:
+        write_json(path, read_json(path) | {"deterministic": True})
+    options = planted.config(rows=["AM", "N2"], single=["AM"], baselines=["Voice_SVM"])
+    cells, page = build([*networks, *fits], folder, options)
+    rows = cells.groupby("variant", sort=False).n_seeds.unique().map(list).to_dict()
+    assert rows == {"AM": [2], "N2": [2], "Voice_SVM": [0]}
+    assert cells.seeds_sd[cells.variant == "Voice_SVM"].isna().all()
+    mean = cells[(cells.variant == "Voice_SVM") & (cells.fold == "mean")].iloc[0]
+    assert mean.low < mean.honest < mean.high
+    assert "| Voice_SVM † |" in " ".join(page.split())
+    assert "2 seeds" in page
+    assert "Voice_SVM: on average ahead of it: N2; not ahead: AM." in page
+    assert "N2 vs Voice_SVM" not in page  # in no list of paired tests
+    once = [path for path in networks if "seed0" in path.parent.name]
+    _, page = build([*once, *fits], folder, options)
+    assert "With one training of every network this decides nothing." in page

@@ -121,7 +121,7 @@ def one_of(names):
 @cache
 def runs_of(*kinds, **asked):
     """List the runs of some kinds, of all that are trained by themselves unless some are named, with these fields."""
-    kinds = kinds or ("variant", "stream", "classifier", "pretrain")
+    kinds = kinds or ("variant", "baseline", "stream", "classifier", "pretrain")
     chosen = [run for run in RUNS if run.kind in kinds]
     return [run for run in chosen if all(str(getattr(run, key)) == value for key, value in asked.items())]
 

@@ -2,7 +2,7 @@
 # REQUIRED INPUTS  results/corpora, results/faces, results/sound, results/candide, results/samples
 # OUTPUTS          results/training/<corpus>/<name>/seed<s>.json, which lists the files of the folders beside it:
 #                  fold<k>-seed<s>/{run.json,predictions.parquet,history.csv,model.safetensors}
-# COMMANDS         mien pretrain, train, train_stream, train_classifier, fit_classical; list_runs
+# COMMANDS         mien pretrain, train, fit_baseline, train_stream, train_classifier, fit_classical; list_runs
 # A job trains all folds of a seed, or all seeds of a classifier, because importing torch costs more than a fold at mini
 # scale. One that was killed goes on where it stopped.
 
@@ -74,6 +74,12 @@ def variant_sections(wildcards):
     return given(f"variants.{wildcards.name}", "train", "augment", "sound", "faces", "seed", *fitted)
 
 
+def baseline_data(wildcards):
+    """List what a classical method beside the networks learns from; a sum of others has nothing of its own."""
+    stage = {"audio": "sound", "units": "candide"}.get(PARAMS.baselines[wildcards.name].modality)
+    return tables_of(wildcards.corpus) + data_of(stage, wildcards.corpus) if stage else []
+
+
 def classifier_sections(wildcards):
     """Give what a network of chapter 4 depends on: pictures and vectors are trained differently."""
     kind = "image" if PARAMS.classifiers[wildcards.name].size_px else "vector"
@@ -136,6 +142,27 @@ use rule train as pretrain with:
         config=pretrain_sections,
         options=lambda wildcards: f"--row {wildcards.name} --manifest data/{pretrain_row(wildcards).corpus}.json"
         f" --seeds {wildcards.seed}",
+
+
+# Fit a classical method beside the networks of chapter 5 to every fold.
+use rule train as fit_baseline with:
+    input:
+        baseline_data,
+        parts_of,
+    log:
+        "logs/fit_baseline/{corpus}-{name}-seed{seed}.log",
+    benchmark:
+        "benchmarks/fit_baseline/{corpus}-{name}-seed{seed}.tsv"
+    wildcard_constraints:
+        corpus=one_of(run.corpus for run in runs_of("baseline")),
+        name=names_of("baseline", has_epochs=False),
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        code=code("fit_baseline"),
+        config=sections("baselines.{name}", "train.protocol", "sound", "faces"),
+        options=options("--corpus {corpus} --baseline {name} --folds {numbers} --seeds {seed}"),
 
 
 # Train a network that runs along with a recording.

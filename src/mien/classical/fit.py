@@ -1,6 +1,7 @@
 """Fit a classifier without epochs on random divisions of the training people (command fit_classical)."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -120,40 +121,53 @@ def fit_split(work: Split) -> dict[str, Any]:
         "n_missing": {role: int(((work.roles == role) & ~work.usable).sum()) for role in ROLES},
         "fold": 0,
         "seed": work.split,
-        "epochs": 0,
-        "status": "not applicable" if reason else "trained",
         "reason": reason,
     }
-    record |= {"n_parameters": 0, "best_epoch": {}, "metrics": {}, "chosen": {}, "search": {}}
-    predictions = tables.empty(tables.PREDICTIONS)
+    record |= {"n_parameters": 0, "chosen": {}, "search": {}}
+    samples, logits = {}, {}
     if not reason:
         with threadpool_limits(1):  # sums of another number of threads have other last bits
             fitted = _fit(work, used["training"])
-            judged = {role: fitted.logits(work.features[rows]) for role, rows in used.items() if len(rows)}
-        chosen = work.table.iloc[np.concatenate([used[role] for role in judged])]
-        logits = np.concatenate(list(judged.values()))
-        predictions = pd.DataFrame(
-            {
-                "selection": SELECTION,
-                "role": np.repeat(list(judged), [len(values) for values in judged.values()]),
-                "clip": chosen["clip"].to_numpy(),
-                "actor": chosen.person.to_numpy(),
-                "label": chosen.label.to_numpy(),
-                "head": "fused",
-                "logits": list(logits.astype(np.float32)),
-            }
-        )
+            logits = {role: fitted.logits(work.features[rows]) for role, rows in used.items() if len(rows)}
+        samples = {role: work.table.iloc[used[role]].rename(columns={"person": "actor"}) for role in logits}
+        record |= {"n_parameters": fitted.n_parameters, "chosen": fitted.chosen, "search": fitted.search}
+    return write_folder(work.folder, record, samples, logits, selection=SELECTION)
+
+
+def write_folder(
+    folder: Path,
+    record: Mapping[str, Any],
+    samples: Mapping[str, pd.DataFrame],
+    logits: Mapping[str, np.ndarray],
+    *,
+    selection: str,
+) -> dict[str, Any]:
+    """Write the folder of a run without epochs; return its run.json.
+
+    Parameters
+    ----------
+    record : what run.json says besides; where its reason is not empty, the run is not applicable.
+    samples, logits : role -> clip, actor and label of N samples, and (N, C).
+    selection : the one that the predictions are.
+    """
+    record = dict(record) | {
+        "status": "not applicable" if record["reason"] else "trained",
+        "epochs": 0,
+        "best_epoch": {selection: 0} if logits else {},
+        "metrics": {},
+    }
+    predictions = tables.empty(tables.PREDICTIONS)
+    if logits:
+        listed = pd.concat([samples[role].assign(role=role) for role in logits], ignore_index=True)
+        values = np.concatenate(list(logits.values()))
+        predictions = listed[["role", "clip", "actor", "label"]].assign(
+            selection=selection, head="fused", logits=list(values.astype(np.float32))
+        )[tables.PREDICTIONS.columns.names]
         correct = predictions.logits.map(np.argmax) == predictions.label
         shares = correct.groupby(predictions.role).mean()
-        names = {role: "train" if role == "training" else role for role in judged}  # as networks do
-        record |= {
-            "n_parameters": fitted.n_parameters,
-            "best_epoch": {SELECTION: 0},
-            "metrics": {SELECTION: {f"{name}_accuracy": float(shares[role]) for role, name in names.items()}},
-            "chosen": fitted.chosen,
-            "search": fitted.search,
-        }
-    with files.atomic_folder(work.folder) as scratch:
+        names = {role: "train" if role == "training" else role for role in logits}  # as networks do
+        record["metrics"] = {selection: {f"{name}_accuracy": float(shares[role]) for role, name in names.items()}}
+    with files.atomic_folder(folder) as scratch:
         tables.write(scratch / "predictions.parquet", predictions, tables.PREDICTIONS)
         pd.DataFrame(columns=list(tables.HISTORY)).to_csv(scratch / "history.csv", index=False, lineterminator="\n")
         files.write_json(scratch / "run.json", record)

@@ -30,6 +30,7 @@ def check(params: "Params") -> None:
     _check_names(params)
     for name in params.variants:
         _check_variant(params, name)
+    _check_baselines(params)
     _check_tables(params)
     trained = needed_folds(params)
     _check_studies(params, trained)
@@ -37,7 +38,8 @@ def check(params: "Params") -> None:
     _check_transfer(params)
     _check_streams(params)
     for corpus, variant in trained:
-        _check_people(params, f"variants.{variant}", corpus, params.variants[variant].init)
+        if variant in params.variants:
+            _check_people(params, f"variants.{variant}", corpus, params.variants[variant].init)
     for name, stream in params.streams.items():
         _check_people(params, f"streams.{name}", params.streaming.corpus, stream.init)
 
@@ -147,6 +149,23 @@ def _check_variant(params: "Params", name: str) -> None:
                 f"{other} is no network of {' and '.join(wanted)} alone that learns {variant.target} with neither"
                 " frozen branches nor a blend",
             )
+
+
+def _check_baselines(params: "Params") -> None:
+    """Refuse baselines that are named like another row, and sums of what are no plain ones."""
+    for name, row in params.baselines.items():
+        for section in ("variants", "streams", "pretrain"):
+            if name in getattr(params, section):
+                raise ConfigError(f"params.yaml: {name} is a row of baselines and of {section}; rename one")
+        for part in row.parts:
+            plain = [other for other, one in params.baselines.items() if one.modality]
+            if part not in plain:
+                raise _wrong(f"baselines.{name}.parts", f"{part!r} is no svm or logistic row; {hint(part, plain)}")
+    for number, table in params.tables.items():
+        for name in table.baselines:
+            if name not in params.baselines:
+                near = hint(name, params.baselines)
+                raise _wrong(f"tables.{number}.baselines", f"there is no row {name!r} of baselines; {near}")
 
 
 def _check_tables(params: "Params") -> None:

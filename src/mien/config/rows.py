@@ -9,7 +9,7 @@ import yaml
 from mien.config.values import hint
 from mien.errors import ConfigError
 
-LIKE = ("classifiers", "pretrain", "variants", "streams")  # sections whose rows may be like others
+LIKE = ("classifiers", "pretrain", "variants", "baselines", "streams")  # sections whose rows may be like others
 MAX_BYTES = 2**20  # bytes of a file
 
 

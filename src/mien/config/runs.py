@@ -21,7 +21,7 @@ Wanted = dict[str, list[tuple[str, str, Iterable[int], Iterable[int]]]]
 class Run:
     """One training.
 
-    kind : variant | stream | classifier | pretrain | fuzziness.   corpus : as results/ names it.
+    kind : variant | baseline | stream | classifier | pretrain | fuzziness.   corpus : as results/ names it.
     fold : of fuzziness: the number of the condition.
     folder : of its files, from the repository's root; a run of fuzziness has none of its own.
     manifest : what the job that trains it declares as its output; lists `folder`, and those of the job's other runs.
@@ -44,7 +44,7 @@ class Run:
 
 
 def list_runs(params: "Params") -> list[Run]:
-    """Return every run: variants, streams, classifiers, what is trained ahead, the experiment on fuzziness."""
+    """Return every run: variants, baselines, streams, classifiers, what is trained ahead, the study of fuzziness."""
     ahead: dict[str, Run] = {}
     transfers = _transfers(params)
     for name in sorted(params.pretrain, key=lambda name: len(_starts(params, name))):  # after what it starts from
@@ -70,7 +70,7 @@ def select_wanted(runs: Iterable[Run], who: str) -> list[Run]:
 def needed_folds(params: "Params") -> dict[tuple[str, str], int]:
     """Return (corpus, variant) -> the number of folds, from the first on, that tables and studies need it on.
 
-    A variant whose branches or history another one uses is needed wherever that one is.
+    Baselines are among them. A variant whose branches or history another one uses is needed wherever that one is.
     """
     return {key: max(fold for fold, _ in trainings) + 1 for key, trainings in _needed_trainings(params).items()}
 
@@ -91,7 +91,12 @@ def _needed_trainings(params: "Params") -> dict[tuple[str, str], set[tuple[int, 
 
 
 def parts_of(params: "Params", variant: str) -> list[str]:
-    """Return the variants that `variant` is made from: their branches are kept, or their histories weigh its losses."""
+    """Return the variants that `variant` is made from: their branches are kept, or their histories weigh its losses.
+
+    Of a baseline, the baselines whose log probabilities it adds.
+    """
+    if variant in params.baselines:
+        return sorted(params.baselines[variant].parts)
     row = params.variants[variant]
     return sorted({*row.frozen.values(), *row.blend.values()})
 
@@ -100,8 +105,13 @@ def _tables(params: "Params") -> Wanted:
     """Return what tables and studies of chapter 5 want."""
     wanted: Wanted = {
         f"tables.{name}": [
-            (table.corpus, variant, range(table.folds or params.folds[table.corpus]), range(params.repeats))
-            for variant in table.rows
+            (
+                table.corpus,
+                variant,
+                range(table.folds or params.folds[table.corpus]),
+                range(1 if variant in params.baselines else params.repeats),
+            )
+            for variant in (*table.rows, *table.baselines)
         ]
         for name, table in params.tables.items()
     }
@@ -149,6 +159,9 @@ def _list_variants(params: "Params", ahead: Mapping[str, Run]) -> list[Run]:
     @cache
     def make(corpus: str, name: str, fold: int, seed: int) -> Run:
         parts = [make(corpus, other, fold, seed) for other in parts_of(params, name)]
+        if name in params.baselines:
+            run = _run("baseline", corpus, name, fold, seed, wanted=wanted, **_begin({}, ahead, parts))
+            return replace(run, has_epochs=False)
         begun = _begin(params.variants[name].init, ahead, parts)
         return _run("variant", corpus, name, fold, seed, wanted=wanted, **begun)
 

@@ -201,6 +201,7 @@ class TableConfig:
     controls: dict[str, dict[str, str]] = field(default_factory=dict)  # what differs -> {row: its baseline}
     confusion: FileNameOrNone = ""  # number of the figure of confusion matrices; empty: none
     folds: whole(ge=0) = 0  # the first so many of the corpus's folds; 0: all
+    baselines: tuple[str, ...] = ()  # rows of ``baselines`` beside them
 
 
 @dataclass(**SECTION)
@@ -266,6 +267,22 @@ class VariantConfig:
         _refuse_unless(self.extractors == "tuned" or started, "extractors should be frozen with an init each only")
         plain = self.aggregator == "lstm" and "resnet3d18" not in self.trunk.values()
         _refuse_unless(self.fusion != "attention" or plain, "fusion attention needs aggregator lstm and no 3D trunk")
+
+
+@dataclass(**SECTION)
+class BaselineConfig:
+    """One row of ``baselines``: a classical method on statistics of a clip; no part of it is drawn."""
+
+    model: Literal["svm", "logistic", "late"]
+    modality: Literal["", "audio", "units"] = ""  # of svm and logistic
+    parts: tuple[str, ...] = ()  # of late: the rows whose log probabilities are added
+
+    def __post_init__(self) -> None:
+        late = self.model == "late"
+        _refuse_unless(late == (not self.modality), "modality should be audio or units, of svm and logistic only")
+        distinct = len(set(self.parts)) == len(self.parts)
+        fits = distinct and (len(self.parts) >= 2 if late else not self.parts)
+        _refuse_unless(fits, "parts should be two other rows or more, of late only")
 
 
 @dataclass(**SECTION)
@@ -507,6 +524,7 @@ class Params:
     transfer: TransferConfig
     train: TrainConfig
     variants: dict[Identifier, VariantConfig]
+    baselines: dict[Identifier, BaselineConfig] = field(default_factory=dict)
     streaming: StreamingConfig
     streams: dict[Identifier, StreamConfig]
     tables: dict[FileName, TableConfig]

@@ -24,6 +24,7 @@ SCORES = [  # columns of the frame that everything else is computed from; a row 
     "hit",
     "apart",
 ]
+NO_SEED = -1  # in SCORES: nothing was drawn, and another training would be the same
 MEASURES = ["accuracy", "uar", "macro_f1"]  # of emotions, or other classes; see `linearise`
 
 
@@ -104,13 +105,18 @@ def by_fold(scores: pd.DataFrame) -> pd.DataFrame:
     """Return a row per variant, selection and fold; seeds are averaged within a fold.
 
     Columns: accuracy, uar and macro_f1 0..1; seeds_sd, the standard deviation of the accuracy over seeds, NaN of one;
-    n_clips, n_actors, n_seeds. Clips apart do not count.
+    n_clips, n_actors, n_seeds, 0 where nothing is drawn. Clips apart do not count.
     """
     keys, rows = ["variant", "selection", "fold", "fold_name"], []
     for key, part in headline(scores).groupby(keys):
         means = (*with_measures(part, ["seed"])[MEASURES].mean(), spread_of_seeds(part))
-        rows.append((*key, *means, part["clip"].nunique(), part.actor.nunique(), part.seed.nunique()))
+        rows.append((*key, *means, part["clip"].nunique(), part.actor.nunique(), n_seeds(part)))
     return pd.DataFrame(rows, columns=[*keys, *MEASURES, "seeds_sd", "n_clips", "n_actors", "n_seeds"])
+
+
+def n_seeds(scores: pd.DataFrame) -> int:
+    """Return how many trainings differ in their seed; 0 where nothing is drawn."""
+    return int(scores.seed[scores.seed != NO_SEED].nunique())
 
 
 def spread_of_seeds(scores: pd.DataFrame) -> float:
@@ -191,7 +197,7 @@ def _score_run(run: Run, apart: set[tuple[str, str]], head: str) -> pd.DataFrame
         variant=run.variant,
         fold=run.fold,
         fold_name=run.fold_name,
-        seed=run.seed,
+        seed=NO_SEED if run.deterministic else run.seed,
         hit=(rows.label == rows.predicted).astype(float),
         apart=[(run.corpus, clip) in apart for clip in rows["clip"]],
     )[SCORES]

@@ -44,6 +44,11 @@ class Run:
         """Return what was learnt: label (emotions, or whatever the classes are), or intensity, a number."""
         return self.record.get("config", {}).get("variant", {}).get("target", "label")
 
+    @property
+    def deterministic(self) -> bool:
+        """Say whether nothing was drawn, so that there is one run of a fold, and no other seed would change it."""
+        return bool(self.record.get("deterministic"))
+
     def predictions(self) -> pd.DataFrame:
         """Return PREDICTIONS with an additional column predicted: an index of `classes`.
 
@@ -136,7 +141,7 @@ def read_runs(paths: Iterable[Path]) -> list[Run]:
 
 
 def select_runs(runs: list[Run], corpus: str, variants: Iterable[str], *, n_folds: int = 0) -> list[Run]:
-    """Return the runs of `variants` on `corpus`; all of them must cover the same folds and seeds.
+    """Return the runs of `variants` on `corpus`; all of them must cover the same folds and, what has any, seeds.
 
     n_folds : the first so many folds only; 0: all.
     A mean over other folds is another quantity, so a fold that is missing from one variant is an error.
@@ -145,8 +150,10 @@ def select_runs(runs: list[Run], corpus: str, variants: Iterable[str], *, n_fold
     chosen = [run for run in runs if run.corpus == corpus and run.variant in variants]
     chosen = [run for run in chosen if not n_folds or run.fold < n_folds]
     wanted = {(run.fold, run.seed) for run in chosen}
+    fixed = {run.variant for run in chosen if run.deterministic}
     for variant in variants:
-        if missing := sorted(wanted - {(run.fold, run.seed) for run in chosen if run.variant == variant}):
+        asked = {(fold, 0) for fold, _ in wanted} if variant in fixed else wanted
+        if missing := sorted(asked - {(run.fold, run.seed) for run in chosen if run.variant == variant}):
             fold, seed = missing[0]
             raise TableError(
                 f"no run of {variant} on {corpus}, fold {fold}, seed {seed}; train it and pass its run.json"

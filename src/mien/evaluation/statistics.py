@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from mien.evaluation.metrics import headline, paired_clips, with_person
+from mien.evaluation.metrics import NO_SEED, headline, paired_clips, with_person
 
 EXACT = 16  # folds up to which all 2^n sign patterns are enumerated
 FEWEST = 3  # folds whose spread is that of people and trainings; of fewer, t is so long that it says nothing
@@ -265,8 +265,17 @@ def _people(clips: pd.Series) -> list[tuple[np.ndarray, float]]:
     return pooled(np.array([error**2 for _, error in found]) * counts, counts)
 
 
+def _is_drawn(trainings: pd.Series) -> bool:
+    return bool((trainings.index.get_level_values("seed") != NO_SEED).any())
+
+
 def _pooled(trainings: pd.Series) -> list[tuple[np.ndarray, float]]:
-    """Return the part of seeds of `Folds`; `trainings` has the levels fold and seed."""
+    """Return the part of seeds of `Folds`; `trainings` has the levels fold and seed.
+
+    Where nothing is drawn it is known, and zero.
+    """
+    if not _is_drawn(trainings):
+        return [(np.zeros(trainings.index.get_level_values("fold").nunique()), math.inf)]
     found = trainings.groupby("fold").agg(["var", "size"])
     return pooled(found["var"].to_numpy(), found["size"].to_numpy())
 
@@ -280,7 +289,8 @@ class Gain:
     folds : name of a fold -> difference.
     p_folds : name of a fold -> one-sided p that it is below zero, for other people and trainings.
     cases : name of a fold -> share of the trainings of `one` that are below the mean of the other's.
-    n_trainings : the fewest trainings of a fold, of either side; 0 where they are not known.
+    n_trainings : the fewest trainings of a fold, of either side, of those that draw anything; 0 where neither does, or
+        they are not known.
     rivals : where `other` is the best of several: the gains over each.
     """
 
@@ -462,7 +472,9 @@ def _gain_of_clips(
         folds=dict(zip(names, folds.means.tolist(), strict=True)),
         n_people=clips.index.droplevel("clip").nunique(),
         n_clips=len(clips),
-        n_trainings=int(min(side.groupby("fold").size().min() for side in (mine, theirs))),
+        n_trainings=int(
+            min((side.groupby("fold").size().min() for side in (mine, theirs) if _is_drawn(side)), default=0)
+        ),
         error=float(error),
         df=float(df),
         p_folds=dict(zip(names, folds.p_below().tolist(), strict=True)),

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mien.config.schema import EvaluateConfig, TableConfig, load, section
 from mien.evaluation.measures import columns, measure, percents
-from mien.evaluation.metrics import MEASURES, by_fold, read_duplicates, reported, score, spread_of_seeds
+from mien.evaluation.metrics import MEASURES, by_fold, n_seeds, read_duplicates, reported, score, spread_of_seeds
 from mien.evaluation.runs import Run, read_runs, reasons_of, select_runs
 from mien.evaluation.statistics import (
     Estimate,
@@ -25,6 +25,7 @@ from mien.evaluation.statistics import (
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
 from mien.report.page import render_page, write_table
+from mien.report.rules import Answer, decide, enough
 from mien.report.thesis import Published, published_beside, read_published
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Comparison:
     selection : which of ours the difference and the interval belong to; honest unless the protocol is the thesis's.
     reasons : variant -> why it, or some of its folds, could not be trained.
     frozen : variants with branches that other variants trained.
+    baselines : classical methods among the variants.
     """
 
     cells: pd.DataFrame
@@ -67,6 +69,12 @@ class Comparison:
     n_classes: int
     confidence: float
     seed: int
+    baselines: tuple[str, ...] = ()
+
+    @property
+    def n_seeds(self) -> int:
+        """Return how often every network was trained."""
+        return n_seeds(self.scores)
 
     @property
     def variants(self) -> list[str]:
@@ -129,10 +137,11 @@ def compare(
         published=published,
         scores=scores,
         reasons=reasons_of(runs, sorted(published)),
-        frozen={run.variant for run in runs if run.trained and run.record["config"]["variant"]["frozen"]},
+        frozen={run.variant for run in runs if run.trained and run.record["config"].get("variant", {}).get("frozen")},
         n_classes=len(runs[0].classes),
         confidence=config.confidence,
         seed=seed,
+        baselines=tuple(row for row in published if any(run.deterministic for run in runs if run.variant == row)),
     )
 
 
@@ -141,8 +150,8 @@ def _numbers(folds: pd.DataFrame, selection: str, found: Mapping[str, Estimate],
     own = folds[folds.selection == selection]
     numbers = {name: 100 * folds.accuracy[folds.selection == name].mean() for name in ("honest", "optimistic")}
     numbers |= {"low": 100 * found["accuracy"].low, "high": 100 * found["accuracy"].high, **percents(found)}
-    n_seeds = int(own.n_seeds.min()) if len(own) else 0
-    counts = {"n_clips": int(own.n_clips.sum()), "n_actors": int(own.n_actors.sum()), "n_seeds": n_seeds}
+    counts = {"n_clips": int(own.n_clips.sum()), "n_actors": int(own.n_actors.sum())}
+    counts |= {"n_seeds": int(own.n_seeds.min()) if len(own) else 0}
     return numbers | {"seeds_sd": 100 * seeds_sd} | counts
 
 
@@ -159,6 +168,26 @@ def paired_tests(comparison: Comparison, pairs: list[tuple[str, str]]) -> list[P
     return [
         PairTest(ours, p, thesis, thesis_p) for ours, thesis, p, thesis_p in zip(ours, printed, *adjusted, strict=True)
     ]
+
+
+def against_baselines(comparison: Comparison) -> dict[str, dict[str, tuple[Gain, Answer]]]:
+    """Hold every network against every baseline; return baseline -> network -> its gain, and whether it is better.
+
+    The answers are one family: by intervals, corrected for their number (Holm).
+    """
+    networks = [variant for variant in comparison.variants if variant not in comparison.baselines]
+    found = {}
+    for baseline in comparison.baselines:
+        for network in networks:
+            rng = rng_for(comparison.seed, "evaluation", "sign_flip", network, baseline)
+            options = {"confidence": comparison.confidence, "rng": rng}
+            found[baseline, network] = gain(comparison.scores, network, baseline, comparison.selection, **options)
+    sure: dict[str, dict[str, tuple[Gain, Answer]]] = {baseline: {} for baseline in comparison.baselines}
+    for (baseline, network), p in zip(found, holm([one.p_interval for one in found.values()]), strict=True):
+        one, shown = found[baseline, network], p < 1 - comparison.confidence
+        answer = decide(shown=shown and one.difference > 0, refuted=shown and one.difference < 0)
+        sure[baseline][network] = one, enough([one], answer)
+    return sure
 
 
 @dataclass(frozen=True)
@@ -258,6 +287,7 @@ def render(comparison: Comparison, table: TableConfig, *, title: str, number: st
         scale=scale,
         means=comparison.cells[comparison.cells.fold == MEAN],
         labels=scores.drop_duplicates("clip").label,
+        against_baselines=against_baselines(comparison),
         n_theirs=max((len(row.folds) for row in comparison.published.values() if row is not None), default=0),
         joint_tests=paired_tests(comparison, list(combinations(reversed(joint), 2))),
         controls={name: paired_tests(comparison, known) for name, known in pairs.items() if known},
@@ -283,7 +313,8 @@ def build_table(
     asked = section(TableConfig, params, "tables", table)
     evaluate, tables = section(EvaluateConfig, params, "evaluate"), read_published(thesis)
     published = {name: published_beside(tables, name, asked.corpus, number=table) for name in asked.rows}
-    chosen = select_runs(read_runs(runs), asked.corpus, asked.rows, n_folds=asked.folds)
+    published |= dict.fromkeys(asked.baselines)
+    chosen = select_runs(read_runs(runs), asked.corpus, published, n_folds=asked.folds)
     comparison = compare(chosen, score(chosen, read_duplicates([clips])), published, evaluate, seed=params["seed"])
     title = tables.get(table, {}).get("title", asked.corpus)
     synthetic = read_json(corpus_info)["source"] == "synthetic"
