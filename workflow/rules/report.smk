@@ -113,7 +113,7 @@ def trust_in(corpus):
             runs=wanted(f"trust.{corpus}"),
             **clips_and_info(corpus),
             votes=tables_of(corpus, names=["votes.parquet"]),
-            also=expand("results/trust/{corpus}/{name}.parquet", corpus=corpus, name=PARAMS.trust.rows),
+            also=expand("results/trust/{corpus}/{name}.parquet", corpus=corpus, name=PARAMS.trust.asked),
             **table(name),
         ),
         call(
