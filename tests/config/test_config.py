@@ -154,7 +154,7 @@ def test_the_row_that_a_variant_is_like_is_its_baseline(raw):
         ("fuzziness rows", ["N0_late"], ["N0_late needs AM beside it"]),
         ("fuzziness rows", ["N2_units"], ["action units"]),
         ("trust rows", ["Gated"], ["no table asks for Gated on cremad"]),
-        ("trust options", {"Gated": "N3"}, ["trust.options.Gated: N3 is no row", "did you mean"]),
+        ("trust options", {"Gated": "N3"}, ["trust.options.Gated: N3 is no row", "known: AM"]),
         ("trust options", {"N9": "N0"}, ["trust.options: there is no variant 'N9'"]),
         ("predict joint", "N9", ["predict.joint", "N9"]),
         ("predict joint", "N2_units", ["predict.joint", "N2_units uses"]),

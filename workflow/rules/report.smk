@@ -85,7 +85,7 @@ def wanted(who):
 
 
 SAMPLES_OPTION = f"--samples results/samples/{PAIR}"
-STREAM = "streaming streams watch evaluate seed scale"
+STREAM = "streaming streams watch evaluate scale"
 STREAM_FILES = dict(runs=runs_of("stream"), **clips_and_info(STREAMED))
 FEATURED = wanted("2.12")[:1]
 SHOWN_FITS = wanted("4.5")[:1]  # the first structural SVM of action units

@@ -476,6 +476,31 @@ def _gain_of_clips(
     return replace(found, low=low, high=high)
 
 
+def gain_of_differences(one: str, other: str, rows: pd.DataFrame, *, confidence: float) -> Gain:
+    """Return the gain that differences recording by recording and training by training give, in their own unit.
+
+    rows : fold, seed, person, clip and value, a number whose mean over the recordings of a fold is that of the fold.
+    """
+    clips, trainings = (rows.groupby(["fold", *keys]).value.mean() for keys in (["person", "clip"], ["seed"]))
+    by_fold = clips.groupby("fold")
+    means, n_seeds = by_fold.mean().round(SAME), trainings.groupby("fold").size()
+    found = Folds(means.to_numpy(), _people(clips), _pooled(trainings), (by_fold.var() / by_fold.size()).to_numpy())
+    error, df = found.error()
+    gained = Gain(
+        one,
+        other,
+        float(means.mean()),
+        folds=means.to_dict(),
+        n_people=len(clips.index.droplevel("clip").unique()),
+        n_clips=len(clips),
+        n_trainings=int(n_seeds.min()),
+        error=float(error) if error > 0 else math.nan,
+        df=float(df),
+    )
+    low, high = over(gained, confidence=confidence)
+    return replace(gained, low=low, high=high)
+
+
 def _both(one: list, other: list) -> list:
     """Return the parts of two sides; nothing where one of them has one training in every fold."""
     return one + other if one and other else []

@@ -242,7 +242,8 @@ def contrast_rows(verdicts: list[Verdict]) -> pd.DataFrame:
 def render(verdicts: list[Verdict], *, confidence: float, scale: str) -> str:
     """Return the page: a summary, then a section for every question."""
     synthetic = any(one.synthetic for one in verdicts)
-    return render_page("hypotheses", synthetic=synthetic, scale=scale, confidence=confidence, verdicts=verdicts)
+    facts = {"synthetic": synthetic, "scale": scale, "confidence": confidence, "one_training": rules.ONE_TRAINING}
+    return render_page("hypotheses", verdicts=verdicts, **facts)
 
 
 # C1: networks on pictures against support vector machines on geometry

@@ -56,6 +56,16 @@ def answer_of(gains: Iterable[Gain]) -> Answer:
     return enough(gains, answer((one.low for one in gains), (one.high for one in gains)))
 
 
+def decide_steady(flips: Gain, right: Gain, *, confidence: float) -> Answer:
+    """Answer whether a network changes its label less often than another and judges more clips right.
+
+    It is refuted by one of the two, each at half of the level.
+    """
+    level = (1 - confidence) / 4
+    found = decide(shown=flips.high < 0 < right.low, refuted=flips.p_above() < level or right.p_below() < level)
+    return enough([flips, right], found)
+
+
 def decide_gaps(gaps: Iterable[tuple[Gain, float, bool]], *, confidence: float) -> Answer:
     """Answer whether differences stay below printed ones: (ours, printed, there is room for the printed one)."""
     gaps = list(gaps)
