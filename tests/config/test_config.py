@@ -178,6 +178,8 @@ def test_the_row_that_a_variant_is_like_is_its_baseline(raw):
         ("fuzziness rows", ["N0_late"], ["N0_late needs AM beside it"]),
         ("fuzziness rows", ["N2_units"], ["action units"]),
         ("trust rows", ["Gated"], ["no table asks for Gated on cremad"]),
+        ("trust options", {"Gated": "N3"}, ["trust.options.Gated: N3 is no row", "known: AM"]),
+        ("trust options", {"N9": "N0"}, ["trust.options: there is no variant 'N9'"]),
         ("predict joint", "N9", ["predict.joint", "N9"]),
         ("predict joint", "VM", ["predict.joint", "VM uses"]),
         ("predict corpus", "ckplus", ["no table asks for N2 on ckplus"]),
@@ -289,7 +291,7 @@ def test_what_a_network_is_made_from_is_trained_on_as_many_folds(raw):
     assert needed_folds(params)["ravdess", "N2_relu"] == params.overview.folds["ravdess"]
     raw["tables"] = {"5.2": {"corpus": "ravdess", "rows": ["N0_late"]}}
     raw["overview"] = {"folds": {"ravdess": 1}, "rows": {"ravdess": ["AM"]}}
-    raw["trust"] |= {"corpora": ["ravdess"], "rows": ["AM"]}
+    raw["trust"] |= {"corpora": ["ravdess"], "rows": ["AM"], "options": {}}
     raw["predict"] |= {"joint": "N0_late"}
     raw["embeddings"]["rows"] = {"joint": "N0_late"}
     alone = needed_folds(schema.section(schema.Params, schema.resolve(raw)))
@@ -298,6 +300,27 @@ def test_what_a_network_is_made_from_is_trained_on_as_many_folds(raw):
         ("AM", "VM", "N0_late"), n_folds
     )
     assert ("ravdess", "N2") not in alone
+
+
+def test_options_are_asked_again_on_their_own_folds(raw):
+    runs = list_runs(schema.section(schema.Params, schema.resolve(raw)))
+    folds = {
+        name: {run.fold for run in select_wanted(runs, "trust.ravdess") if run.name == name}
+        for name in ("N2", "N2_dropout")
+    }
+    assert folds == {"N2": {0, 1, 2}, "N2_dropout": {0}}
+    assert not any(run.name == "Gated" for run in select_wanted(runs, "trust.cremad"))
+
+
+def test_trainings_of_the_study_of_transfer_are_chains(raw):
+    raw["transfer"]["repeats"] = 3
+    runs = [run for run in list_runs(schema.section(schema.Params, schema.resolve(raw))) if run.kind == "pretrain"]
+    n_seeds = {name: sum(run.name == name for run in runs) for name in raw["pretrain"]}
+    assert {name for name, n in n_seeds.items() if n > 1} == {*raw["transfer"]["table"], "Faces"}
+    last = next(run for run in runs if (run.name, run.seed) == ("FER_3", 2))
+    assert [(part.name, part.seed) for part in last.made_from] == [("Faces", 2)]
+    assert last.init == {"": f"{last.made_from[0].folder}/model.safetensors"}
+    assert set(last.wanted_by) == {"transfer"}  # figures show the first training
 
 
 def test_commands_get_back_from_json_what_rules_cut_out(raw):

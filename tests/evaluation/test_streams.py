@@ -1,6 +1,7 @@
 """What running networks say, counted: every number by hand, and intervals that rest on people."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,12 @@ from mien.config.schema import EvaluateConfig
 from mien.errors import TableError
 from mien.evaluation.runs import read_runs
 from mien.evaluation.streams import (
+    Quantity,
     Trace,
     anytime,
     at_common_times,
     differences,
+    gain_of,
     interval_of_median,
     measure,
     read_traces,
@@ -39,17 +42,50 @@ def test_a_flickering_clip_by_hand():
     assert math.isnan(row.right_s)
 
 
-def test_the_interval_of_a_median_draws_whole_people():
-    values = rng_for(0, "values").normal(size=23)
-    people = np.repeat(np.arange(6), [1, 2, 3, 4, 6, 7])
-    found = interval_of_median(values, people, confidence=0.9, resamples=200, rng=rng_for(1, "draws"))
-    times = rng_for(1, "draws").multinomial(6, np.full(6, 1 / 6), size=200)
-    medians = [np.median(np.repeat(values, row[people])) for row in times]
-    np.testing.assert_allclose(found, np.quantile(medians, [0.05, 0.95]))
-    two = interval_of_median(
-        np.array([0.0, 1.0]), np.array([1, 2]), confidence=0.2, resamples=200, rng=rng_for(1, "two")
+def test_the_interval_of_a_median_holds_that_of_all_people():
+    """Seconds are multiples of a fifth, as the networks look, and people differ."""
+    rng = rng_for(0, "medians")
+
+    def times(n: int) -> np.ndarray:  # (n, 30) of every person
+        return np.ceil(5 * np.exp(0.3 * rng.normal(size=(n, 1)) + 0.8 * rng.normal(size=(n, 30)))) / 5
+
+    truth, people = np.median(times(20_000)), np.repeat(np.arange(12), 30)
+    ends = np.array([interval_of_median(times(12).ravel(), people, confidence=0.95) for _ in range(300)])
+    assert np.mean((ends[:, 0] <= truth) & (truth <= ends[:, 1])) >= 0.93
+    assert (ends[:, 0] < ends[:, 1]).all()
+
+
+def test_the_interval_of_a_median_is_never_a_point():
+    units = np.repeat(np.arange(3), 4)
+    values = np.full(12, 0.4)
+    assert np.isnan(interval_of_median(values, units, confidence=0.95)).all()
+    values[[0, 4, 11]] = 0.2, 0.8, 0.6
+    assert interval_of_median(values, units, confidence=0.05) == (0.2, 0.6)  # the next ones
+    values[0] = 0.4
+    assert interval_of_median(values, units, confidence=0.05) == (0.4, 0.6)
+    assert np.isnan(interval_of_median(values, np.zeros(12), confidence=0.95)).all()
+
+
+def test_differences_of_streams_are_over_folds_and_trainings():
+    """Of two folds the variance of trainings, seed by seed, is added to that of people; weights make a mean of each."""
+    times = np.arange(4.0)
+    ours, theirs = (
+        [
+            replace(trace(said[seed], times, clip=f"{fold}{person}", person=f"{fold}{person}", seed=seed), fold=fold)
+            for fold in range(2)
+            for person in range(4)
+            for seed in range(2)
+        ]
+        for said in (([0, 0, 0, 0], [0, 0, 1, 1]), ([0, 1, 1, 1], [0, 1, 0, 1]))
     )
-    assert two == (0.5, 0.5)  # half of the draws have both people
+    gap = differences(measure(ours), measure(theirs))
+    flips, right = (gain_of(gap, Quantity(key, "", "1/s", weight), "a", "b", config=CONFIG) for key, weight in KEYS)
+    assert (flips.difference, flips.n_trainings, flips.n_people, flips.n_clips) == (pytest.approx(-1 / 2), 2, 8, 8)
+    assert flips.error == pytest.approx((1 / 18 / 2 / 2) ** 0.5)  # people are alike, two trainings of two folds are not
+    assert right.difference == pytest.approx(np.mean([0.75, 0.0]))
+
+
+KEYS = (("flips", "span_s"), ("right", "n_steps"))
 
 
 def test_two_networks_are_compared_when_both_have_spoken():

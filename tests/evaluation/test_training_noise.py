@@ -23,9 +23,10 @@ from mien.report.rules import (
     decide_cases,
     decide_folds,
     decide_gaps,
+    decide_steady,
     decide_time,
     decide_transfer,
-    interval_of_ratio,
+    interval_of_costs,
 )
 
 CONFIDENCE, N_CLIPS, N_TABLES = 0.95, 30, 1200
@@ -207,6 +208,19 @@ def test_no_rule_of_chapter_5_answers_where_there_is_no_effect(size, noise):
         assert wrong(rule, rows, any_of(rows)) <= 0.05, name
 
 
+@pytest.mark.parametrize("size", [*FEW, (3, 4), (3, 24), (12, 12)])
+@pytest.mark.parametrize("noise", NOISE)
+def test_no_rule_of_streams_answers_where_there_is_no_effect(size, noise):
+    """Label changes and clips that are right, both at once and each alone; `mien.evaluation.streams.gain_of`."""
+    rng = rng_for(9, "streams", size, noise)
+    rows = []
+    for _ in ("flips", "right"):
+        people = persons(rng, size, N_TABLES)
+        rows.append(Gains(*(train(rng, people, noise, seeds=2) for _ in range(2))))
+    assert wrong(lambda found: decide_steady(*found, confidence=CONFIDENCE), rows, any_of(rows)) <= 0.05
+    assert all(wrong(answer_of, [row], row.possible()) <= 0.05 + 3 * 0.0063 for row in rows)  # three standard errors
+
+
 @pytest.mark.parametrize("size", [(3, 4), (3, 24), (6, 24), (12, 12)])
 @pytest.mark.parametrize("noise", NOISE)
 def test_a_rule_of_one_pair_has_no_more_chances(size, noise):
@@ -244,10 +258,36 @@ def test_no_rule_of_one_division_answers_where_there_is_no_effect(noise):
     level = {"confidence": CONFIDENCE}
     at_printed = [decide_gaps([(row[k], 0.0, True) for row in rows], **level) for k in np.flatnonzero(any_of(rows))]
     assert sum(map(decides, at_printed)) / N_TABLES <= 0.05
-    costs = np.exp(rng.normal(0, 0.4, (N_TABLES, 3, 1)) + rng.normal(0, 0.1, (N_TABLES, 3, 6)))  # targets are alike
-    ratios = [[interval_of_ratio(one, **level) for one in table.T] for table in costs[:500]]
-    found = [decide_transfer(rows[0][k], ratios[k], learnt=True) for k in range(500)]
+    found = [decide_transfer(rows[0][k], costs_of(rng), learnt=True) for k in range(500)]
     assert sum(map(decides, found)) / 500 <= 0.05
+
+
+def costs_of(rng: np.random.Generator, *, n_epochs: int = 12) -> list[tuple[float, float]]:
+    """Return intervals of the cost to six targets, of three pairs of trainings whose curves have the same law."""
+    rate = np.exp(rng.normal(-1.2, 0.4, (3, 2, 1)))  # of learning, per epoch
+    final, epochs = 0.65 + rng.normal(0, 0.03, (3, 2, 1)), np.arange(1, n_epochs + 1)
+    curves = final * (1 - np.exp(-rate * epochs)) + rng.normal(0, 0.01, (3, 2, n_epochs))
+    ends, last = curves[:, :, -1], np.full((3, 2), n_epochs)
+    ratios = []
+    for share in (0.9, 0.95, 1.0):
+        for of in (ends.min(axis=1), ends.max(axis=1)):
+            reached = curves >= share * of[:, None, None] - 1e-9
+            first = np.where(reached.any(axis=2), reached.argmax(axis=2) + 1.0, math.nan)
+            ratios.append(interval_of_costs(first, np.ones((3, 2)), last, confidence=CONFIDENCE))
+    return ratios
+
+
+def test_no_training_that_never_gets_there_has_a_bound_above():
+    epochs, last = np.array([[3, np.nan], [4, 12], [3, np.nan]]), np.full((3, 2), 12)
+    low, high = interval_of_costs(epochs, np.ones((3, 2)), last, confidence=CONFIDENCE)
+    assert math.isnan(low)  # the other may never get there
+    assert 0.25 < high < 1  # or it costs 12 epochs and more
+    back = interval_of_costs(epochs[:, ::-1], np.ones((3, 2)), last, confidence=CONFIDENCE)
+    assert (back[0], math.isnan(back[1])) == (pytest.approx(1 / high), True)
+    same = interval_of_costs(np.array([[3.0, 6.0]] * 3), np.ones((3, 2)), last, confidence=CONFIDENCE)
+    assert 0 < same[0] < 0.5 < same[1] < 1  # no spread but that of whole epochs
+    one = interval_of_costs(np.array([[3.0, 6.0]]), np.ones((1, 2)), last[:1], confidence=CONFIDENCE)
+    assert np.isnan(one).all()
 
 
 def test_one_training_each_decides_nothing_and_real_effects_are_found():

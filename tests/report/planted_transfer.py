@@ -81,7 +81,7 @@ def write_fer2013(results: Path, *, source: str = "synthetic", starts: str = "/d
 
 
 def write_run(
-    results: Path, name: str, right: Right | None, *, rows=ROWS, curve=CURVE, loss=None, reason: str = ""
+    results: Path, name: str, right: Right | None, *, rows=ROWS, curve=CURVE, loss=None, reason: str = "", seed: int = 0
 ) -> Path:
     """Write a training; return its run.json.
 
@@ -89,7 +89,7 @@ def write_run(
     """
     config = rows[name]
     corpus = "fer2013" if config["target"] == "label" else f"{config['corpus']}_actor"
-    folder = results / "training" / corpus / name / "fold0-seed0"
+    folder = results / "training" / corpus / name / f"fold0-seed{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     loss = np.linspace(2.0, 1.0, len(curve)) if loss is None else np.asarray(loss, float)
     frame = _judged(right) if right and not reason else tables.empty(tables.PREDICTIONS)
@@ -97,7 +97,7 @@ def write_run(
     history = pd.DataFrame(0.5, index=range(len(curve)), columns=list(tables.HISTORY))
     history = history.assign(epoch=np.arange(1, len(curve) + 1), validation_accuracy=curve, validation_loss=loss)
     history[: 0 if reason else None].to_csv(folder / "history.csv", index=False)
-    record = {"corpus": corpus, "variant": name, "fold": 0, "fold_name": "official", "seed": 0, "reason": reason}
+    record = {"corpus": corpus, "variant": name, "fold": 0, "fold_name": "official", "seed": seed, "reason": reason}
     record |= {"status": "not applicable" if reason else "trained", "classes": list(CLASSES)}
     record |= {"best_epoch": {} if reason else {"honest": int(loss.argmin()) + 1}, "n_shown": NETWORK["n_shown"]}
     record |= {"multiply_adds": NETWORK["forward"], "config": {"pretrain": config}}

@@ -36,11 +36,14 @@ def config(**changes) -> str:
     return json.dumps(values)
 
 
-def write_world(root: Path, right: Right, *, selections=("honest", "optimistic"), reason: str = "") -> list[Path]:
+def write_world(
+    root: Path, right: Right, *, selections=("honest", "optimistic"), reason: str = "", options=()
+) -> list[Path]:
     """Write clips, votes, runs and judgements below `root`; return the run.json files.
 
-    reason : why AM could not be trained, if it could not.
+    reason : why AM could not be trained, if it could not.   options : further joint networks, of the first fold only.
     """
+    networks = MODALITIES | dict.fromkeys(options, MODALITIES["N2"])
     folder = planted.write_corpus(root, n_actors=N_ACTORS, corpus=CORPUS)
     clips = tables.read(folder / "clips.parquet", tables.CLIPS)
     clips["intensity"] = ["HI" if clip.endswith(("0", "1")) else "LO" for clip in clips["clip"]]
@@ -49,13 +52,15 @@ def write_world(root: Path, right: Right, *, selections=("honest", "optimistic")
     counts = pd.Series({name: int((clips.label_name == name).sum()) for name in planted.CLASSES})
     write_json(folder / "corpus.json", read_json(folder / "corpus.json") | {"counts": counts.to_dict()})
     tables.write(folder / "votes.parquet", votes_on(clips), tables.VOTES)
-    paths, judged = [], {network: [] for network in MODALITIES}
+    paths, judged = [], {network: [] for network in networks}
     for fold in range(N_FOLDS):
         actors = tuple(range(1 + fold, N_ACTORS + 1, N_FOLDS))
-        for network, modalities in MODALITIES.items():
+        for network, modalities in networks.items():
+            if fold and network in options:
+                continue
             why = reason if network == "AM" else ""
-            options = {"corpus": CORPUS, "selections": selections, "reason": why}
-            path = planted.write_run(root, network, fold, actors=actors, fold_name=f"S{fold + 1}", **options)
+            files = {"corpus": CORPUS, "selections": selections, "reason": why}
+            path = planted.write_run(root, network, fold, actors=actors, fold_name=f"S{fold + 1}", **files)
             run = read_json(path)
             run["config"]["variant"]["modalities"] = modalities
             write_json(path, run)

@@ -82,6 +82,28 @@ def test_planted_accuracies_come_back(page):
     assert "nan" not in text
 
 
+def test_an_option_is_held_against_its_baseline_on_the_folds_that_it_has(tmp_path, page):
+    """It names a third of the clips worse, and without a voice another third better; of the folds it has the first."""
+
+    def right(network, condition, clip):
+        wrong = {"N2": condition == "without audio", "N2_dropout": clip[-1] == "1"}
+        return not wrong.get(network) and mostly(network, condition, clip)
+
+    runs = planted_trust.write_world(tmp_path, right, options=["N2_dropout"])
+    rows, text = run(tmp_path, runs, planted_trust.config(options={"N2_dropout": "N2", "Gated": "N2"}))
+    assert value(rows, "N2_dropout", "option", "clean", "accuracy") == 50
+    assert value(rows, "N2_dropout", "option", "clean", "baseline") == 75
+    assert value(rows, "N2_dropout", "option", "clean", "difference") == -25
+    assert value(rows, "N2_dropout", "option", "without audio", "difference") == 50
+    assert set(rows.n_people[rows.network == "N2_dropout"]) == {planted_trust.N_ACTORS / 2}
+    both = page[0][page[0].network == "AM"].reset_index(drop=True)  # what is on all folds is as it was
+    pd.testing.assert_frame_equal(rows[rows.network == "AM"].reset_index(drop=True), both)
+    assert "N2_dropout: undisturbed it costs 25.0 points, without video it costs 25.0 points, without audio it" in text
+    assert "undecided (one training each)" in text
+    assert "Gated" not in text  # no table of this corpus asks for it
+    assert "nan" not in text
+
+
 def test_intensities_are_compared_on_emotions_that_have_several(page):
     rows, _text = page
     assert value(rows, "N2", "intensity", "HI", "accuracy") == 50  # takes 0 and 1

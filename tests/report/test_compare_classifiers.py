@@ -91,6 +91,9 @@ def test_ours_stand_beside_the_thesis(tmp_path, compare):
     assert rows.loc["test", ["thesis_mean", "thesis_sd", "mean", "sd", "difference"]].tolist() == pytest.approx(
         [40.4, 0.4, 50, 25, 9.6]
     )
+    classes_alike = rows.loc["test", ["uar", "uar_sd"]].tolist()  # of each as many pictures
+    assert classes_alike == pytest.approx([50, 25])
+    assert 0 < rows.loc["test", "macro_f1"] < 50
     assert list(repeats.classifier.unique()) == ["AU_SSVM", "FP_SVMpoly", "AU_raw"]  # what the thesis lacks is last
 
 

@@ -8,6 +8,7 @@ import pytest
 import planted
 from mien.config.schema import StreamConfig, load, section
 from mien.errors import TableError
+from mien.evaluation.statistics import Gain
 from mien.evaluation.streams import QUANTITIES, Estimate
 from mien.report.rules import NOT_SUPPORTED, ONE_TRAINING, SUPPORTED, UNDECIDED
 from mien.report.tables.streams import Pair, compare_streams, text_of, with_and_without_memory
@@ -74,9 +75,15 @@ def test_one_training_each_decides_nothing(tmp_path, compare):
     ],
 )
 def test_both_parts_of_the_claim_must_hold(flips, right, expected):
-    gaps = {"flips": Estimate(0, *flips, 1, 1), "majority": Estimate(0, *right, 1, 1), "last": Estimate(0, 0, 0, 1, 1)}
-    assert Pair("one", "other", {}, gaps, 2).verdict() == expected
-    assert Pair("one", "other", {}, gaps, 1).verdict() == ONE_TRAINING
+    def verdict(n_trainings: int) -> str:
+        gains = {
+            key: Gain("one", "other", sum(ends) / 2, *ends, error=(ends[1] - ends[0]) / 4, n_trainings=n_trainings)
+            for key, ends in {"flips": flips, "majority": right, "last": (-1.0, 1.0)}.items()
+        }
+        return Pair("one", "other", {}, gains, 0.95).verdict()
+
+    assert verdict(2) == expected
+    assert verdict(1) == ONE_TRAINING
 
 
 def test_what_decides_is_said_and_so_is_what_would_be_otherwise(tmp_path, compare):

@@ -7,7 +7,7 @@ import pytest
 
 from mien.errors import TableError
 from mien.evaluation.runs import read_run
-from mien.evaluation.transfer import PRIVATE, PUBLIC, paired_pictures, read_trial, read_usages
+from mien.evaluation.transfer import PRIVATE, PUBLIC, Trials, paired_pictures, read_trial, read_usages
 from mien.io import tables
 from mien.io.files import read_json, write_json
 from mien.report.tables.transfer import amount, compare_transfer, power
@@ -84,6 +84,19 @@ def test_cost_is_counted_until_the_accuracy_is_nearly_reached(compare, tmp_path)
     assert (whole.n_trained, dense.n_trained) == (500, 100)
 
 
+def test_several_trainings_are_averaged_and_widen_the_interval(compare, plain, tmp_path):
+    curve, better = (0.4, 0.6, 0.7, 0.8), lambda k, *_: k < 38
+    again = [planted.write_run(tmp_path, "whole", better, curve=curve, seed=1)]
+    again.append(planted.write_run(tmp_path, "People", None, loss=(3, 2, 1, 2), seed=1))
+    cells, text = compare([*plain, *again])
+    whole = cells.loc["whole"]
+    assert (whole.n_trainings, cells.loc["blind", "n_trainings"]) == (2, 1)
+    assert (whole.private, whole.cost_epochs, whole.n_private) == (85, 3.5, 40)
+    assert whole.start_adds == (4 + 3) / 2 * 3 * 1000 * 10
+    assert whole.low < 60 < 95 < whole.high  # two trainings that are 20 points apart
+    assert "nan" not in text
+
+
 def test_starts_from_files_have_no_known_cost_and_chains_add_up(compare, plain, tmp_path):
     rows = planted.ROWS | {"People": planted.row("weights/face.pth", corpus="ravdess")}
     cells, _ = compare(config=planted.config(rows))
@@ -121,11 +134,6 @@ def test_what_does_not_belong_together_is_refused(compare, tmp_path):
     with pytest.raises(TableError, match="no run of People, which whole starts from"):
         compare(runs[1:])
     record = read_json(runs[1])
-    again = tmp_path / "again" / "whole" / "fold0-seed1"
-    again.mkdir(parents=True)
-    write_json(again / "run.json", record | {"seed": 1})
-    with pytest.raises(TableError, match="a second training of whole"):
-        compare([*runs, again / "run.json"])
     write_json(runs[1], {key: value for key, value in record.items() if key != "multiply_adds"})
     with pytest.raises(TableError, match="lacks multiply_adds"):
         compare(runs)
@@ -147,14 +155,15 @@ def test_pictures_of_another_part_or_of_nobody_are_refused(tmp_path, column, val
 def test_pictures_are_paired_and_the_difference_has_both_signs(tmp_path):
     usages = read_usages(planted.write_fer2013(tmp_path) / "clips.parquet")
     paths = [planted.write_run(tmp_path, name, RIGHT[name]) for name in ("whole", "blind")]
-    one, other = (read_trial(read_run(path), usages) for path in paths)
+    one, other = (Trials((read_trial(read_run(path), usages),)) for path in paths)
     found, back = (
         paired_pictures(*pair, PRIVATE, duplicates=False, confidence=0.95) for pair in ((one, other), (other, one))
     )
     assert (found.difference, found.n_clips) == (pytest.approx(5), 40)
     assert (found.low, found.high) == pytest.approx((-back.high, -back.low))
     assert -5 < found.low < 5 < found.high < 15  # two of forty pictures: far narrower than unpaired
-    fewer = replace(other, judged=other.judged[other.judged["clip"] != planted.clip(0, PRIVATE)])
+    judged = other.first.judged[other.first.judged["clip"] != planted.clip(0, PRIVATE)]
+    fewer = Trials((replace(other.first, judged=judged),))
     with pytest.raises(TableError, match="tested on different pictures"):
         paired_pictures(one, fewer, PRIVATE, duplicates=True, confidence=0.95)
 

@@ -12,7 +12,7 @@ import planted_classifiers as planted
 from mien.errors import ConfigError, TableError
 from mien.io.files import read_json, write_json
 from mien.report.claims import judge_hypotheses, judge_transfer, pictures_to_part
-from mien.report.rules import NOT_SUPPORTED, ONE_TRAINING, SUPPORTED, UNDECIDED
+from mien.report.rules import NOT_SUPPORTED, ONE_TRAINING, SUPPORTED, TOO_FEW, UNDECIDED
 from mien.report.tables.transfer import read_transfer
 from report import planted_transfer, planted_variants
 
@@ -144,8 +144,12 @@ def transferred(tmp_path_factory, repository):
     resource = repository / "resources" / "thesis_tables.yaml"
     thesis = planted_transfer.write_thesis(results / "thesis.yaml", resource)
 
-    def call(right, *, rows=planted_transfer.ROWS, **options):
+    def call(right, *, rows=planted_transfer.ROWS, later=(), **options):
         runs = planted_transfer.write_runs(results, right, rows=rows, **options)
+        for seed, one in enumerate(later, start=1):  # what both rows judge right
+            for name, more in {"whole": {}, "blind": {"curve": options["curve"]["blind"]}, "People": {}}.items():
+                rule = None if name == "People" else one
+                runs.append(planted_transfer.write_run(results, name, rule, seed=seed, **more))
         files = (folder / "clips.parquet", folder / "corpus.json", thesis)
         return judge_transfer(read_transfer(runs, *files, planted_transfer.params(rows)))
 
@@ -174,6 +178,18 @@ def test_one_training_of_a_row_decides_nothing_about_transfer(transferred):
     assert "nan" not in text
     whole_less_dense = next(one for one in verdict.contrasts if one.gain.other == "dense")
     assert (whole_less_dense.gain.difference, whole_less_dense.thesis) == (0, 5)
+
+
+@pytest.mark.parametrize(("seeds", "answer"), [(2, TOO_FEW), (3, SUPPORTED), (5, SUPPORTED)])
+def test_three_trainings_of_both_rows_decide_about_transfer(transferred, seeds, answer):
+    """Equal in accuracy, and always 3 or 4 epochs against 10: more than rounding to whole ones can make."""
+    slow = {"blind": (*[0.1] * 9, 0.8), "People": (0.5, 0.9)}
+    same = dict.fromkeys(["whole", "dense", "blind", "fast"], _first(38))
+    later = [_first(39), *[_first(38)] * 3][: seeds - 1]
+    verdict = transferred(same, curve=slow, later=later)
+    assert (verdict.verdict, verdict.effect.n_trainings) == (answer, seeds)
+    assert all(cost.high < 1 for cost in verdict.facts["costs"])
+    assert "nan" not in verdict.section()
 
 
 def test_a_random_start_that_never_learnt_is_no_yardstick(transferred):

@@ -30,10 +30,12 @@ def train(corpus: TinyCorpus, out: Path, *variants: str) -> Path:
     return out
 
 
-def assessed(corpus: TinyCorpus, trained: Path, out: Path, *, rows=ROWS, given=None) -> dict[str, pd.DataFrame]:
+def assessed(
+    corpus: TinyCorpus, trained: Path, out: Path, *, rows=ROWS, given=None, options=()
+) -> dict[str, pd.DataFrame]:
     """Run the command on the runs `given`, those of all `rows` if not said, and return variant -> ASSESSMENTS."""
     runs = [trained / variant / "fold0-seed0" / "run.json" for variant in given or rows]
-    config = json.dumps(corpus.params | {"trust": TRUST | {"rows": rows}})
+    config = json.dumps(corpus.params | {"trust": TRUST | {"rows": rows, "options": dict(options)}})
     run_command("assess", corpus=corpus.name, runs=runs, data=corpus.results, out=out, config=config)
     return {variant: tables.read(out / f"{variant}.parquet", tables.ASSESSMENTS) for variant in rows}
 
@@ -102,7 +104,8 @@ def test_without_a_modality_only_the_other_one_is_looked_at(tiny, trained, found
 
 
 def test_the_same_seed_gives_the_same_bytes(tiny, trained, found, tmp_path):
-    assessed(tiny, trained, tmp_path)
+    assessed(tiny, trained, tmp_path, options={"VM": "N1"})  # which nobody has trained here
+    assert tables.read(tmp_path / "VM.parquet", tables.ASSESSMENTS).empty
     for variant in ROWS:
         assert (tmp_path / f"{variant}.parquet").read_bytes() == (trained / "trust" / f"{variant}.parquet").read_bytes()
 

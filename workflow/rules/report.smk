@@ -85,7 +85,7 @@ def wanted(who):
 
 
 SAMPLES_OPTION = f"--samples results/samples/{PAIR}"
-STREAM = "streaming streams watch evaluate seed scale"
+STREAM = "streaming streams watch evaluate scale"
 STREAM_FILES = dict(runs=runs_of("stream"), **clips_and_info(STREAMED))
 FEATURED = wanted("2.12")[:1]
 SHOWN_FITS = wanted("4.5")[:1]  # the first structural SVM of action units
@@ -113,7 +113,7 @@ def trust_in(corpus):
             runs=wanted(f"trust.{corpus}"),
             **clips_and_info(corpus),
             votes=tables_of(corpus, names=["votes.parquet"]),
-            also=expand("results/trust/{corpus}/{name}.parquet", corpus=corpus, name=PARAMS.trust.rows),
+            also=expand("results/trust/{corpus}/{name}.parquet", corpus=corpus, name=PARAMS.trust.asked),
             **table(name),
         ),
         call(

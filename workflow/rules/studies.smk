@@ -45,7 +45,7 @@ rule studies_all:
         expand(
             "results/trust/{corpus}/{name}.parquet",
             corpus=PARAMS.trust.corpora,
-            name=PARAMS.trust.rows,
+            name=PARAMS.trust.asked,
         ),
         manifests(runs_of("fuzziness")),
 
@@ -81,10 +81,10 @@ rule assess:
     """Let trained networks judge their test clips again, disturbed and without a modality."""
     input:
         lambda wildcards: tables_of(wildcards.trusted)
-        + data_of(stages_of(PARAMS.trust.rows), wildcards.trusted)
+        + data_of(stages_of(PARAMS.trust.asked), wildcards.trusted)
         + manifests(select_wanted(RUNS, f"trust.{wildcards.trusted}")),
     output:
-        expand("results/trust/{{trusted}}/{name}.parquet", name=PARAMS.trust.rows),
+        expand("results/trust/{{trusted}}/{name}.parquet", name=PARAMS.trust.asked),
     log:
         "logs/assess/{trusted}.log",
     wildcard_constraints:

@@ -109,6 +109,7 @@ def _check_names(params: "Params") -> None:
         *((f"embeddings.rows.{feature}", (name,), "label") for feature, name in embeddings.rows.items()),
         ("fuzziness.rows", params.fuzziness.rows, "label"),
         ("trust.rows", params.trust.rows, "label"),
+        ("trust.options", params.trust.options, "label"),
         *((f"predict.{modality}", (getattr(params.predict, modality),), "label") for modality in JUDGED_BY),
     ]
     for where, corpus in corpora:
@@ -196,6 +197,11 @@ def _check_studies(params: "Params", trained: Iterable[tuple[str, str]]) -> None
         for name in params.trust.rows:
             if (corpus, name) not in trained:
                 raise _wrong("trust", f"no table asks for {name} on {corpus}; add it to one, or take it out")
+    for name, baseline in params.trust.options.items():
+        if baseline not in params.trust.rows:
+            raise _wrong(f"trust.options.{name}", f"{baseline} is no row; {hint(baseline, params.trust.rows)}")
+        if not any((corpus, name) in trained for corpus in params.trust.corpora):
+            raise _wrong("trust.options", f"no table asks for {name}; add it to one, or take it out")
     for modality, wanted in JUDGED_BY.items():
         name, corpus = getattr(params.predict, modality), params.predict.corpus
         shown = {part for part in params.variants[name].modalities if part != "units"}  # those are fitted to the face
@@ -253,8 +259,8 @@ def _check_transfer(params: "Params") -> None:
     """Refuse studies of rows that there are not, or that do not learn the emotions of FER2013."""
     corpus = params.transfer.corpus
     fitting = [name for name, row in params.pretrain.items() if row.name == corpus]
-    for study, names in vars(params.transfer).items():
-        for name in names:
+    for study in ("rates", "frozen", "table"):
+        for name in getattr(params.transfer, study):
             where = f"params.yaml: transfer.{study}: {name}"
             if name not in params.pretrain:
                 raise ConfigError(f"{where} is no row of pretrain; {hint(name, fitting)}")

@@ -45,11 +45,8 @@ class Run:
 
 def list_runs(params: "Params") -> list[Run]:
     """Return every run: variants, baselines, streams, classifiers, what is trained ahead, the study of fuzziness."""
-    ahead: dict[str, Run] = {}
-    transfers = _transfers(params)
-    for name in sorted(params.pretrain, key=lambda name: len(_starts(params, name))):  # after what it starts from
-        row = params.pretrain[name]
-        ahead[name] = _run("pretrain", row.name, name, 0, 0, wanted=transfers, **_begin({"": row.init}, ahead))
+    repeated = _list_ahead(params)
+    ahead = {name: runs[0] for name, runs in repeated.items()}
     trained = _list_variants(params, ahead)
     corpus, seeds = params.streaming.corpus, range(params.streaming.repeats or params.repeats)
     streams = [
@@ -59,7 +56,8 @@ def list_runs(params: "Params") -> list[Run]:
         for seed in seeds
     ]
     classifiers = _list_classifiers(params)
-    return [*trained, *streams, *classifiers, *(ahead[name] for name in params.pretrain), *_list_fuzzy(params, ahead)]
+    first = [run for name in params.pretrain for run in repeated[name]]
+    return [*trained, *streams, *classifiers, *first, *_list_fuzzy(params, ahead)]
 
 
 def select_wanted(runs: Iterable[Run], who: str) -> list[Run]:
@@ -128,6 +126,24 @@ def _tables(params: "Params") -> Wanted:
     return wanted
 
 
+def _list_ahead(params: "Params") -> dict[str, list[Run]]:
+    """Return row of pretrain -> its trainings, by seed: several of the rows of table 4.3 and of what these start from.
+
+    A training starts from that of the same seed, so that a start is as much a matter of chance as what follows it. All
+    that is no row of the study starts from the first.
+    """
+    wanted, transfer = _transfers(params), params.transfer
+    studied = {start for name in transfer.table for start in (name, *_starts(params, name))}
+    found: dict[str, list[Run]] = {}
+    for name in sorted(params.pretrain, key=lambda name: len(_starts(params, name))):  # after what it starts from
+        row = params.pretrain[name]
+        found[name] = []
+        for seed in range(transfer.repeats if name in studied else 1):
+            begun = _begin({"": row.init}, {start: runs[seed] for start, runs in found.items() if seed < len(runs)})
+            found[name].append(_run("pretrain", row.name, name, 0, seed, wanted=wanted, **begun))
+    return found
+
+
 def _transfers(params: "Params") -> Wanted:
     """Return what the study of transfer learning wants of the rows of pretrain."""
     corpus, transfer = type(params.transfer).corpus, params.transfer
@@ -139,7 +155,11 @@ def _transfers(params: "Params") -> Wanted:
         "transfer.frozen": transfer.frozen,
         "fer2013": dict.fromkeys([*transfer.table, *learnt]),
     }
-    return {who: [(params.pretrain[name].name, name, (0,), (0,)) for name in names] for who, names in studies.items()}
+    seeds = {"transfer": range(transfer.repeats)}  # figures show the first training
+    return {
+        who: [(params.pretrain[name].name, name, (0,), seeds.get(who, (0,))) for name in names]
+        for who, names in studies.items()
+    }
 
 
 def _starts(params: "Params", name: str) -> list[str]:
@@ -155,6 +175,10 @@ def _list_variants(params: "Params", ahead: Mapping[str, Run]) -> list[Run]:
     for corpus in params.trust.corpora:
         folds, seeds = zip(*set.intersection(*(needed[corpus, name] for name in params.trust.rows)), strict=True)
         wanted[f"trust.{corpus}"] = [(corpus, name, folds, seeds) for name in params.trust.rows]
+        options = [name for name in params.trust.options if (corpus, name) in needed]
+        wanted[f"trust.{corpus}"] += [
+            (corpus, name, *zip(*sorted(needed[corpus, name]), strict=True)) for name in options
+        ]
 
     @cache
     def make(corpus: str, name: str, fold: int, seed: int) -> Run:

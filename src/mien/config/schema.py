@@ -344,6 +344,7 @@ class TransferConfig:
     rates: tuple[str, ...]  # X12, the learning-rate study
     frozen: tuple[str, ...]  # X13, dense layers alone against the whole network
     table: tuple[str, ...]  # rows of table 4.3
+    repeats: whole(ge=1, le=1000) = 1  # trainings of every row of the table and of what it starts from
 
 
 @dataclass(**SECTION)
@@ -495,6 +496,12 @@ class TrustConfig:
     picture_noise: tuple[Positive, ...]  # standard deviations, grey levels
     blur_px: tuple[Positive, ...]  # standard deviations of a Gaussian, at the size of the stored region
     light: tuple[number(gt=0, lt=1), ...]  # factors of the brightness
+    options: dict[str, str] = field(default_factory=dict)  # variant, on its own folds -> its baseline, a row
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Return all variants that are asked again."""
+        return (*self.rows, *(name for name in self.options if name not in self.rows))
 
 
 SCALES = ("mini", "study", "thesis")

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from mien.errors import TableError
-from mien.evaluation.metrics import average, with_measures
-from mien.evaluation.runs import Run
+from mien.evaluation.metrics import average, linearise, with_measures
+from mien.evaluation.runs import Run, reasons_of
 from mien.evaluation.statistics import Gain, gain_of_one
 
 UNJUDGED = -1
@@ -102,25 +102,25 @@ def read_panel(runs: Iterable[Run], table: pd.DataFrame) -> Panel:
     ------
     TableError : predictions that do not belong to these pictures, or seeds that were tested on different ones.
     """
-    rows = pd.MultiIndex.from_arrays([table.person, table["clip"]])
-    judgements: list[Judgement] = []
-    reasons: dict[str, set[str]] = {}
-    for run in runs:
-        if run.trained:
-            judgements.extend(_judgements(run, rows, table))
-        else:
-            reasons.setdefault(run.variant, set()).add(run.reason or "not applicable")
+    runs, rows = list(runs), pd.MultiIndex.from_arrays([table.person, table["clip"]])
+    judgements = [one for run in runs if run.trained for one in _judgements(run, rows, table)]
     judgements.sort(key=lambda one: (one.variant, one.selection, one.seed))
-    panel = Panel(table, tuple(judgements), {name: "; ".join(sorted(texts)) for name, texts in reasons.items()})
+    reasons = reasons_of(runs, dict.fromkeys(run.variant for run in runs))
+    panel = Panel(table, tuple(judgements), reasons)
     _check_seeds(panel)
     return panel
 
 
 def accuracy_in(panel: Panel, judgement: Judgement, role: str) -> float:
     """Return the accuracy on the pictures that a run judged in a role; NaN where there are none."""
+    return measures_in(panel, judgement, role)["accuracy"]
+
+
+def measures_in(panel: Panel, judgement: Judgement, role: str) -> dict[str, float]:
+    """Return accuracy, UAR and macro-F1 on the pictures that a run judged in a role; NaN where there are none."""
     mine = judgement.role == role
-    hits = judgement.predicted[mine] == panel.label[mine]
-    return float(hits.mean()) if len(hits) else math.nan
+    found = linearise(panel.label[mine], judgement.predicted[mine])
+    return {name: float(values.mean()) if len(values) else math.nan for name, values in found.items()}
 
 
 def best_split(panel: Panel, judgements: list[Judgement]) -> Judgement:

@@ -58,15 +58,19 @@ def interval_of_cell(n_hits: float, n_clips: int, *, confidence: float) -> tuple
     return float(ends[0].low), float(ends[1].high)
 
 
-def interval_of_mean(values: np.ndarray, weights: np.ndarray, *, confidence: float) -> tuple[float, float]:
+def interval_of_mean(
+    values: np.ndarray, weights: np.ndarray, *, confidence: float, flat: float = math.nan
+) -> tuple[float, float]:
     """Return Student's t interval of a weighted mean over people, or over folds.
 
-    values, weights : (A,) of every person. NaN with fewer than two of them, and where all are equal.
+    values, weights : (A,) of every person. NaN with fewer than two of them.
+    flat : standard error of the mean where all are equal, as they have no spread; NaN where it is not known.
     The error is that of the linearised ratio, sqrt(A / (A - 1) Σ w²(x - mean)²), with weights that add up to 1 and
     A - 1 degrees of freedom (Särndal, Swensson & Wretman 1992, section 5.6); with equal weights it is sd / sqrt(A).
     """
     mean, error = _mean_and_error(values, weights)
-    if not error > 0:
+    error = flat if error == 0 else error
+    if math.isnan(error):
         return math.nan, math.nan
     reach = _reach(error, len(values) - 1, confidence)
     return mean - reach, mean + reach
@@ -482,6 +486,31 @@ def _gain_of_clips(
     )
     low, high = over(found, confidence=confidence)
     return replace(found, low=low, high=high)
+
+
+def gain_of_differences(one: str, other: str, rows: pd.DataFrame, *, confidence: float) -> Gain:
+    """Return the gain that differences recording by recording and training by training give, in their own unit.
+
+    rows : fold, seed, person, clip and value, a number whose mean over the recordings of a fold is that of the fold.
+    """
+    clips, trainings = (rows.groupby(["fold", *keys]).value.mean() for keys in (["person", "clip"], ["seed"]))
+    by_fold = clips.groupby("fold")
+    means, n_seeds = by_fold.mean().round(SAME), trainings.groupby("fold").size()
+    found = Folds(means.to_numpy(), _people(clips), _pooled(trainings), (by_fold.var() / by_fold.size()).to_numpy())
+    error, df = found.error()
+    gained = Gain(
+        one,
+        other,
+        float(means.mean()),
+        folds=means.to_dict(),
+        n_people=len(clips.index.droplevel("clip").unique()),
+        n_clips=len(clips),
+        n_trainings=int(n_seeds.min()),
+        error=float(error) if error > 0 else math.nan,
+        df=float(df),
+    )
+    low, high = over(gained, confidence=confidence)
+    return replace(gained, low=low, high=high)
 
 
 def _both(one: list, other: list) -> list:

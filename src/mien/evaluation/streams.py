@@ -17,7 +17,14 @@ from mien.config.schema import EvaluateConfig
 from mien.errors import TableError
 from mien.evaluation.metrics import with_measures
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import Estimate, interval_of_mean, interval_of_share, units_of
+from mien.evaluation.statistics import (
+    Estimate,
+    Gain,
+    gain_of_differences,
+    interval_of_mean,
+    interval_of_share,
+    units_of,
+)
 from mien.io import tables
 from mien.models.streaming import newest_steps
 
@@ -177,24 +184,33 @@ def differences(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     return both.assign(**{q.key: both[q.key] - both[f"{q.key}_other"] for q in QUANTITIES})[MEASURES]
 
 
-def estimate(
-    measures: pd.DataFrame, quantity: Quantity, *, config: EvaluateConfig, rng: np.random.Generator | None = None
-) -> Estimate:
-    """Return one quantity of MEASURES of one network, or of differences; its interval is over folds, or over people.
+def gain_of(gap: pd.DataFrame, quantity: Quantity, one: str, other: str, *, config: EvaluateConfig) -> Gain:
+    """Return the mean difference over folds of one quantity, in its own unit; `gap` as `differences` returns it.
 
-    rng : draws the people of a median's interval; other intervals need none.
+    A weighted mean of a fold is made one over its recordings, each by what it moves the mean (linearised).
     """
+    rows = gap[gap[quantity.key].notna()]
+    if rows.empty:
+        return Gain(one, other)
+    rows = rows.assign(value=rows[quantity.key], weight=_weights(rows, quantity))
+    share = rows.weight / rows.groupby("fold").weight.transform("mean")
+    mean = (rows.value * share).groupby(rows.fold).transform("mean")
+    return gain_of_differences(
+        one, other, rows.assign(value=mean + share * (rows.value - mean)), confidence=config.confidence
+    )
+
+
+def estimate(measures: pd.DataFrame, quantity: Quantity, *, config: EvaluateConfig) -> Estimate:
+    """Return one quantity of MEASURES of one network; its interval is over folds, or over people."""
     rows = measures[measures[quantity.key].notna()]
     values = rows[quantity.key].to_numpy(float)
     counts = (rows["clip"].nunique(), rows.person.nunique())
     if not len(values):
         return Estimate(math.nan, math.nan, math.nan, *counts)
-    value = typical(rows, quantity)
+    value, units = typical(rows, quantity), units_of(rows.fold, rows.person)
     if quantity.typical == "median":
-        options = {"confidence": config.confidence, "resamples": config.resamples, "rng": rng}
-        return Estimate(value, *interval_of_median(values, rows.person.to_numpy(), **options), *counts)
+        return Estimate(value, *interval_of_median(values, units, confidence=config.confidence), *counts)
     weights = _weights(rows, quantity)
-    units = units_of(rows.fold, rows.person)
     people = pd.DataFrame({"sum": values * weights, "weight": weights}).groupby(units).sum()
     is_share = quantity.typical == "share"
     interval = partial(interval_of_share, n_clips=counts[0]) if is_share else interval_of_mean
@@ -214,24 +230,27 @@ def typical(measures: pd.DataFrame, quantity: Quantity) -> float:
     return float(np.average(values, weights=_weights(rows, quantity)))
 
 
-def interval_of_median(
-    values: np.ndarray, people: np.ndarray, *, confidence: float, resamples: int, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Return the percentile bootstrap interval of the median of `values` (N,), with whole `people` (N,) resampled.
+def interval_of_median(values: np.ndarray, units: np.ndarray, *, confidence: float) -> tuple[float, float]:
+    """Return Woodruff's (1952) interval of the median of `values` (N,), of which `units` (N,) have some each.
 
-    NaN with fewer than two people.
+    The share of the values below the median has the interval of a share over units; its ends are read off the values.
+    Where many values are equal both ends can be the median: then they are the next smaller and larger values.
+    NaN with fewer than two units, and where all values are equal.
     """
-    names, number = np.unique(people, return_inverse=True)
-    if len(names) < 2:
+    median = float(np.median(values))
+    below = pd.DataFrame({"share": (values < median) + 0.5 * (values == median)})
+    shares = below.groupby(np.asarray(units)).share.agg(["mean", "size"])
+    mean = float(below.share.mean())
+    options = {"confidence": confidence, "n_clips": len(values)}
+    low, high = interval_of_share(shares["mean"].to_numpy(), shares["size"].to_numpy(), **options)
+    if math.isnan(low):
         return math.nan, math.nan
-    order = np.argsort(values, kind="stable")
-    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)  # (R, people) times drawn
-    copies = np.cumsum(drawn[:, number[order]], axis=1)  # (R, N)
-    half = copies[:, -1:] / 2
-    middle = [np.argmax(reached, axis=1) for reached in (copies >= half, copies > half)]  # the two middle ones
-    medians = values[order][np.stack(middle)].mean(axis=0)
-    low, high = np.quantile(medians, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+    low, high = np.quantile(values, np.clip([0.5 + low - mean, 0.5 + high - mean], 0, 1))
+    if low == high:
+        smaller, larger = values[values < low], values[values > high]
+        low, high = smaller.max(initial=-math.inf), larger.min(initial=math.inf)
+        low, high = (median if math.isinf(low) else low), (median if math.isinf(high) else high)
+    return (float(low), float(high)) if low < high else (math.nan, math.nan)
 
 
 def anytime(traces: list[Trace], at_s: np.ndarray, *, config: EvaluateConfig) -> pd.DataFrame:

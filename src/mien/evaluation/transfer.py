@@ -1,9 +1,10 @@
 """Networks of pictures that start from other weights: what they get right on both official tests, and what it cost."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,23 +22,6 @@ _JUDGED = ["selection", "clip", "usage", "apart", "label", "predicted"]
 _COUNTS = ("n_trained", "multiply_adds", "n_shown", "best_epoch", "config")
 
 
-@dataclass(frozen=True)
-class Tally:
-    """Pictures judged right, of how many."""
-
-    hits: int
-    n: int
-
-    @property
-    def accuracy(self) -> float:
-        """Return the share 0..1; NaN without pictures."""
-        return self.hits / self.n if self.n else math.nan
-
-    def interval(self, *, confidence: float) -> tuple[float, float]:
-        """Return Wilson's interval 0..1, every picture a unit of its own; NaN without pictures."""
-        return interval_of_cell(self.hits, self.n, confidence=confidence)
-
-
 @dataclass(frozen=True, eq=False)
 class Trial:
     """One training.
@@ -49,11 +33,6 @@ class Trial:
     run: Run
     judged: pd.DataFrame
     history: pd.DataFrame
-
-    @property
-    def name(self) -> str:
-        """Return the row of ``pretrain``."""
-        return self.run.variant
 
     @property
     def chosen_epoch(self) -> int:
@@ -70,24 +49,6 @@ class Trial:
         """Return the judged pictures of an official test; with `duplicates`, duplicates of training pictures too."""
         chosen = self.judged[(self.judged.usage == usage) & (self.judged.selection == selection)]
         return chosen if duplicates else chosen[~chosen.apart.astype(bool)]
-
-    def tally(self, usage: str, *, selection: str = "honest", duplicates: bool = False) -> Tally:
-        """Count what is right among `rows`."""
-        rows = self.rows(usage, selection=selection, duplicates=duplicates)
-        return Tally(int((rows.label.to_numpy() == rows.predicted.to_numpy()).sum()), len(rows))
-
-    def measures(self, usage: str, *, confidence: float) -> dict[str, Estimate]:
-        """Return accuracy, UAR and macro-F1 of the honest epoch, duplicates left out; every picture is a unit."""
-        return measure(self.rows(usage).assign(fold=0, seed=0, actor=""), confidence=confidence)
-
-    def chance(self, usage: str) -> float:
-        """Return the accuracy 0..1 of always naming the commonest class of an official test; NaN without pictures."""
-        label = self.rows(usage).label.to_numpy()
-        return float(np.bincount(label).max() / len(label)) if len(label) else math.nan
-
-    def learnt(self, *, confidence: float) -> bool:
-        """Say whether the interval of the public test lies above always naming its commonest class."""
-        return self.tally(PUBLIC).interval(confidence=confidence)[0] > self.chance(PUBLIC)
 
     def epochs_to(self, accuracy: float) -> float:
         """Return the first epoch with at least this validation accuracy 0..1; NaN if none has it."""
@@ -108,6 +69,65 @@ class Trial:
         forward, n_shown = record["multiply_adds"], record["n_shown"]
         backward = record["n_trained"] if record["config"]["pretrain"]["trained"] == "dense" else forward
         return float((forward + (PASSES - 1) * backward) * n_shown)
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """The trainings of one row of ``pretrain``, by seed; at least one."""
+
+    each: tuple[Trial, ...]
+
+    @property
+    def name(self) -> str:
+        """Return the row."""
+        return self.first.run.variant
+
+    @property
+    def first(self) -> Trial:
+        """Return the training of the first seed: that of figures 4.14 and 4.15, and what other rows start from."""
+        return self.each[0]
+
+    @property
+    def trained(self) -> bool:
+        """Say whether every training could be made."""
+        return all(one.run.trained for one in self.each)
+
+    def mean(self, of: Callable[[Trial], float]) -> float:
+        """Return the mean of a number of every training; NaN where one has none."""
+        return float(np.mean([of(one) for one in self.each]))
+
+    def accuracy(
+        self, usage: str, *, confidence: float, selection: str = "honest", duplicates: bool = False
+    ) -> Estimate:
+        """Return the accuracy 0..1 on an official test, mean over trainings; NaN without pictures.
+
+        FER2013 names nobody, so every picture is a unit: the interval is Wilson's of one training, else the variances
+        of pictures and of trainings are added.
+        """
+        judged = self._judged(usage, selection=selection, duplicates=duplicates)
+        if len(self.each) > 1:
+            return measure(judged, confidence=confidence)["accuracy"]
+        hits, n = int((judged.label == judged.predicted).sum()), len(judged)
+        low, high = interval_of_cell(hits, n, confidence=confidence)
+        return Estimate(hits / n if n else math.nan, low, high, n)
+
+    def measures(self, usage: str, *, confidence: float) -> dict[str, Estimate]:
+        """Return accuracy, UAR and macro-F1 of the honest epochs, duplicates left out; every picture is a unit."""
+        return measure(self._judged(usage), confidence=confidence)
+
+    def chance(self, usage: str) -> float:
+        """Return the accuracy 0..1 of always naming the commonest class of an official test; NaN without pictures."""
+        label = self.first.rows(usage).label.to_numpy()
+        return float(np.bincount(label).max() / len(label)) if len(label) else math.nan
+
+    def learnt(self, *, confidence: float) -> bool:
+        """Say whether the interval of the public test lies above always naming its commonest class."""
+        return self.accuracy(PUBLIC, confidence=confidence).low > self.chance(PUBLIC)
+
+    def _judged(self, usage: str, **which: Any) -> pd.DataFrame:
+        """Return what `measure` wants of the rows of all trainings."""
+        rows = [one.rows(usage, **which).assign(fold=0, seed=one.run.seed, actor="") for one in self.each]
+        return pd.concat(rows, ignore_index=True)
 
 
 def read_usages(path: Path) -> pd.DataFrame:
@@ -151,8 +171,10 @@ def read_trial(run: Run, usages: pd.DataFrame | None) -> Trial:
     return Trial(run, judged[_JUDGED], history)
 
 
-def start_adds(name: str, inits: Mapping[str, str], trials: Mapping[str, Trial]) -> float:
+def start_adds(name: str, inits: Mapping[str, str], trials: Mapping[str, Trials]) -> float:
     """Return the multiply-adds of training what a row starts from, until the epoch whose weights are kept.
+
+    Means over the trainings of the start.
 
     inits : row -> what it starts from: random, a row, or a file, whose cost is unknown (NaN).
 
@@ -167,12 +189,14 @@ def start_adds(name: str, inits: Mapping[str, str], trials: Mapping[str, Trial])
         return math.nan
     if init not in trials:
         raise TableError(f"no run of {init}, which {name} starts from; train it and pass its run.json")
-    start = trials[init]
-    return start.adds_per_epoch * start.chosen_epoch + start_adds(init, inits, trials)
+    own = trials[init].mean(lambda start: start.adds_per_epoch * start.chosen_epoch)
+    return own + start_adds(init, inits, trials)
 
 
-def paired_pictures(one: Trial, other: Trial, usage: str, *, duplicates: bool, confidence: float) -> Gain:
-    """Compare two trainings on the same test pictures; the interval is over pictures: FER2013 names nobody.
+def paired_pictures(one: Trials, other: Trials, usage: str, *, duplicates: bool, confidence: float) -> Gain:
+    """Compare two rows on the same test pictures, means over their trainings.
+
+    The interval is over pictures, as FER2013 names nobody; of several trainings their variance is added.
 
     The number of people of the result is 0: it is not known.
 
@@ -180,12 +204,16 @@ def paired_pictures(one: Trial, other: Trial, usage: str, *, duplicates: bool, c
     ------
     TableError : they were tested on different pictures.
     """
-    sides = [trial.rows(usage, duplicates=duplicates).set_index("clip").sort_index() for trial in (one, other)]
-    if not all(len(side) for side in sides):
+    sides = [
+        [trial.rows(usage, duplicates=duplicates).set_index("clip").sort_index() for trial in row.each]
+        for row in (one, other)
+    ]
+    if not all(len(rows) for side in sides for rows in side):
         return Gain(one.name, other.name)
-    if not sides[0].index.equals(sides[1].index):
+    if not all(rows.index.equals(sides[0][0].index) for side in sides for rows in side):
         raise TableError(f"{one.name} and {other.name} were tested on different pictures; train both again")
-    hits = [(side.label == side.predicted).to_numpy(float) for side in sides]
-    pictures, trainings = np.arange(len(hits[0])), tuple([float(side.mean())] for side in hits)
-    found = gain_of_one(one.name, other.name, hits[0] - hits[1], pictures, trainings, confidence=confidence)
+    hits = [np.stack([rows.label == rows.predicted for rows in side]).astype(float) for side in sides]  # (S, N) each
+    gap, pictures = hits[0].mean(axis=0) - hits[1].mean(axis=0), np.arange(hits[0].shape[1])
+    trainings = tuple(side.mean(axis=1).tolist() for side in hits)
+    found = gain_of_one(one.name, other.name, gap, pictures, trainings, confidence=confidence)
     return replace(found, n_people=0)

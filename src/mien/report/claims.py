@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mien.config.labels import ACTED, NETWORKS
@@ -27,7 +28,7 @@ from mien.evaluation.classifiers import Judgement, accuracy_in, mean_and_sd, pai
 from mien.evaluation.metrics import read_duplicates, reported, score
 from mien.evaluation.runs import Run, read_runs
 from mien.evaluation.statistics import FEWEST, Gain, gain, holm, interval_of_cell
-from mien.evaluation.transfer import PRIVATE, Trial, paired_pictures
+from mien.evaluation.transfer import PRIVATE, Trials, paired_pictures
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
 from mien.report import rules
@@ -241,7 +242,8 @@ def contrast_rows(verdicts: list[Verdict]) -> pd.DataFrame:
 def render(verdicts: list[Verdict], *, confidence: float, scale: str) -> str:
     """Return the page: a summary, then a section for every question."""
     synthetic = any(one.synthetic for one in verdicts)
-    return render_page("hypotheses", synthetic=synthetic, scale=scale, confidence=confidence, verdicts=verdicts)
+    facts = {"synthetic": synthetic, "scale": scale, "confidence": confidence, "one_training": rules.ONE_TRAINING}
+    return render_page("hypotheses", verdicts=verdicts, **facts)
 
 
 # C1: networks on pictures against support vector machines on geometry
@@ -483,35 +485,51 @@ def _edge_pairs(evidence: Evidence, test: dict[str, float]) -> list[tuple[str, s
 
 @dataclass(frozen=True)
 class Cost:
-    """What two rows needed to reach one validation accuracy; NaN where one did not."""
+    """What two rows needed to reach one validation accuracy, means over S trainings of both.
+
+    The trainings of a seed are a pair, which has a target of its own.   low, high : see `cost_to`.
+    """
 
     share: float  # of a final accuracy
     of: str  # which of the two: LOWER or HIGHER
     accuracy: float  # 0..1, the target
-    epochs: tuple[float, float]
-    adds: tuple[float, float]  # multiply-adds of training
+    reached: np.ndarray  # (S, 2) epochs; NaN where a training never reaches its target
+    each: np.ndarray  # (S, 2) multiply-adds of an epoch
     starts: tuple[float, float]  # multiply-adds of what they start from
+    low: float = math.nan
+    high: float = math.nan
+
+    @property
+    def epochs(self) -> tuple[float, float]:
+        """Return the epochs of both rows; NaN where a training never reaches its target."""
+        return tuple(self.reached.mean(axis=0).tolist())
+
+    @property
+    def adds(self) -> tuple[float, float]:
+        """Return the multiply-adds of both rows."""
+        return tuple((self.reached * self.each).mean(axis=0).tolist())
 
     @property
     def ratio(self) -> float:
-        """Return the cost of the first row relative to the second, without their starts.
+        """Return the cost of the first row relative to the second, without their starts: a geometric mean over pairs.
 
-        Infinite where only the first never reaches the target, 0 where only the second does not, NaN where neither.
+        Infinite where only the first ever misses the target, 0 where only the second does, NaN where both do.
         """
-        return self._relative(*self.adds)
+        return self._relative((0.0, 0.0))
 
     @property
     def ratio_with_start(self) -> float:
         """Return the same with what the starts cost; NaN where that is not known."""
-        if any(math.isnan(start) for start in self.starts):
-            return math.nan
-        return self._relative(*(cost + start for cost, start in zip(self.adds, self.starts, strict=True)))
+        return self._relative(self.starts)
 
-    def _relative(self, one: float, other: float) -> float:
-        never = [math.isnan(n) for n in self.epochs]
-        if any(never):
-            return math.nan if all(never) else (math.inf if never[0] else 0.0)
-        return one / other
+    def _relative(self, starts: tuple[float, float]) -> float:
+        missed = np.isnan(self.reached).any(axis=0)
+        if any(map(math.isnan, starts)) or missed.all():
+            return math.nan
+        if missed.any():
+            return math.inf if missed[0] else 0.0
+        logs = np.log(self.reached * self.each + starts)
+        return float(np.exp((logs[:, 0] - logs[:, 1]).mean()))
 
     @property
     def tasks(self) -> float:
@@ -531,12 +549,11 @@ def judge_transfer(evidence: TransferEvidence) -> Verdict:
         costs = [cost_to(evidence, one, other, share, of=of) for share, of in TARGETS]
         learnt = all(evidence.learnt(row) for row in (one, other))
     effect = deciding[0].gain if deciding else Gain("", "")
-    ratios = [rules.interval_of_ratio([cost.ratio], confidence=evidence.evaluate.confidence) for cost in costs]
     more = _compare_other_starts(evidence, one)
     return Verdict(
         claim="C2",
         sentence=CLAIMS["C2"].sentence,
-        verdict=rules.decide_transfer(effect, ratios, learnt=learnt),
+        verdict=rules.decide_transfer(effect, [(cost.low, cost.high) for cost in costs], learnt=learnt),
         printed=rules.UNDECIDED,
         effect=effect,
         synthetic=evidence.synthetic,
@@ -570,12 +587,19 @@ def judge_transfer(evidence: TransferEvidence) -> Verdict:
 
 
 def cost_to(evidence: TransferEvidence, one: str, other: str, share: float, *, of: str) -> Cost:
-    """Return what two rows needed for a share of the lower or higher of their final validation accuracies."""
-    trials = (evidence.trials[one], evidence.trials[other])
-    accuracy = share * {LOWER: min, HIGHER: max}[of](trial.final_accuracy for trial in trials)
-    epochs = tuple(trial.epochs_to(accuracy) for trial in trials)
-    adds = tuple(trial.adds_per_epoch * n for trial, n in zip(trials, epochs, strict=True))
-    return Cost(share, of, accuracy, epochs, adds, (evidence.start_adds(one), evidence.start_adds(other)))
+    """Return what two rows needed for a share of the lower or higher of their final validation accuracies.
+
+    The interval of the ratio is over pairs of trainings. Of one that never reaches its target is known that it costs
+    more than all its epochs: each end takes what is worst for it, and is not known where that has no bound.
+    """
+    pairs = list(zip(evidence.trials[one].each, evidence.trials[other].each, strict=False))
+    targets = [share * {LOWER: min, HIGHER: max}[of](trial.final_accuracy for trial in pair) for pair in pairs]
+    reached = np.array([[trial.epochs_to(at) for trial in pair] for at, pair in zip(targets, pairs, strict=True)])
+    each = np.array([[trial.adds_per_epoch for trial in pair] for pair in pairs])
+    last = np.array([[trial.history.epoch.max() for trial in pair] for pair in pairs])
+    low, high = rules.interval_of_costs(reached, each, last, confidence=evidence.evaluate.confidence)
+    starts = (evidence.start_adds(one), evidence.start_adds(other))
+    return Cost(share, of, float(np.mean(targets)), reached, each, starts, low, high)
 
 
 def _sides(evidence: TransferEvidence) -> tuple[str, str, str]:
@@ -608,8 +632,8 @@ def _compare_rows(
     ]
 
 
-def _is_last_best(trial: Trial) -> bool:
-    return trial.chosen_epoch == trial.history.epoch.max()
+def _is_last_best(row: Trials) -> bool:
+    return any(trial.chosen_epoch == trial.history.epoch.max() for trial in row.each)
 
 
 def _compare_other_starts(evidence: TransferEvidence, identity: str) -> dict[str, Any]:
@@ -639,10 +663,11 @@ def _study_of_rates(evidence: TransferEvidence) -> list[dict[str, Any]]:
     rate = {name: evidence.rows[name].learning_rate for name in evidence.transfer.rates if name not in evidence.reasons}
     found = []
     for name in sorted(rate, key=lambda name: -rate[name]):
-        loss = evidence.trials[name].history.validation_loss
+        trial = evidence.trials[name].first
+        loss = trial.history.validation_loss
         last, lowest = float(loss.iloc[-1]), loss.min()
         rise = last / lowest - 1 if math.isfinite(last) else math.inf
-        facts = {"rate": rate[name], "learnt": evidence.learnt(name), "trial": evidence.trials[name]}
+        facts = {"rate": rate[name], "learnt": evidence.learnt(name), "trial": trial}
         found.append(facts | {"name": name, "lowest": lowest, "last": last, "rise": rise, "diverges": rise > RISE})
     return found
 

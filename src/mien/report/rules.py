@@ -21,7 +21,7 @@ TOO_FEW = "undecided (too few trainings)"
 Answer = Literal[SUPPORTED, NOT_SUPPORTED, UNDECIDED, ONE_TRAINING, TOO_FEW]
 
 TRAININGS = 2  # of every network and fold that an answer needs at least
-TRANSFER_TRAININGS = 3  # of every row of table 4.3: it has one fold, so that trainings are its only units
+TRANSFER_TRAININGS = 3  # of both rows of C2: table 4.3 has one fold, so that trainings are its only units
 MARGIN = 5.0  # points by which a comparable accuracy may be lower
 MARGINAL = 2.0  # times the training without: from here on a cost is not; the thesis gives no number
 
@@ -54,6 +54,16 @@ def answer_of(gains: Iterable[Gain]) -> Answer:
     """Return the `answer` of the intervals of differences."""
     gains = list(gains)
     return enough(gains, answer((one.low for one in gains), (one.high for one in gains)))
+
+
+def decide_steady(flips: Gain, right: Gain, *, confidence: float) -> Answer:
+    """Answer whether a network changes its label less often than another and judges more clips right.
+
+    It is refuted by one of the two, each at half of the level.
+    """
+    level = (1 - confidence) / 4
+    found = decide(shown=flips.high < 0 < right.low, refuted=flips.p_above() < level or right.p_below() < level)
+    return enough([flips, right], found)
 
 
 def decide_gaps(gaps: Iterable[tuple[Gain, float, bool]], *, confidence: float) -> Answer:
@@ -94,12 +104,30 @@ def decide_time(gains: Sequence[Gain], ratios: Sequence[Ends], *, confidence: fl
     return enough(gains, found)
 
 
-def interval_of_ratio(ratios: Sequence[float], *, confidence: float) -> Ends:
-    """Return the interval of a ratio of costs over folds, or over trainings: Student's t of its logarithm."""
+def interval_of_ratio(ratios: Sequence[float], *, confidence: float, flat: float = math.nan) -> Ends:
+    """Return the interval of a ratio of costs over folds, or over trainings: Student's t of its logarithm.
+
+    flat : standard error of the logarithm where all ratios are equal.
+    """
     if min(ratios, default=0.0) <= 0 or not np.isfinite(ratios).all():
         return math.nan, math.nan  # a target that one of them never reached
-    low, high = interval_of_mean(np.log(ratios), np.ones(len(ratios)), confidence=confidence)
+    low, high = interval_of_mean(np.log(ratios), np.ones(len(ratios)), confidence=confidence, flat=flat)
     return math.exp(low), math.exp(high)
+
+
+def interval_of_costs(epochs: np.ndarray, each: np.ndarray, last: np.ndarray, *, confidence: float) -> Ends:
+    """Return the interval of the ratio of what two networks cost until a target, over pairs of trainings.
+
+    epochs, each, last : (S, 2) epochs until the target, NaN where a training never reaches it; cost of one; epochs in
+    all. A training that never does costs more than all its epochs: it counts with these below and has no bound above.
+    Where all pairs are equal, the error is that of rounding up to whole epochs, sd 1 / sqrt(12) of one.
+    """
+    never = np.isnan(epochs)
+    least, most = np.where(never, last, epochs) * each, np.where(never, math.inf, epochs) * each
+    rounding = math.sqrt(float(np.mean(np.where(never, last, epochs) ** -2.0)) / 6 / len(epochs))
+    low, _ = interval_of_ratio(least[:, 0] / most[:, 1], confidence=confidence, flat=rounding)
+    _, high = interval_of_ratio(most[:, 0] / least[:, 1], confidence=confidence, flat=rounding)
+    return low, high
 
 
 def decide_folds(gains: Sequence[Gain], failing: float, *, confidence: float) -> Answer:

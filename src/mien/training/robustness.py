@@ -50,7 +50,8 @@ def assess(
     Parameters
     ----------
     out : Path
-        results/trust/CORPUS, for <variant>.parquet: table ASSESSMENTS of all folds and seeds.
+        results/trust/CORPUS, for <variant>.parquet: table ASSESSMENTS of all folds and seeds; that of an option without
+        runs is empty.
 
     Raises
     ------
@@ -59,7 +60,9 @@ def assess(
     engine.prepare(jobs)
     settings = run_folder.read_settings(schema.load(config), "trust", "train", "faces", "sound", "seed")
     trust, sections = settings.trust, {"faces": settings.faces, "sound": settings.sound}
-    found_runs = select_runs(read_runs(runs), corpus, trust.rows)
+    given = read_runs(runs)
+    found_runs = select_runs(given, corpus, trust.rows)
+    found_runs += [run for run in given if run.corpus == corpus and run.variant in trust.asked[len(trust.rows) :]]
     used = sorted({name for run in found_runs for name in run.record["config"]["variant"]["modalities"]})
     heard = media.read(data, corpus, ["audio"] if "audio" in used else [], **sections, running=True)
     job = Assessment(
@@ -67,7 +70,7 @@ def assess(
     )
     folds = sorted({run.fold for run in found_runs})
     found = pd.concat([assess_fold(job, [run for run in found_runs if run.fold == fold]) for fold in folds])
-    for variant in trust.rows:
+    for variant in trust.asked:
         rows = found[found.variant == variant].drop(columns="variant")
         tables.write(out / f"{variant}.parquet", rows, tables.ASSESSMENTS)
     log.info("%s: %d judgements of %d networks", corpus, len(found), sum(run.trained for run in found_runs))

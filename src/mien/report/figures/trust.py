@@ -38,6 +38,7 @@ def plot_trust(*, table: Path, corpus_info: Path, out: Path) -> None:
         Folder; trust-CORPUS-WHAT as .svg and .png.
     """
     numbers, info = read_numbers(table), read_json(corpus_info)
+    numbers = numbers[numbers.part != "option"]  # of other folds
     chance = 100 * max(info["counts"].values()) / max(sum(info["counts"].values()), 1)
     n_networks, n_rows = numbers.network.nunique(), -(-numbers.network.nunique() // 3)
     parts = {part: items_of(numbers, part) for part in GROUPS if (numbers.part == part).any()}

@@ -22,10 +22,12 @@ from mien.evaluation.classifiers import (
     expected_runs,
     judged_on,
     mean_and_sd,
+    measures_in,
     read_panel,
     score_on,
 )
 from mien.evaluation.measures import BESIDE, columns, measure, percents
+from mien.evaluation.metrics import MEASURES
 from mien.evaluation.runs import Run, read_runs
 from mien.report.page import render_page, write_table
 from mien.report.thesis import read_published
@@ -67,6 +69,7 @@ REPEATS = [  # of 4.2.csv; percent and points
     "mean",
     "sd",
     "difference",
+    *(f"{name}{end}" for name in BESIDE for end in ("", "_sd")),
     "edge",  # splits that chose the smallest or the largest C of the search
     "n_splits",
 ]
@@ -218,10 +221,11 @@ def compare_repeats(evidence: Evidence) -> pd.DataFrame:
         printed = printed_repeats(evidence.thesis, config) or (Printed(), Printed())
         judgements = evidence.panel.of(name)
         for part, role in (("train", "training"), ("test", "test")):
-            mean, sd = mean_and_sd(100 * accuracy_in(evidence.panel, one, role) for one in judgements)
+            measures = [measures_in(evidence.panel, one, role) for one in judgements]
+            (mean, sd), *more = (mean_and_sd(100 * one[key] for one in measures) for key in MEASURES)
             theirs = [getattr(side, part) for side in printed]
-            edge = 100 * evidence.edges[name]
-            rows.append((name, part, *theirs, mean, sd, mean - theirs[0], edge, len(judgements)))
+            numbers = (*theirs, mean, sd, mean - theirs[0], *(number for pair in more for number in pair))
+            rows.append((name, part, *numbers, 100 * evidence.edges[name], len(judgements)))
     table = pd.DataFrame(rows, columns=REPEATS)
     alone = table.thesis_mean.isna()
     return pd.concat([table[~alone], table[alone]], ignore_index=True)

@@ -13,6 +13,7 @@ import pandas as pd
 from mien.config.schema import EvaluateConfig, StreamConfig, StreamingConfig, WatchConfig, load, section
 from mien.evaluation.metrics import read_duplicates
 from mien.evaluation.runs import Run, read_runs, reasons_of, select_runs
+from mien.evaluation.statistics import Gain
 from mien.evaluation.streams import (
     QUANTITIES,
     Estimate,
@@ -22,14 +23,14 @@ from mien.evaluation.streams import (
     at_common_times,
     differences,
     estimate,
+    gain_of,
     measure,
     read_traces,
     typical,
 )
 from mien.io.files import read_json
-from mien.io.randomness import rng_for
 from mien.report.page import fixed, percent, render_page, with_interval, write_table
-from mien.report.rules import NOT_SUPPORTED, ONE_TRAINING, SUPPORTED, UNDECIDED, Answer, answer
+from mien.report.rules import Answer, answer, answer_of, decide_steady, enough
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,6 @@ class Streams:
     streaming: StreamingConfig
     watch: WatchConfig
     evaluate: EvaluateConfig
-    seed: int
     scale: str
     synthetic: bool
 
@@ -99,31 +99,33 @@ class Pair:
     """One network beside another at the same times of the same recordings.
 
     sides : quantity -> what each of the two comes to, over the recordings of which the difference is known.
-    gaps : quantity -> mean difference by recording, one - other.
-    n_trainings : the fewest of a fold; one decides nothing.
+    gains : quantity -> mean difference over folds, one - other.
     """
 
     one: str
     other: str
     sides: dict[str, tuple[float, float]]
-    gaps: dict[str, Estimate]
-    n_trainings: int = 0
+    gains: dict[str, Gain]
+    confidence: float
+
+    @property
+    def gaps(self) -> dict[str, Estimate]:
+        """Return the differences as numbers of a page."""
+        return {
+            key: Estimate(one.difference, one.low, one.high, one.n_clips, one.n_people)
+            for key, one in self.gains.items()
+        }
 
     @property
     def answers(self) -> dict[str, Answer]:
         """Return whether `one` changes its label less often, and judges more clips right, each by its interval."""
-        better = {key: answer([self.gaps[key].low], [self.gaps[key].high]) for key in (BETTER, OTHERWISE)}
-        found = {FEWER: answer([-self.gaps[FEWER].high], [-self.gaps[FEWER].low])} | better
-        return {key: ONE_TRAINING if self.n_trainings == 1 else one for key, one in found.items()}
+        flips = self.gains[FEWER]
+        better = {key: answer_of([self.gains[key]]) for key in (BETTER, OTHERWISE)}
+        return {FEWER: enough([flips], answer([-flips.high], [-flips.low]))} | better
 
     def verdict(self, better: str = BETTER) -> Answer:
-        """Return the answer to both at once: supported if both are, not supported if one is not, else undecided."""
-        parts = {self.answers[FEWER], self.answers[better]}
-        if ONE_TRAINING in parts:
-            return ONE_TRAINING
-        if NOT_SUPPORTED in parts:
-            return NOT_SUPPORTED
-        return SUPPORTED if parts == {SUPPORTED} else UNDECIDED
+        """Return the answer to both at once."""
+        return decide_steady(self.gains[FEWER], self.gains[better], confidence=self.confidence)
 
 
 def read_streams(paths: list[Path], clips: Path, corpus_info: Path, params: Mapping[str, Any]) -> Streams:
@@ -143,7 +145,6 @@ def read_streams(paths: list[Path], clips: Path, corpus_info: Path, params: Mapp
         streaming=streaming,
         watch=section(WatchConfig, params, "watch"),
         evaluate=section(EvaluateConfig, params, "evaluate"),
-        seed=section(int, params, "seed"),
         scale=params["scale"],
         synthetic=read_json(corpus_info)["source"] == "synthetic",
     )
@@ -164,8 +165,7 @@ def describe(streams: Streams, row: str) -> dict[str, Estimate]:
     """Return every quantity of one network at all its own judgements."""
     table, found = measure(streams.of(row)), {}
     for quantity in QUANTITIES:
-        rng = rng_for(streams.seed, "evaluation", "streams", row, quantity.key)
-        found[quantity.key] = estimate(table, quantity, config=streams.evaluate, rng=rng)
+        found[quantity.key] = estimate(table, quantity, config=streams.evaluate)
     return found
 
 
@@ -173,13 +173,19 @@ def compare(streams: Streams, one: str, other: str) -> Pair:
     """Compare two networks by every quantity."""
     measures = [measure(traces) for traces in at_common_times(streams.of(one), streams.of(other))]
     gap = differences(*measures)
-    sides, gaps = {}, {}
+    sides, gains = {}, {}
     for quantity in QUANTITIES:
         known = gap[quantity.key].notna().to_numpy()
-        sides[quantity.key] = tuple(typical(side[known], quantity) for side in measures)
-        gaps[quantity.key] = estimate(gap, replace(quantity, typical="mean"), config=streams.evaluate)
-    seeds = gap.groupby("fold").seed.nunique()
-    return Pair(one, other, sides, gaps, int(seeds.min()) if len(seeds) else 0)
+        sides[quantity.key] = tuple(over_folds(side[known], quantity) for side in measures)
+        gains[quantity.key] = gain_of(gap, quantity, one, other, config=streams.evaluate)
+    return Pair(one, other, sides, gains, streams.evaluate.confidence)
+
+
+def over_folds(measures: pd.DataFrame, quantity: Quantity) -> float:
+    """Return the mean over folds of one quantity, as differences are; a median is that of all recordings."""
+    if quantity.typical == "median" or measures.empty:
+        return typical(measures, quantity)
+    return float(np.mean([typical(part, quantity) for _, part in measures.groupby("fold")]))
 
 
 def ticks_of(streams: Streams) -> np.ndarray:

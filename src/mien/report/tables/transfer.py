@@ -12,8 +12,8 @@ import pandas as pd
 from mien.config.schema import EvaluateConfig, PretrainConfig, TransferConfig, load, section
 from mien.errors import TableError
 from mien.evaluation.measures import columns, percents
-from mien.evaluation.runs import read_runs
-from mien.evaluation.transfer import PRIVATE, PUBLIC, Trial, read_trial, read_usages, start_adds
+from mien.evaluation.runs import read_runs, reasons_of
+from mien.evaluation.transfer import PRIVATE, PUBLIC, Trial, Trials, read_trial, read_usages, start_adds
 from mien.io.files import read_json
 from mien.report.page import render_page, write_table
 from mien.report.thesis import printed_beside, read_published
@@ -48,6 +48,7 @@ CELLS = [  # of 4.3.csv; accuracies in percent, differences in points
     "n_private_with_twins",
     "n_public",
     "n_public_with_twins",
+    "n_trainings",  # numbers are means over them
     "reason",  # why it was not trained
 ]
 
@@ -56,13 +57,13 @@ CELLS = [  # of 4.3.csv; accuracies in percent, differences in points
 class TransferEvidence:
     """What was trained on FER2013, and what that started from.
 
-    rows : section ``pretrain``.   trials : row -> training; those on FER2013 and their starts.
+    rows : section ``pretrain``.   trials : row -> its trainings; those on FER2013 and their starts.
     names : rows on FER2013 in the order of params.yaml.   printed : row of table 4.3 -> percent.
     beside : row of ours -> row of table 4.3.   sources : row of table 4.3 -> method, who and reference, in our words.
     """
 
     rows: dict[str, PretrainConfig]
-    trials: dict[str, Trial]
+    trials: dict[str, Trials]
     names: tuple[str, ...]
     transfer: TransferConfig
     evaluate: EvaluateConfig
@@ -82,10 +83,15 @@ class TransferEvidence:
     def reasons(self) -> dict[str, str]:
         """Return why rows were not trained, the table's first."""
         names = [*self.transfer.table, *self.others]
-        return {name: self.trials[name].run.reason or "-" for name in names if not self.trials[name].run.trained}
+        return reasons_of((one.run for name in names for one in self.trials[name].each), names)
+
+    @property
+    def n_trainings(self) -> int:
+        """Return the fewest trainings of a row of the table."""
+        return min(len(self.trials[name].each) for name in self.transfer.table)
 
     def learnt(self, name: str) -> bool:
-        """Say whether a trained row is shown to have learnt; see `evaluation.transfer.Trial.learnt`."""
+        """Say whether a trained row is shown to have learnt; see `evaluation.transfer.Trials.learnt`."""
         return self.trials[name].learnt(confidence=self.evaluate.confidence)
 
     def start_adds(self, name: str) -> float:
@@ -103,18 +109,17 @@ def read_transfer(
 
     Raises
     ------
-    TableError : a run is missing, has several trainings, or does not belong to these clips.
+    TableError : a run is missing, or does not belong to these clips.
     """
     transfer = section(TransferConfig, params, "transfer")
     rows = {name: section(PretrainConfig, params, "pretrain", name) for name in params["pretrain"]}
     usages = read_usages(clips)
-    trials: dict[str, Trial] = {}
+    found: dict[str, list[Trial]] = {}
     for run in read_runs(runs):
-        if run.variant not in rows or rows[run.variant].name != run.corpus:
-            continue
-        if run.variant in trials:
-            raise TableError(f"{run.folder}: a second training of {run.variant}; table 4.3 takes one, name seed 0 only")
-        trials[run.variant] = read_trial(run, usages if run.corpus == transfer.corpus else None)
+        if run.variant in rows and rows[run.variant].name == run.corpus:
+            trial = read_trial(run, usages if run.corpus == transfer.corpus else None)
+            found.setdefault(run.variant, []).append(trial)
+    trials = {name: Trials(tuple(each)) for name, each in found.items()}
     names = tuple(name for name in rows if rows[name].name == transfer.corpus)
     for name in names:
         if name not in trials:
@@ -145,38 +150,45 @@ def cells_of(evidence: TransferEvidence) -> pd.DataFrame:
         for name, value in evidence.printed.items()
     ]
     cells = pd.DataFrame(rows, columns=CELLS)
-    whole = [name for name in CELLS if name.startswith("n_") or name in ("chosen_epoch", "cost_epochs")]
+    whole = [name for name in CELLS if name.startswith("n_")]
     texts = dict.fromkeys(("thesis_row", "reason"), "")
     return cells.astype(dict.fromkeys(whole, "Int64") | {"learnt": "boolean"}).fillna(texts)
 
 
 def _cell(evidence: TransferEvidence, name: str, part: str) -> dict[str, Any]:
-    trial, beside = evidence.trials[name], evidence.beside.get(name, "")
+    row, beside = evidence.trials[name], evidence.beside.get(name, "")
     thesis = evidence.printed.get(beside, math.nan)
     cell = {"row": name, "part": part, "thesis_row": beside, "thesis": thesis}
-    if not trial.run.trained:
+    if not row.trained:
         return cell | {"reason": evidence.reasons[name]}
+    confidence = evidence.evaluate.confidence
     for usage, column in ((PRIVATE, "private"), (PUBLIC, "public")):
         for duplicates, suffix in ((False, ""), (True, "_with_twins")):
-            tally = trial.tally(usage, duplicates=duplicates)
-            cell |= {f"{column}{suffix}": 100 * tally.accuracy, f"n_{column}{suffix}": tally.n}
-    low, high = trial.tally(PRIVATE).interval(confidence=evidence.evaluate.confidence)
-    cost_epochs = trial.epochs_to(SHARE * trial.final_accuracy)
+            accuracy = row.accuracy(usage, duplicates=duplicates, confidence=confidence).value
+            n = len(row.first.rows(usage, duplicates=duplicates))
+            cell |= {f"{column}{suffix}": 100 * accuracy, f"n_{column}{suffix}": n}
+    private = row.accuracy(PRIVATE, confidence=confidence)
     return cell | {
-        "low": 100 * low,
-        "high": 100 * high,
+        "low": 100 * private.low,
+        "high": 100 * private.high,
         "difference": cell["private"] - thesis,
-        "optimistic": 100 * trial.tally(PRIVATE, selection="optimistic").accuracy,
-        **percents(trial.measures(PRIVATE, confidence=evidence.evaluate.confidence)),
-        "chance": 100 * trial.chance(PRIVATE),
-        "validation": 100 * trial.final_accuracy,
+        "optimistic": 100 * row.accuracy(PRIVATE, selection="optimistic", confidence=confidence).value,
+        **percents(row.measures(PRIVATE, confidence=confidence)),
+        "chance": 100 * row.chance(PRIVATE),
+        "validation": 100 * row.mean(lambda trial: trial.final_accuracy),
         "learnt": evidence.learnt(name),
-        "chosen_epoch": trial.chosen_epoch,
-        "cost_epochs": cost_epochs,
-        "n_trained": trial.run.record["n_trained"],
-        "cost_adds": trial.adds_per_epoch * cost_epochs,
+        "chosen_epoch": row.mean(lambda trial: trial.chosen_epoch),
+        "cost_epochs": row.mean(cost_epochs),
+        "n_trained": row.first.run.record["n_trained"],
+        "cost_adds": row.mean(lambda trial: trial.adds_per_epoch * cost_epochs(trial)),
         "start_adds": evidence.start_adds(name),
+        "n_trainings": len(row.each),
     }
+
+
+def cost_epochs(trial: Trial) -> float:
+    """Return the first epoch of a training with SHARE of its final validation accuracy."""
+    return trial.epochs_to(SHARE * trial.final_accuracy)
 
 
 def render(cells: pd.DataFrame, evidence: TransferEvidence) -> str:
@@ -186,7 +198,7 @@ def render(cells: pd.DataFrame, evidence: TransferEvidence) -> str:
     return render_page(
         "transfer",
         evidence=evidence,
-        n_classes=len(evidence.trials[evidence.transfer.table[0]].run.classes),
+        n_classes=len(evidence.trials[evidence.transfer.table[0]].first.run.classes),
         starts={name: rows[name] for name in starts if name not in names},
         share=SHARE,
         cells=cells,

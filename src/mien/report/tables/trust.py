@@ -32,12 +32,13 @@ from mien.evaluation.calibration import (
 )
 from mien.evaluation.metrics import by_actor
 from mien.evaluation.runs import Run, read_runs, reasons_of, select_runs
-from mien.evaluation.statistics import interval_of_mean, interval_of_share, units_of
-from mien.evaluation.streams import Estimate
+from mien.evaluation.statistics import Estimate, Gain, gain, interval_of_mean, interval_of_share, units_of
 from mien.io import tables
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
 from mien.report.page import render_page, write_table
+from mien.report.rules import answer_of
+from mien.report.tables.comparison import count_beyond
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,8 @@ log = logging.getLogger(__name__)
 class Trust:
     """The rows of section ``trust`` on one corpus.
 
-    judged : ASSESSMENTS of all rows, with the columns network, predicted, hit (0 or 1) and temperature: that of the
-        clip's network, NaN without validation people.
+    judged : ASSESSMENTS of all rows, and of the options that were trained on this corpus, with the columns network,
+        predicted, hit (0 or 1) and temperature: that of the clip's network, NaN without validation people.
     temperatures : network, fold, fold_name, seed, temperature, n_clips: what was fitted to the validation people.
     clips : CLIPS, by clip.   votes : VOTES; no rows where the corpus has no raters.
     """
@@ -72,7 +73,7 @@ class Trust:
     @property
     def reasons(self) -> dict[str, str]:
         """Return network -> why it, or some of its folds, could not be trained."""
-        return reasons_of(self.runs, self.networks)
+        return reasons_of(self.runs, self.trust.asked)
 
     def modalities(self, network: str) -> tuple[str, ...]:
         """Return what a network uses."""
@@ -106,16 +107,19 @@ def read_trust(
 ) -> Trust:
     """Read everything that the page of a corpus rests on.
 
-    runs : run.json of every row, fold and seed.   assessed : folder of assess.
+    runs : run.json of every row and option, fold and seed.   assessed : folder of assess.
 
     Raises
     ------
     TableError : a row lacks a run or a judgement that another one has.
     """
-    trust = section(TrustConfig, params, "trust")
-    chosen = select_runs(read_runs(runs), corpus, trust.rows)
+    trust, given = section(TrustConfig, params, "trust"), read_runs(runs)
+    chosen = select_runs(given, corpus, trust.rows)
+    further = [run for run in given if run.corpus == corpus and run.variant in trust.options]
     temperatures = pd.DataFrame([_temperature_of(run) for run in chosen if run.trained], columns=_TEMPERATURES)
-    rows = [_read_judged(Path(assessed), name, chosen, trust) for name in trust.rows]
+    chosen += [run for run in further if run not in chosen]
+    names = [name for name in trust.asked if name in {run.variant for run in chosen}]
+    rows = [_read_judged(Path(assessed), name, chosen, trust) for name in names]
     judged = pd.concat(rows, ignore_index=True)
     keys = ["network", "fold", "seed"]
     return Trust(
@@ -168,7 +172,7 @@ def _read_judged(folder: Path, network: str, runs: list[Run], trust: TrustConfig
 
 COLUMNS = [  # of the CSV; shares, accuracies and calibration errors in percent, their differences in points
     "network",
-    "part",  # of the page
+    "part",  # of the page; option: of a network on the folds that it has, beside another one on the same
     "item",  # what of it: before or after the temperature, a group of people or clips, a condition, a label
     "at",  # bin of the reliability diagram, from 0; percent of the clips that are judged
     "quantity",
@@ -212,7 +216,35 @@ def measure_trust(trust: Trust) -> pd.DataFrame:
     """Return COLUMNS of everything that the page of a corpus states and its figures show."""
     parts = (_calibration, _coverage, _temperatures, _groups, _conditions, _labels)
     rows = [{"network": name} | row for name in trust.networks for part in parts for row in part(trust, name)]
+    rows += [
+        {"network": gain.one} | row for condition, gain in options_of(trust) for row in _option(trust, condition, gain)
+    ]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def options_of(trust: Trust) -> list[tuple[str, Gain]]:
+    """Return (condition, gain) of every option over its baseline, on the clips of the folds that both have."""
+    found = []
+    for option, baseline in trust.trust.options.items():
+        for condition in conditions(trust.trust):
+            sides = [trust.of(name, condition.name) for name in (option, baseline)]
+            if all(map(len, sides)):
+                scores = pd.concat(sides).rename(columns={"network": "variant"}).assign(selection="", apart=False)
+                scores = scores.assign(fold_name=scores.fold)
+                rng = rng_for(trust.seed, "evaluation", "trust", trust.corpus, option, condition.name)
+                confidence = trust.evaluate.confidence
+                found.append((condition.name, gain(scores, option, baseline, "", confidence=confidence, rng=rng)))
+    return [(condition, one) for condition, one in found if one.n_folds]
+
+
+def _option(trust: Trust, condition: str, found: Gain) -> Iterator[dict]:
+    """Yield the accuracy of an option and of its baseline on the folds of a gain, and the difference."""
+    for quantity, name in (("accuracy", found.one), ("baseline", found.other)):
+        rows = trust.of(name, condition)
+        rows = rows[rows.fold.isin(list(found.folds))]
+        yield _row("option", condition, quantity, trust.share(rows, rows.hit.to_numpy()))
+    difference = Estimate(found.difference, found.low, found.high, found.n_clips, found.n_people)
+    yield _row("option", condition, "difference", difference, factor=1.0)
 
 
 def _row(part: str, item: str, quantity: str, found: Estimate, *, factor: float = 100.0, at: float = math.nan) -> dict:
@@ -346,7 +378,8 @@ def _labels(trust: Trust, network: str) -> Iterator[dict]:
 
 def render(trust: Trust, numbers: pd.DataFrame) -> str:
     """Return the page of a corpus; `numbers` as `measure_trust` returns them."""
-    clips = trust.judged[trust.judged.condition == CLEAN].drop_duplicates("clip")
+    shown = trust.judged[trust.judged.network.isin(trust.networks)]
+    clips, options = shown[shown.condition == CLEAN].drop_duplicates("clip"), options_of(trust)
     rows = numbers.fillna({"at": EVERYWHERE}).itertuples()
     return render_page(
         "trust",
@@ -355,9 +388,16 @@ def render(trust: Trust, numbers: pd.DataFrame) -> str:
         found={(row.part, row.network, row.item, row.quantity, row.at): row for row in rows},
         everywhere=EVERYWHERE,
         clips=clips,
+        options=options,
+        answer_of=answer_of,
+        missing=[CLEAN, *(one.name for one in conditions(trust.trust) if one.kind == "missing")],
+        beyond_chance=count_beyond([one for _, one in options], confidence=trust.evaluate.confidence),
+        names={run.fold: run.fold_name for run in trust.runs},
         conditions=conditions(trust.trust),
         groups={group: items for group in GROUPS if (items := items_of(numbers, group))},
         folds=items_of(numbers, "temperature"),
+        n_folds=len({run.fold for run in trust.runs if run.variant in trust.networks}),
+        n_seeds=len({run.seed for run in trust.runs if run.variant in trust.networks}),
         raters_of=raters_of,
         at_limit=at_limit,
     )
