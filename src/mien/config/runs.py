@@ -3,7 +3,7 @@
 The workflow takes its jobs and their inputs from it; `mien plan` and `mien prune` are filters of it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,10 @@ class Run:
 
 
 def list_runs(params: "Params") -> list[Run]:
-    """Return every run: variants, streams, classifiers, what is trained ahead, the experiment on fuzziness."""
+    """Return every run: variants, streams, classifiers, what is trained ahead, the experiment on fuzziness.
+
+    A row of pretrain that no study wants and no run is made from has none.
+    """
     ahead: dict[str, Run] = {}
     transfers = _transfers(params)
     for name in sorted(params.pretrain, key=lambda name: len(_starts(params, name))):  # after what it starts from
@@ -58,7 +61,11 @@ def list_runs(params: "Params") -> list[Run]:
         for seed in seeds
     ]
     classifiers = _list_classifiers(params)
-    return [*trained, *streams, *classifiers, *(ahead[name] for name in params.pretrain), *_list_fuzzy(params, ahead)]
+    fuzzy = _list_fuzzy(params, ahead)
+    studied = [run for run in ahead.values() if run.wanted_by]
+    used = {part for run in [*trained, *streams, *fuzzy, *studied] for part in _lineage(run)}
+    begun = [ahead[name] for name in params.pretrain if ahead[name] in used]
+    return [*trained, *streams, *classifiers, *begun, *fuzzy]
 
 
 def select_wanted(runs: Iterable[Run], who: str) -> list[Run]:
@@ -129,6 +136,13 @@ def _starts(params: "Params", name: str) -> list[str]:
     while (name := params.pretrain[name].init) in params.pretrain:
         chain.append(name)
     return chain
+
+
+def _lineage(run: Run) -> Iterator[Run]:
+    """Yield a run, those that it is made from, those that these are made from, and so on."""
+    yield run
+    for part in run.made_from:
+        yield from _lineage(part)
 
 
 def _list_variants(params: "Params", ahead: Mapping[str, Run]) -> list[Run]:
