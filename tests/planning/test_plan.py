@@ -93,6 +93,10 @@ def test_hours_are_work_over_speed(found):
     hours = assumed(20.0).hours(found)
     pd.testing.assert_series_equal(hours[~fitted], 2 * found.work[~fitted] / 20e12 / 3600, check_names=False)
     assert (hours[fitted] == 0.0).all()
+    assert set(found.precision[~fitted & (found.stage != "classifiers")]) == {"bfloat16"}
+    of_each = 2 * found.work / assumed().hours(found) / 3600 / 1e12
+    assert of_each["variants", "ravdess", "N2"] == pytest.approx(40.0)
+    assert of_each["classifiers", "ckplus_rafd", "CNN1_50"] == pytest.approx(10.0)
     with pytest.raises(ConfigError, match="above 0"):
         assumed(math.nan)
 
@@ -114,10 +118,12 @@ def test_measured_speeds_hold_for_networks_like_the_timed_one(found, run_of, tmp
             ("B", "float32", "VM", 3.0),
         )
     )
-    tflops = 2 * found.work / measured(rows, "A").hours(found) / 3600 / 1e12  # bfloat16 of what is trained ahead alone
-    assert tflops["variants", "ravdess", "N2"] == pytest.approx(4.0)
+    tflops = 2 * found.work / measured(rows, "A").hours(found) / 3600 / 1e12
+    assert tflops["variants", "ravdess", "N2"] == pytest.approx(16.0)
+    assert tflops["streams", "ravdess", "AV_stream"] == pytest.approx(16.0)
     assert tflops["variants", "ravdess", "AM"] == pytest.approx(1.0)
-    assert tflops["variants", "ravdess", "VM"] == pytest.approx(4.0)  # not timed: as the joint ones
+    assert tflops["variants", "ravdess", "VM"] == pytest.approx(16.0)  # not timed: as the joint ones
+    assert tflops["classifiers", "ckplus_rafd", "CNN1_50"] == pytest.approx(4.0)  # float32
     assert tflops["pretrain", "voxceleb", "P2"] == pytest.approx(1.0)  # in any precision
     with pytest.raises(ConfigError, match="N2 was not timed on 'B'"):
         measured(rows, "B")
