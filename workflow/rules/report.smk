@@ -137,13 +137,24 @@ JOBS = {
         also=[*SAMPLES, *MESH],
         makes=figures(["3.8", "4.1", "4.2", "4.3", "4.4"], "svg", "png"),
     ),
-    "pictures": call(
-        "plot_pictures",
-        "augment cross seed",
-        words=f"{SAMPLES_OPTION} --results results --out results/figures",
-        also=[*SAMPLES, *data_of("faces", CROSS_CORPORA)],
-        makes=[*figures(["3.1", "4.6", "4.7", "4.8"], "png"), *figures(["3.1"], "csv")],
-    ),
+    "pictures": [
+        call(
+            "plot_pictures",
+            "augment cross seed",
+            words=f"{SAMPLES_OPTION} --results results --out results/figures",
+            also=[*SAMPLES, *data_of("faces", CROSS_CORPORA)],
+            makes=[*figures(["3.1", "4.6", "4.7", "4.8"], "png"), *figures(["3.1"], "csv")],
+        ),
+        call(
+            "plot_detectors",
+            "cross faces",
+            words=SAMPLES_OPTION,
+            clips=tables_of(PARAMS.cross.test, names=["clips.parquet"]),
+            manifest=[f"data/{PARAMS.cross.test}.json"],
+            also=SAMPLES,
+            **figure("3.4", "png", "csv"),
+        ),
+    ],
     "fits": [
         call(
             "plot_fits",
