@@ -49,6 +49,7 @@ STAGES = {  # command -> module; called by the rules of the workflow
     "build_overview": "mien.report.tables.overview",
     "plot_confusion": "mien.report.figures.confusion",
     "plot_curves": "mien.report.figures.curves",
+    "plot_detectors": "mien.report.figures.detectors",
     "plot_embeddings": "mien.report.figures.embeddings",
     "plot_samples": "mien.report.figures.samples",
     "check_units": "mien.synthetic.check_units",

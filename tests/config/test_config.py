@@ -255,6 +255,34 @@ def test_a_file_or_nothing_yet_may_be_a_start(raw):
     schema.resolve(raw)
 
 
+def test_one_file_is_the_start_of_all_rows_that_are_like_the_one_that_names_it(raw, repository):
+    raw = schema.merge(raw, schema.read_yaml(repository / "config" / "thesis.yaml"))
+    likes = ["FER_3", "FER_4", "FER_5", "FER_6", "FER_7", "FER_dense"]
+    for start in ("none", "data/weights/vgg_face_dag.pth"):
+        raw["pretrain"]["FER_3"]["init"] = start
+        rows = schema.resolve(raw)["pretrain"]
+        assert {name: rows[name]["init"] for name in likes} == dict.fromkeys(likes, start)
+        assert rows["FER_imagenet"]["init"] == "none"
+
+
+def test_rows_of_pretrain_are_trained_where_something_needs_them(raw):
+    def names() -> list[str]:
+        runs = list_runs(schema.section(schema.Params, schema.resolve(copy.deepcopy(raw))))
+        return [run.name for run in runs if run.kind == "pretrain"]
+
+    assert names() == list(raw["pretrain"])
+    raw["pretrain"]["FER_3"]["init"] = "none"  # and so of all FER_*
+    raw["pretrain"]["Older"] = {"like": "Faces", "init": "random"}
+    raw["pretrain"]["Faces"]["init"] = "Older"
+    assert names() == [name for name in raw["pretrain"] if name not in ("Faces", "Older")]
+    raw["pretrain"]["FER_dense"]["init"] = "Faces"
+    assert names() == list(raw["pretrain"])
+    raw["pretrain"]["Tones"] = {"like": "P2"}
+    assert "Tones" not in names()
+    raw["variants"]["AM_random"]["init"] = {"audio": "Tones"}
+    assert "Tones" in names()
+
+
 def test_a_corpus_that_is_not_there_cannot_be_learnt(raw):
     del raw["corpora"]["voxceleb"]
     with pytest.raises(ConfigError, match=r"pretrain\.P2\.corpus: voxceleb is not under corpora"):

@@ -14,7 +14,7 @@ from mien.synthetic.performance import portrait
 FACES = FacesConfig(rate_fps=10, size_px=48, detect_px=240, detect_every=4, margin=1.2, region_s=2.0)
 
 
-def still(actor: str = "01", *, size: tuple[int, int] = (240, 320)) -> np.ndarray:
+def still(actor: str = "01", *, size: tuple[int, int] = (240, 320), yaw_deg: float = 0.0) -> np.ndarray:
     """Return a picture (H, W, 3) of an actor's face."""
     person = person_for(0, "tests", actor, "female")
     return portrait(
@@ -22,7 +22,7 @@ def still(actor: str = "01", *, size: tuple[int, int] = (240, 320)) -> np.ndarra
         emotion="happy",
         intensity=0.5,
         size=size,
-        yaw_deg=0.0,
+        yaw_deg=yaw_deg,
         gaze="frontal",
         fuzziness=CLEAR,
         rng=rng_for(0, "still", actor),

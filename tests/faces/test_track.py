@@ -196,12 +196,27 @@ def test_the_main_face_does_not_flip_but_gives_way(pair, config):
     assert _watch([mirrored], config)[0][0].box[0] > 320
 
 
+def test_the_network_of_dlib_finds_profile_views(config):
+    left, front = (still(size=(384, 255), yaw_deg=yaw_deg) for yaw_deg in (-90.0, 0.0))
+    box = {}
+    for detector in ("hog", "cnn"):
+        track = follow(_film(front), replace(config, detector=detector))
+        assert track.found.all()
+        assert np.isfinite(track.landmarks).all()
+        box[detector] = detect.Box(*track.boxes[0], track.score[0])
+    assert box["hog"].overlap(box["cnn"]) > 0.6
+    assert not follow(_film(left), config).found.any()
+    track = follow(_film(left, left), replace(config, detector="cnn"))
+    assert track.found.all()  # where it was searched, and where it was followed
+    assert np.isfinite(track.score).tolist() == [True, False]
+
+
 def test_the_predictor_is_found_without_importing_its_package():
-    assert detect.predictor_file().stat().st_size == 99693937
+    assert detect.model_file().stat().st_size == 99693937
     assert detect.PACKAGE not in sys.modules
 
 
 def test_a_missing_predictor_says_what_to_install(monkeypatch):
     monkeypatch.setattr(detect, "PACKAGE", "no_such_package")
     with pytest.raises(ModelError, match="pip install"):
-        detect.predictor_file()
+        detect.model_file()

@@ -35,11 +35,14 @@ def run_of(found):
     return lambda name, *, stage="variants", corpus="ravdess": found.loc[stage, corpus, name]
 
 
-def test_runs_are_folds_times_seeds(run_of):
+def test_runs_are_folds_times_seeds(found, run_of):
     assert run_of("N2").runs == 12 * 3
     assert run_of("N2", corpus="cremad").runs == 9 * 3
     assert run_of("V_stream", stage="streams").runs == 12 * 3
-    assert run_of("FER_imagenet", stage="pretrain", corpus="fer2013").runs == 0  # until a file is named
+    for name in ("FER_3", "FER_4", "FER_5", "FER_6", "FER_7", "FER_dense", "FER_imagenet"):
+        assert run_of(name, stage="pretrain", corpus="fer2013").runs == 0  # until a file is named
+    assert run_of("FER_random", stage="pretrain", corpus="fer2013").runs == 1
+    assert "Faces" not in found.name.values  # as nothing starts from it
     assert run_of("AU_SSVM", stage="classifiers", corpus="ckplus_rafd").runs == 30
     assert run_of("CNN1_50", stage="classifiers", corpus="ckplus_rafd").runs == 5
     assert run_of("AM", stage="fuzziness").runs == 4 * (1 + 2 * 4)  # missing or blended, four shares
@@ -63,7 +66,7 @@ def test_work_is_that_of_the_passes(run_of):
     frozen = run_of("N2_frozen")  # trunks stay, memories learn
     assert late.work < frozen.work < 1.02 * late.work
     dense, whole = (run_of(name, stage="pretrain", corpus="fer2013") for name in ("FER_dense", "FER_3"))
-    assert whole.work / dense.work == pytest.approx(LEARNT, rel=0.2)
+    assert whole.learning / dense.learning == pytest.approx(LEARNT, rel=0.2)
     assert dense.multiply_adds == whole.multiply_adds
 
 
@@ -90,6 +93,10 @@ def test_hours_are_work_over_speed(found):
     hours = assumed(20.0).hours(found)
     pd.testing.assert_series_equal(hours[~fitted], 2 * found.work[~fitted] / 20e12 / 3600, check_names=False)
     assert (hours[fitted] == 0.0).all()
+    assert set(found.precision[~fitted & (found.stage != "classifiers")]) == {"bfloat16"}
+    of_each = 2 * found.work / assumed().hours(found) / 3600 / 1e12
+    assert of_each["variants", "ravdess", "N2"] == pytest.approx(40.0)
+    assert of_each["classifiers", "ckplus_rafd", "CNN1_50"] == pytest.approx(10.0)
     with pytest.raises(ConfigError, match="above 0"):
         assumed(math.nan)
 
@@ -111,10 +118,12 @@ def test_measured_speeds_hold_for_networks_like_the_timed_one(found, run_of, tmp
             ("B", "float32", "VM", 3.0),
         )
     )
-    tflops = 2 * found.work / measured(rows, "A").hours(found) / 3600 / 1e12  # bfloat16 of what is trained ahead alone
-    assert tflops["variants", "ravdess", "N2"] == pytest.approx(4.0)
+    tflops = 2 * found.work / measured(rows, "A").hours(found) / 3600 / 1e12
+    assert tflops["variants", "ravdess", "N2"] == pytest.approx(16.0)
+    assert tflops["streams", "ravdess", "AV_stream"] == pytest.approx(16.0)
     assert tflops["variants", "ravdess", "AM"] == pytest.approx(1.0)
-    assert tflops["variants", "ravdess", "VM"] == pytest.approx(4.0)  # not timed: as the joint ones
+    assert tflops["variants", "ravdess", "VM"] == pytest.approx(16.0)  # not timed: as the joint ones
+    assert tflops["classifiers", "ckplus_rafd", "CNN1_50"] == pytest.approx(4.0)  # float32
     assert tflops["pretrain", "voxceleb", "P2"] == pytest.approx(1.0)  # in any precision
     with pytest.raises(ConfigError, match="N2 was not timed on 'B'"):
         measured(rows, "B")

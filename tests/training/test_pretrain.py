@@ -236,6 +236,6 @@ def test_a_row_without_weights_to_start_from_is_not_applicable(results, tmp_path
     path = tmp_path / "model.safetensors"
     save_file({}, path, metadata={"mien": "{}"})
     check_not_applicable(run(results, "FER", tmp_path, init=path), "Faces, which it starts from, was not trained")
-    reason = "no file of first weights is named; write its path under pretrain.FER.init"
+    reason = "no file of first weights is named; write its path under pretrain.FER.init, or of the row that it is like"
     record = check_not_applicable(run(results, "FER", tmp_path, weights="none"), reason)
     assert (record["n_trained"], record["n_clips"]["test"]) == (0, 6)

@@ -137,13 +137,24 @@ JOBS = {
         also=[*SAMPLES, *MESH],
         makes=figures(["3.8", "4.1", "4.2", "4.3", "4.4"], "svg", "png"),
     ),
-    "pictures": call(
-        "plot_pictures",
-        "augment cross seed",
-        words=f"{SAMPLES_OPTION} --results results --out results/figures",
-        also=[*SAMPLES, *data_of("faces", CROSS_CORPORA)],
-        makes=[*figures(["3.1", "4.6", "4.7", "4.8"], "png"), *figures(["3.1"], "csv")],
-    ),
+    "pictures": [
+        call(
+            "plot_pictures",
+            "augment cross seed",
+            words=f"{SAMPLES_OPTION} --results results --out results/figures",
+            also=[*SAMPLES, *data_of("faces", CROSS_CORPORA)],
+            makes=[*figures(["3.1", "3.3", "4.6", "4.7", "4.8"], "png"), *figures(["3.1"], "csv")],
+        ),
+        call(
+            "plot_detectors",
+            "cross faces",
+            words=SAMPLES_OPTION,
+            clips=tables_of(PARAMS.cross.test, names=["clips.parquet"]),
+            manifest=[f"data/{PARAMS.cross.test}.json"],
+            also=SAMPLES,
+            **figure("3.4", "png", "csv"),
+        ),
+    ],
     "fits": [
         call(
             "plot_fits",
@@ -236,7 +247,11 @@ JOBS = {
         also=data_of(["faces", "sound"], STREAMED),
         makes=figures(["1.1", "1.2", "4.18", "4.19", "4.20"], "png"),
     ),
-    "networks": call("draw_networks", words="--out results/figures", makes=figures(["5.4", "5.5"], "svg", "png")),
+    "networks": call(
+        "draw_networks",
+        words="--out results/figures",
+        makes=[*figures(["2.5", "2.6", "5.2", "5.4", "5.5"], "svg", "png"), *figures(["5.2"], "csv")],
+    ),
     "embeddings": call(
         "plot_embeddings",
         "embeddings seed",

@@ -178,6 +178,7 @@ use rule train as train_stream with:
         code=code("train_stream"),
         config=sections(
             *("streams.{name}", "streaming", "train.width", "train.weight_decay", "train.dropout"),
+            "train.precision",
             *("augment", "sound", "faces", "seed"),
         ),
         options=options("--stream {name} --folds {numbers} --seeds {seed}"),

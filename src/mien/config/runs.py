@@ -3,7 +3,7 @@
 The workflow takes its jobs and their inputs from it; `mien plan` and `mien prune` are filters of it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,10 @@ class Run:
 
 
 def list_runs(params: "Params") -> list[Run]:
-    """Return every run: variants, baselines, streams, classifiers, what is trained ahead, the study of fuzziness."""
+    """Return every run: variants, baselines, streams, classifiers, what is trained ahead, the study of fuzziness.
+
+    A row of pretrain that no study wants and no run is made from has none.
+    """
     repeated = _list_ahead(params)
     ahead = {name: runs[0] for name, runs in repeated.items()}
     trained = _list_variants(params, ahead)
@@ -56,8 +59,10 @@ def list_runs(params: "Params") -> list[Run]:
         for seed in seeds
     ]
     classifiers = _list_classifiers(params)
-    first = [run for name in params.pretrain for run in repeated[name]]
-    return [*trained, *streams, *classifiers, *first, *_list_fuzzy(params, ahead)]
+    fuzzy, begun = _list_fuzzy(params, ahead), [run for name in params.pretrain for run in repeated[name]]
+    studied = [run for run in begun if run.wanted_by]
+    used = {part for run in [*trained, *streams, *fuzzy, *studied] for part in _lineage(run)}
+    return [*trained, *streams, *classifiers, *(run for run in begun if run in used), *fuzzy]
 
 
 def select_wanted(runs: Iterable[Run], who: str) -> list[Run]:
@@ -168,6 +173,13 @@ def _starts(params: "Params", name: str) -> list[str]:
     while (name := params.pretrain[name].init) in params.pretrain:
         chain.append(name)
     return chain
+
+
+def _lineage(run: Run) -> Iterator[Run]:
+    """Yield a run, those that it is made from, those that these are made from, and so on."""
+    yield run
+    for part in run.made_from:
+        yield from _lineage(part)
 
 
 def _list_variants(params: "Params", ahead: Mapping[str, Run]) -> list[Run]:

@@ -90,6 +90,7 @@ class FacesConfig:
     detect_every: Count  # frames between two detections
     margin: Positive  # region relative to the detector's box
     region_s: Positive  # networks that run along see the region around the median of the boxes of so many seconds
+    detector: Literal["hog", "cnn"] = "hog"  # cnn: profile views too, at many times the cost
 
 
 @dataclass(**SECTION)

@@ -1,4 +1,8 @@
-"""Faces by dlib's detector (histograms of gradients, Dalal & Triggs 2005; King 2009), and their 68 landmarks.
+"""Faces by dlib's detectors, and their 68 landmarks.
+
+hog: histograms of gradients (Dalal & Triggs 2005; King 2009), for faces seen from about the front. cnn: a convolutional
+network with max-margin training (King 2015, arXiv 1502.00046), which finds profile views too and takes some 40 times as
+long on a CPU.
 
 Landmarks are found by an ensemble of regression trees (Kazemi & Sullivan 2014), as shipped with dlib. The predictor was
 trained on iBUG 300-W, whose terms exclude commercial use.
@@ -19,10 +23,12 @@ SEARCH_SCORE = 0.0  # dlib's own threshold
 FOLLOW_SCORE = -0.3  # lower where a face was a frame ago
 FOLLOW_FACE_PX = 100  # side of the face in the small picture that is searched around it; the detector's window is 80
 FOLLOW_CONTEXT = 1.8  # side of that picture in faces
-SMALL_PX = 480  # of the shorter side; below, a picture is enlarged once: the detector sees no face below 80 px
+# Of the shorter side; below, a picture is enlarged once: a detector sees no face below 80 px, and cnn takes seconds.
+SMALL_PX = {"hog": 480, "cnn": 240}
 N_LANDMARKS = 68
 PACKAGE = "face_recognition_models"
 FILE = "models/shape_predictor_68_face_landmarks.dat"
+CNN_FILE = "models/mmod_human_face_detector.dat"
 FACE_PX = 240  # dlib rounds landmarks to whole pixels: at this size the rounding is 0.2 % of the face
 CONTEXT = 1.8  # side of the picture shown to the predictor, in faces
 
@@ -45,14 +51,23 @@ class Box:
 
 
 @cache
-def _detector() -> dlib.fhog_object_detector:
-    """Return the detector of this process: unpacking it takes longer than a clip."""
-    return dlib.get_frontal_face_detector()
+def _detector(kind: str) -> dlib.fhog_object_detector | dlib.cnn_face_detection_model_v1:
+    """Return a detector of this process: unpacking it takes longer than a clip."""
+    if kind == "hog":
+        return dlib.get_frontal_face_detector()
+    return dlib.cnn_face_detection_model_v1(str(model_file(CNN_FILE)))
 
 
-def _detect(picture: np.ndarray, threshold: float, scale: float, origin: tuple[float, float]) -> list[Box]:
-    """Return the faces of 80 px and more, turned by up to about 40 degrees, of a picture cut out at `origin`."""
-    found, scores, _ = _detector().run(picture, 0, threshold)
+def _detect(picture: np.ndarray, threshold: float, scale: float, origin: tuple[float, float], kind: str) -> list[Box]:
+    """Return the faces of 80 px and more of a picture cut out at `origin`; hog: turned by up to about 40 degrees.
+
+    threshold : of hog; cnn has its own.
+    """
+    if kind == "hog":
+        found, scores, _ = _detector(kind).run(picture, 0, threshold)
+    else:
+        answers = _detector(kind)(picture, 0)
+        found, scores = [one.rect for one in answers], [one.confidence for one in answers]
     return [
         Box(
             origin[0] + face.left() / scale,
@@ -64,31 +79,34 @@ def _detect(picture: np.ndarray, threshold: float, scale: float, origin: tuple[f
     ]
 
 
-def search_faces(grey: np.ndarray, detect_px: int, *, thorough: bool) -> list[Box]:
-    """Return the faces of a picture (H, W) uint8, most prominent first.
+def search_faces(picture: np.ndarray, detect_px: int, *, thorough: bool, detector: str = "hog") -> list[Box]:
+    """Return the faces of a picture uint8, most prominent first: grey (H, W); for cnn, which sees more in it, RGB.
 
     The picture is searched downscaled to `detect_px` rows; if that shows nothing and `thorough`, at full resolution; if
     that shows nothing either and the picture is small, at double size.
     """
-    height, width = grey.shape
+    height, width = picture.shape[:2]
     scales = [min(1.0, detect_px / height)]
     if thorough:
-        scales += [1.0] * (scales[0] < 1.0) + [2.0] * (min(height, width) < SMALL_PX)
+        scales += [1.0] * (scales[0] < 1.0) + [2.0] * (min(height, width) < SMALL_PX[detector])
     for scale in scales:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         how = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
-        picture = grey if scale == 1.0 else cv2.resize(grey, size, interpolation=how)
-        if boxes := _detect(picture, SEARCH_SCORE, scale, (0.0, 0.0)):
+        scaled = picture if scale == 1.0 else cv2.resize(picture, size, interpolation=how)
+        if boxes := _detect(scaled, SEARCH_SCORE, scale, (0.0, 0.0), detector):
             return sorted(boxes, key=prominence, reverse=True)
     return []
 
 
-def find_near(grey: np.ndarray, box: Box) -> Box | None:
-    """Return the face around the place where `box` was in the previous frame, if it is still there."""
+def find_near(picture: np.ndarray, box: Box, *, detector: str = "hog") -> Box | None:
+    """Return the face around the place where `box` was in the previous frame, if it is still there.
+
+    picture : as of `search_faces`.
+    """
     scale = FOLLOW_FACE_PX / box.side
     side = round(FOLLOW_FACE_PX * FOLLOW_CONTEXT)
     origin = (box.x + box.side / 2 - side / scale / 2, box.y + box.side / 2 - side / scale / 2)
-    boxes = _detect(cut_square(grey, origin, scale, side), FOLLOW_SCORE, scale, origin)
+    boxes = _detect(cut_square(picture, origin, scale, side), FOLLOW_SCORE, scale, origin, detector)
     return max(boxes, key=lambda found: found.overlap(box), default=None)
 
 
@@ -97,10 +115,10 @@ def prominence(box: Box) -> float:
     return box.side * max(box.score, 0.0)
 
 
-def cut_square(grey: np.ndarray, origin: tuple[float, float], scale: float, side: int) -> np.ndarray:
+def cut_square(picture: np.ndarray, origin: tuple[float, float], scale: float, side: int) -> np.ndarray:
     """Return (side, side) pixels at `scale`, `origin` (x, y) px of the source at the left top; edges are continued."""
     transform = np.array([[scale, 0.0, -scale * origin[0]], [0.0, scale, -scale * origin[1]]])
-    return cv2.warpAffine(grey, transform, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(picture, transform, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def locate(grey: np.ndarray, box: Box) -> np.ndarray:
@@ -115,8 +133,8 @@ def locate(grey: np.ndarray, box: Box) -> np.ndarray:
     return (points / scale + origin).astype(np.float32)
 
 
-def predictor_file() -> Path:
-    """Return the path of the trained predictor, found without importing the package that ships it.
+def model_file(name: str = FILE) -> Path:
+    """Return the path of a trained model of dlib, found without importing the package that ships it.
 
     Raises
     ------
@@ -125,12 +143,12 @@ def predictor_file() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     folders = list(spec.submodule_search_locations or []) if spec is not None else []
     for folder in folders:
-        if (Path(folder) / FILE).is_file():
-            return Path(folder) / FILE
+        if (Path(folder) / name).is_file():
+            return Path(folder) / name
     where = folders[0] if folders else "this Python environment"
-    raise ModelError(f"{FILE} is not in {where}; install it with: pip install {PACKAGE}==0.3.0")
+    raise ModelError(f"{name} is not in {where}; install it with: pip install {PACKAGE}==0.3.0")
 
 
 @cache
 def _predictor() -> dlib.shape_predictor:
-    return dlib.shape_predictor(str(predictor_file()))
+    return dlib.shape_predictor(str(model_file()))

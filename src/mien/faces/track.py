@@ -185,7 +185,7 @@ class FaceTracker:
         more prominent. The others follow in the order of their numbers. Times may not run back.
         """
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        boxes = self._find(grey)
+        boxes = self._find(picture if self.config.detector == "cnn" else grey)
         for person, box in boxes.items():
             person.seen.append((time_s, box))
         everybody = {**dict.fromkeys(self._people), **boxes}
@@ -197,23 +197,25 @@ class FaceTracker:
         order = sorted(self._people, key=lambda person: (person is not self._main, person.number))
         return [self._face(person, time_s, grey) for person in order]
 
-    def _find(self, grey: np.ndarray) -> dict["_Person", Box]:
+    def _find(self, picture: np.ndarray) -> dict["_Person", Box]:
         """Return who is seen where in the next frame, newcomers included."""
         due = self._n_frames % self.config.detect_every == 0
         self._n_frames += 1
         here = [person for person in self._people if person.here]
-        boxes = {} if due else {one: box for one in here if (box := find_near(grey, one.last)) is not None}
+        boxes = {} if due else {one: box for one in here if (box := self._find_near(picture, one)) is not None}
         self._searched = []
         if not here or len(boxes) < len(here):
             # The costly searches wait for their turn, or a clip without a face would take minutes.
             thorough = due or len(here) > 0
-            self._searched = search_faces(grey, self.config.detect_px, thorough=thorough)
+            self._searched = search_faces(
+                picture, self.config.detect_px, thorough=thorough, detector=self.config.detector
+            )
             new = [box for box in self._searched if not _is_taken(box, boxes.values())]
             boxes |= _assign([person for person in self._people if person not in boxes], new)
             new = [box for box in new if not _is_taken(box, boxes.values())]
             for person in here:
                 is_tried = not due or person in boxes or len(boxes) + len(new) >= self.most
-                if not is_tried and (box := find_near(grey, person.last)) is not None:
+                if not is_tried and (box := self._find_near(picture, person)) is not None:
                     boxes[person] = box
             for box in new:
                 if len(boxes) < self.most and not _is_taken(box, boxes.values()):
@@ -224,6 +226,9 @@ class FaceTracker:
             if not _is_taken(boxes[person], apart.values()):
                 apart[person] = boxes[person]
         return apart
+
+    def _find_near(self, picture: np.ndarray, person: "_Person") -> Box | None:
+        return find_near(picture, person.last, detector=self.config.detector)
 
     def _choose_main(self, time_s: float) -> None:
         weights = {person: person.weight(time_s - self.forget_s) for person in self._people}

@@ -182,6 +182,7 @@ def _count_stream(params: Params, corpus: str, name: str) -> dict[str, Any]:
         "clips": learnt,
         "judged": judged,
         "epochs": streaming.epochs,
+        "precision": params.train.precision,
         "multiply_adds": forward,
         "weights": second.parameters,
         "learning": LEARNT * forward,
@@ -288,7 +289,9 @@ def spaces(params: Params, runs: pd.DataFrame) -> pd.DataFrame:
     return table[table.bytes > 0].groupby(["stage", "corpus"], sort=False, as_index=False).sum()
 
 
-ASSUMED_TFLOPS = 10.0  # sustained in training; an assumption, no measurement: half of an A100's float32 peak of 19.5
+# TFLOP/s sustained in training; assumptions, no measurements: half of an A100's float32 peak of 19.5, and an eighth of
+# its bfloat16 peak of 312, since reading and writing take a larger share.
+ASSUMED_TFLOPS = {"float32": 10.0, "bfloat16": 40.0}
 FLOPS = 2  # operations of a multiply-add
 FAMILIES = {"N2": "joint", "VM": "video", "AM": "audio", "VGG-16": "vgg16"}  # network that is timed -> those like it
 PRECISIONS = ("float32", "bfloat16")
@@ -323,18 +326,26 @@ class Speed:
         return FLOPS * runs.work / (pd.Series(tflops, index=runs.index) * 1e12) / 3600
 
     def _of(self, family: str, precision: str) -> float:
-        order = [(family, precision), *((family, other) for other in PRECISIONS), *(("joint", p) for p in PRECISIONS)]
+        order = [
+            (family, precision),
+            *((family, other) for other in PRECISIONS),
+            *(("joint", p) for p in (precision, *PRECISIONS)),
+        ]
         return next(self.tflops[kind] for kind in order if kind in self.tflops)
 
 
-def assumed(tflops: float = ASSUMED_TFLOPS) -> Speed:
-    """Return the same speed for all networks.
+def assumed(tflops: float | None = None) -> Speed:
+    """Return the same speed for all networks: the given one, or what is assumed of a precision.
 
     Raises
     ------
     ConfigError
         It is none.
     """
+    if tflops is None:
+        source = " and ".join(f"{value:g} TFLOP/s in {precision}" for precision, value in ASSUMED_TFLOPS.items())
+        speeds = {("joint", precision): value for precision, value in ASSUMED_TFLOPS.items()}
+        return Speed(speeds, f"{source}, assumed", "GPU hours")
     if not tflops > 0:
         raise ConfigError(f"--tflops should be above 0, got {tflops}")
     return Speed({("joint", "float32"): tflops}, f"{tflops:g} TFLOP/s in training, assumed", "GPU hours")
@@ -482,8 +493,7 @@ def plan(
     if device and tflops is not None:
         raise ConfigError("plan: give --tflops or --device, not both")
     params = _params(config, scale)
-    sustained = ASSUMED_TFLOPS if tflops is None else tflops
-    speed = measured(read_rates(rates), device) if device else assumed(sustained)
+    speed = measured(read_rates(rates), device) if device else assumed(tflops)
     runs = planned(params)
     text = render(params, speed, runs)
     if out_md is None:

@@ -127,7 +127,8 @@ def _find_init(row: str, init: str, given: Path | None) -> Path | None:
 def _check_init(run: RunSpec) -> Iterable[tuple[bool, str]]:
     """Yield why there are no weights to start from."""
     start = run.settings.pretrain.init
-    yield start == "none", f"no file of first weights is named; write its path under pretrain.{run.name}.init"
+    where = f"pretrain.{run.name}.init, or of the row that it is like"
+    yield start == "none", f"no file of first weights is named; write its path under {where}"
     for path in run.init.values():
         yield checkpoint.is_bare(path), f"{start}, which it starts from, was not trained"
 

@@ -37,7 +37,7 @@ from mien.training.engine import Draws, EvalResult, Pass
 from mien.training.run_folder import RunSpec
 from mien.training.streams import StreamBatch, StreamTiming, stretch_batches, usable, whole_batches
 
-TRAIN = ("train.width", "train.weight_decay", "train.dropout")
+TRAIN = ("train.width", "train.weight_decay", "train.dropout", "train.precision")
 SECTIONS = ("streaming", *TRAIN, "augment", "sound", "faces", "seed")  # that a row of streams depends on
 STREAM_FILE = "stream.parquet"
 IN_MEMORY = 2**28  # bytes; the steps of a role's whole clips up to this size are kept from epoch to epoch
@@ -161,6 +161,7 @@ class StreamTask:
         """
         model.train()
         how, rng, total, n_followed = self.settings.streaming, self.draws.rng("order", epoch), 0.0, 0
+        precision = self.settings.train.precision
         batches = stretch_batches(
             self.dataset, self.roles["training"], self.pace, window_s=how.window_s, size=how.batch, rng=rng
         )
@@ -168,7 +169,7 @@ class StreamTask:
             change = partial(augment, config=self.settings.augment, mode="clip", generator=generator)
             for batch in filter(_enough, clips.on_device(engine.device(), batches)):
                 losses = {}
-                for head, score in run_stream(model, network_inputs(batch, augment=change), batch.at).items():
+                for head, score in say(model, network_inputs(batch, augment=change), batch.at, precision).items():
                     known = batch.known(head)
                     of_each = tick_loss(score, known if how.loss == "every" else last_of(known), batch.label)  # (B,)
                     if bool(known.any()):
@@ -189,7 +190,15 @@ class StreamTask:
             first = next(look())
             n_bytes = sum(value.nbytes for value in first.inputs.values()) * len(self.roles[role]) / len(first)
             self.kept[role] = list(look()) if n_bytes <= IN_MEMORY else []
-        return follow(model, clips.on_device(engine.device(), self.kept[role] or look()))
+        batches = clips.on_device(engine.device(), self.kept[role] or look())
+        return follow(model, batches, precision=self.settings.train.precision)
+
+
+def say(model: Network, inputs: Mapping[str, Tensor], at: Mapping[str, Tensor], precision: str) -> dict[str, Tensor]:
+    """Return what `run_stream` says, computed in `precision`; float32."""
+    with engine.autocast(next(iter(at.values())).device, precision):
+        scores = run_stream(model, inputs, at)
+    return {head: score.float() for head, score in scores.items()}
 
 
 def stream_rows(followed: list["Followed"], rows: pd.DataFrame, role: str) -> pd.DataFrame:
@@ -218,14 +227,14 @@ class Followed:
 
 
 @torch.no_grad()
-def follow(model: Network, batches: Iterable[StreamBatch]) -> list[Followed]:
+def follow(model: Network, batches: Iterable[StreamBatch], *, precision: str = "float32") -> list[Followed]:
     """Let the network in evaluation mode follow all recordings of `batches`."""
     model.eval()
     followed = []
     for batch in batches:
-        scores = run_stream(model, network_inputs(batch), batch.at)
+        scores = say(model, network_inputs(batch), batch.at, precision)
         known = {head: batch.known(head).cpu() for head in scores}
-        scores = {head: score.float().cpu() for head, score in scores.items()}
+        scores = {head: score.cpu() for head, score in scores.items()}
         for row, tick_s in enumerate(batch.tick_s):
             upto = len(tick_s)
             followed.append(

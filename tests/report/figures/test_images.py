@@ -101,7 +101,9 @@ def test_the_commands_write_figures_and_numbers(tmp_path, world, network, monkey
         monkeypatch.setattr(images, name, 2)
     given = {"samples": world / "samples" / planted_faces.PAIR, "results": world}
     plot_pictures(**given, out=tmp_path, config=str(repository / "params.yaml"))
-    assert {path.name for path in tmp_path.iterdir()} == {"3.1.png", "3.1.csv", "4.6.png", "4.7.png", "4.8.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"{name}.png" for name in ("3.1", "3.3", "4.6", "4.7", "4.8")
+    } | {"3.1.csv"}
     rows = pd.read_csv(tmp_path / "3.1.csv")
     assert set(rows.kind) == {"eigenface", "fisherface"}
     assert rows.variance.between(0, 1).all()
@@ -111,6 +113,12 @@ def test_the_commands_write_figures_and_numbers(tmp_path, world, network, monkey
         plot_features(model=model, **given, **out)
         assert len(pd.read_csv(out["out_csv"])) == n_rows
     assert all(plt.imread(path).std() > 0.02 for path in tmp_path.rglob("*.png"))
+
+
+def test_the_plane_lies_midway_and_its_margins_at_the_nearest_points():
+    points, labels = np.array([[-3.0, 0.0], [-1.0, 5.0], [1.0, 5.0], [3.0, 0.0]]), np.array([0, 0, 1, 1])
+    weights, bias = images.find_plane(np.repeat(points, 50, axis=0), np.repeat(labels, 50))
+    assert (*weights, bias) == pytest.approx((1.0, 0.0, 0.0), abs=1e-3)
 
 
 def test_training_rows_show_different_people(world):

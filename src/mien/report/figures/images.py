@@ -1,4 +1,4 @@
-"""What networks are shown: training and test pictures, AUG-A, subspaces, and a CNN-1's maps (2.12, 3.1, 4.6 to 4.8)."""
+"""What is learnt from: pictures, AUG-A, subspaces, a margin (3.1, 3.3, 4.6 to 4.8); and a CNN-1's maps (2.12)."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -15,7 +15,9 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from mien.augment import aug_a
-from mien.classical.samples import FACE4, pictures, read_samples
+from mien.candide.mesh import AU_CODES
+from mien.classical.crammer_singer import solve
+from mien.classical.samples import FACE4, has_features, pictures, read_samples, vectors
 from mien.classical.subspaces import subspace_pictures
 from mien.config.schema import AugmentConfig, CrossConfig, load, section
 from mien.errors import ModelError, TableError
@@ -23,6 +25,7 @@ from mien.io.randomness import seed_for
 from mien.models import checkpoint
 from mien.report.figures.samples import apexes
 from mien.report.style import (
+    CLASS_COLOURS,
     GAP_PX,
     GREY,
     corpus_title,
@@ -42,20 +45,21 @@ NETWORK_PX = 75  # side of the pictures that the CNN-1 and CNN-2 of table 4.1 se
 SUBSPACE_PX = 50  # side of those that the subspaces are made of
 N_PEOPLE, N_DRAWS, N_VERSIONS, N_EIGENFACES = 5, 7, 12, 8
 TRIES = 100  # draws of the mirror row, until it has a flipped picture and a kept one
+PARTED = ("smile", "surprise")  # of figure 3.3
 EMOTION = "surprise"  # of the picture that a CNN-1 is shown: the mouth and the brows have most to see
 KERNELS, MAPS = (1, 2), (1, 2, 4, 8)  # layers, from 1, whose kernels and whose maps are shown
 NUMBERS = ["layer", "filter", "weight", "mean", "largest", "positive"]
 
 
 def plot_pictures(*, samples: Path, results: Path, out: Path, config: str = "params.yaml") -> None:
-    """Draw training and test pictures, AUG-A, and mean face and subspaces (thesis, figures 3.1, 4.6 to 4.8).
+    """Draw training and test pictures, AUG-A, subspaces and a margin (thesis, figures 3.1, 3.3, 4.6 to 4.8).
 
     Parameters
     ----------
     results
         Folder with faces/CORPUS.
     out
-        Folder; 3.1, 4.6, 4.7, 4.8 as .png, and 3.1.csv.
+        Folder; 3.1, 3.3, 4.6, 4.7, 4.8 as .png, and 3.1.csv.
     """
     params, chosen = load(config), read_samples(samples)
     title = partial(corpus_title, info=chosen.info, corpus=chosen.title)
@@ -99,7 +103,9 @@ def plot_pictures(*, samples: Path, results: Path, out: Path, config: str = "par
     text = title(f"Figure 3.1: eigenfaces and fisherfaces of {len(shown)} training pictures")
     with saved_figure(text, 10.2, 3.9, out / "3.1.png") as figure:
         draw_subspaces(figure, found["mean"][0], {kind: axes[:N_EIGENFACES] for kind, axes in kinds.items()}, numbers)
-    log.info("%s: 4 figures", out)
+    with saved_figure(title("Figure 3.3: the margin of a support-vector machine"), 5.2, 4.2, out / "3.3.png") as figure:
+        draw_margin(figure.subplots(), chosen.table)
+    log.info("%s: 5 figures", out)
 
 
 def choose_training(table: pd.DataFrame, n_people: int) -> pd.DataFrame:
@@ -262,6 +268,44 @@ def draw_subspaces(figure: Figure, mean: np.ndarray, kinds: dict[str, np.ndarray
             share = f"{facts.variance:.1%}" if facts.variance >= 0.001 else "< 0.1%"
             text = f"{share} of variance,\n{facts.between:.0%} of it\nbetween classes"
             ax.text(0.5, -0.04, text, transform=ax.transAxes, ha="center", va="top", fontsize=6.5)
+
+
+def draw_margin(ax: Axes, table: pd.DataFrame) -> None:
+    """Draw the machine that parts two emotions of the training pictures by two action units (figure 3.3).
+
+    The units are those whose means differ most, relative to their spread; `table`: rows of SAMPLES.
+    """
+    rows = table[(table.role == "training") & table.label_name.isin(PARTED) & has_features(table, "AU8")]
+    labels, units = (rows.label_name == PARTED[1]).to_numpy(int), vectors(rows, "AU8")
+    if len(set(labels)) < 2:
+        draw_absent(ax, reason=f"no fitted pictures of {' and '.join(PARTED)}")
+        return
+    apart = np.abs(units[labels == 1].mean(0) - units[labels == 0].mean(0)) / (units.std(0) + 1e-9)
+    pair = np.sort(np.argsort(-apart, kind="stable")[:2])
+    weights, bias = find_plane(units[:, pair], labels)
+    reached = units[:, pair] @ weights + bias  # at least 1 beyond the margin of the one, at most -1 of the other
+    for label, name in enumerate(PARTED):
+        ax.scatter(*units[labels == label][:, pair].T, s=14, color=CLASS_COLOURS[name], label=name, alpha=0.7)
+    held = (2 * labels - 1) * reached <= 1 + 1e-3
+    ax.scatter(*units[held][:, pair].T, s=48, facecolors="none", edgecolors="black", linewidths=0.8, label="support")
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    grid = np.meshgrid(np.linspace(left, right, 60), np.linspace(low, high, 60))
+    height = weights[0] * grid[0] + weights[1] * grid[1] + bias
+    ax.contour(*grid, height, levels=[-1, 0, 1], colors=GREY, linestyles=["--", "-", "--"], linewidths=1.2)
+    ax.set(xlabel=AU_CODES[pair[0]], ylabel=AU_CODES[pair[1]])
+    ax.set_title("solid: where it changes its mind; dashed: the margin", loc="left", fontsize=8)
+    ax.legend(loc="best")
+
+
+def find_plane(points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return (2,) and a number, w and b: w . x + b is 1 and -1 at the margins of classes 1 and 0 of points (N, 2).
+
+    The machine of table 4.1 with C = 1, on standardised points.
+    """
+    mean, spread = points.mean(0), points.std(0) + 1e-9
+    plane = solve((points - mean) / spread, labels, cost=1.0, n_classes=2)
+    weights = (plane.weights[:, 1] - plane.weights[:, 0]) / spread
+    return weights, float(plane.bias[1] - plane.bias[0] - weights @ mean)
 
 
 def plot_features(*, model: Path, samples: Path, results: Path, out_svg: Path, out_png: Path, out_csv: Path) -> None:
