@@ -131,7 +131,7 @@ def test_fewer_emotions_are_not_compared_with_all(tmp_path, compare):
 def test_the_share_of_searches_that_end_at_the_edge_is_shown(tmp_path, compare):
     folder, table = planted.write_samples(tmp_path)
     runs = planted.write_runs(tmp_path, table, RIGHT, rows=ROWS)
-    costs = {"AU_SSVM": (0.01, 0.1, 100.0), "AU_raw": (0.1, 1.0, 10.0), "FP_SVMpoly": (0.1, 0.1, 0.1)}
+    costs = {"AU_SSVM": (1e-4, 0.1, 1e3), "AU_raw": (0.01, 1.0, 100.0), "FP_SVMpoly": (1e-4, 1e-4, 1e-4)}
     for run in runs:
         record = read_json(run)
         if record["variant"] in costs:

@@ -106,7 +106,7 @@ def test_only_runs_that_learnt_on_the_same_people_are_compared(judge):
 
 def test_the_edge_of_the_search_is_named_where_the_scalings_differ(judge):
     rows = ROWS | {"AU_SSVM_raw": planted.vector("AU8", "ssvm", standardise=False)}
-    equal, costs = dict.fromkeys(rows, _label(2, 2)), {"AU_SSVM": 0.01, "AU_SSVM_raw": 1.0}
+    equal, costs = dict.fromkeys(rows, _label(2, 2)), {"AU_SSVM": 1e-4, "AU_SSVM_raw": 1.0}
     differs, said = equal | {"AU_SSVM_raw": _label(3, 2)}, "scaling may not be the only reason"
     assert said not in judge(equal, rows=rows, costs=costs)[1]  # no difference that scaling could make
     assert said in judge(differs, rows=rows, costs=costs)[1]
