@@ -9,7 +9,7 @@ import torch
 from apps.tiny_models import CANDIDE, FACES, SOUND, write_results
 from mien.apps.recording import cut_windows, predict_windows, read_recording
 from mien.apps.units import median_shape
-from mien.augment.slicing import SEGMENTS, Interval
+from mien.augment.slicing import Interval
 from mien.config.schema import CandideConfig
 from mien.models import checkpoint
 from mien.training import clips as training_clips
@@ -33,16 +33,16 @@ def test_the_verdict_is_that_of_the_evaluation(models, media_folder, tmp_path):
     data = training_clips.read(results, "ravdess", kept.modalities, faces=FACES, sound=SOUND)
     clips = [read_recording(media_folder / name, faces=FACES, sound=SOUND) for name in names]
     for changes in KINDS:
-        settings = replace(kept, **changes, segments=SEGMENTS[changes.get("augmentation", kept.augmentation)])
+        settings = replace(kept, **changes)
         network = checkpoint.network(settings, seed=3).eval()
         sampling = Sampling.of(settings.augmentation, frames=settings.frames, share=0.8, sound=SOUND)
         batch = assemble(data, data.clips, sampling, rng=None)
         with torch.no_grad():
-            expected = network(network_inputs(batch), batch.present)["fused"].softmax(dim=1)
+            expected = network(network_inputs(batch), batch.n_steps)["fused"].softmax(dim=1)
         for row, recording in enumerate(clips):
             prediction = predict_windows(recording, network, settings, window_s=1.0, hop_s=0.5)
             np.testing.assert_allclose(prediction.probabilities, expected[row], atol=1e-5)
-            assert prediction.used == tuple(name for name in settings.modalities if batch.present[name][row])
+            assert prediction.used == tuple(name for name in settings.modalities if batch.n_steps[name][row])
 
 
 @pytest.mark.parametrize("names", [["both.mp4"], ["both.mp4", "half.mp4", "blank.mp4"]])
@@ -58,11 +58,11 @@ def test_action_units_are_those_of_the_corpus(models, media_folder, tmp_path, na
     sampling = Sampling.of(card.augmentation, frames=card.frames, share=0.8, sound=SOUND)
     batch = assemble(data, data.clips, sampling, rng=None)
     with torch.no_grad():
-        expected = network(network_inputs(batch), batch.present)["fused"].softmax(dim=1)
+        expected = network(network_inputs(batch), batch.n_steps)["fused"].softmax(dim=1)
     for row, (name, clip) in enumerate(zip(names, clips, strict=True)):
         prediction = predict_windows(clip, network, card, window_s=1.0, hop_s=0.5)
         np.testing.assert_allclose(prediction.probabilities, expected[row], atol=1e-5)
-        assert prediction.used == tuple(one for one in card.modalities if batch.present[one][row])
+        assert prediction.used == tuple(one for one in card.modalities if batch.n_steps[one][row])
         assert ("units" in prediction.used) == (name != "blank.mp4")
         if name in data.media["units"]:
             found = clip.cut("units", Interval(0.0, clip.duration_s))

@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 
 from mien.audio import extract as audio_extract
-from mien.augment.slicing import SEGMENTS
 from mien.candide import extract as candide_extract
 from mien.config.schema import CandideConfig, FacesConfig, SoundConfig
 from mien.faces import extract as faces_extract
@@ -46,7 +45,6 @@ def write_model(path: Path, variant: str, *, seed: int = 3, faces: FacesConfig =
         width=2,
         dropout=0.0,
         frames=4,
-        segments=SEGMENTS["VA+AO"],
         sound=asdict(SOUND),
         faces=asdict(faces),
         candide=CANDIDE if "units" in modalities else {},

@@ -26,7 +26,6 @@ CARD = ModelCard(
     augmentation="VA+AO",
     dropout=0.5,
     frames=6,
-    segments=4,
 )
 STREAM = ModelCard(kind="stream", variant="AV_stream", **NAMES, **SECTIONS, **JOINT, rate_fps=5, hop_s=0.5)
 EXTRACTOR = ModelCard(kind="extractor", variant="P1", **NAMES, modalities=("video",), model="resnet18", width=2)

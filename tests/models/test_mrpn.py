@@ -109,28 +109,33 @@ def test_the_residual_may_be_a_relu():
 @pytest.mark.parametrize("modalities", [JOINT, ALL])
 def test_an_absent_modality_has_no_influence(fusion, filling, modalities):
     model, inputs = trained(make(fusion, modalities)), draw(modalities)
-    present = {name: torch.ones(5, dtype=torch.bool) for name in modalities}
-    present["video"][[1, 3]] = False
-    present[modalities[-1]][3] = len(modalities) == 2  # of three, clip 3 has a voice alone
-    want = model(inputs, present)
-    for name in modalities:
-        inputs[name][~present[name]] = filling
-    assert all(torch.equal(score, want[head]) for head, score in model(inputs, present).items())
-    features = model.encode(inputs, present)
-    assert not features["video"][[1, 3]].any() or fusion == "attention"
+    n_steps = {name: torch.tensor([rows.shape[1]] * 5) for name, rows in inputs.items()}
+    n_steps["video"][[1, 3]] = 0
+    if len(modalities) == 3:  # clip 3 has a voice alone
+        n_steps["units"][3] = 0
+    n_steps["audio"][2] = 1  # of two
+    want = model(inputs, n_steps)
+    for name, rows in inputs.items():
+        for clip, n in enumerate(n_steps[name]):
+            rows[clip, n:] = filling
+    assert all(torch.equal(score, want[head]) for head, score in model(inputs, n_steps).items())
+    assert not model.perceive(inputs, n_steps)["video"][[1, 3]].any()
+    short = {name: rows[2:3, : n_steps[name][2]] for name, rows in inputs.items()}  # alone, and without its padding
+    torch.testing.assert_close(model(short)["fused"], want["fused"][2:3], rtol=1e-4, atol=1e-5)
     alone = model({name: rows[:1] for name, rows in inputs.items()})["fused"]  # clips with everything do not notice
     torch.testing.assert_close(alone, want["fused"][:1], rtol=1e-4, atol=1e-5)
     inputs["video"] = torch.full_like(inputs["video"], math.nan)
-    nobody = torch.zeros(5, dtype=torch.bool)
-    assert model(inputs, present | {"video": nobody, "audio": ~nobody})["fused"].isfinite().all()
+    assert model(inputs, n_steps | {"video": torch.zeros(5, dtype=torch.int64)})["fused"].isfinite().all()
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_an_absent_modality_leaves_gradients_finite(fusion):
     model, inputs = make(fusion).train(), draw()
-    present = {"video": torch.tensor([True, False, True, False, True]), "audio": torch.ones(5, dtype=torch.bool)}
-    inputs["video"][~present["video"]] = torch.nan
-    model(inputs, present)["fused"].square().sum().backward()
+    n_steps = {"video": torch.tensor([3, 0, 2, 0, 1]), "audio": torch.tensor([2, 2, 1, 2, 1])}
+    for name, rows in inputs.items():
+        for clip, n in enumerate(n_steps[name]):
+            rows[clip, n:] = torch.nan
+    model(inputs, n_steps)["fused"].square().sum().backward()
     assert all(w.grad.isfinite().all() for name, w in model.named_parameters() if not name.startswith("side."))
 
 
@@ -228,6 +233,26 @@ def test_every_weight_takes_part_and_clips_do_not_meet(name, dim):
     torch.testing.assert_close(model(sequence[1:2]), out[1:2], rtol=1e-4, atol=1e-5)
     model.train()(sequence).square().sum().backward()
     assert not [key for key, weight in model.named_parameters() if not weight.grad.any()]
+
+
+@pytest.mark.parametrize("name", AGGREGATORS)
+def test_padded_steps_are_not_seen(name):
+    model, sequence = AGGREGATORS[name](64).eval(), features()
+    n_steps = torch.tensor([5, 2, 1])
+    for clip, n in enumerate(n_steps):
+        sequence[clip, n:] = 1e6
+    out = model(sequence, n_steps)
+    for clip, n in enumerate(n_steps):
+        torch.testing.assert_close(out[clip], model(sequence[clip : clip + 1, :n])[0], rtol=1e-4, atol=1e-5)
+
+
+def test_batch_statistics_are_those_of_the_steps_that_there_are():
+    inputs, n_steps = draw(("audio",)), torch.tensor([2, 1, 0, 2, 1])
+    padded, there = make("single", ("audio",)).train(), make("single", ("audio",)).train()
+    padded(inputs, {"audio": n_steps})
+    there.branches["audio"].trunk(torch.cat([rows[:n] for rows, n in zip(inputs["audio"], n_steps, strict=True)]))
+    for one, other in zip(padded.branches["audio"].buffers(), there.branches["audio"].buffers(), strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_a_bilstm_is_two_lstm_of_half_the_size():

@@ -109,13 +109,15 @@ def test_costs_are_those_of_the_folds_that_both_were_trained_on(repository):
     found.runs.append(planted.run("AM_NT", epoch=3, n_clips=20))
     price = price_of(found, "AM", "AM_NT")
     assert price.ratio == pytest.approx(price.with_it.per_clip / price.without.per_clip)  # 6 * 10 = 3 * 20
-    assert price.without.total == price.without.per_clip * 60
+    assert price.without.total == pytest.approx(price.without.per_clip * 60)
     assert price_of(found, "VM", "VM_NT") is None
 
 
 def test_a_clip_costs_what_its_network_does():
     model = build(["audio"], fusion="single", aggregator="lstm", side_head="dense", classes=3, width=2, dropout=0.0)
-    assert adds_per_clip(planted.run("AM")) == multiply_adds(model, {"audio": (1, 6, 1, 32, 31)})
+    one, two, three = (multiply_adds(model, {"audio": (1, n, 1, 32, 31)}) for n in (1, 2, 3))
+    assert adds_per_clip(planted.run("AM")) == pytest.approx((two + three) / 2)
+    assert two - one == three - two  # so what lies between whole numbers of segments is exact
     parts = adds_per_clip(planted.run("VM")) + adds_per_clip(planted.run("AM"))
     assert adds_per_clip(planted.run("N0")) == pytest.approx(parts, rel=0.01)  # the heads are small
 

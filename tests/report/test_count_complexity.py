@@ -58,7 +58,7 @@ def _check_ours(totals):
     lstm = 2 * 4 * 512 * 512
     image, sound = 1_813_561_344 + lstm, 2_382_453_568 + lstm
     judging = 2 * (512 * 512 + 512 * 8) + 1024 * 256 + 256 * 8
-    assert spent["N2"] == 25 * image + 6 * sound + judging
+    assert spent["N2"] == 25 * image + 5 * sound + judging
     assert spent["VM3D"] == 54_550_544_384 + 512 * 256 + 256 * 8
     assert spent["V_stream"] == 25 * (image + 512 * 8)
     assert spent["AV_stream"] == 25 * image + 2 * sound + 2 * judging

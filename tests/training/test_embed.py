@@ -33,7 +33,7 @@ def models(acted, tmp_path_factory):
             kind="variant",
             **{"corpus": "ravdess", "variant": name, "fold": 0, "seed": 0, "fusion": fusion, "modalities": modalities},
             **{"aggregator": "lstm", "trunk": {}, "side_head": "dense", "augmentation": "VA+AO"},
-            **{"classes": ("low", "high"), "width": 2, "dropout": 0.0, "frames": 2, "segments": 6},
+            **{"classes": ("low", "high"), "width": 2, "dropout": 0.0, "frames": 2},
             **{"sound": acted.params["sound"], "faces": acted.params["faces"]},
         )
         files[name] = folder / f"{name}.safetensors"
@@ -48,10 +48,8 @@ def test_the_vectors_are_the_normalised_features_and_their_joint(acted, models):
     inputs = network_inputs(batch)
     single, joint = (checkpoint.load(models[name])[0] for name in ("VM", "N0"))
     with torch.no_grad():
-        torch.testing.assert_close(
-            judged_by(single, [batch]), single.norms["video"](single.encode(inputs, {})["video"])
-        )
-        both = torch.cat([joint.norms[name](one) for name, one in joint.encode(inputs, {}).items()], dim=1)
+        torch.testing.assert_close(judged_by(single, [batch]), single.norms["video"](single.perceive(inputs)["video"]))
+        both = torch.cat([joint.norms[name](one) for name, one in joint.perceive(inputs).items()], dim=1)
         torch.testing.assert_close(judged_by(joint, [batch]), joint.joint_norm(both))
 
 

@@ -8,21 +8,21 @@ import torch
 
 from mien.io.randomness import rng_for
 from mien.models.mrpn import build
-from mien.training.clips import LEAST, Batch, drop_modalities
+from mien.training.clips import LEAST, Batch, drop_modalities, network_inputs
 from mien.training.train import train_epoch
 
 NAMES = ("video", "audio", "units")
 
 
 def batch_of(n, names=NAMES):
-    there = torch.ones(n, dtype=torch.bool)
+    there = torch.ones(n, dtype=torch.int64)
     return Batch({name: torch.zeros(n, 1) for name in names}, dict.fromkeys(names, there), torch.zeros(n).long())
 
 
 def masks(batches, probability, seed=0):
     """Return (modalities, clips) bool of every batch."""
     lost = drop_modalities(batches, probability, rng=rng_for(seed))
-    return [torch.stack(list(batch.present.values())).numpy() for batch in lost]
+    return [torch.stack(list(batch.n_steps.values())).numpy() > 0 for batch in lost]
 
 
 def test_clips_lose_one_modality_as_often_as_asked_and_any_alike():
@@ -45,14 +45,15 @@ def test_a_seed_gives_the_same_losses_and_the_batch_stays_as_it_was():
     first, again, other = (masks([batch] * 3, 0.5, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
-    assert all(there.all() for there in batch.present.values())
+    assert all(there.all() for there in batch.n_steps.values())
 
 
-def step(batch, weights, present):
+def step(batch, weights, n_steps):
     """Train an N1 for one step; return what it has become."""
     model = build(NAMES[:2], fusion="n1", aggregator="lstm", side_head="dense", classes=2, width=1, dropout=0.0, seed=1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    train_epoch(model, [replace(batch, present=present)], optimizer, augment=lambda x: x, weights=weights)
+    batches = [replace(batch, n_steps=n_steps)]
+    train_epoch(model.train(), batches, optimizer, inputs_of=network_inputs, weights=weights)
     return {name: value for name, value in model.state_dict().items() if "num_batches" not in name}
 
 
@@ -63,27 +64,27 @@ def clips():
         "video": torch.randint(256, (4, 2, 16, 16, 3), generator=generator, dtype=torch.uint8),
         "audio": torch.randn(4, 2, 1, 16, 16, generator=generator),
     }
-    there = torch.ones(4, dtype=torch.bool)
+    there = torch.full((4,), 2)
     return Batch(inputs, {"video": there, "audio": there}, torch.tensor([0, 1, 0, 1]))
 
 
 def test_a_side_head_does_not_learn_from_clips_that_lost_its_modality(clips):
-    present = clips.present | {"audio": torch.tensor([False, True, True, True])}
+    n_steps = clips.n_steps | {"audio": torch.tensor([0, 2, 2, 2])}
     alone = {"fused": 0.0, "video": 0.0, "audio": 1.0}
     turned = replace(clips, label=torch.tensor([1, 1, 0, 1]))
     silenced = replace(clips, inputs=clips.inputs | {"audio": clips.inputs["audio"].clone()})
     silenced.inputs["audio"][0] = torch.nan
-    wanted = step(clips, alone, present)
+    wanted = step(clips, alone, n_steps)
     for other in (turned, silenced):
-        for name, value in step(other, alone, present).items():
+        for name, value in step(other, alone, n_steps).items():
             assert torch.equal(value, wanted[name]), name
-    heard = step(turned, alone, clips.present)
-    assert not torch.equal(heard["side.audio.weight"], step(clips, alone, clips.present)["side.audio.weight"])
+    heard = step(turned, alone, clips.n_steps)
+    assert not torch.equal(heard["side.audio.weight"], step(clips, alone, clips.n_steps)["side.audio.weight"])
 
 
 def test_losses_are_weighed(clips):
     plain, doubled, silent = (
-        step(clips, weights, clips.present) for weights in (None, {"audio": 2.0}, {"fused": 0.0, "video": 0.0})
+        step(clips, weights, clips.n_steps) for weights in (None, {"audio": 2.0}, {"fused": 0.0, "video": 0.0})
     )
     start = build(
         NAMES[:2], fusion="n1", aggregator="lstm", side_head="dense", classes=2, width=1, dropout=0.0, seed=1

@@ -85,12 +85,12 @@ def test_a_step_follows_the_sum_of_the_losses_of_all_heads(target):
         "units": torch.randn(4, 2, 8),
     }
     label = torch.tensor([0, 1, 1, 0])
-    batch = Batch(inputs, {name: torch.ones(4, dtype=torch.bool) for name in names}, label)
+    batch = Batch(inputs, {name: torch.tensor([rows.shape[1]] * 4) for name, rows in inputs.items()}, label)
     before = {name: weight.clone() for name, weight in model.named_parameters()}
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     again = build(names, fusion="n1", **sizes).train()
     again.load_state_dict(model.state_dict())
-    loss = train_epoch(model, [batch], optimizer, augment=lambda x: x, target=target)
+    loss = train_epoch(model.train(), [batch], optimizer, inputs_of=network_inputs, target=target)
     heads = {head: LOSSES[target](score, label).mean() for head, score in again(network_inputs(batch)).items()}
     assert set(heads) == {"fused", *names}
     sum(heads.values()).backward()

@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -13,8 +14,10 @@ from mien.errors import ConfigError, ModelError
 from mien.io.files import read_json
 from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard
+from mien.models.mrpn import Network
 from mien.models.resnet import ResNet18
-from mien.training import engine, run_folder, train
+from mien.training import clips, engine, run_folder, train
+from mien.training.clips import Sampling, network_inputs
 from training.commands import (
     check_folder,
     check_not_applicable,
@@ -25,7 +28,7 @@ from training.commands import (
     run_processes,
     train_variant,
 )
-from training.tiny_corpus import TinyCorpus, write_corpus
+from training.tiny_corpus import SOUND, TinyCorpus, write_corpus
 
 pytestmark = pytest.mark.usefixtures("scratch")
 
@@ -60,6 +63,29 @@ def test_late_fusion_keeps_the_trained_branches(trained):
         single = checkpoint.load(trained / variant / "fold0-seed0" / "model.safetensors")[0]
         for name, value in single.branches[modality].state_dict().items():
             assert torch.equal(late.branches[modality].state_dict()[name], value), name
+
+
+@pytest.mark.parametrize("fusion", ["n0", "attention"])
+def test_heads_may_be_trained_on_stored_features(trained, tiny, monkeypatch, fusion):
+    """What branches say is asked once; it is what they say in evaluation, and in training it is one of their looks."""
+    asked = []
+    perceive = Network.perceive
+    monkeypatch.setattr(
+        Network, "perceive", lambda self, *given: asked.append(len(given[1]["audio"])) or perceive(self, *given)
+    )
+    row = {"modalities": ["video", "audio"], "fusion": fusion, "frozen": {"video": "VM", "audio": "AM"}, "looks": 3}
+    folder = train_variant(tiny, f"{fusion}_stored", trained, row=row, epochs=6, learning_rate=0.01)
+    run, history, rows = check_folder(folder)
+    assert sum(asked) == 3 * run["n_clips"]["training"] + run["n_clips"]["validation"] + run["n_clips"]["test"]
+    assert history.train_loss.iloc[-1] < history.train_loss.iloc[0]
+    model, card = checkpoint.load(folder / "model.safetensors")
+    data = tiny.read("video", "audio")
+    test = clips.split(data, 0)["test"]
+    batch = clips.assemble(data, test, Sampling.of("VA+AO", frames=card.frames, share=1.0, sound=SOUND), rng=None)
+    with torch.no_grad():
+        said = model.eval()(network_inputs(batch), batch.n_steps)["fused"].numpy()
+    listed = rows[(rows.role == "test") & (rows.selection == "honest") & (rows["head"] == "fused")].set_index("clip")
+    np.testing.assert_allclose(np.stack(listed.logits.loc[test["clip"]]), said, atol=1e-5)
 
 
 def test_late_fusion_without_its_branches_says_so(tiny, tmp_path):

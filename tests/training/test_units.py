@@ -49,7 +49,7 @@ def test_a_clip_without_a_fit_lacks_the_modality(corpus):
     clips = data.clips[data.clips["clip"].isin(["a1-0", "a1-1"])]
     batch = assemble(data, clips, SAMPLING, rng=None)
     assert batch.inputs["units"].shape == (2, 3, 8)
-    assert batch.present["units"].tolist() == [False, True]
+    assert batch.n_steps["units"].tolist() == [0, 3]
     assert batch.inputs["units"][0].abs().sum() == 0
     assert UNFITTED not in set(complete(data, clips)["clip"])
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from mien.apps.models import SHOWN_BY
 from mien.apps.units import FittedUnits, Shape, fit_units
 from mien.audio.resample import is_silent, level_of, to_int16, to_mono
-from mien.audio.spectrogram import segment_s, spectrogram
-from mien.augment.slicing import Interval, apart_s
+from mien.audio.spectrogram import spectrogram
+from mien.augment.slicing import Interval
 from mien.candide.fit import FITTED
 from mien.config.schema import CandideConfig, FacesConfig, SoundConfig
 from mien.errors import MediaError
@@ -243,16 +243,9 @@ def _run_network(
     recording: Recording, model: Network, settings: ModelCard, windows: list[tuple[Interval, tuple[str, ...]]]
 ) -> np.ndarray:
     """Return probabilities (B, C) of B windows: (interval, modalities that are present)."""
-    sampling = Sampling(
-        frames=settings.frames,
-        segments=settings.segments,
-        apart_s=apart_s(settings.augmentation, segment_s(recording.sound)),
-        share=1.0,
-        sliced=False,
-        sound=recording.sound,
-    )
+    sampling = Sampling.of(settings.augmentation, frames=settings.frames, share=1.0, sound=recording.sound)
     clips = [(interval, {name: recording.cut(name, interval) for name in names}) for interval, names in windows]
-    inputs, present = assemble_inputs(clips, settings.modalities, sampling, size_px=recording.faces.size_px)
-    batch = Batch(inputs, present, torch.full((len(windows),), -1)).to(next(model.parameters()).device)
-    scores = model(network_inputs(batch), batch.present)["fused"].float()
+    inputs, n_steps = assemble_inputs(clips, settings.modalities, sampling, size_px=recording.faces.size_px)
+    batch = Batch(inputs, n_steps, torch.full((len(windows),), -1)).to(next(model.parameters()).device)
+    scores = model(network_inputs(batch), batch.n_steps)["fused"].float()
     return scores.softmax(dim=1).double().cpu().numpy()

@@ -1,20 +1,21 @@
 """When a network looks at a clip: slices of time, and frames and segments within them (thesis section 5.3.3).
 
-In training, a clip is cut to a random slice, the same for every modality, and frames and segments move by up to half
-a step. In evaluation, and in training without slicing, the whole clip is looked at in fixed steps.
+In training, a clip is cut to a random slice, the same for every modality, and frames and segments move within what
+their steps leave over. In evaluation, and in training without slicing, the whole clip is looked at in fixed steps.
 
-Segments of NT and VA+WO do not overlap: four of them are longer than most clips, so the last ones hold no sound. Those
-of VA+AO are spread over the slice, each by half a segment after the one before where it lasts 3.5 s; they lie closer
-together in a shorter one.
+A segment of the sound is moved along by a fixed hop, the whole segment in NT and VA+WO, half of it in VA+AO, and there
+are as many as the slice holds: no network is given sound that is not there, and a clip shorter than a segment is one
+segment.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-SEGMENTS = {"NT": 4, "VA+WO": 4, "VA+AO": 6}  # augmentation -> segments of a clip (our choice; the thesis gives none)
-SLICED = {"NT": False, "VA+WO": True, "VA+AO": True}
-OVERLAPPING = {"NT": False, "VA+WO": False, "VA+AO": True}
+SLICED = {"NT": False, "VA+WO": True, "VA+AO": True}  # augmentation -> whether training cuts clips to random slices
+HOPS = {"NT": 1.0, "VA+WO": 1.0, "VA+AO": 0.5}  # from a segment to the next, in lengths of a segment
+MOST = 8  # segments of a clip; of a longer one they lie further apart
+TOLERANCE_S = 1e-6
 
 
 @dataclass(frozen=True)
@@ -42,26 +43,19 @@ def frame_times(interval: Interval, n: int, *, rng: np.random.Generator | None =
 
 
 def segment_starts(
-    interval: Interval, n: int, *, length_s: float, apart_s: float = 0.0, rng: np.random.Generator | None = None
+    interval: Interval, *, length_s: float, hop_s: float, rng: np.random.Generator | None = None
 ) -> np.ndarray:
-    """Return `n` start times in s of segments of `length_s`, from the beginning to the end of `interval`.
+    """Return start times (S,) in s of as many segments of `length_s` as `interval` holds; at least 1, at most `MOST`.
 
-    Two starts are at least `apart_s` apart, with `length_s` without overlap: where the interval is too short for that,
-    the last segments reach beyond its end or lie there. With `rng`, each moves by up to half of what the step between
-    two leaves over. Without `apart_s`, an interval shorter than a segment has all starts at its beginning.
+    They are `hop_s` apart, further where there would be more than `MOST`. What is left over lies half before and half
+    after them; with `rng`, any share of it before. An interval shorter than a segment has one, at its beginning.
     """
-    first_s = interval.start_s
-    last_s = max(interval.stop_s - length_s, first_s + (n - 1) * apart_s)
-    starts = np.linspace(first_s, last_s, n)
-    if rng is not None and n > 1:
-        spare_s = (last_s - first_s) / (n - 1) - apart_s
-        starts = (starts + rng.uniform(-0.5, 0.5, size=n) * spare_s).clip(first_s, last_s)
-    return starts
-
-
-def apart_s(augmentation: str, length_s: float) -> float:
-    """Return the least time in s between the starts of two segments of `length_s` that an augmentation allows."""
-    return 0.0 if OVERLAPPING[augmentation] else length_s
+    room_s = max(interval.stop_s - interval.start_s - length_s, 0.0)
+    n = int((room_s + TOLERANCE_S) / hop_s) + 1
+    if n > MOST:
+        n, hop_s = MOST, room_s / (MOST - 1)
+    spare_s = max(room_s - (n - 1) * hop_s, 0.0)
+    return interval.start_s + (0.5 if rng is None else rng.uniform()) * spare_s + hop_s * np.arange(n)
 
 
 def nearest_frames(time_s: np.ndarray, wanted_s: np.ndarray) -> np.ndarray:

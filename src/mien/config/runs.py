@@ -13,7 +13,8 @@ from mien.config.labels import CLASSICAL
 if TYPE_CHECKING:
     from mien.config.schema import Params
 
-Wanted = dict[str, list[tuple[str, str, Iterable[int]]]]  # who wants -> (corpus, name, folds), in the order of its rows
+# Who wants -> (corpus, name, folds, seeds), in the order of its rows.
+Wanted = dict[str, list[tuple[str, str, Iterable[int], Iterable[int]]]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,7 +51,7 @@ def list_runs(params: "Params") -> list[Run]:
         row = params.pretrain[name]
         ahead[name] = _run("pretrain", row.name, name, 0, 0, wanted=transfers, **_begin({"": row.init}, ahead))
     trained = _list_variants(params, ahead)
-    corpus, seeds = params.streaming.corpus, range(params.repeats)
+    corpus, seeds = params.streaming.corpus, range(params.streaming.repeats or params.repeats)
     streams = [
         _run("stream", corpus, name, fold, seed, **_begin(row.init, ahead))
         for name, row in params.streams.items()
@@ -71,16 +72,21 @@ def needed_folds(params: "Params") -> dict[tuple[str, str], int]:
 
     A variant whose branches or history another one uses is needed wherever that one is.
     """
-    needed: dict[tuple[str, str], int] = {}
+    return {key: max(fold for fold, _ in trainings) + 1 for key, trainings in _needed_trainings(params).items()}
 
-    def need(corpus: str, variant: str, n_folds: int) -> None:
-        needed[corpus, variant] = max(needed.get((corpus, variant), 0), n_folds)
+
+def _needed_trainings(params: "Params") -> dict[tuple[str, str], set[tuple[int, int]]]:
+    """Return (corpus, variant) -> folds and seeds that tables and studies need it with."""
+    needed: dict[tuple[str, str], set[tuple[int, int]]] = {}
+
+    def need(corpus: str, variant: str, trainings: set[tuple[int, int]]) -> None:
+        needed.setdefault((corpus, variant), set()).update(trainings)
         for other in parts_of(params, variant):
-            need(corpus, other, n_folds)
+            need(corpus, other, trainings)
 
     for rows in _tables(params).values():
-        for corpus, variant, folds in rows:
-            need(corpus, variant, max(folds) + 1)
+        for corpus, variant, folds, seeds in rows:
+            need(corpus, variant, {(fold, seed) for fold in range(max(folds) + 1) for seed in seeds})
     return dict(sorted(needed.items()))
 
 
@@ -94,18 +100,21 @@ def _tables(params: "Params") -> Wanted:
     """Return what tables and studies of chapter 5 want."""
     wanted: Wanted = {
         f"tables.{name}": [
-            (table.corpus, variant, range(table.folds or params.folds[table.corpus])) for variant in table.rows
+            (table.corpus, variant, range(table.folds or params.folds[table.corpus]), range(params.repeats))
+            for variant in table.rows
         ]
         for name, table in params.tables.items()
     }
     overview, intensity, embeddings = params.overview, params.intensity, params.embeddings
     wanted["overview"] = [
-        (corpus, variant, range(overview.folds[corpus]))
+        (corpus, variant, range(overview.folds[corpus]), range(overview.repeats or params.repeats))
         for variant, row in overview.rows.items()
         for corpus in row.corpora
     ]
-    wanted["intensity"] = [(intensity.corpus, variant, range(intensity.folds)) for variant in intensity.rows]
-    wanted["embeddings"] = [(embeddings.corpus, variant, embeddings.folds) for variant in embeddings.rows.values()]
+    seeds = range(intensity.repeats or params.repeats)
+    wanted["intensity"] = [(intensity.corpus, variant, range(intensity.folds), seeds) for variant in intensity.rows]
+    rows = embeddings.rows.values()
+    wanted["embeddings"] = [(embeddings.corpus, variant, embeddings.folds, (0,)) for variant in rows]
     return wanted
 
 
@@ -120,7 +129,7 @@ def _transfers(params: "Params") -> Wanted:
         "transfer.frozen": transfer.frozen,
         "fer2013": dict.fromkeys([*transfer.table, *learnt]),
     }
-    return {who: [(params.pretrain[name].name, name, (0,)) for name in names] for who, names in studies.items()}
+    return {who: [(params.pretrain[name].name, name, (0,), (0,)) for name in names] for who, names in studies.items()}
 
 
 def _starts(params: "Params", name: str) -> list[str]:
@@ -132,10 +141,10 @@ def _starts(params: "Params", name: str) -> list[str]:
 
 
 def _list_variants(params: "Params", ahead: Mapping[str, Run]) -> list[Run]:
-    needed, wanted = needed_folds(params), _tables(params)
+    needed, wanted = _needed_trainings(params), _tables(params)
     for corpus in params.trust.corpora:
-        shared = range(min(needed[corpus, name] for name in params.trust.rows))
-        wanted[f"trust.{corpus}"] = [(corpus, name, shared) for name in params.trust.rows]
+        folds, seeds = zip(*set.intersection(*(needed[corpus, name] for name in params.trust.rows)), strict=True)
+        wanted[f"trust.{corpus}"] = [(corpus, name, folds, seeds) for name in params.trust.rows]
 
     @cache
     def make(corpus: str, name: str, fold: int, seed: int) -> Run:
@@ -145,9 +154,8 @@ def _list_variants(params: "Params", ahead: Mapping[str, Run]) -> list[Run]:
 
     return [
         make(corpus, name, fold, seed)
-        for (corpus, name), n_folds in needed.items()
-        for fold in range(n_folds)
-        for seed in range(params.repeats)
+        for (corpus, name), trainings in needed.items()
+        for fold, seed in sorted(trainings)
     ]
 
 
@@ -157,7 +165,10 @@ def _list_classifiers(params: "Params") -> list[Run]:
     shown = [name for name, row in rows.items() if (row.features, row.model) == ("AU8", "ssvm")][:1]
     cnns = [name for name, row in rows.items() if row.model == "cnn1"]
     featured = sorted(cnns, key=lambda name: rows[name].size_px)[-1:]
-    wanted = {who: [(corpus, name, (0,)) for name in names] for who, names in (("4.5", shown), ("2.12", featured))}
+    wanted = {
+        who: [(corpus, name, (0,), range(10**9)) for name in names]
+        for who, names in (("4.5", shown), ("2.12", featured))
+    }
     found = []
     for name, row in rows.items():
         classical = row.model in CLASSICAL
@@ -208,8 +219,8 @@ def _run(kind: str, corpus: str, name: str, fold: int, seed: int, *, wanted: Wan
     places = {
         who: place
         for who, rows in (wanted or {}).items()
-        for place, (on, row, folds) in reversed(list(enumerate(rows)))
-        if (on, row) == (corpus, name) and fold in folds
+        for place, (on, row, folds, seeds) in reversed(list(enumerate(rows)))
+        if (on, row) == (corpus, name) and fold in folds and seed in seeds
     }
     return Run(
         kind=kind,

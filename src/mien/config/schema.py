@@ -46,6 +46,9 @@ from mien.errors import ConfigError
 __all__ = ["check_files", "hint", "merge", "read_yaml"]  # for others, who need not know where they stand
 
 
+Repeats = whole(ge=0, le=1000)  # trainings of every row and fold; 0: as many as the key ``repeats`` of all says
+
+
 def _refuse_unless(ok: bool, needed: str) -> None:
     if not ok:
         raise ValueError(needed)
@@ -241,6 +244,8 @@ class VariantConfig:
     trunk: dict[Literal["video"], Literal["resnet18", "resnet3d18"]] = field(default_factory=dict)  # resnet18 if absent
     residual: Literal["sigmoid", "relu"] = "sigmoid"  # in the residual perceptron of mrpn (eq. 29)
     extractors: Literal["tuned", "frozen"] = "tuned"  # frozen: trunks stay as `init` gave them, statistics too
+    # 0: branches look at training clips in every epoch; else so many times before it, and what they say is stored
+    looks: whole(ge=0, le=1000) = 0
     modality_dropout: Dropout = 0.0  # probability that a training clip loses one of its modalities
     blend: dict[str, str] = field(default_factory=dict)  # head -> variant whose history weighs its loss (G-Blend)
     target: Literal["label", "intensity"] = "label"  # emotions, or how strongly they are acted (regression)
@@ -250,6 +255,8 @@ class VariantConfig:
         trunks = set(self.modalities) - {"units"}
         _refuse_unless(set(self.init) <= trunks, "init should be of its modalities, units aside")
         _refuse_unless(set(self.frozen) <= set(self.modalities), "frozen should be of its modalities")
+        kept = set(self.frozen) == set(self.modalities)
+        _refuse_unless(self.looks == 0 or kept, "looks should be 0 but for rows with all modalities frozen")
         _refuse_unless(self.residual == "sigmoid" or self.fusion == "mrpn", "residual should be sigmoid but for mrpn")
         joint = self.fusion != "single"
         _refuse_unless(self.modality_dropout == 0 or joint, "modality_dropout should be 0 but for joint networks")
@@ -334,6 +341,7 @@ class StreamingConfig:
     learning_rate: Rate
     epochs: Count
     batch: Batch  # stretches
+    repeats: Repeats = 0
 
     def __post_init__(self) -> None:
         _refuse_unless(self.hop_s <= self.window_s, "hop_s should be at most window_s")
@@ -410,6 +418,7 @@ class OverviewConfig:
 
     folds: dict[Literal[ACTED], Count]  # the first so many of the corpus's folds
     rows: dict[str, OverviewRow]  # variant -> row
+    repeats: Repeats = 0
 
     def __post_init__(self) -> None:
         named = {corpus for row in self.rows.values() for corpus in row.corpora}
@@ -425,6 +434,7 @@ class IntensityConfig:
     corpus: Literal[ACTED]
     folds: Count  # the first so many of the corpus's folds
     rows: Some[tuple[str, ...]]  # variants with the target intensity
+    repeats: Repeats = 0
 
 
 @dataclass(**SECTION)
@@ -470,7 +480,7 @@ class TrustConfig:
     light: tuple[number(gt=0, lt=1), ...]  # factors of the brightness
 
 
-SCALES = ("mini", "thesis")
+SCALES = ("mini", "study", "thesis")
 T = TypeVar("T")
 
 

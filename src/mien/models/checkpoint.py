@@ -61,7 +61,6 @@ class ModelCard:
     target: str = "label"  # or intensity: one output, a number
     augmentation: str = ""
     frames: int = 0  # of a clip
-    segments: int = 0  # of a clip
     # of stream
     rate_fps: int = 0  # frames per second that are looked at
     hop_s: float = 0.0  # between the ends of two segments, and between two joint judgements

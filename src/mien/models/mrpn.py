@@ -5,9 +5,10 @@ A network knows its modalities as names of encoders only, in their order (thesis
 spectrogram, a vector. An encoder, which is a backbone shared over time and an aggregator, makes a feature (B, D) of it;
 FeatureNorms, fusion and heads make logits of the features of all modalities.
 
-`present` says per modality which of the B clips have it; the normalised feature of an absent one is 0 whatever its
-input holds: about where FeatureNorm puts the mean over training clips (its learned shift is small). The output maps
-head names to logits (B, C): "fused", the answer, and where the network has side heads one head per modality.
+`n_steps` says per modality how many of its T steps each of the B clips has; what lies beyond them is padding, which no
+part of the network sees, batch statistics included. A clip with 0 steps lacks the modality: its normalised feature is
+0, about where FeatureNorm puts the mean over training clips (its learned shift is small). The output maps head names to
+logits (B, C): "fused", the answer, and where the network has side heads one head per modality.
 
 The names `branches`, `trunk` and `side` are those of the weights in model files.
 """
@@ -21,6 +22,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mien.errors import ModelError
 from mien.io.prune import CHANGED, is_as_listed
@@ -34,6 +36,7 @@ PIXEL_MEAN = (0.485, 0.456, 0.406)  # of ImageNet, RGB, the statistics that publ
 PIXEL_STD = (0.229, 0.224, 0.225)
 
 Present = Mapping[str, Tensor]  # modality -> (B,) bool
+Steps = Mapping[str, Tensor]  # modality -> (B,) int64
 Memory = Any  # what an aggregator keeps between two calls of `run`; None: nothing yet
 
 
@@ -44,7 +47,21 @@ def normalise_pixels(frames: Tensor) -> Tensor:
     return (frames - mean).div_(std)
 
 
-# Aggregators: from the features of all steps to one (SAC in thesis section 5.2), (B, T, D) -> (B, D).
+def mask_steps(n_steps: Tensor, most: int) -> Tensor:
+    """Tell which of `most` steps there are; (B,) -> (B, T) bool."""
+    return torch.arange(most, device=n_steps.device) < n_steps.unsqueeze(1)
+
+
+def mean_steps(states: Tensor, n_steps: Tensor | None) -> Tensor:
+    """Return the mean over the steps that there are, (B, T, D) -> (B, D); of a clip without any it is 0."""
+    if n_steps is None:
+        return states.mean(1)
+    given = mask_steps(n_steps, states.shape[1]).unsqueeze(2)
+    return states.masked_fill(~given, 0.0).sum(1) / n_steps.clamp(min=1).unsqueeze(1)
+
+
+# Aggregators: from the features of all steps to one (SAC in thesis section 5.2), (B, T, D) -> (B, D). `n_steps` (B,) is
+# how many of the T steps each clip has, 1 to T; all where it is None.
 #
 # Those that know no later step have a method `run` that gives what they would have said after every step, and a memory
 # with which the sequence goes on: run(one part) and then run(the rest, memory) is run(the whole).
@@ -53,8 +70,9 @@ def normalise_pixels(frames: Tensor) -> Tensor:
 class LastStep(nn.Module):
     """The feature of the newest step, without memory; (B, T, D) -> (B, D)."""
 
-    def forward(self, features: Tensor) -> Tensor:
-        return self.run(features)[0][:, -1]
+    def forward(self, features: Tensor, n_steps: Tensor | None = None) -> Tensor:
+        said, _ = self.run(features)  # what is padded comes after what is not
+        return said[:, -1] if n_steps is None else said[torch.arange(len(said), device=said.device), n_steps - 1]
 
     def run(self, features: Tensor, memory: Memory = None) -> tuple[Tensor, Memory]:
         """Return what is said after every step (B, T, D), and the memory."""
@@ -79,8 +97,12 @@ class BiLSTM(nn.Module):
         super().__init__()
         self.lstm = nn.LSTM(dim, dim // 2, batch_first=True, bidirectional=True)
 
-    def forward(self, features: Tensor) -> Tensor:
-        return self.lstm(features)[0].mean(1)
+    def forward(self, features: Tensor, n_steps: Tensor | None = None) -> Tensor:
+        if n_steps is None:
+            return self.lstm(features)[0].mean(1)
+        packed = pack_padded_sequence(features, n_steps.cpu(), batch_first=True, enforce_sorted=False)
+        states, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True)  # (B, T, D), 0 where padded
+        return states.sum(1) / n_steps.unsqueeze(1)
 
 
 class Transformer(nn.Module):
@@ -103,13 +125,17 @@ class Transformer(nn.Module):
         kind = {"activation": "gelu", "norm_first": True, "batch_first": True}
         self.layers = nn.Sequential(*(layer(**kind) for _ in range(self.LAYERS)))
 
-    def forward(self, features: Tensor) -> Tensor:
-        if (n_steps := features.shape[1]) > self.STEPS:
+    def forward(self, features: Tensor, n_steps: Tensor | None = None) -> Tensor:
+        if (most := features.shape[1]) > self.STEPS:
             raise ModelError(
-                f"the transformer has learned positions for {self.STEPS} steps, and a clip has {n_steps}; lower"
+                f"the transformer has learned positions for {self.STEPS} steps, and a clip has {most}; lower"
                 " train.frames, or use another aggregator"
             )
-        return self.layers(features + self.positions[:n_steps]).mean(1)
+        states = features + self.positions[:most]
+        padded = None if n_steps is None else ~mask_steps(n_steps, most)
+        for layer in self.layers:
+            states = layer(states, src_key_padding_mask=padded)
+        return mean_steps(states, n_steps)
 
 
 AGGREGATORS: dict[str, Callable[[int], nn.Module]] = {  # name -> constructor from D
@@ -158,16 +184,22 @@ class ModalityEncoder(nn.Module):
         self.aggregator = aggregator
         self.dim = trunk.dim
 
-    def forward(self, sequence: Tensor) -> Tensor:
-        return self.trunk(sequence) if self.aggregator is None else self.aggregator(self.encode_steps(sequence))
+    def forward(self, sequence: Tensor, n_steps: Tensor | None = None) -> Tensor:
+        if self.aggregator is None:
+            return self.trunk(sequence)
+        return self.aggregator(self.encode_steps(sequence, n_steps), n_steps)
 
-    def encode_steps(self, sequence: Tensor) -> Tensor:
-        """Return the features of single steps, (B, T, ...) -> (B, T, D)."""
-        return self.trunk(sequence.flatten(0, 1)).unflatten(0, sequence.shape[:2])
+    def encode_steps(self, sequence: Tensor, n_steps: Tensor | None = None) -> Tensor:
+        """Return the features of single steps, (B, T, ...) -> (B, T, D); 0 where a clip has none."""
+        if n_steps is None:
+            return self.trunk(sequence.flatten(0, 1)).unflatten(0, sequence.shape[:2])
+        given = mask_steps(n_steps, sequence.shape[1])
+        encoded = self.trunk(sequence[given])
+        return encoded.new_zeros(*given.shape, self.dim).masked_scatter(given.unsqueeze(2), encoded)
 
-    def states(self, sequence: Tensor) -> Tensor:
+    def states(self, sequence: Tensor, n_steps: Tensor | None = None) -> Tensor:
         """Return what it says after every step, (B, T, ...) -> (B, T, D), if its aggregator knows no later one."""
-        return self.aggregator.run(self.encode_steps(sequence))[0]
+        return self.aggregator.run(self.encode_steps(sequence, n_steps))[0]
 
 
 TRUNKS = {"resnet18": ResNet18, "resnet3d18": ResNet3D18}
@@ -218,8 +250,18 @@ class CrossmodalAttention(nn.Module):
         self.attention = nn.MultiheadAttention(dim, heads, batch_first=True)
         self.norm = nn.LayerNorm(dim)
 
-    def forward(self, own: Tensor, others: Tensor, absent: Tensor | None = None) -> Tensor:
-        """Return the feature; `absent` (N, S) bool says what of `others` is not to be looked at, if anything."""
+    def forward(
+        self, own: Tensor, others: Tensor, absent: Tensor | None = None, n_steps: Tensor | None = None
+    ) -> Tensor:
+        """Return the feature.
+
+        Parameters
+        ----------
+        absent
+            (N, S) bool, what of `others` is not to be looked at, if anything.
+        n_steps
+            (N,) steps of `own`, T where it is None.
+        """
         if absent is None:
             found, _ = self.attention(own, others, others, need_weights=False)  # (N, T, D)
         else:
@@ -227,7 +269,7 @@ class CrossmodalAttention(nn.Module):
             mask = absent & ~alone.unsqueeze(1)
             found, _ = self.attention(own, others, others, key_padding_mask=mask, need_weights=False)
             found = found.masked_fill(alone.view(-1, 1, 1), 0.0)
-        return self.norm(own + found).mean(1)  # (N, D)
+        return mean_steps(self.norm(own + found), n_steps)  # (N, D)
 
 
 # Heads: from a feature to class scores.
@@ -275,6 +317,21 @@ def apply_present(
     out = torch.zeros(len(rows), *shape, device=rows.device)
     if bool(present.any()):  # absent rows do not enter at all: 0 * NaN is NaN
         out[present] = module(rows[present]).to(out.dtype)
+    return out
+
+
+def _perceive(look: Callable[..., Tensor], sequence: Tensor, n_steps: Tensor | None, shape: tuple[int, ...]) -> Tensor:
+    """Return what an encoder says of clips, (B, T, ...) -> (B, *shape); 0 of those without a step."""
+    if n_steps is None or bool((n_steps == sequence.shape[1]).all()):
+        return look(sequence)
+    there = n_steps > 0
+    if bool(there.all()):
+        return look(sequence, n_steps)
+    out = sequence.new_zeros(len(sequence), *shape)
+    if bool(there.any()):
+        said = look(sequence[there], n_steps[there])
+        out = out.to(said.dtype)
+        out[there] = said
     return out
 
 
@@ -327,25 +384,28 @@ class Network(nn.Module):
         self.crossings = nn.ModuleDict({name: CrossmodalAttention(dim) for name, dim in crossed.items()})
         self.frozen: tuple[nn.Module, ...] = ()
 
-    def forward(self, inputs: Mapping[str, Tensor], present: Present | None = None) -> dict[str, Tensor]:
-        return self.judge(self.encode(inputs, present or {}), present)
+    def forward(self, inputs: Mapping[str, Tensor], n_steps: Steps | None = None) -> dict[str, Tensor]:
+        return self.answer(self.perceive(inputs, n_steps), n_steps)
 
-    def encode(self, inputs: Mapping[str, Tensor], present: Present) -> dict[str, Tensor]:
-        """Return the feature (B, D) of every modality."""
+    def perceive(self, inputs: Mapping[str, Tensor], n_steps: Steps | None = None) -> dict[str, Tensor]:
+        """Return what the encoders say: of every modality a feature (B, D); states (B, T, D) where fusion attends."""
         said = {}
         for name, encoder in self.branches.items():
-            shape = (inputs[name].shape[1], encoder.dim) if self.crossings else (encoder.dim,)
-            look = encoder.states if self.crossings else encoder
-            said[name] = apply_present(look, inputs[name], present.get(name), shape)
-        if not self.crossings:
-            return said
-        features = {}
+            look, shape = (encoder.states, inputs[name].shape[1:2]) if self.crossings else (encoder, ())
+            said[name] = _perceive(look, inputs[name], (n_steps or {}).get(name), (*shape, encoder.dim))
+        return said
+
+    def answer(self, said: Mapping[str, Tensor], n_steps: Steps | None = None) -> dict[str, Tensor]:
+        """Return head -> logits (B, C) of what `perceive` said."""
+        features = dict(said)
         for name, crossing in self.crossings.items():
-            others = {other: rows for other, rows in said.items() if other != name}
-            masks = [~present[other].unsqueeze(1).expand(others[other].shape[:2]) for other in others if present]
-            absent = torch.cat(masks, dim=1) if masks else None  # (B, S)
-            features[name] = crossing(said[name], torch.cat(list(others.values()), dim=1), absent)
-        return features
+            others = {other: states for other, states in said.items() if other != name}
+            absent, own = None, None
+            if n_steps:
+                given = [mask_steps(n_steps[other], states.shape[1]) for other, states in others.items()]
+                absent, own = ~torch.cat(given, dim=1), n_steps[name]  # (B, S), (B,)
+            features[name] = crossing(said[name], torch.cat(list(others.values()), dim=1), absent, own)
+        return self.judge(features, {name: numbers > 0 for name, numbers in (n_steps or {}).items()})
 
     def judge(self, features: Mapping[str, Tensor], present: Present | None = None) -> dict[str, Tensor]:
         """Return head -> logits (N, C) of N rows of features as the encoders give them, modality -> (N, D).

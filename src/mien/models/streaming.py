@@ -107,11 +107,7 @@ def _follow(encoder: ModalityEncoder, sequence: Tensor, at: Tensor) -> Tensor:
     longest = int(n_steps.max())
     if longest == 0:
         return torch.zeros(*at.shape, encoder.dim, device=at.device)
-    given = torch.arange(longest, device=at.device) < n_steps[:, None]  # (B, T)
-    encoded = encoder.trunk(sequence[:, :longest][given])  # (steps, D)
-    steps = encoded.new_zeros(*given.shape, encoder.dim)
-    steps[given] = encoded
-    outputs, _ = encoder.aggregator.run(steps)  # (B, T, D); what is padded comes after what is not
+    outputs = encoder.states(sequence[:, :longest], n_steps)  # (B, T, D); what is padded comes after what is not
     return outputs[torch.arange(len(at), device=at.device)[:, None], at.clamp(min=0)]
 
 

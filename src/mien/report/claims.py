@@ -20,7 +20,6 @@ from typing import Any
 
 import pandas as pd
 
-from mien.augment.slicing import SEGMENTS
 from mien.config.labels import ACTED, NETWORKS
 from mien.config.schema import EvaluateConfig, load, section
 from mien.errors import ConfigError, TableError
@@ -841,7 +840,6 @@ def _answer_time(trained: Trained, claim: Claim, ours: dict[Pair, Gain], printed
         "prices": prices,
         "slices": _family(slices.values()),
         "slices_untrained": trained.absent_of(slices),
-        "segments": SEGMENTS,
         "printed_helps": all(one.low > 0 for one in printed) if all(printed) else None,
         "summed": {name: trained.summed(name) for name in SUMMED},
     }

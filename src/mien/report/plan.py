@@ -25,7 +25,7 @@ from mien.errors import ConfigError, TableError
 from mien.models.cost import Cost, row_costs, total
 from mien.models.mrpn import CHANNELS
 from mien.report.page import render_page, write_table
-from mien.report.tables.complexity import clip_costs, second_cost
+from mien.report.tables.complexity import clip_costs, second_cost, steps_of
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,12 @@ def _count_variant(params: Params, corpus: str, name: str) -> dict[str, Any]:
     learnt, judged = _divide_folds(corpus, params)
     kept = row.modalities if row.extractors == "frozen" else row.frozen
     kept = [f"branches.{modality}{'' if modality in row.frozen else '.trunk'}" for modality in kept]
-    found = clip_costs(row, frames=train.frames, **_sizes(params, corpus))
+    steps = steps_of(row, frames=train.frames, seconds=size_of(corpus, params).seconds, sound=params.sound)
+    found = clip_costs(row, steps, **_sizes(params, corpus))
+    if row.looks:  # the branches look before the first epoch, the heads learn in all of them
+        branches = total(found, "branches").multiply_adds / train.epochs
+        heads = total(found).multiply_adds - total(found, "branches").multiply_adds
+        stored = {"learning": LEARNT * heads + row.looks * branches, "judging": judged * (heads + branches)}
     return {
         "clips": learnt,
         "judged": judged,
@@ -155,6 +160,7 @@ def _count_variant(params: Params, corpus: str, name: str) -> dict[str, Any]:
         "precision": train.precision,
         **_describe(row),
         **_count_passes(found, judged, kept=kept),
+        **(stored if row.looks else {}),
     }
 
 

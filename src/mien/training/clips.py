@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from mien.audio.spectrogram import cut_segments, segment_s, segment_shape, spectrogram
 from mien.augment.slicing import (
-    SEGMENTS,
+    HOPS,
     SLICED,
     Interval,
-    apart_s,
     frame_times,
     nearest_frames,
     random_slice,
@@ -271,36 +271,39 @@ def complete(dataset: ClipDataset, clips: pd.DataFrame) -> pd.DataFrame:
 class Batch:
     """B clips.
 
-    inputs : video (B, T, S, S, 3) uint8, audio (B, S, 1, F, W) and units (B, T, 8) float; zeros where a clip lacks the
-        modality.
-    present : modality -> (B,) bool.   label : (B,) int64.
+    inputs : video (B, T, S, S, 3) uint8, audio (B, S, 1, F, W) and units (B, T, 8) float; zeros beyond the steps that a
+        clip has.
+    n_steps : modality -> (B,) int64, steps that a clip has; 0: it lacks the modality.   label : (B,) int64.
     """
 
     inputs: dict[str, Tensor]
-    present: dict[str, Tensor]
+    n_steps: dict[str, Tensor]
     label: Tensor
 
     def __len__(self) -> int:
         return len(self.label)
 
+    def take(self, rows: Tensor) -> "Batch":
+        """Return some of the clips; rows (N,) int64."""
+        inputs, n_steps = (
+            {name: value[rows] for name, value in values.items()} for values in (self.inputs, self.n_steps)
+        )
+        return Batch(inputs, n_steps, self.label[rows])
+
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
-        inputs, present = (
-            {name: value.to(device) for name, value in values.items()} for values in (self.inputs, self.present)
+        inputs, n_steps = (
+            {name: value.to(device) for name, value in values.items()} for values in (self.inputs, self.n_steps)
         )
-        return Batch(inputs, present, self.label.to(device))
+        return Batch(inputs, n_steps, self.label.to(device))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How clips are looked at: frames and segments per clip, share of the clip that a random slice keeps.
-
-    apart_s : least time between the starts of two segments.
-    """
+    """How clips are looked at: frames of a clip, hop of the segments, share of the clip that a random slice keeps."""
 
     frames: int
-    segments: int
-    apart_s: float
+    hop_s: float
     share: float
     sliced: bool
     sound: SoundConfig
@@ -308,9 +311,8 @@ class Sampling:
     @classmethod
     def of(cls, augmentation: str, *, frames: int, share: float, sound: SoundConfig) -> "Sampling":
         """Return the sampling that a variant's augmentation asks for in training."""
-        sliced, segments = SLICED[augmentation], SEGMENTS[augmentation]
-        apart = apart_s(augmentation, segment_s(sound))
-        return cls(frames=frames, segments=segments, apart_s=apart, share=share, sliced=sliced, sound=sound)
+        hop_s = HOPS[augmentation] * segment_s(sound)
+        return cls(frames=frames, hop_s=hop_s, share=share, sliced=SLICED[augmentation], sound=sound)
 
 
 def assemble_inputs(
@@ -332,31 +334,32 @@ def assemble_inputs(
 
     Returns
     -------
-    inputs, present : as in `Batch`; `network_inputs` makes of `inputs` what a network is called with.
+    inputs, n_steps : as in `Batch`; `network_inputs` makes of `inputs` what a network is called with.
     """
     inputs: dict[str, list[Tensor]] = {name: [] for name in modalities}
-    present: dict[str, list[bool]] = {name: [] for name in modalities}
+    n_steps: dict[str, list[int]] = {name: [] for name in modalities}
     for interval, data in clips:
         for name in modalities:
             one = data.get(name)
-            present[name].append(one is not None)
-            inputs[name].append(_blank(name, sampling, size_px) if one is None else _look(one, interval, sampling, rng))
-    stacked = {name: torch.stack(values) for name, values in inputs.items()}
-    return stacked, {name: torch.tensor(values) for name, values in present.items()}
+            steps = _blank(name, sampling, size_px) if one is None else _look(one, interval, sampling, rng)
+            n_steps[name].append(0 if one is None else len(steps))
+            inputs[name].append(steps)
+    stacked = {name: pad_sequence(values, batch_first=True) for name, values in inputs.items()}
+    return stacked, {name: torch.tensor(values) for name, values in n_steps.items()}
 
 
 def _look(one: ModalityData, interval: Interval, sampling: Sampling, rng: np.random.Generator | None) -> Tensor:
     if isinstance(one, FrameSequence | ActionUnitSequence):
         rows = nearest_frames(one.time_s, frame_times(interval, sampling.frames, rng=rng))
         return torch.from_numpy(one.pixels[rows] if isinstance(one, FrameSequence) else one.units[rows])  # (T, ...)
-    length_s = segment_s(sampling.sound)
-    starts = segment_starts(interval, sampling.segments, length_s=length_s, apart_s=sampling.apart_s, rng=rng)
+    starts = segment_starts(interval, length_s=segment_s(sampling.sound), hop_s=sampling.hop_s, rng=rng)
     return cut_segments(one.spectrum, starts, sampling.sound, stop_s=interval.stop_s)  # (S, 1, F, W)
 
 
 def _blank(modality: str, sampling: Sampling, size_px: int) -> Tensor:
+    """Return steps for a batch in which no clip may have any."""
     if modality == "audio":
-        return torch.zeros(sampling.segments, 1, *segment_shape(sampling.sound))
+        return torch.zeros(1, 1, *segment_shape(sampling.sound))
     if modality == "units":
         return torch.zeros(sampling.frames, UNITS)
     return torch.zeros(sampling.frames, size_px, size_px, 3, dtype=torch.uint8)
@@ -389,10 +392,10 @@ def assemble(
                 interval = random_slice(duration_s, rng, share=sampling.share, least_s=segment_s(sampling.sound))
             yield interval, {name: media[clip] for name, media in dataset.media.items() if clip in media}
 
-    inputs, present = assemble_inputs(
+    inputs, n_steps = assemble_inputs(
         looks(), list(dataset.media), sampling, size_px=0 if pictures is None else pictures.pixels.shape[1], rng=rng
     )
-    return Batch(inputs, present, torch.from_numpy(clips.label.to_numpy(np.int64, copy=True)))
+    return Batch(inputs, n_steps, torch.from_numpy(clips.label.to_numpy(np.int64, copy=True)))
 
 
 def random_batches(n: int, *, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -431,15 +434,15 @@ def drop_modalities(batches: Iterable[Batch], probability: float, *, rng: np.ran
     incomplete data".
     """
     for batch in batches:
-        present = {name: there.clone() for name, there in batch.present.items()}
-        names = list(present)
+        n_steps = {name: numbers.clone() for name, numbers in batch.n_steps.items()}
+        names = list(n_steps)
         losing = rng.uniform(size=len(batch)) < probability
         which = rng.integers(len(names), size=len(batch))
         for clip in np.flatnonzero(losing):
-            there = present[names[which[clip]]]
-            if there.sum() > LEAST:
-                there[clip] = False
-        yield replace(batch, present=present)
+            numbers = n_steps[names[which[clip]]]
+            if numbers.count_nonzero() > LEAST:
+                numbers[clip] = 0
+        yield replace(batch, n_steps=n_steps)
 
 
 def read_ahead(batches: Iterable[T]) -> Iterator[T]:

@@ -108,7 +108,7 @@ def judged_by(model: Network, batches: Iterable[Batch]) -> torch.Tensor:
     try:
         for batch in batches:
             on = batch.to(engine.device())
-            model(network_inputs(on), on.present)
+            model(network_inputs(on), on.n_steps)
     finally:
         hook.remove()
     return torch.cat(seen)

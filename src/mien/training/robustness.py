@@ -99,16 +99,16 @@ class Recalling(nn.Module):
         self.asked: Tensor | None = None
         self.said: Tensor | None = None
 
-    def forward(self, sequence: Tensor) -> Tensor:
-        return self._recall(self.branch, sequence)
+    def forward(self, sequence: Tensor, n_steps: Tensor | None = None) -> Tensor:
+        return self._recall(self.branch, sequence, n_steps)
 
-    def states(self, sequence: Tensor) -> Tensor:
+    def states(self, sequence: Tensor, n_steps: Tensor | None = None) -> Tensor:
         """Return what the branch says after every step."""
-        return self._recall(self.branch.states, sequence)
+        return self._recall(self.branch.states, sequence, n_steps)
 
-    def _recall(self, look: Callable[[Tensor], Tensor], sequence: Tensor) -> Tensor:
+    def _recall(self, look: Callable[..., Tensor], sequence: Tensor, n_steps: Tensor | None) -> Tensor:
         if self.asked is not sequence:
-            self.asked, self.said = sequence, look(sequence)
+            self.asked, self.said = sequence, look(sequence, n_steps)
         return self.said
 
 
@@ -135,11 +135,11 @@ def assess_fold(job: Assessment, runs: list[Run]) -> pd.DataFrame:
         clips, size = split(view, runs[0].fold)["test"], engine.EVALUATED * train.batch  # as a training evaluates
         for part in (clips.iloc[start : start + size] for start in range(0, len(clips), size)):
             names = list(zip(part["clip"], part.actor, part.label, strict=True))
-            for condition, inputs, present in _looks(job, view, part, sampling, voices):
-                left = torch.stack(list(present.values())).any(dim=0).tolist()  # of a clip, anything
+            for condition, inputs, n_steps in _looks(job, view, part, sampling, voices):
+                left = torch.stack(list(n_steps.values())).any(dim=0).tolist()  # of a clip, anything
                 for run, model in networks:
                     with engine.autocast(device, train.precision):
-                        logits = model(inputs, present)["fused"].float().cpu().numpy()
+                        logits = model(inputs, n_steps)["fused"].float().cpu().numpy()
                     said = (run.variant, condition.name, run.fold, run.seed)
                     rows += [(*said, *clip, one) for clip, one, ok in zip(names, logits, left, strict=True) if ok]
     found = pd.DataFrame(rows, columns=["variant", *tables.ASSESSMENTS.columns.names])
@@ -184,7 +184,7 @@ def _looks(
     sampling: Sampling,
     voices: Mapping[Condition, Mapping[str, Spectrogram]],
 ) -> Iterator[tuple[Condition, dict[str, Tensor], dict[str, Tensor]]]:
-    """Yield a condition and what networks are then given of a batch of clips: their inputs, and what is present."""
+    """Yield a condition and what networks are then given of a batch of clips: inputs and numbers of steps."""
     batch = assemble(view, clips, sampling, rng=None)
     clean = batch.to(engine.device())
     inputs = network_inputs(clean)
@@ -193,7 +193,7 @@ def _looks(
         if not condition.concerns(view.media):
             continue
         if condition.kind == "missing":
-            yield condition, inputs, clean.present | {name: torch.zeros_like(clean.present[name])}
+            yield condition, inputs, clean.n_steps | {name: torch.zeros_like(clean.n_steps[name])}
             continue
         changed = {}
         if name == "audio":
@@ -203,7 +203,7 @@ def _looks(
             frames = zip(clips["clip"], batch.inputs[name], strict=True)
             changed = {name: torch.stack([_disturb_frames(job, condition, clip, one) for clip, one in frames])}
         disturbed = replace(batch, inputs=changed).to(engine.device())
-        yield condition, inputs | network_inputs(disturbed), clean.present
+        yield condition, inputs | network_inputs(disturbed), clean.n_steps
 
 
 def _disturb_voices(job: Assessment, condition: Condition, fold: int) -> dict[str, Spectrogram]:

@@ -12,9 +12,10 @@ trained on too, everything follows the test people, and there is no honest epoch
 """
 
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,7 +25,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.augment.aug_a import MODES, augment
-from mien.augment.slicing import SEGMENTS
 from mien.config import schema
 from mien.errors import ModelError
 from mien.io.files import read_json, sha256
@@ -32,7 +32,7 @@ from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard
 from mien.models.mrpn import Network, first_mismatch
 from mien.training import clips, engine, run_folder
-from mien.training.clips import Batch, Change, ClipDataset, Sampling, network_inputs
+from mien.training.clips import Batch, ClipDataset, Sampling, network_inputs
 from mien.training.engine import Draws, EvalResult, Pass
 from mien.training.run_folder import RunSpec
 
@@ -121,6 +121,9 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
         weights = weigh_losses(courses)
         record |= {"loss_weights": weights, "blend": {head: asdict(course) for head, course in courses.items()}}
     task = ClipTask(settings=run.settings, dataset=dataset, roles=roles, draws=draws, loss_weights=weights)
+    record |= {"n_steps": task.count_steps()}
+    if row.looks:
+        task = FeatureTask(**vars(task), features=task.store_features(model))
     kept = "optimistic" if how.protocol == "thesis" else "honest"
     spec = run.spec(
         *(record, given),
@@ -150,7 +153,6 @@ def make_card(run: RunSpec, classes: tuple[str, ...]) -> ModelCard:
         width=how.width,
         dropout=how.dropout,
         frames=how.frames,
-        segments=SEGMENTS[row.augmentation],
         sound=run.settings.sound,
         faces=run.settings.faces,
         candide=vars(run.settings).get("candide", {}),  # of rows with action units
@@ -188,6 +190,7 @@ class ClipTask:
     roles: Mapping[str, pd.DataFrame]
     draws: Draws
     loss_weights: Mapping[str, float]
+    kept: dict[str, list[Batch]] = field(default_factory=dict)  # role -> what is evaluated, if it is small
 
     @property
     def sampling(self) -> Sampling:
@@ -195,36 +198,53 @@ class ClipTask:
         of = self.settings
         return Sampling.of(of.variant.augmentation, frames=of.train.frames, share=of.augment.slice, sound=of.sound)
 
+    def count_steps(self) -> dict[str, float]:
+        """Return modality -> mean number of steps of a whole training clip, to the hundredth."""
+        batch = clips.assemble(self.dataset, self.roles["training"], self.sampling, rng=None)
+        return {name: round(float(numbers.double().mean()), 2) for name, numbers in batch.n_steps.items()}
+
     def train_epoch(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> Pass:
         """Train one epoch; the loss is that of the fused head."""
         row, how = self.settings.variant, self.settings.train
-        order = self.draws.rng("order", epoch)
-        batches = clips.training_batches(self.dataset, self.roles["training"], self.sampling, size=how.batch, rng=order)
+        model.train()
+        batches = self.training_batches(epoch)
         batches = clips.drop_modalities(batches, row.modality_dropout, rng=self.draws.rng("modalities", epoch))
-        change = partial(augment, config=self.settings.augment, mode=MODES[row.augmentation])
         with self.draws.epoch(epoch) as generator:
             loss = train_epoch(
-                model,
+                self.asked(model),
                 clips.on_device(engine.device(), batches),
                 optimizer,
-                augment=partial(change, generator=generator),
+                inputs_of=partial(self.inputs_of, generator=generator),
                 precision=how.precision,
                 target=row.target,
                 weights=self.loss_weights,
             )
         return Pass(loss)
 
+    def training_batches(self, epoch: int) -> Iterable[Batch]:
+        """Return the batches of an epoch."""
+        order, training = self.draws.rng("order", epoch), self.roles["training"]
+        size = self.settings.train.batch
+        return clips.training_batches(self.dataset, training, self.sampling, size=size, rng=order)
+
+    def inputs_of(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return what a network is given of a batch of training."""
+        mode = MODES[self.settings.variant.augmentation]
+        change = partial(augment, config=self.settings.augment, mode=mode, generator=generator)
+        return network_inputs(batch, augment=change)
+
+    def asked(self, model: Network) -> Callable[..., dict[str, Tensor]]:
+        """Return the part of a network that answers what `inputs_of` gives, in its present mode."""
+        return model
+
     @torch.no_grad()
     def evaluate(self, model: nn.Module, role: str) -> EvalResult:
         """Evaluate the clips of a role, each of which has at least one modality."""
         model.eval()
-        how, scores, device = self.settings.train, [], engine.device()
-        batches = clips.evaluation_batches(
-            self.dataset, self.roles[role], self.sampling, size=engine.EVALUATED * how.batch
-        )
-        for batch in clips.on_device(device, batches):
-            with engine.autocast(device, how.precision):
-                out = model(network_inputs(batch), batch.present)
+        scores, device = [], engine.device()
+        for batch in self.evaluation_batches(role):
+            with engine.autocast(device, self.settings.train.precision):
+                out = self.asked(model)(batch.inputs, batch.n_steps)
             scores.append({head: score.float().cpu() for head, score in out.items()})
         logits = {head: torch.cat([score[head] for score in scores]) for head in scores[0]}
         label = torch.tensor(self.roles[role].label.to_numpy())
@@ -232,13 +252,93 @@ class ClipTask:
             return EvalResult.of_levels(logits, label, n_levels=len(self.dataset.classes))
         return EvalResult.of(logits, label)
 
+    def evaluation_batches(self, role: str) -> Iterable[Batch]:
+        """Return the clips of a role with the inputs of a network: they are the same after every epoch."""
+        if role in self.kept:
+            return self.kept[role]
+        size = engine.EVALUATED * self.settings.train.batch
+        batches = clips.evaluation_batches(self.dataset, self.roles[role], self.sampling, size=size)
+        batches = (replace(one, inputs=network_inputs(one)) for one in clips.on_device(engine.device(), batches))
+        first = next(batches)
+        n_bytes = sum(value.nbytes for value in first.inputs.values())
+        if n_bytes * len(self.roles[role]) > clips.IN_MEMORY * len(first):
+            return chain([first], batches)
+        self.kept[role] = [first, *batches]
+        return self.kept[role]
+
+    def store_features(self, model: Network) -> dict[str, list[Batch]]:
+        """Return what the kept branches of a network say: role -> clips in their order, of training look after look."""
+        model.eval()
+        stored = {role: self._store(model, self.evaluation_batches(role)) for role in self.roles if role != "training"}
+        training, size = self.roles["training"], engine.EVALUATED * self.settings.train.batch
+        parts = [training.iloc[start : start + size] for start in range(0, len(training), size)]
+        rng = self.draws.rng("looks")
+        looks = (
+            clips.assemble(self.dataset, part, self.sampling, rng=rng)
+            for _ in range(self.settings.variant.looks)
+            for part in parts
+        )
+        generator = torch.Generator(engine.device()).manual_seed(self.draws.number("looks"))
+        looks = (replace(one, inputs=self.inputs_of(one, generator)) for one in clips.on_device(engine.device(), looks))
+        return stored | {"training": self._store(model, looks)}
+
+    @torch.no_grad()
+    def _store(self, model: Network, batches: Iterable[Batch]) -> list[Batch]:
+        """Return one batch of features with the clips of all `batches`."""
+        said, n_steps, label = [], [], []
+        for batch in batches:
+            with engine.autocast(engine.device(), self.settings.train.precision):
+                said.append(model.perceive(batch.inputs, batch.n_steps))
+            n_steps.append(batch.n_steps)
+            label.append(batch.label)
+        joined = [{name: _join([one[name] for one in parts]) for name in parts[0]} for parts in (said, n_steps)]
+        return [Batch(*joined, torch.cat(label))]
+
+
+def _join(parts: list[Tensor]) -> Tensor:
+    """Return clips of several batches as one, (B, ...) each; of states (B, T, D) the shorter are padded."""
+    if parts[0].ndim < 3:
+        return torch.cat(parts)
+    most = max(part.shape[1] for part in parts)
+    return torch.cat([functional.pad(part, (0, 0, 0, most - part.shape[1])) for part in parts])
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureTask(ClipTask):
+    """The heads of a network whose branches are all kept are trained on what these say of some looks at every clip.
+
+    features : from `store_features`.
+    """
+
+    features: Mapping[str, list[Batch]]
+
+    def training_batches(self, epoch: int) -> Iterable[Batch]:
+        """Return the batches of an epoch: of every clip one of its looks, drawn anew."""
+        rng, n = self.draws.rng("order", epoch), len(self.roles["training"])
+        (looks,) = self.features["training"]
+        for rows in clips.random_batches(n, size=self.settings.train.batch, rng=rng):
+            which = rng.integers(self.settings.variant.looks, size=len(rows))
+            yield looks.take(torch.from_numpy(which * n + rows))
+
+    def evaluation_batches(self, role: str) -> Iterable[Batch]:
+        """Return the clips of a role."""
+        return self.features[role]
+
+    def inputs_of(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return the features of a batch."""
+        return batch.inputs
+
+    def asked(self, model: Network) -> Callable[..., dict[str, Tensor]]:
+        """Return what comes after the branches."""
+        return model.answer
+
 
 def train_epoch(
-    model: nn.Module,
+    model: Callable[..., dict[str, Tensor]],
     batches: Iterable[Batch],
     optimizer: torch.optim.Optimizer,
     *,
-    augment: Change,
+    inputs_of: Callable[[Batch], dict[str, Tensor]],
     precision: str = "float32",
     target: str = "label",
     weights: Mapping[str, float] | None = None,
@@ -247,18 +347,18 @@ def train_epoch(
 
     A side head's loss is the mean over the clips that have its modality: all, unless modalities are dropped.
 
+    model : a network in training mode, or the part of it that answers what `inputs_of` makes of a batch.
     weights : head -> factor of its loss; 1 where absent.
 
     Returns the mean loss per clip of the fused head, which is comparable between networks.
     """
-    model.train()
     total, n_clips = 0.0, 0
     for batch in batches:
-        inputs = network_inputs(batch, augment=augment)
+        inputs = inputs_of(batch)
         with engine.autocast(batch.label.device, precision):
-            scores = model(inputs, batch.present)
+            scores = model(inputs, batch.n_steps)
         losses = {
-            head: _mean(LOSSES[target](score.float(), batch.label), batch.present.get(head))
+            head: _mean(LOSSES[target](score.float(), batch.label), batch.n_steps.get(head))
             for head, score in scores.items()
         }
         engine.step(optimizer, sum((weights or {}).get(head, 1.0) * loss for head, loss in losses.items()))
@@ -267,8 +367,8 @@ def train_epoch(
     return float(total) / n_clips
 
 
-def _mean(losses: Tensor, present: Tensor | None) -> Tensor:
-    return losses.mean() if present is None or bool(present.all()) else losses[present].mean()
+def _mean(losses: Tensor, n_steps: Tensor | None) -> Tensor:
+    return losses.mean() if n_steps is None or bool((n_steps > 0).all()) else losses[n_steps > 0].mean()
 
 
 # How much each head's loss counts: G-Blend of Wang, Tran, Feiszli (2020), "What makes training multi-modal

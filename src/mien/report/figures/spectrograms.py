@@ -4,7 +4,6 @@ Mel spectrograms are for figure 1.2 only: the networks are given linear frequenc
 """
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mien.audio.spectrogram import cut_segments, segment_s, spectrogram
-from mien.augment.slicing import SEGMENTS, Interval, segment_starts
+from mien.augment.slicing import HOPS, Interval, segment_starts
 from mien.config.labels import colour_of
 from mien.config.schema import SoundConfig, load, section
 from mien.io.randomness import rng_for
@@ -113,12 +112,12 @@ def longest_sound(corpus: Corpus) -> Sound | None:
 
 
 def choose_segments(sound: Sound, config: SoundConfig, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return when segments start, s: as many as cover the sound at fixed positions, and the overlapping of training."""
+    """Return when segments start, s: one after the other at fixed positions, and the overlapping ones of training."""
     duration_s, length_s = len(sound.wave) / config.rate_hz, segment_s(config)
     whole = Interval(0.0, duration_s)
-    fixed = segment_starts(whole, max(1, math.ceil(duration_s / length_s)), length_s=length_s, apart_s=length_s)
+    fixed = segment_starts(whole, length_s=length_s, hop_s=HOPS["NT"] * length_s)
     rng = rng_for(seed, "report", "overlapping", sound.clip)
-    return fixed, segment_starts(whole, SEGMENTS["VA+AO"], length_s=length_s, rng=rng)
+    return fixed, segment_starts(whole, length_s=length_s, hop_s=HOPS["VA+AO"] * length_s, rng=rng)
 
 
 def draw_frames(figure: Figure, corpus: Corpus, clips: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ measured by benchmarks/complexity.py.
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,8 +16,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from mien.audio.spectrogram import segment_shape
-from mien.augment.slicing import SEGMENTS
+from mien.audio.spectrogram import segment_s, segment_shape
+from mien.augment.slicing import HOPS, Interval, segment_starts
 from mien.config.schema import (
     FacesConfig,
     SoundConfig,
@@ -54,6 +55,7 @@ LISTINGS = {  # name -> row of the table of the thesis, frames to look at for a 
 PARTS = {"trunk": "image trunk", "lstm": "LSTM", "audio": "audio trunk", "head": "head"}  # attribute -> name
 HONEST = "honest multiply-adds"
 STEPS = {"video": "frames", "audio": "segments", "units": "fits"}  # modality -> what a network is given of it
+CLIP_S = 3.0  # length of the clip that variants are counted with
 
 
 def count_listings(thesis: Path) -> pd.DataFrame:
@@ -100,8 +102,10 @@ def count_ours(params: Mapping[str, Any], *, classes: int) -> pd.DataFrame:
     sizes = {"classes": classes, "width": train.width, "size_px": faces.size_px, "segment": segment_shape(sound)}
     ours = []
     for name, row in section(dict[str, VariantConfig], params, "variants").items():
-        given = " and ".join(f"{n} {STEPS[modality]}" for modality, n in steps_of(row, train.frames).items())
-        ours.append(_row(name, "total", f"a clip: {given}", total(clip_costs(row, frames=train.frames, **sizes))))
+        steps = steps_of(row, frames=train.frames, seconds=CLIP_S, sound=sound)
+        given = " and ".join(f"{n} {STEPS[modality]}" for modality, n in steps.items())
+        cost = total(clip_costs(row, steps, **sizes))
+        ours.append(_row(name, "total", f"a clip of {CLIP_S:g} s: {given}", cost))
     for name, row in section(dict[str, StreamConfig], params, "streams").items():
         rates, judgements, cost = second_cost(row, streaming, **sizes)
         given = " and ".join(f"{rate:g} {STEPS[modality]}" for modality, rate in rates.items())
@@ -109,17 +113,19 @@ def count_ours(params: Mapping[str, Any], *, classes: int) -> pd.DataFrame:
     return pd.DataFrame(ours)
 
 
-def steps_of(row: VariantConfig, frames: int) -> dict[str, int]:
-    """Return how many steps of each of its modalities a variant is given of a clip."""
-    numbers = {"video": frames, "audio": SEGMENTS[row.augmentation], "units": frames}
+def steps_of(row: VariantConfig, *, frames: int, seconds: float, sound: SoundConfig) -> dict[str, int]:
+    """Return how many steps of each of its modalities a variant is given of a clip of so many seconds."""
+    length_s = segment_s(sound)
+    starts = segment_starts(Interval(0.0, seconds), length_s=length_s, hop_s=HOPS[row.augmentation] * length_s)
+    numbers = {"video": frames, "audio": len(starts), "units": frames}
     return {modality: numbers[modality] for modality in row.modalities}
 
 
 def clip_costs(
-    row: VariantConfig, *, frames: int, classes: int, width: int, size_px: int, segment: tuple[int, int]
+    row: VariantConfig, steps: Mapping[str, int], *, classes: int, width: int, size_px: int, segment: tuple[int, int]
 ) -> dict[str, Cost]:
-    """Return layer -> cost of one pass forward of a variant with one clip; see `models.cost`."""
-    shapes = input_shapes(steps_of(row, frames), size_px=size_px, segment=segment)
+    """Return layer -> cost of one pass forward of a variant with one clip of so many steps; see `models.cost`."""
+    shapes = input_shapes(steps, size_px=size_px, segment=segment)
     return row_costs(row, classes=classes, width=width, shape=shapes)
 
 
@@ -153,7 +159,7 @@ def _row(network: str, part: str, given: str, cost: Cost) -> dict[str, Any]:
 class TrainingCost:
     """Multiply-adds of all passes forward, until the chosen epoch; a pass backward costs about twice as much."""
 
-    per_clip: int
+    per_clip: float
     clips: float  # of an epoch, mean over runs
     epochs: float  # until the chosen one, mean over runs
     total: float  # of all runs together
@@ -163,15 +169,23 @@ def cost_of(runs: list[Run], selection: str) -> TrainingCost:
     """Return what trained runs of one variant cost."""
     clips = [run.record["n_clips"]["training"] for run in runs]
     epochs = [run.record["best_epoch"][selection] for run in runs]
-    per_clip = adds_per_clip(runs[0])
-    total = per_clip * sum(n * k for n, k in zip(clips, epochs, strict=True))
-    return TrainingCost(per_clip, sum(clips) / len(runs), sum(epochs) / len(runs), total)
+    passes = [n * k for n, k in zip(clips, epochs, strict=True)]
+    total = sum(adds_per_clip(run) * n for run, n in zip(runs, passes, strict=True))
+    return TrainingCost(total / sum(passes), sum(clips) / len(runs), sum(epochs) / len(runs), total)
 
 
-def adds_per_clip(run: Run) -> int:
-    """Return the multiply-adds of one pass forward with one training clip."""
+def adds_per_clip(run: Run) -> float:
+    """Return the multiply-adds of one pass forward with a training clip of the mean number of steps.
+
+    Between two whole numbers of steps they are taken to grow evenly.
+    """
     parts = {key: run.record["config"][key] for key in ("variant", "train", "faces", "sound")}
-    return _adds(json.dumps(parts), len(run.classes))
+    adds = []
+    for rounded in (math.floor, math.ceil):
+        steps = {modality: rounded(n_steps) for modality, n_steps in run.record["n_steps"].items()}
+        adds.append(_adds(json.dumps(parts | {"steps": steps}), len(run.classes)))
+    share = max(n_steps % 1 for n_steps in run.record["n_steps"].values())
+    return adds[0] + share * (adds[1] - adds[0])
 
 
 @cache
@@ -179,7 +193,7 @@ def _adds(text: str, n_classes: int) -> int:
     config: dict[str, Any] = json.loads(text)
     found = clip_costs(
         section(VariantConfig, config, "variant"),
-        frames=config["train"]["frames"],
+        config["steps"],
         classes=n_classes,
         width=config["train"]["width"],
         size_px=config["faces"]["size_px"],
