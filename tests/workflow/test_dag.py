@@ -140,7 +140,7 @@ def test_a_new_optional_key_and_another_order_of_keys_plan_nothing(clone, planne
         ("fuzziness.epochs", 2, {"train_fuzzy", "fuzziness"}),
         ("variants.N2_relu.residual", "sigmoid", {"train", "complexity"}),
         ("embeddings.perplexity", 10.0, {"embed", "embeddings"}),
-        ("candide.ridge", 0.0, {"fit_candide", "units", "candide"}),
+        ("candide.ridge", 0.0, {"fit_candide", "units", "candide", "train"}),
     ],
 )
 def test_a_changed_value_plans_what_depends_on_it(clone, planned, key, value, rules_of_it):

@@ -35,7 +35,7 @@ GRIDS = {  # simplest first: of equally good points the first is taken
     "ssvm": [{"C": cost} for cost in _COSTS],
     # With coef0 1 a kernel holds all lower degrees; 0 was hardly ever chosen. Degree 1 would be the linear machine.
     "svm_poly": [
-        {"C": cost, "degree": degree, "coef0": 1.0} for cost, degree in itertools.product(_COSTS, (2, 3, 4, 5))
+        {"C": cost, "degree": degree, "coef0": 1.0} for degree, cost in itertools.product((2, 3, 4, 5), _COSTS)
     ],
 }
 _MOST_STEPS = 1_000_000  # of libsvm, which needs some hundreds for features of any sensible scale
