@@ -75,7 +75,8 @@ def test_a_bare_clone_plans_every_stage(bare, planned):
     assert rules["get_corpus"] == rules["index_corpus"] == len(params["corpora"]) + versions
     assert rules["extract_faces"] == rules["fit_candide"] + versions == len(params["corpora"]) - 1 + versions
     assert rules["extract_sound"] == 3 + 3
-    assert rules["train"] == len(needed_folds(typed))
+    assert rules["train"] + rules["fit_baseline"] == len(needed_folds(typed))
+    assert rules["fit_baseline"] == len(typed.baselines) * 2  # of two corpora
     assert rules["pretrain"] == len(params["pretrain"])
     assert rules["train_stream"] == len(params["streams"])
     assert rules["fit_classical"] + rules["train_classifier"] == len(params["classifiers"])
@@ -111,15 +112,18 @@ def test_a_training_waits_for_what_it_is_made_from(planned):
     assert "fit_candide" not in rules_before("results/training/ravdess/N2/seed0.json")
 
 
-def test_new_variants_and_classifiers_are_rows_of_yaml(clone, planned):
+def test_new_variants_baselines_and_classifiers_are_rows_of_yaml(clone, planned):
     params = read_params(clone)
     params["variants"]["N1_scoring"] = {**params["variants"]["N1"], "side_head": "scoring"}
     params["tables"]["5.2"]["rows"].append("N1_scoring")
+    params["baselines"] = params["baselines"] | {"Units_SVM": {"modality": "units", "model": "svm"}}
+    params["tables"]["5.3"]["baselines"].append("Units_SVM")
     params["classifiers"]["CNN1_64"] = {**params["classifiers"]["CNN1_50"], "size_px": 64}
     write_params(clone, params)
     trained = {job for job in plan(clone).changed_since(planned) if "results/training/" in job}
     assert trained == {
         "train results/training/ravdess/N1_scoring/seed0.json",
+        "fit_baseline results/training/cremad/Units_SVM/seed0.json",
         "train_classifier results/training/ckplus_rafd/CNN1_64/seeds.json",
     }
 
