@@ -1,5 +1,8 @@
 """The loop: which epochs are chosen, when it ends, checkpoints that are damaged, stale or far apart."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -82,3 +85,23 @@ def test_the_latest_whole_epoch_is_kept_alone(tmp_path):
     for size in (300, 10, 0):
         kept.write_bytes(kept.read_bytes()[:size])
         assert engine.load(tmp_path, key="mine") is None
+
+
+def test_training_does_without_torchs_compiler_and_others_still_get_it():
+    """In a process of its own: here others may have imported it."""
+    code = """
+import sys
+from mien.training import engine
+engine.prepare(1)
+import torch
+layer = torch.nn.Linear(2, 1)
+optimizer = torch.optim.AdamW(layer.parameters(), fused=True)
+scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+engine.step(optimizer, layer(torch.ones(1, 2)).sum())
+optimizer.load_state_dict(optimizer.state_dict())
+print("torch._dynamo.eval_frame" in sys.modules)
+print(torch.compile(lambda x: x + 1, backend="eager")(torch.ones(1)).item())
+print("torch._dynamo.eval_frame" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "2.0", "True"]

@@ -9,16 +9,19 @@ A killed run goes on from its last checkpoint to the same bits: all random numbe
 are named by seed, fold and epoch, so there are no generator states to keep.
 """
 
+import importlib
 import logging
 import math
 import os
 import pickle
+import sys
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -311,8 +314,30 @@ def prepare(n_threads: int) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # we read none
     # As use_deterministic_algorithms, which imports torch's compiler too. Pooling on a GPU may have no other algorithm.
     torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
+    sys.modules.setdefault(_Uncompiled.NAME, _Uncompiled(_Uncompiled.NAME))
     log.info("device: %s, %d threads", device(), n_threads)
     kernels.warn()
+
+
+class _Uncompiled(ModuleType):
+    """Stands for torch's compiler, of which optimizers only ask to be left alone: to import it takes 2 CPU seconds.
+
+    Whoever asks for more gets the compiler itself.
+    """
+
+    NAME = "torch._dynamo"
+
+    def disable(self, function: Any, *_: Any, **__: Any) -> Any:
+        """Return the function, which nobody compiles."""
+        return function
+
+    def graph_break(self) -> None:
+        """Do nothing: there is no graph."""
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.NAME) is self:
+            del sys.modules[self.NAME]
+        return getattr(importlib.import_module(self.NAME), name)
 
 
 def device() -> torch.device:
