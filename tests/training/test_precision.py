@@ -41,13 +41,16 @@ def check(model: torch.nn.Module, scores: dict[str, torch.Tensor], exact: dict[s
     assert {value.dtype for value in model.buffers() if value.is_floating_point()} == {torch.float32}
 
 
-@pytest.mark.parametrize("fusion", ["n0", "mrpn", "gated", "attention"])
-def test_networks_of_whole_clips(fusion):
-    model, inputs = network(fusion), sequences(6, 2)
-    present = {"video": torch.tensor([True] * 5 + [False]), "audio": torch.tensor([False] + [True] * 5)}
-    exact = model(inputs, present)
+@pytest.mark.parametrize(
+    ("fusion", "aggregator"),
+    [("n0", "bilstm"), ("mrpn", "lstm"), ("mrpn", "transformer"), ("gated", "lstm"), ("attention", "lstm")],
+)
+def test_networks_of_whole_clips(fusion, aggregator):
+    model, inputs = network(fusion, aggregator), sequences(6, 3)
+    n_steps = {"video": torch.tensor([3, 3, 3, 3, 3, 0]), "audio": torch.tensor([0, 1, 2, 3, 2, 2])}
+    exact = model(inputs, n_steps)
     with engine.autocast(torch.device("cpu"), "bfloat16"):
-        scores = {head: score.float() for head, score in model(inputs, present).items()}
+        scores = {head: score.float() for head, score in model(inputs, n_steps).items()}
     check(model, scores, exact)
 
 
