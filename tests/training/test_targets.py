@@ -8,12 +8,13 @@ import torch
 
 from mien.config.labels import LEVELS, nearest_level
 from mien.errors import ConfigError
+from mien.evaluation.intensity import said
 from mien.evaluation.runs import read_run
 from mien.io import tables
 from mien.io.files import read_json
 from mien.models import checkpoint
 from mien.models.mrpn import build
-from mien.training.clips import Batch, describe_levels, network_inputs, select_target, split
+from mien.training.clips import NO_LEVEL, Batch, describe_levels, network_inputs, select_target, split
 from mien.training.engine import EvalResult
 from mien.training.train import LOSSES, train_epoch
 from training.commands import train_variant
@@ -65,8 +66,8 @@ def test_the_nearest_level_is_one_of_the_corpus_and_of_two_the_lower():
 
 
 def test_a_verdict_on_numbers_counts_the_nearest_level():
-    said = {"fused": torch.tensor([[0.2], [0.8], [0.9], [-3.0]])}
-    verdict = EvalResult.of_levels(said, torch.tensor([0, 1, 0, 0]), n_levels=2)
+    numbers = {"fused": torch.tensor([[0.2], [0.8], [0.9], [-3.0]])}
+    verdict = EvalResult.of_levels(numbers, torch.tensor([0, 1, 0, 0]), n_levels=2)
     assert verdict.accuracy == 0.75
     assert verdict.loss == pytest.approx((0.2**2 + 0.2**2 + 0.9**2 + 3.0**2) / 4)
 
@@ -110,10 +111,60 @@ def test_the_command_trains_a_network_of_intensity(graded, tmp_path, monkeypatch
     assert set(rows["head"]) == {"fused", "video", "audio", "units"}
     assert set(rows.logits.map(len)) == {1}
     fused = rows[(rows["head"] == "fused") & (rows.selection == "honest") & (rows.role == "test")]
-    said = np.stack(fused.logits)[:, 0]
-    assert record["metrics"]["honest"]["test_loss"] == pytest.approx(np.mean((said - fused.label) ** 2), rel=1e-5)
-    assert (fused.predicted.to_numpy() == nearest_level(said, 2)).all()
+    told = np.stack(fused.logits)[:, 0]
+    assert record["metrics"]["honest"]["test_loss"] == pytest.approx(np.mean((told - fused.label) ** 2), rel=1e-5)
+    assert (fused.predicted.to_numpy() == nearest_level(told, 2)).all()
     assert record["metrics"]["honest"]["test_accuracy"] == pytest.approx((fused.predicted == fused.label).mean())
     network, settings = checkpoint.load(folder / "model.safetensors")
     assert settings.target == "intensity"
     assert network.score[-1].out_features == 1
+
+
+def test_further_targets_add_their_losses_where_they_are_known():
+    torch.manual_seed(0)
+    sizes = {
+        "aggregator": "lstm",
+        "side_head": "dense",
+        "classes": 3,
+        "width": 2,
+        "dropout": 0.0,
+        "also": ["intensity"],
+    }
+    model = build(["audio"], fusion="single", **sizes)
+    again = build(["audio"], fusion="single", **sizes).train()
+    again.load_state_dict(model.state_dict())
+    label, level = torch.tensor([0, 1, 2, 0]), torch.tensor([1, NO_LEVEL, 0, 1])
+    inputs = {"audio": torch.randn(4, 2, 1, 32, 31)}
+    batch = Batch(inputs, {"audio": torch.tensor([2] * 4)}, label, {"intensity": level})
+    before = {name: weight.clone() for name, weight in model.named_parameters()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    train_epoch(model.train(), [batch], optimizer, inputs_of=network_inputs)
+    scores, known = again(inputs), level != NO_LEVEL
+    (
+        torch.nn.functional.cross_entropy(scores["fused"], label)
+        + (scores["intensity"].squeeze(1) - level)[known].square().mean()
+    ).backward()
+    for (name, weight), other in zip(model.named_parameters(), again.parameters(), strict=True):
+        torch.testing.assert_close(before[name] - weight, other.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_the_command_trains_a_network_of_both_targets(graded, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    both = replace(
+        graded, params=graded.params | {"variants": {"Both": VARIANT | {"target": "label", "also": ["intensity"]}}}
+    )
+    folder = train_variant(both, "Both", tmp_path, epochs=2)
+    run = read_run(folder / "run.json")
+    assert run.targets == ("label", "intensity")
+    emotions, strength = run.predictions(), run.of_target("intensity").predictions()
+    assert set(emotions["head"]) == {"fused", "video", "audio", "units"}
+    assert run.of_target("intensity").classes == ("normal", "strong")
+    assert set(strength["head"]) == {"fused"}
+    assert set(strength.logits.map(len)) == {1}
+    fused = emotions[emotions["head"] == "fused"]
+    assert set(fused["clip"]) - set(strength["clip"]) == {"a3-0"} & set(fused["clip"])  # of no level
+    told = said([run.of_target("intensity")])
+    assert told.constant.unique() == pytest.approx(run.record["also"]["intensity"]["training_mean"])
+    network, card = checkpoint.load(folder / "model.safetensors")
+    assert card.also == ("intensity",)
+    assert network.also["intensity"][-1].out_features == 1

@@ -121,8 +121,9 @@ def _check_names(params: "Params") -> None:
     for where, names, target in rows:
         for name in names:
             _known_variant(params, where, name)
-            if (learnt := params.variants[name].target) != target:
-                raise _wrong(where, f"{name} learns {learnt}, not {target}")
+            row = params.variants[name]
+            if target not in (learnt := (row.target, *row.also)):
+                raise _wrong(where, f"{name} learns {' and '.join(learnt)}, not {target}")
 
 
 def _check_variant(params: "Params", name: str) -> None:

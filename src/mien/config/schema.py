@@ -251,9 +251,12 @@ class VariantConfig:
     modality_dropout: Dropout = 0.0  # probability that a training clip loses one of its modalities
     blend: dict[str, str] = field(default_factory=dict)  # head -> variant whose history weighs its loss (G-Blend)
     target: Literal["label", "intensity"] = "label"  # emotions, or how strongly they are acted (regression)
+    also: tuple[Literal["intensity"], ...] = ()  # further targets, with a head and a loss of their own
 
     def __post_init__(self) -> None:
         _check_modalities(self, ("single",))
+        _refuse_unless(self.target not in self.also, "also should hold other targets than target")
+        _refuse_unless(len(self.also) == len(set(self.also)), "also should name a target once")
         trunks = set(self.modalities) - {"units"}
         _refuse_unless(set(self.init) <= trunks, "init should be of its modalities, units aside")
         _refuse_unless(set(self.frozen) <= set(self.modalities), "frozen should be of its modalities")

@@ -1,7 +1,7 @@
 """The folders that training leaves behind: one run is one variant, fold and seed of a corpus."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,23 @@ class Run:
         return self.record.get("config", {}).get("variant", {}).get("target", "label")
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """Return all that was learnt."""
+        return (self.target, *self.record.get("also", {}))
+
+    @property
     def deterministic(self) -> bool:
         """Say whether nothing was drawn, so that there is one run of a fold, and no other seed would change it."""
         return bool(self.record.get("deterministic"))
+
+    def of_target(self, target: str) -> "Run":
+        """Return what the run says of one of its targets."""
+        if target == self.target:
+            return self
+        facts, config = self.record["also"][target], self.record["config"]
+        config = config | {"variant": config["variant"] | {"target": target}}
+        record = self.record | facts | {"config": config, "file": f"{target}.parquet"}
+        return replace(self, classes=tuple(facts["classes"]), record=record)
 
     def predictions(self) -> pd.DataFrame:
         """Return PREDICTIONS with an additional column predicted: an index of `classes`.
@@ -58,7 +72,7 @@ class Run:
         ------
         TableError : the logits do not fit the classes of run.json, or are not finite.
         """
-        path = self.folder / "predictions.parquet"
+        path = self.folder / self.record.get("file", "predictions.parquet")
         rows = tables.read(path, tables.PREDICTIONS)
         if rows.empty:
             return rows.assign(predicted=pd.Series(dtype=np.int64))

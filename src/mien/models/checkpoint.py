@@ -59,6 +59,7 @@ class ModelCard:
     # of variant
     candide: dict[str, Any] = field(default_factory=dict)  # CandideConfig that its action units were fitted with
     target: str = "label"  # or intensity: one output, a number
+    also: tuple[str, ...] = ()  # further targets, numbers
     augmentation: str = ""
     frames: int = 0  # of a clip
     # of stream
@@ -122,6 +123,7 @@ def network(card: ModelCard, *, seed: int = 0, dropout: float | None = None) -> 
         dropout=dropout,
         trunk=card.trunk,
         residual=card.residual,
+        also=card.also,
         seed=seed,
     )
     if card.kind == "stream":

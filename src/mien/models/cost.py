@@ -144,6 +144,7 @@ def row_costs(
                     width=width,
                     dropout=0.0,
                     trunk=getattr(row, "trunk", None),
+                    also=getattr(row, "also", ()),
                 )
     return costs(model, shape)
 

@@ -345,6 +345,9 @@ class Network(nn.Module):
         mrpn: n1 on residual perceptions of the features: N2, the multimodal residual perceptron network (eqs. 29, 32).
         gated: a `GatedUnit` in the place of the concatenation.
         attention: n0 on what `CrossmodalAttention` makes of the encoders' states.
+    also
+        Numbers that it tells too, each by a Scoring of its own on the fused feature: several target functions are
+        minimised together (thesis section 5.2.3).
     """
 
     def __init__(
@@ -357,6 +360,7 @@ class Network(nn.Module):
         dropout: float,
         side_head: str = "dense",
         residual: str = "sigmoid",
+        also: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if fusion not in FUSIONS:
@@ -382,6 +386,7 @@ class Network(nn.Module):
             {name: ResidualPerception(dim, activation=ACTIVATIONS[residual]) for name, dim in refined.items()}
         )
         self.crossings = nn.ModuleDict({name: CrossmodalAttention(dim) for name, dim in crossed.items()})
+        self.also = nn.ModuleDict({target: Scoring(joint, hidden, 1, dropout=dropout) for target in also})
         self.frozen: tuple[nn.Module, ...] = ()
 
     def forward(self, inputs: Mapping[str, Tensor], n_steps: Steps | None = None) -> dict[str, Tensor]:
@@ -419,8 +424,13 @@ class Network(nn.Module):
         }
         features |= {name: perception(features[name]) for name, perception in self.residual.items()}
         joint = self.unit(features) if self.unit else torch.cat(list(features.values()), dim=1)  # (N, M * D)
-        fused = self.score(self.joint_norm(joint))
-        return {"fused": fused, **{name: head(features[name]) for name, head in self.side.items()}}
+        joint = self.joint_norm(joint)
+        further = {target: head(joint) for target, head in self.also.items()}  # (N, 1) each
+        return {
+            "fused": self.score(joint),
+            **{name: head(features[name]) for name, head in self.side.items()},
+            **further,
+        }
 
     def freeze(self, *names: str, trunks: Collection[str] = ()) -> None:
         """Keep the encoders `names` as they are in training too: neither weights nor batch statistics change.
@@ -474,6 +484,7 @@ def build(
     dropout: float,
     trunk: Mapping[str, str] | None = None,
     residual: str = "sigmoid",
+    also: Sequence[str] = (),
     seed: int = 0,
 ) -> Network:
     """Build a network with random weights.
@@ -495,6 +506,8 @@ def build(
         aggregator: `aggregator` is ignored in its encoder.
     residual
         Key of `ACTIVATIONS`; of mrpn.
+    also
+        See `Network`.
     seed
         The first weights of an encoder depend on this, its modality and its kind of backbone and aggregator only, so
         networks of one fold and seed start from the same encoders (thesis section 5.3).
@@ -532,6 +545,7 @@ def build(
             dropout=dropout,
             side_head=side_head,
             residual=residual,
+            also=also,
         )
 
 

@@ -7,7 +7,7 @@ disturbed clips of `robustness` and the program `predict` all use it, followed b
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 ROLES = ("training", "validation", "test")
 IN_MEMORY = 2**28  # bytes; face shards of a corpus up to this size are copied into memory, larger ones stay mapped
 NO_LEVEL = -1
+ALSO = "also_"  # how columns of further targets begin
 LEAST = 2  # clips of a batch that keep a modality: batch statistics need two
 
 T = TypeVar("T")  # a batch of any kind
@@ -219,23 +220,40 @@ def select_target(dataset: ClipDataset, target: str) -> ClipDataset:
     """
     if target == "label":
         return dataset
-    if dataset.corpus not in LEVELS:
-        raise ConfigError(f"{dataset.corpus} does not say how strongly it is acted; known: {', '.join(LEVELS)}")
-    levels = LEVELS[dataset.corpus]
-    clips = dataset.clips
-    level = clips.intensity.map({name: k for k, name in enumerate(levels)}).fillna(NO_LEVEL).astype("int64")
-    clips = clips.assign(label=level, label_name=level.map(dict(enumerate(levels)) | {NO_LEVEL: ""}))
+    levels, level = _levels(dataset)
+    clips = dataset.clips.assign(label=level, label_name=level.map(dict(enumerate(levels)) | {NO_LEVEL: ""}))
     return replace(dataset, clips=clips, classes=levels, digest=digest([dataset.digest, target]))
 
 
-def describe_levels(dataset: ClipDataset, training: pd.DataFrame) -> dict[str, Any]:
+def _levels(dataset: ClipDataset) -> tuple[tuple[str, ...], pd.Series]:
+    """Return the names of the levels of intensity of a corpus, and the level of every clip."""
+    if dataset.corpus not in LEVELS:
+        raise ConfigError(f"{dataset.corpus} does not say how strongly it is acted; known: {', '.join(LEVELS)}")
+    levels = LEVELS[dataset.corpus]
+    level = dataset.clips.intensity.map({name: k for k, name in enumerate(levels)})
+    return levels, level.fillna(NO_LEVEL).astype("int64")
+
+
+def add_targets(dataset: ClipDataset, also: Iterable[str]) -> ClipDataset:
+    """Return `dataset` with further targets as columns also_TARGET of its clips, `NO_LEVEL` where not known."""
+    further = {f"{ALSO}{target}": _levels(dataset)[1] for target in also}
+    return replace(dataset, clips=dataset.clips.assign(**further), digest=digest([dataset.digest, *further]))
+
+
+def also_in(clips: pd.DataFrame) -> list[str]:
+    """Return the columns of further targets."""
+    return [name for name in clips if name.startswith(ALSO)]
+
+
+def describe_levels(dataset: ClipDataset, training: pd.DataFrame, *, column: str = "label") -> dict[str, Any]:
     """Return what run.json says besides of a network that learns intensity.
 
     training_mean : mean level of the training clips, the best constant answer; None without clips.
-    n_without_level : clips that are in no role because their level is none of `classes`.
+    n_without_level : clips whose level is none of the corpus's; where it is the target, they are in no role.
     """
-    mean = float(training.label.mean()) if len(training) else None
-    return {"training_mean": mean, "n_without_level": int((dataset.clips.label == NO_LEVEL).sum())}
+    known = training[column][training[column] != NO_LEVEL]
+    mean = float(known.mean()) if len(known) else None
+    return {"training_mean": mean, "n_without_level": int((dataset.clips[column] == NO_LEVEL).sum())}
 
 
 def split(dataset: ClipDataset, fold: int) -> dict[str, pd.DataFrame]:
@@ -274,28 +292,30 @@ class Batch:
     inputs : video (B, T, S, S, 3) uint8, audio (B, S, 1, F, W) and units (B, T, 8) float; zeros beyond the steps that a
         clip has.
     n_steps : modality -> (B,) int64, steps that a clip has; 0: it lacks the modality.   label : (B,) int64.
+    also : further target -> (B,) int64, `NO_LEVEL` where it is not known.
     """
 
     inputs: dict[str, Tensor]
     n_steps: dict[str, Tensor]
     label: Tensor
+    also: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.label)
 
     def take(self, rows: Tensor) -> "Batch":
         """Return some of the clips; rows (N,) int64."""
-        inputs, n_steps = (
-            {name: value[rows] for name, value in values.items()} for values in (self.inputs, self.n_steps)
-        )
-        return Batch(inputs, n_steps, self.label[rows])
+        return self._each(lambda value: value[rows])
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
-        inputs, n_steps = (
-            {name: value.to(device) for name, value in values.items()} for values in (self.inputs, self.n_steps)
+        return self._each(lambda value: value.to(device))
+
+    def _each(self, change: Change) -> "Batch":
+        inputs, n_steps, also = (
+            {name: change(value) for name, value in values.items()} for values in (self.inputs, self.n_steps, self.also)
         )
-        return Batch(inputs, n_steps, self.label.to(device))
+        return Batch(inputs, n_steps, change(self.label), also)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -395,7 +415,11 @@ def assemble(
     inputs, n_steps = assemble_inputs(
         looks(), list(dataset.media), sampling, size_px=0 if pictures is None else pictures.pixels.shape[1], rng=rng
     )
-    return Batch(inputs, n_steps, torch.from_numpy(clips.label.to_numpy(np.int64, copy=True)))
+    label, *further = (
+        torch.from_numpy(clips[name].to_numpy(np.int64, copy=True)) for name in ("label", *also_in(clips))
+    )
+    names = (name.removeprefix(ALSO) for name in also_in(clips))
+    return Batch(inputs, n_steps, label, dict(zip(names, further, strict=True)))
 
 
 def random_batches(n: int, *, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -412,7 +436,7 @@ def training_batches(
     dataset: ClipDataset, clips: pd.DataFrame, sampling: Sampling, *, size: int, rng: np.random.Generator
 ) -> Iterator[Batch]:
     """Yield one epoch in random order, in batches of `random_batches`."""
-    clips = clips[["clip", "label"]]  # of every other column, too, each batch would be a copy
+    clips = clips[["clip", "label", *also_in(clips)]]  # of every other column, too, each batch would be a copy
     for rows in random_batches(len(clips), size=size, rng=rng):
         yield assemble(dataset, clips.iloc[rows], sampling, rng=rng)
 

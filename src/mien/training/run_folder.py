@@ -26,7 +26,7 @@ from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard
 from mien.models.mrpn import Network, load_backbone, n_parameters
 from mien.training import engine
-from mien.training.clips import ClipDataset
+from mien.training.clips import ALSO, NO_LEVEL, ClipDataset
 from mien.training.engine import Draws, Progress, TrainSpec
 
 log = logging.getLogger(__name__)
@@ -225,6 +225,7 @@ def write(
     kept: str = "honest",
     within: str = "",
     further: Mapping[str, tuple[pd.DataFrame | None, Schema]] | None = None,
+    also: Iterable[str] = (),
 ) -> None:
     """Write the folder of a run, whole or not at all.
 
@@ -236,6 +237,7 @@ def write(
     kept, within : the selection whose weights are written, and the part of the model that they are of, all of it if
         empty.
     further : file name -> another table (None: without rows) and its columns.
+    also : heads of further targets, whose predictions go to a file of their own, of the clips whose target is known.
     """
     progress = progress or Progress()
     record = dict(record) | {
@@ -252,13 +254,17 @@ def write(
         for selection, choice in sorted(progress.choices.items())
         for role, part in (samples or {}).items()
         for head, logits in choice.logits[role].items()
+        if head not in also
     ]
+    further = dict(further or {}) | {
+        f"{target}.parquet": (_list_also(progress, samples, target), tables.PREDICTIONS) for target in also
+    }
     listed = pd.concat(predictions)[tables.PREDICTIONS.columns.names] if predictions else None
     followed = any(tables.TRAIN_ACCURACY in row for row in progress.history)
     columns = [*tables.HISTORY, *([tables.TRAIN_ACCURACY] if followed else [])]
     weights = {} if reason else progress.choices[kept].weights
     with atomic_folder(run.folder) as scratch:
-        for name, (rows, kind) in {"predictions.parquet": (listed, tables.PREDICTIONS), **(further or {})}.items():
+        for name, (rows, kind) in {"predictions.parquet": (listed, tables.PREDICTIONS), **further}.items():
             tables.write(scratch / name, tables.empty(kind) if rows is None else rows, kind)
         history = pd.DataFrame(progress.history, columns=columns)
         history.to_csv(scratch / "history.csv", index=False, lineterminator="\n")
@@ -267,3 +273,14 @@ def write(
         write_json(scratch / "run.json", record)
     said = f"not applicable: {reason}" if reason else record["metrics"]
     log.info("%s %s fold %d seed %d: %s", run.corpus, run.name, run.fold, run.seed, said)
+
+
+def _list_also(progress: Progress, samples: Mapping[str, pd.DataFrame] | None, target: str) -> pd.DataFrame | None:
+    """Return PREDICTIONS of a further target: its head is the fused one of this target."""
+    parts = []
+    for selection, choice in sorted(progress.choices.items()):
+        for role, part in (samples or {}).items():
+            rows = part.assign(selection=selection, role=role, head="fused", label=part[f"{ALSO}{target}"])
+            rows = rows.assign(logits=list(choice.logits[role][target].numpy()))
+            parts.append(rows[rows.label != NO_LEVEL])
+    return pd.concat(parts)[tables.PREDICTIONS.columns.names] if parts else None

@@ -26,6 +26,7 @@ from torch.nn import functional
 
 from mien.augment.aug_a import MODES, augment
 from mien.config import schema
+from mien.config.labels import LEVELS
 from mien.errors import ModelError
 from mien.io.files import read_json, sha256
 from mien.models import checkpoint
@@ -96,6 +97,8 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
     """
     row, how = run.settings.variant, run.settings.train
     dataset = clips.select_target(dataset, row.target)
+    if row.also:
+        dataset = clips.add_targets(dataset, row.also)
     roles = clips.split(dataset, run.fold)
     if how.protocol == "thesis":
         both = pd.concat([roles["training"], roles["validation"]]).sort_values("clip")
@@ -107,6 +110,12 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
     record = run_folder.describe_clips(run, dataset, roles, model)
     if row.target == "intensity":
         record |= clips.describe_levels(dataset, roles["training"])
+    if row.also:
+        described = {
+            target: clips.describe_levels(dataset, roles["training"], column=f"{clips.ALSO}{target}")
+            for target in row.also
+        }
+        record["also"] = {target: {"classes": list(LEVELS[run.corpus])} | facts for target, facts in described.items()}
     histories = {head: run.beside(other) for head, other in row.blend.items()}
     if reason := run_folder.find_reason(
         run_folder.check_clips(dataset, roles), run_folder.check_init(row.init, run.init), _check_blend(run, histories)
@@ -139,13 +148,15 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
     )
     progress = engine.fit(model, task, spec)
     samples = {role: roles[role] for role in spec.roles}
-    run_folder.write(run, record, card, progress=progress, samples=samples, media=dataset.media, kept=kept)
+    run_folder.write(
+        run, record, card, progress=progress, samples=samples, media=dataset.media, kept=kept, also=row.also
+    )
 
 
 def make_card(run: RunSpec, classes: tuple[str, ...]) -> ModelCard:
     """Return what rebuilds the network of a run."""
     row, how = run.settings.variant, run.settings.train
-    shared = ("modalities", "fusion", "aggregator", "trunk", "side_head", "residual", "target", "augmentation")
+    shared = ("modalities", "fusion", "aggregator", "trunk", "side_head", "residual", "target", "also", "augmentation")
     return run.card(
         "variant",
         **{name: getattr(row, name) for name in shared},
@@ -285,14 +296,15 @@ class ClipTask:
     @torch.no_grad()
     def _store(self, model: Network, batches: Iterable[Batch]) -> list[Batch]:
         """Return one batch of features with the clips of all `batches`."""
-        said, n_steps, label = [], [], []
+        said, n_steps, label, also = [], [], [], []
         for batch in batches:
             with engine.autocast(engine.device(), self.settings.train.precision):
                 said.append(model.perceive(batch.inputs, batch.n_steps))
             n_steps.append(batch.n_steps)
             label.append(batch.label)
-        joined = [{name: _join([one[name] for one in parts]) for name in parts[0]} for parts in (said, n_steps)]
-        return [Batch(*joined, torch.cat(label))]
+            also.append(batch.also)
+        joined = [{name: _join([one[name] for one in parts]) for name in parts[0]} for parts in (said, n_steps, also)]
+        return [Batch(*joined[:2], torch.cat(label), joined[2])]
 
 
 def _join(parts: list[Tensor]) -> Tensor:
@@ -360,7 +372,12 @@ def train_epoch(
         losses = {
             head: _mean(LOSSES[target](score.float(), batch.label), batch.n_steps.get(head))
             for head, score in scores.items()
+            if head not in batch.also
         }
+        for head, level in batch.also.items():
+            known = level != clips.NO_LEVEL
+            if bool(known.any()):
+                losses[head] = LOSSES[head](scores[head].float()[known], level[known]).mean()
         engine.step(optimizer, sum((weights or {}).get(head, 1.0) * loss for head, loss in losses.items()))
         total += losses["fused"].detach() * len(batch)
         n_clips += len(batch)

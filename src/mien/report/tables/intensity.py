@@ -37,7 +37,8 @@ def compare_intensity(
     params = load(config)
     asked = section(IntensityConfig, params, "intensity")
     confidence = section(EvaluateConfig, params, "evaluate").confidence
-    chosen = select_runs(read_runs(runs), asked.corpus, asked.rows)
+    told = [run.of_target("intensity") for run in read_runs(runs)]
+    chosen = select_runs(told, asked.corpus, asked.rows)
     rows = said(chosen)
     selection = reported(rows)
     table = compare(rows[rows.selection == selection], confidence=confidence)

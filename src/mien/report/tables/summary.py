@@ -44,8 +44,11 @@ def summarise_corpus(
         found = measure_levels(part, confidence=confidence)
         of_error = {f"error{end}": found[f"mae{end}"] for end in ("_low", "_high")}
         of_ccc = {f"ccc{end}": found[f"ccc{end}"] for end in ("", "_low", "_high")}
-        metrics = result.setdefault(variant, {"constant": found["constant"], **of_error, **of_ccc})
-        metrics |= {f"error_{selection}": found["mae"], "n_clips": part["clip"].nunique()}
+        metrics = result.setdefault(variant, {})
+        if "constant" not in metrics:
+            metrics |= {"constant": found["constant"], **of_error, **of_ccc}
+        metrics[f"error_{selection}"] = found["mae"]
+        metrics.setdefault("n_clips", part["clip"].nunique())
     result = {
         variant: {name: round(value, 4) for name, value in metrics.items() if not math.isnan(value)}
         for variant, metrics in result.items()
@@ -114,7 +117,10 @@ def summarise(
     read, apart = read_runs(runs), read_duplicates(clips)
     by_corpus = {corpus: [run for run in read if run.corpus == corpus] for corpus in sorted({r.corpus for r in read})}
     scores = {corpus: score([r for r in own if r.target == "label"], apart) for corpus, own in by_corpus.items()}
-    levels = {corpus: said([r for r in own if r.target == "intensity"]) for corpus, own in by_corpus.items()}
+    levels = {
+        corpus: said([r.of_target("intensity") for r in own if "intensity" in r.targets])
+        for corpus, own in by_corpus.items()
+    }
     numbers = {
         corpus: summarise_corpus(own, scores[corpus], levels[corpus], confidence=confidence)
         for corpus, own in by_corpus.items()
