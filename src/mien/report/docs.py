@@ -20,11 +20,22 @@ log = logging.getLogger(__name__)
 
 STUDY = Path("docs", "study")
 PUBLISHED = ("tables/*.md", "tables/*.csv", "hypotheses.md", "hypotheses.csv", "metrics.json")  # of a study
+PICTURES = {  # of docs -> figure of the default run
+    "confusion-ravdess": "5.6",
+    "fuzziness": "fuzziness",
+    "conditions-cremad": "trust-cremad-conditions",
+    "fitted-faces": "4.5",
+    "learning-rates": "4.14",
+    "strip": "4.16",
+    "samples-ravdess": "samples-ravdess",
+}
 PART = re.compile(r"(<!-- generated: (?P<name>\w+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)
 
 
 def write_docs(*, results: Path = Path("results"), root: Path = Path(), study: Path | None = None) -> None:
     """Rewrite docs/results.md and what stands between the marks of README.md from the tables of `results`.
+
+    Where its figures are too, those that the pages show are copied.
 
     Parameters
     ----------
@@ -40,6 +51,9 @@ def write_docs(*, results: Path = Path("results"), root: Path = Path(), study: P
             for path in (path for pattern in PUBLISHED for path in sorted(study.glob(pattern))):
                 (scratch / path.relative_to(study)).parent.mkdir(exist_ok=True)
                 shutil.copy(path, scratch / path.relative_to(study))
+    for name, figure in PICTURES.items():
+        if (drawn := results / "figures" / f"{figure}.png").is_file():  # git has none of them
+            shutil.copy(drawn, root / "docs" / f"{name}.png")
     for path, text in render_docs(results, root).items():
         with atomic_file(path) as scratch:
             scratch.write_text(text, encoding="utf-8", newline="\n")
