@@ -1,9 +1,12 @@
 """What other programs read: right times, labels and numbers, whole files, and names of any kind."""
 
+import itertools
 import json
 import math
 import re
+from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from urllib.parse import unquote, urlparse
 from xml.etree import ElementTree
 
@@ -13,9 +16,11 @@ import pytest
 
 from mien.apps import outputs
 from mien.apps.outputs import (
+    FORMATS,
     FRAME_COLUMNS,
     MODEL_COLUMNS,
     ROW_COLUMNS,
+    Outputs,
     cut_stretches,
     describe_columns,
     format_srt,
@@ -25,15 +30,18 @@ from mien.apps.outputs import (
     resample,
     tile,
     to_events,
+    to_frames,
     to_openface,
     to_table,
     write_outputs,
     write_table,
 )
 from mien.apps.units import compute_head_pose
+from mien.candide.fit import FITTED
 from mien.candide.mesh import AU_NAMES
 from mien.candide.pose import rotation_matrix
 from mien.errors import ConfigError
+from mien.faces.track import Track
 from mien.io import media
 
 MODEL = {
@@ -46,7 +54,6 @@ MODEL = {
     "file": "N2/model.safetensors",
     "sha256": "ab" * 32,
 }
-FORMATS = ("openface", "srt", "vtt", "elan", "praat", "bids")
 
 
 def row(person, start_s, end_s, happy, *, used="face+voice", file="clip.mp4"):
@@ -61,7 +68,7 @@ def row(person, start_s, end_s, happy, *, used="face+voice", file="clip.mp4"):
 
 @pytest.fixture
 def rows() -> pd.DataFrame:
-    """Two people and a voice: windows of 2 s every 0.5 s; person 1 turns sad, is not judged at the end, 2 comes late."""
+    """Two people and a voice; person 1 has windows of 2 s every 0.5 s, turns sad, and is not judged at the end."""
     return pd.DataFrame(
         [
             row(1, 0.0, 2.0, 0.9),
@@ -157,27 +164,38 @@ def test_names_of_any_kind_survive_the_table(tmp_path, name):
     assert found == (name.replace("\udce9", "\\xe9"),) * 2
 
 
-@pytest.mark.parametrize(("name", "message"), [("all.xlsx", "should end in .csv or .parquet"), ("x.csv", "a folder")])
-def test_a_table_that_cannot_be_written_is_refused_before_the_work(tmp_path, name, message):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("all.xlsx",), "all.xlsx: --table should end in .csv or .parquet"),
+        (("x.csv",), "x.csv: --table should be a file, and this is a folder"),
+        ((None, ["srt", "sub"]), "--formats sub: there is no such format; choose from openface, srt"),
+        ((None, [], "25"), "--fps 25 is for the rows of a table"),
+        (("all.csv", [], "-1"), "--fps -1: rows per second should be more than 0"),
+        (("all.csv", [], "fast"), "--fps fast: rows"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_before_the_work(tmp_path, options, message):
     (tmp_path / "x.csv").mkdir()
-    with pytest.raises(ConfigError, match=message):
-        outputs.check_table(tmp_path / name)
+    table, *rest = options
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        Outputs(tmp_path / table if table else None, *rest)
 
 
-def test_rates_of_rows(tmp_path):
-    media.write_video(tmp_path / "a.mp4", [np.zeros((32, 32, 3), np.uint8)] * 6, rate_fps=12)
-    assert outputs.choose_rate(tmp_path / "a.mp4", "film") == 12.0
-    assert outputs.choose_rate(tmp_path / "a.wav", "film") is None
-    assert outputs.choose_rate(tmp_path / "a.mp4", 30.0) == 30.0
-    with pytest.raises(ConfigError, match="--fps -1"):
-        outputs.choose_rate(tmp_path / "a.mp4", -1.0)
+def test_rows_at_the_films_rate_or_a_given_one(rows, tmp_path):
+    film = tmp_path / "a.mp4"
+    media.write_video(film, [np.zeros((32, 32, 3), np.uint8)] * 6, rate_fps=12)
+    for fps, clip, n_rows in (("film", film, 42), ("4", film, 14), (None, film, 4), ("film", tmp_path / "a.wav", 4)):
+        collected = Outputs(tmp_path / "all.csv", fps=fps)
+        collected.add(clip, rows[rows.person == 1], None, MODEL, tmp_path / "a")
+        collected.finish()
+        assert len(pd.read_csv(tmp_path / "all.csv")) == n_rows
 
 
 def test_frames_are_in_openfaces_columns(frames):
     table = to_openface(frames)
-    assert list(table.columns[:11]) == (
-        "frame face_id timestamp confidence success pose_Tx pose_Ty pose_Tz pose_Rx pose_Ry pose_Rz".split()
-    )
+    names = ["frame", "face_id", "timestamp", "confidence", "success", "pose_Tx", "pose_Ty", "pose_Tz"]
+    assert list(table.columns[:11]) == [*names, "pose_Rx", "pose_Ry", "pose_Rz"]
     assert list(table.columns[11:147]) == [f"{axis}_{k}" for axis in "xy" for k in range(68)]
     assert list(table.columns[147:155]) == [f"AU{k:02}_r" for k in (4, 7, 9, 10, 15, 20, 26, 45)]
     assert table.AU26_r[0] == 0.0
@@ -188,6 +206,31 @@ def test_frames_are_in_openfaces_columns(frames):
     assert table.pose_Rx[1] == pytest.approx(math.radians(-20), abs=1e-4)  # up
     assert table.iloc[2][["pose_Rx", "AU04_r"]].isna().all()
     assert list(to_openface(None).columns) == list(table.columns)
+
+
+def test_frames_are_those_from_the_first_to_the_last_that_shows_a_person():
+    found = np.array([False, True, False, True, False])
+    points = np.where(found[:, None, None], np.arange(136.0).reshape(68, 2), np.nan)
+    boxes = np.where(found[:, None], [10.0, 20.0, 30.0], np.nan)
+    none = np.zeros((5, 0, 0, 3), np.uint8)
+    track = Track(none, points, boxes, np.zeros(3), np.arange(5) / 10, np.where(found, 1.5, np.nan), found)
+    pose = np.where(found[:, None], [[20.0, 10.0, 0.0]], np.nan)
+    verdict = np.where(found, FITTED, "no face")
+    fitted = SimpleNamespace(pose_deg=pose, frames=SimpleNamespace(units=np.full((5, 8), 0.3), verdict=verdict))
+    table = to_openface(to_frames({1: track, 2: track, 3: replace(track, found=~found & found)}, {1: fitted}))
+    assert table[["frame", "face_id", "success"]].to_numpy().tolist() == [
+        [frame, person, success] for frame, success in ((2, 1), (3, 0), (4, 1)) for person in (1, 2)
+    ]
+    assert table.iloc[0][["x_1", "y_1", "AU26_r", "box_height"]].tolist() == [2.0, 3.0, 0.3, 30.0]
+    assert table[["AU26_r", "x_1"]].isna().to_numpy().tolist() == [
+        [False, False],
+        [True, False],
+        [True, True],
+        [True, True],
+        [False, False],
+        [True, False],
+    ]
+    assert to_openface(to_frames({}, {})).empty
 
 
 def test_pose_is_the_same_rotation_in_openfaces_axes():
@@ -232,7 +275,7 @@ def read_cues(text, point):
         assert _seconds(start) < _seconds(end)
         assert all("-->" not in line for line in lines[1:])
         cues.append((_seconds(start), _seconds(end), lines[1:]))
-    assert all(a[1] <= b[0] for a, b in zip(cues[:-1], cues[1:], strict=True))
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(cues))
     return cues
 
 
@@ -306,7 +349,7 @@ def read_textgrid(text):
         ]
         assert found[0][1] == head[1]
         assert found[-1][2] == head[2]
-        assert all(a[2] == b[1] for a, b in zip(found[:-1], found[1:], strict=True))
+        assert all(a[2] == b[1] for a, b in itertools.pairwise(found))
         assert all(float(one[1]) < float(one[2]) for one in found)
         tiers.append(
             (start[1].replace('""', '"'), [(float(x[1]), float(x[2]), x[3].replace('""', '"')) for x in found])

@@ -14,9 +14,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 from xml.etree import ElementTree
 
@@ -24,13 +24,19 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.transform import Rotation
 
+from mien.candide.fit import FITTED
 from mien.candide.mesh import AU_NAMES
 from mien.errors import ConfigError
 from mien.faces.detect import N_LANDMARKS
 from mien.io import media
-from mien.io.files import atomic_file, write_json
+from mien.io.files import atomic_file, sha256, write_json
 
-Format = Literal["openface", "srt", "vtt", "elan", "praat", "bids"]
+if TYPE_CHECKING:
+    from mien.apps.models import Model
+    from mien.apps.units import FittedUnits
+    from mien.faces.track import Track
+
+FORMATS = ("openface", "srt", "vtt", "elan", "praat", "bids")
 TABLE_SUFFIXES = (".csv", ".parquet")
 MIME_TYPES = {".wav": "audio/x-wav", ".mp4": "video/mp4", ".mov": "video/quicktime"}  # that ELAN has names for
 
@@ -113,7 +119,7 @@ def write_outputs(
     model: Mapping[str, Any],
     out: Path,
     *,
-    formats: Iterable[Format],
+    formats: Iterable[str],
 ) -> list[Path]:
     """Write one recording in the formats of other programs, each file whole or not at all.
 
@@ -128,14 +134,14 @@ def write_outputs(
     out
         Folder and first part of the names: ``verdicts/clip`` gives ``verdicts/clip.srt``.
     formats
-        Which of `Format`.
+        Which of `FORMATS`.
 
     Returns
     -------
     list of Path
         The files, in the order of the formats.
     """
-    writers: dict[Format, tuple[str, Callable[[Path], None]]] = {
+    writers: dict[str, tuple[str, Callable[[Path], None]]] = {
         "openface": (".openface.csv", lambda path: _write_csv(path, to_openface(frames), sep=",")),
         "srt": (".srt", lambda path: _write_text(path, format_srt(rows, model))),
         "vtt": (".vtt", lambda path: _write_text(path, format_vtt(rows, model))),
@@ -155,18 +161,75 @@ def write_outputs(
 # ---- the long table -------------------------------------------------------------------------------------------------
 
 
-def check_table(path: Path) -> None:
-    """Refuse a table that could not be written, before hours of work.
+class Outputs:
+    """What `mien predict` writes beside its own files, recording after recording.
+
+    Parameters
+    ----------
+    table
+        File of the table of all recordings, .csv or .parquet; None: none.
+    formats
+        Which of `FORMATS`, beside each recording.
+    fps
+        Rows per second of the table: a number, or ``film`` for the rate of each film; None: a row per window.
 
     Raises
     ------
     ConfigError
-        It has another suffix, or is a folder.
+        One of them cannot be had; so that it is said before hours of work.
     """
-    if path.suffix.lower() not in TABLE_SUFFIXES:
-        raise ConfigError(f"{path}: --table should end in {' or '.join(TABLE_SUFFIXES)}; name it so")
-    if path.is_dir():
-        raise ConfigError(f"{path}: --table should be a file, and this is a folder")
+
+    def __init__(self, table: Path | None = None, formats: Sequence[str] = (), fps: str | None = None) -> None:
+        if table is not None and table.suffix.lower() not in TABLE_SUFFIXES:
+            raise ConfigError(f"{table}: --table should end in {' or '.join(TABLE_SUFFIXES)}; name it so")
+        if table is not None and table.is_dir():
+            raise ConfigError(f"{table}: --table should be a file, and this is a folder")
+        if unknown := [name for name in formats if name not in FORMATS]:
+            raise ConfigError(f"--formats {unknown[0]}: there is no such format; choose from {', '.join(FORMATS)}")
+        if fps is not None and table is None:
+            raise ConfigError(f"--fps {fps} is for the rows of a table: add --table all.csv")
+        self.path, self.formats, self.fps = table, tuple(formats), _parse_rate(fps)
+        self._tables: list[pd.DataFrame] = []
+
+    def add(
+        self, clip: Path, rows: pd.DataFrame, frames: pd.DataFrame | None, model: Mapping[str, Any], out: Path
+    ) -> None:
+        """Write the formats of a recording, see `write_outputs`, and keep its rows for the table."""
+        write_outputs(rows, frames, model, out, formats=self.formats)
+        if self.path is not None:
+            self._tables.append(to_table(rows, model, fps=find_rate(clip) if self.fps == "film" else self.fps))
+
+    def finish(self) -> None:
+        """Write the table."""
+        if self.path is not None:
+            write_table(self.path, self._tables)
+
+
+def _parse_rate(fps: str | None) -> float | Literal["film"] | None:
+    """Return rows per second as they were asked for; 1000 would be the clock itself."""
+    if fps in (None, "film"):
+        return fps
+    try:
+        rate_fps = float(fps)
+    except ValueError:
+        rate_fps = math.nan
+    if not 0 < rate_fps <= 1000:
+        raise ConfigError(f"--fps {fps}: rows per second should be more than 0 and at most 1000, or film")
+    return rate_fps
+
+
+def find_rate(clip: Path) -> float | None:
+    """Return the average rate of a film's pictures, fps; None of a sound or a picture.
+
+    Raises
+    ------
+    MediaError
+        The recording cannot be read.
+    """
+    if clip.suffix.lower() in media.IMAGE_SUFFIXES | media.SOUND_SUFFIXES:
+        return None
+    rate_fps = media.probe(clip).rate_fps
+    return rate_fps if rate_fps > 0 else None
 
 
 def to_table(rows: pd.DataFrame, model: Mapping[str, Any], *, fps: float | None = None) -> pd.DataFrame:
@@ -185,31 +248,6 @@ def to_table(rows: pd.DataFrame, model: Mapping[str, Any], *, fps: float | None 
     digits = dict.fromkeys([*classes, "start_s", "end_s", "confidence"], 6) | {"face_share": 3, "voice_share": 3}
     who = {one.name: _known(model, _MODEL_KEYS.get(one.name, one.name)) for one in MODEL_COLUMNS}
     return table.round(digits).assign(**who).reset_index(drop=True)
-
-
-def choose_rate(path: Path, fps: float | Literal["film"] | None) -> float | None:
-    """Return the rows per second that `to_table` is asked for.
-
-    Parameters
-    ----------
-    fps
-        film: the average rate of the film's pictures, None for a sound or a picture.
-
-    Raises
-    ------
-    ConfigError
-        It is no rate.
-    MediaError
-        The recording cannot be read.
-    """
-    if fps == "film":
-        if path.suffix.lower() in media.IMAGE_SUFFIXES | media.SOUND_SUFFIXES:
-            return None
-        rate_fps = media.probe(path).rate_fps
-        return rate_fps if rate_fps > 0 else None
-    if fps is not None and not 0 < fps <= 1000:
-        raise ConfigError(f"--fps {fps:g}: rows per second should be more than 0 and at most 1000, or film")
-    return fps
 
 
 def write_table(path: Path, tables: Sequence[pd.DataFrame]) -> None:
@@ -304,6 +342,27 @@ def cut_stretches(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _name_tier(person: int) -> str:
     return f"person {person}" if person else "voice"
+
+
+def model_facts(model: "Model") -> dict[str, Any]:
+    """Return who judges, with the keys that this module's `model` has; what is not known is None."""
+    card = model.settings
+    unknown = dict.fromkeys(("people", "accuracy", "accuracy_low", "accuracy_high"))
+    known = {"row": card.variant, "corpus": card.corpus, "file": printable(model.path), "sha256": _sha256(model.path)}
+    return known | unknown
+
+
+@lru_cache
+def _sha256(path: Path) -> str | None:
+    return sha256(path) if path.is_file() else None
+
+
+def name_verdict(probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
+    """Return label and probabilities (class -> 0..1) of a whole recording, None where nothing could be judged."""
+    if np.isnan(probabilities).any():
+        return {"label": None, "probabilities": None}
+    shares = {name: float(value) for name, value in zip(classes, probabilities, strict=True)}
+    return {"label": max(shares, key=shares.get), "probabilities": shares}
 
 
 def describe_model(model: Mapping[str, Any]) -> str:
@@ -514,6 +573,46 @@ def _write_events(rows: pd.DataFrame, model: Mapping[str, Any], path: Path) -> N
     facts = {key: value if isinstance(value, float | int) else printable(value) for key, value in model.items()}
     sidecar["GeneratedBy"] = [{"Name": "mien", "Model": {key: facts[key] for key in facts if model[key] is not None}}]
     write_json(path.with_suffix(".json"), sidecar)
+
+
+def to_frames(tracks: Mapping[int, "Track"], units: Mapping[int, "FittedUnits"]) -> pd.DataFrame:
+    """Return the `frames` of `to_openface`: a row per person and picture, from the first to the last that shows them.
+
+    Parameters
+    ----------
+    tracks, units
+        person -> where the face was in all looked-at pictures, and what was fitted to it; units may lack somebody.
+    """
+    names = [name.replace(" ", "_") for name in AU_NAMES]
+    parts = []
+    for person, track in tracks.items():
+        known = np.flatnonzero(track.found)
+        if not known.size:
+            continue
+        here = slice(known[0], known[-1] + 1)
+        fitted = units.get(person)
+        facts = {"frame": np.arange(len(track.found))[here] + 1, "person": person, "time_s": track.time_s[here]}
+        facts |= {"success": track.found[here], "confidence": track.score[here]}
+        pose = fitted.pose_deg[here] if fitted is not None else np.full((len(facts["frame"]), 3), math.nan)
+        facts |= dict(zip(("yaw_deg", "pitch_deg", "roll_deg"), pose.T, strict=True))
+        points = track.landmarks[here]
+        facts |= {f"{axis}_{k}": points[:, k, n] for n, axis in enumerate("xy") for k in range(N_LANDMARKS)}
+        values = np.full((len(pose), len(names)), math.nan)
+        if fitted is not None:
+            good = fitted.frames.verdict[here] == FITTED
+            values[good] = fitted.frames.units[here][good]
+        facts |= dict(zip(names, values.T, strict=True))
+        boxes = track.boxes[here]
+        facts |= {"x": boxes[:, 0], "y": boxes[:, 1], "width": boxes[:, 2], "height": boxes[:, 2]}
+        parts.append(pd.DataFrame(facts))
+    if not parts:
+        return pd.DataFrame(columns=_FRAME_NAMES)
+    return pd.concat(parts).sort_values(["frame", "person"]).reset_index(drop=True)
+
+
+_FRAME_NAMES = ["frame", "person", "time_s", "success", "confidence", "yaw_deg", "pitch_deg", "roll_deg"]
+_FRAME_NAMES += [f"{axis}_{k}" for axis in "xy" for k in range(N_LANDMARKS)]
+_FRAME_NAMES += [*_UNITS.values(), "x", "y", "width", "height"]
 
 
 def to_openface(frames: pd.DataFrame | None) -> pd.DataFrame:
