@@ -120,13 +120,14 @@ def write_outputs(
     out: Path,
     *,
     formats: Iterable[str],
+    clip: Path | None = None,
 ) -> list[Path]:
     """Write one recording in the formats of other programs, each file whole or not at all.
 
     Parameters
     ----------
     rows
-        The engine's rows of one recording.
+        The engine's rows of one recording; its file is named as by `printable`, as tables hold text only.
     frames
         Its frames, in pictures' px and in s; needed by ``openface`` alone, which writes no row where it is None.
     model
@@ -135,6 +136,8 @@ def write_outputs(
         Folder and first part of the names: ``verdicts/clip`` gives ``verdicts/clip.srt``.
     formats
         Which of `FORMATS`.
+    clip
+        The recording, to which ``elan`` points.
 
     Returns
     -------
@@ -145,7 +148,7 @@ def write_outputs(
         "openface": (".openface.csv", lambda path: _write_csv(path, to_openface(frames), sep=",")),
         "srt": (".srt", lambda path: _write_text(path, format_srt(rows, model))),
         "vtt": (".vtt", lambda path: _write_text(path, format_vtt(rows, model))),
-        "elan": (".eaf", partial(_write_eaf, rows, model)),
+        "elan": (".eaf", partial(_write_eaf, rows, model, clip)),
         "praat": (".TextGrid", lambda path: _write_text(path, format_textgrid(rows, model))),
         "bids": ("_events.tsv", partial(_write_events, rows, model)),
     }
@@ -195,7 +198,7 @@ class Outputs:
         self, clip: Path, rows: pd.DataFrame, frames: pd.DataFrame | None, model: Mapping[str, Any], out: Path
     ) -> None:
         """Write the formats of a recording, see `write_outputs`, and keep its rows for the table."""
-        write_outputs(rows, frames, model, out, formats=self.formats)
+        write_outputs(rows, frames, model, out, formats=self.formats, clip=clip)
         if self.path is not None:
             self._tables.append(to_table(rows, model, fps=find_rate(clip) if self.fps == "film" else self.fps))
 
@@ -243,7 +246,7 @@ def to_table(rows: pd.DataFrame, model: Mapping[str, Any], *, fps: float | None 
     table = rows if fps is None else resample(rows, fps)
     classes = _probabilities_of(table)
     names = [name for one in ROW_COLUMNS for name in (classes if one.name == "p_CLASS" else [one.name])]
-    table = table[names].assign(file=[printable(file) for file in table.file])
+    table = table[names].copy()
     table["label"], table["used"] = table.label.fillna(""), table.used.fillna("")
     digits = dict.fromkeys([*classes, "start_s", "end_s", "confidence"], 6) | {"face_share": 3, "voice_share": 3}
     who = {one.name: _known(model, _MODEL_KEYS.get(one.name, one.name)) for one in MODEL_COLUMNS}
@@ -447,8 +450,7 @@ def _tiers(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {_name_tier(person): part for person, part in cut_stretches(rows).groupby("person", sort=True)}
 
 
-def _write_eaf(rows: pd.DataFrame, model: Mapping[str, Any], path: Path) -> None:
-    clip = Path(rows.file.iloc[0]) if len(rows) else None
+def _write_eaf(rows: pd.DataFrame, model: Mapping[str, Any], clip: Path | None, path: Path) -> None:
     document = make_eaf(rows, model, clip=clip, folder=path.parent)
     with atomic_file(path) as scratch:
         document.write(scratch, encoding="UTF-8", xml_declaration=True)
