@@ -1,7 +1,6 @@
 """`import mien` is light, and files, arrays and streams give the same rows."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -174,7 +173,7 @@ def test_the_examples_of_the_page_run(repository, folder, media_folder, monkeypa
     blocks = re.findall(r"^```python\n(.*?)^```$", page, flags=re.M | re.S)
     assert len(blocks) >= 5
     shutil.copy(media_folder / "both.mp4", tmp_path / "clip.mp4")
-    os.symlink(folder, tmp_path / "models")
+    (tmp_path / "models").symlink_to(folder)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MIEN_MODELS", str(folder))
     names = {}
