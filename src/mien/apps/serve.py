@@ -36,8 +36,8 @@ from mien.config.labels import colour_of
 from mien.errors import MediaError, MienError
 
 if TYPE_CHECKING:  # torch takes seconds, which --help does not need
-    from mien.apps.models import StreamingModels
-    from mien.apps.streaming import EmotionStream, Moment
+    from mien.apps.engine import Engine, Moment
+    from mien.apps.models import Model
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def serve(
     port
         Port on 127.0.0.1, by default that of section `serve`; 0: any free one.
     checkpoint
-        Model files (model.safetensors) of streaming networks to use instead of the best trained ones.
+        Model files (model.safetensors) to use instead of the best trained ones.
     results
         Folder with the trained models.
     config
@@ -103,20 +103,21 @@ def serve(
     """
     import torch
 
-    from mien.apps.models import find_streaming, load_streaming
-    from mien.apps.streaming import warm_up
+    from mien.apps.engine import warm_up
+    from mien.apps.models import find_trained, load_models
 
     params = schema.load(config)
+    predict = schema.section(schema.PredictConfig, params, "predict")
     settings = schema.section(schema.ServeConfig, params, "serve")
     watch = schema.section(schema.WatchConfig, params, "watch")
     candide = schema.section(schema.CandideConfig, params, "candide")
     torch.set_num_threads(max(1, jobs))
-    files = checkpoint or find_streaming(results, params)
+    files = checkpoint or find_trained(results, predict.corpus, predict)
     with listen(settings.port if port is None else port) as door:
-        models = load_streaming(files)
-        warm_up(models)
+        models = load_models(files)
+        warm_up(models, window_s=predict.window_s, hop_s=predict.hop_s)
         remove_leftovers()
-        server = make_server(build_app(models, watch=watch, candide=candide, settings=settings))
+        server = make_server(build_app(models, predict=predict, watch=watch, candide=candide, settings=settings))
         print(f"open {address_of(door)} in a browser on this machine; Ctrl-C ends", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[door])
@@ -131,8 +132,9 @@ def remove_leftovers() -> None:
 
 
 def build_app(
-    models: "StreamingModels",
+    models: "list[Model]",
     *,
+    predict: schema.PredictConfig,
     watch: schema.WatchConfig,
     candide: schema.CandideConfig,
     settings: schema.ServeConfig,
@@ -142,7 +144,8 @@ def build_app(
     @contextlib.asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:
         state = app.state
-        state.models, state.watch, state.candide, state.settings = models, watch, candide, settings
+        state.models, state.predict, state.watch, state.candide = models, predict, watch, candide
+        state.settings = settings
         state.clips = Visits(KEPT_S, "this clip is not here any more; nothing is kept for long, so choose it again")
         state.cameras = Visits(IDLE_S, "this session has ended; start the camera again")
         state.pool = ThreadPoolExecutor(1, "judge")  # one clip is judged at a time
@@ -157,7 +160,7 @@ def build_app(
 
     app = make_app(lifespan=run, dependencies=[Depends(_refuse_other_sites)])
     page = {
-        "classes": [{"name": name, "colour": colour_of(name)} for name in models.classes],
+        "classes": [{"name": name, "colour": colour_of(name)} for name in models[0].settings.classes],
         "units": list(AU_NAMES),
         "upload_mib": settings.upload_mib,
         "upload_s": settings.upload_s,
@@ -325,10 +328,15 @@ class Clip(Visit):
         return f"{self.name}: is {duration_s:.0f} s long, and at most {self.longest_s:g} s are taken; cut the clip"
 
     def judge(
-        self, models: "StreamingModels", *, watch: schema.WatchConfig, candide: schema.CandideConfig | None
+        self,
+        models: "list[Model]",
+        *,
+        predict: schema.PredictConfig,
+        watch: schema.WatchConfig,
+        candide: schema.CandideConfig | None,
     ) -> None:
         """Write film.mp4 and timeline.csv into the folder, and note the answer or the error; in the thread."""
-        summary = FilmSummary(models.classes)
+        summary = FilmSummary(models[0].settings.classes)
 
         def note(moment: "Moment") -> None:
             summary.add(moment)
@@ -340,7 +348,8 @@ class Clip(Visit):
 
         film, timeline = (self.folder / name for name in _FILES)
         try:
-            write_film(self.upload, film, models, watch=watch, candide=candide, timeline=timeline, on_moment=note)
+            how = {"predict": predict, "watch": watch, "candide": candide}
+            write_film(self.upload, film, models, **how, timeline=timeline, on_moment=note)
             self.answer = summary.make_answer(self.name, has_sound=self.has_sound)
         except _DroppedError:
             pass
@@ -376,7 +385,8 @@ async def upload_clip(request: Request, name: str = "clip", units: bool = False)
         state.clips.drop(clip.id)
         raise
     candide = state.candide if units else None
-    clip.work = state.pool.submit(clip.judge, state.models, watch=state.watch, candide=candide)
+    how = {"predict": state.predict, "watch": state.watch, "candide": candide}
+    clip.work = state.pool.submit(clip.judge, state.models, **how)
     return await describe_clip(request, clip.id)
 
 
@@ -427,13 +437,13 @@ async def fetch_file(request: Request, clip_id: str, file: str) -> FileResponse:
 
 @dataclass(eq=False, kw_only=True)
 class Camera(Visit):
-    """An `EmotionStream` that is fed from a browser; its calls may not overlap."""
+    """An `Engine` that is fed from a browser; its calls may not overlap."""
 
-    stream: "EmotionStream"
+    engine: "Engine"
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     resampler: Any = None
     heard_hz: int = 0
-    n_samples: int = 0  # handed to the stream
+    n_samples: int = 0  # handed to the engine
     time_s: float = -math.inf
 
     @property
@@ -453,7 +463,8 @@ class Camera(Visit):
         self.time_s = time_s
         if sound:
             self._add_sound(np.frombuffer(sound, SAMPLE), sound_hz)
-        moment, classes = self.stream.add_picture(time_s, picture), self.stream.classes
+        self.engine.add_picture(time_s, picture)
+        moment, classes = self.engine.moment(time_s, picture), self.engine.classes
         people = [
             {
                 "person": face.person,
@@ -471,7 +482,7 @@ class Camera(Visit):
         """Hand sound over that ends about now; silence stands where some is missing."""
         from mien.audio.resample import Resampler
 
-        rate_hz = self.stream.models.sound.rate_hz
+        rate_hz = self.engine.sound.rate_hz
         if sound_hz != self.heard_hz:
             self.resampler, self.heard_hz = Resampler(sound_hz, rate_hz), sound_hz
         wave = self.resampler.take(samples.astype(np.float32) / 32768.0)
@@ -481,7 +492,7 @@ class Camera(Visit):
         elif late < -SLACK_S * rate_hz:
             wave = wave[-late:]
         self.n_samples += len(wave)
-        self.stream.add_sound(wave)
+        self.engine.add_sound(wave)
 
 
 def _read_jpeg(jpeg: bytes) -> np.ndarray:
@@ -499,13 +510,14 @@ def _read_jpeg(jpeg: bytes) -> np.ndarray:
 @api.post("/cameras", status_code=201)
 async def open_camera(request: Request, units: bool = False) -> dict[str, Any]:
     """Begin to watch a camera of a browser."""
-    from mien.apps.streaming import EmotionStream
+    from mien.apps.engine import Engine
 
     state = request.app.state
     state.cameras.sweep()
     if len(state.cameras) >= MOST_CAMERAS:
         raise HTTPException(503, f"{MOST_CAMERAS} cameras are watched already; stop one")
-    camera = Camera(stream=EmotionStream(state.models, watch=state.watch, candide=state.candide if units else None))
+    how = {"window_s": state.predict.window_s, "hop_s": state.predict.hop_s, "forget_s": state.watch.forget_s}
+    camera = Camera(engine=Engine(state.models, **how, candide=state.candide if units else None))
     state.cameras[camera.id] = camera
     return {"id": camera.id}
 

@@ -8,7 +8,7 @@ import numpy as np
 from mien.candide.mesh import AU_NAMES
 
 if TYPE_CHECKING:  # torch takes seconds, which --help does not need
-    from mien.apps.streaming import Moment
+    from mien.apps.engine import Moment
 
 USUAL_S = 0.04  # that a picture is shown for, where there is only one
 
