@@ -43,6 +43,7 @@ from mien.candide.pose import rotation_matrix
 from mien.errors import ConfigError
 from mien.faces.track import Track
 from mien.io import media
+from mien.io.files import printable
 
 MODEL = {
     "row": "N2",
@@ -159,7 +160,7 @@ def test_a_table_without_recordings_has_its_columns(tmp_path):
 @pytest.mark.parametrize("name", ['a, "b"\nc.mp4', "Ünï 你好 🎬.mp4", "caf\udce9.mp4"])
 def test_names_of_any_kind_survive_the_table(tmp_path, name):
     for path in (tmp_path / "all.csv", tmp_path / "all.parquet"):
-        write_table(path, [to_table(pd.DataFrame([row(1, 0, 1, 0.9, file=outputs.printable(name))]), MODEL)])
+        write_table(path, [to_table(pd.DataFrame([row(1, 0, 1, 0.9, file=printable(name))]), MODEL)])
     found = pd.read_csv(tmp_path / "all.csv").file[0], pd.read_parquet(tmp_path / "all.parquet").file[0]
     assert found == (name.replace("\udce9", "\\xe9"),) * 2
 
@@ -432,6 +433,39 @@ def test_outputs_are_named_after_the_recording_and_leave_no_scratch(rows, frames
     again = {path.name: path.read_bytes() for path in (tmp_path / "x").iterdir()}
     write_outputs(rows, frames, MODEL, tmp_path / "x" / "a.b", formats=FORMATS)
     assert again == {path.name: path.read_bytes() for path in (tmp_path / "x").iterdir()}
+
+
+def test_predict_writes_them_all(run_predict, models, media_folder, tmp_path):
+    clips = [media_folder / name for name in ("both.mp4", "voice.wav")]
+    options = {"out": tmp_path / "out", "checkpoint": [models["N2"], models["AM"]], "formats": list(FORMATS)}
+    error, lines, _ = run_predict(*clips, table=tmp_path / "all.csv", fps="film", **options)
+    assert error == ""
+    assert "units of" in lines
+    table = pd.read_csv(tmp_path / "all.csv")
+    film = table[table.file == str(clips[0])]
+    np.testing.assert_allclose(film.start_s, np.arange(len(film)) / 10, atol=1e-6)
+    assert set(film.model) == {"N2"}
+    assert set(table.model[table.file == str(clips[1])]) == {"AM"}
+    assert (table.p_neutral + table.p_happy + table.p_sad + table.p_angry).tolist() == pytest.approx(
+        [1.0] * len(table), abs=1e-5
+    )
+    ends = [".csv", ".json", ".units.csv", ".openface.csv", ".srt", ".vtt", ".eaf", ".TextGrid", "_events.tsv"]
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"both" + end for end in [*ends, "_events.json"]} <= names
+    frames = pd.read_csv(tmp_path / "out" / "both.openface.csv")
+    units = pd.read_csv(tmp_path / "out" / "both.units.csv")
+    both = frames.merge(units, left_on="timestamp", right_on="time_s")
+    assert len(both) == len(frames) >= 10
+    assert both.AU26_r.tolist() == pytest.approx(both.jaw_drop.tolist(), abs=1e-3, nan_ok=True)
+    assert both.AU26_r.notna().any()
+    inside = (frames.x_30 > frames.box_x) & (frames.x_30 < frames.box_x + frames.box_width)
+    assert inside[frames.success == 1].all()
+
+
+def test_predict_refuses_a_table_in_the_place_of_a_clips_file(run_predict, models, media_folder, tmp_path):
+    clip = media_folder / "voice.wav"
+    error, *_ = run_predict(clip, out=tmp_path, table=tmp_path / "voice.csv", checkpoint=[models["AM"]])
+    assert "--table would write over the file of one clip" in error
 
 
 def test_who_judged_is_said_as_far_as_it_is_known():

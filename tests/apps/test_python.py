@@ -31,7 +31,7 @@ def folder(models, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(folder):
-    return mien.load_models(folder, window_s=1.0, hop_s=0.5)
+    return mien.load_models(folder, window_s=0.8, hop_s=0.2)
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ from mien.candide.mesh import AU_NAMES
 from mien.errors import ConfigError
 from mien.faces.detect import N_LANDMARKS
 from mien.io import media
-from mien.io.files import atomic_file, sha256, write_json
+from mien.io.files import atomic_file, printable, sha256, write_json
 
 if TYPE_CHECKING:
     from mien.apps.models import Model
@@ -127,7 +127,7 @@ def write_outputs(
     Parameters
     ----------
     rows
-        The engine's rows of one recording; its file is named as by `printable`, as tables hold text only.
+        The engine's rows of one recording; its file is named as by `io.files.printable`, as tables hold text only.
     frames
         Its frames, in pictures' px and in s; needed by ``openface`` alone, which writes no row where it is None.
     model
@@ -273,11 +273,6 @@ def _known(model: Mapping[str, Any], key: str) -> Any:
     if key.startswith("accuracy"):
         return math.nan if value is None else float(value)
     return "" if value is None else printable(value)
-
-
-def printable(name: Any) -> str:
-    """Return a name that any file can hold: names of files may have bytes that are no text."""
-    return os.fsencode(str(name)).decode("utf-8", "backslashreplace")
 
 
 def _probabilities_of(rows: pd.DataFrame) -> list[str]:

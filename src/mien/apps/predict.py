@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 from mien.config import schema
 from mien.errors import ConfigError, MediaError, MienError
 from mien.io import media
-from mien.io.files import atomic_file, write_json
+from mien.io.files import atomic_file, printable, write_json
 
 if TYPE_CHECKING:  # torch takes seconds, which --help does not need
     import numpy as np
 
     from mien.apps.engine import Row
     from mien.apps.models import Model
+    from mien.apps.outputs import Outputs
     from mien.apps.recording import Judgement
     from mien.apps.units import Shape
 
+DERIVED = ("", ".units", ".openface", "_events")  # what names of a clip's files have after its stem
 SUFFIXES = media.VIDEO_SUFFIXES | media.SOUND_SUFFIXES | media.IMAGE_SUFFIXES
 
 
@@ -28,6 +30,9 @@ def predict(
     units: bool = False,
     neutral: Path | None = None,
     video: Path | None = None,
+    table: Path | None = None,
+    formats: list[str] | None = None,
+    fps: str | None = None,
     checkpoint: list[Path] | None = None,
     results: Path = Path("results"),
     config: str = "params.yaml",
@@ -54,6 +59,7 @@ def predict(
         mien predict clip.mp4
         mien predict clip.mp4 voice.wav holiday/ --out predictions
         mien predict clip.mp4 --units --video annotated.mp4
+        mien predict holiday/ --table all.csv --formats srt elan
 
     Parameters
     ----------
@@ -68,6 +74,14 @@ def predict(
     video
         Also write the annotated film with its sound: a file (.mp4, .mov, .mkv) for one clip, a folder for several. It
         shows the newest window, as `mien watch` does.
+    table
+        Also write one table of all clips, .csv or .parquet: a row per clip, person and window. docs/outputs.md says
+        what its columns mean.
+    formats
+        Also write, beside each clip's other files: srt, vtt (subtitles), elan, praat (tiers), bids (events), openface
+        (a row per frame in the columns of OpenFace; with --units).
+    fps
+        Rows per second of --table instead of one per window, or `film`: those of each film.
     checkpoint
         Model files (model.safetensors) to use instead of the best trained ones.
     results
@@ -80,8 +94,11 @@ def predict(
     import torch
 
     from mien.apps.models import find_trained, load_models
+    from mien.apps.outputs import Outputs
     from mien.apps.units import fit_neutral_shape
 
+    more = Outputs(table, formats or (), fps)
+    units = units or "openface" in more.formats
     params = schema.load(config)
     settings = schema.section(schema.PredictConfig, params, "predict")
     if neutral and not units:
@@ -93,6 +110,8 @@ def predict(
     if not files:
         _report(failures)
     stems = distinct_stems(files)
+    if table is not None and table.resolve() in {(out / f"{stem}.csv").resolve() for stem in stems}:
+        raise ConfigError(f"{table}: --table would write over the file of one clip; name another place")
     candide = schema.section(schema.CandideConfig, params, "candide") if units else None
     if video:
         films = _choose_film_places(files, stems, video, alone=len(clips) == 1 and not clips[0].is_dir())
@@ -101,7 +120,7 @@ def predict(
     shape = fit_neutral_shape(neutral, faces=models[0].faces, config=candide) if neutral else None
     for path, stem in zip(files, stems, strict=True):
         try:
-            line = _predict_one(path, out / stem, models, settings, watch.forget_s, candide, shape)
+            line = _predict_one(path, out / stem, models, settings, watch.forget_s, candide, shape, more)
         except MediaError as error:
             failures.append(error)
             continue
@@ -111,6 +130,7 @@ def predict(
             film = "; no film"
             failures.append(error)
         print(line + film, flush=True)
+    more.finish()
     _report(failures)
 
 
@@ -134,7 +154,7 @@ def list_clips(paths: tuple[Path, ...]) -> tuple[list[Path], list[MienError]]:
 def distinct_stems(clips: list[Path]) -> list[str]:
     """Return a file name without suffix for each clip; equal stems get the clip's suffix, then a number.
 
-    A stem that ends in ".units" is taken by the action units of the clip whose stem stands before it.
+    A stem that ends in one of `DERIVED` is taken by a file of the clip whose stem stands before it.
     """
     folded = Counter(clip.stem.casefold() for clip in clips)  # some file systems do not tell A from a
     taken: set[str] = set()
@@ -142,10 +162,10 @@ def distinct_stems(clips: list[Path]) -> list[str]:
     for clip in clips:
         wanted = clip.stem if folded[clip.stem.casefold()] == 1 else clip.name
         stem, n = wanted, 1
-        while not taken.isdisjoint({stem.casefold(), f"{stem.casefold()}.units"}):
+        while not taken.isdisjoint(names := {stem.casefold() + end for end in DERIVED}):
             n += 1
             stem = f"{wanted}-{n}"
-        taken |= {stem.casefold(), f"{stem.casefold()}.units"}
+        taken |= names
         stems.append(stem)
     return stems
 
@@ -193,8 +213,10 @@ def _predict_one(
     forget_s: float,
     candide: schema.CandideConfig | None,
     shape: "Shape | None",
+    more: "Outputs",
 ) -> str:
     """Predict one clip, write its files, whose names begin as `target`, and return its line."""
+    from mien.apps.outputs import model_facts, to_frames
     from mien.apps.recording import judge_file
     from mien.apps.units import fit_units, summarise_units, write_units
 
@@ -202,6 +224,7 @@ def _predict_one(
     found = judge_file(path, models, **windows, tracks=candide is not None, shape=shape)
     line = describe_judgement(found, models)
     further: dict[str, Any] = {}
+    units = {}
     if candide is not None:
         units = {person: fit_units(track, candide, shape=shape) for person, track in found.tracks.items()}
         if units:
@@ -211,6 +234,7 @@ def _predict_one(
         fitted = f"units of {main.n_fitted} of {len(main.time_s)} frames" if main else "no units without a face"
         line = f"{line}; {fitted}"
     write_judgement(target, found, models, further)
+    more.add(path, found.table, to_frames(found.tracks, units), model_facts(found.model or models[0]), target)
     return line
 
 
@@ -224,7 +248,7 @@ def write_judgement(target: Path, found: "Judgement", models: "list[Model]", fur
         pd.DataFrame(cells, columns=row_columns(found.classes)).to_csv(scratch, index=False)
     model = found.model or models[0]
     summary = {
-        "clip": str(found.file),
+        "clip": printable(found.file),
         "duration_s": round(found.duration_s, 3),
         "model": str(model.path),
         "variant": model.settings.variant,
@@ -281,7 +305,9 @@ def describe_judgement(found: "Judgement", models: "list[Model]") -> str:
     classes, values, absent = found.classes, found.probabilities, found.absent
     best = (-values).argsort(kind="stable")[:3]
     shares = ", ".join(f"{classes[k]} {values[k]:.0%}" for k in best)
-    head = f"{found.file.name}: " + ("no verdict" if math.isnan(values[0]) else f"{classes[best[0]]} ({shares})")
+    head = f"{printable(found.file.name)}: " + (
+        "no verdict" if math.isnan(values[0]) else f"{classes[best[0]]} ({shares})"
+    )
     if {"face", "voice"} <= absent.keys():
         return f"{head}; neither a face ({absent['face']}) nor a voice ({absent['voice']})"
     remarks = [f"no {name} ({reason})" for name, reason in absent.items()]

@@ -12,7 +12,7 @@ import pandas as pd
 from mien.apps.engine import Engine, Row, table
 from mien.apps.models import Model, find_trained
 from mien.apps.models import load_models as load_files
-from mien.apps.outputs import model_facts, name_verdict, printable
+from mien.apps.outputs import model_facts, name_verdict
 from mien.apps.recording import BATCH, judge_file
 from mien.audio.resample import Resampler, to_mono
 from mien.config import schema
@@ -86,8 +86,7 @@ class Models:
             if frames is not None or samples is not None:
                 raise ValueError("give a clip, or frames and samples, not both")
             found = judge_file(Path(clip), self.networks, window_s=self.window_s, hop_s=self.hop_s)
-            rows = table(found.rows, found.classes, file=printable(clip))
-            return self._finish(rows, found.probabilities, found.model)
+            return self._finish(found.table, found.probabilities, found.model)
         if frames is None and samples is None:
             raise ValueError("there is nothing to judge: give a clip, frames with their times, or samples with rate")
         engine = self._engine(batch=BATCH)

@@ -15,6 +15,7 @@ from mien.apps.units import Shape
 from mien.errors import MediaError
 from mien.faces.track import Track
 from mien.io import media
+from mien.io.files import printable
 
 BATCH = 16  # windows that are judged at once
 
@@ -47,7 +48,7 @@ class Judgement:
     @property
     def table(self) -> pd.DataFrame:
         """Return the rows as `engine.table` has them."""
-        return table(self.rows, self.classes, file=str(self.file))
+        return table(self.rows, self.classes, file=printable(self.file))
 
 
 def judge_file(
