@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from urllib.parse import unquote, urlparse
 from xml.etree import ElementTree
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -478,3 +479,13 @@ def test_the_page_is_made_from_the_columns(repository):
     page = (repository / "docs" / "outputs.md").read_text(encoding="utf-8")
     assert page.count("<!-- generated:") == len(outputs.DESCRIBED)
     assert describe_columns(page) == page, "write docs/outputs.md anew with mien.apps.outputs.describe_columns"
+
+
+@pytest.mark.parametrize("suffix", [".srt", ".vtt"])
+def test_ffmpeg_reads_the_subtitles(rows, tmp_path, suffix):
+    (path,) = write_outputs(rows, None, MODEL, tmp_path / "a", formats=[suffix[1:]])
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(container.streams.subtitles[0]) if packet.size]
+        times = [(float(one.pts * one.time_base), float((one.pts + one.duration) * one.time_base)) for one in packets]
+        np.testing.assert_allclose(times, [(0, 1.75), (1.75, 2.25), (3, 5), (6, 7)])
+        assert b"person 1: sad 80%" in bytes(packets[1])

@@ -6,6 +6,7 @@ some minutes at most; nothing is kept.
 
 import asyncio
 import contextlib
+import csv
 import io
 import logging
 import math
@@ -27,8 +28,10 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
+from mien.apps.outputs import describe_model, model_facts
 from mien.apps.page import address_of, listen, make_app, make_server
-from mien.apps.summary import FilmSummary, describe_moment, name_best
+from mien.apps.predict import row_cells, row_columns
+from mien.apps.summary import FilmSummary, answer_of, describe_moment, name_best
 from mien.apps.watch import write_film
 from mien.candide.mesh import AU_NAMES
 from mien.config import schema
@@ -57,7 +60,9 @@ MOST_PIXELS = 4096 * 2304  # of a picture; a larger one would take memory for se
 KEPT_S = 300.0  # that a clip stays for which nobody asks any more
 LIMIT_FACTOR = 1.02  # by which a film may be longer than its head says, and than is allowed
 # FFmpeg also knows play lists, which would make it read other files and addresses.
-_ONLY_FILMS = {"protocol_whitelist": "file", "format_whitelist": "mov,matroska,avi,flv,mpeg,mpegvideo,asf,ogg,mpegts"}
+_FORMATS = "mov,matroska,avi,flv,mpeg,mpegvideo,asf,ogg,mpegts,wav,mp3,flac,aac"
+_ONLY_MEDIA = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+_STILLS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")  # of Pillow
 
 # Cameras of browsers: each sends pictures with the sound between them, and gets an answer to each.
 MOST_CAMERAS = 2
@@ -162,6 +167,7 @@ def build_app(
     page = {
         "classes": [{"name": name, "colour": colour_of(name)} for name in models[0].settings.classes],
         "units": list(AU_NAMES),
+        "judged_by": describe_model(model_facts(models[0])),
         "upload_mib": settings.upload_mib,
         "upload_s": settings.upload_s,
         "pictures_per_s": PICTURES_PER_S,
@@ -264,6 +270,7 @@ class Clip(Visit):
     longest_s: float  # that it may be
     duration_s: float = math.nan  # as declared
     has_sound: bool = False
+    kind: str = "film"  # or sound, or picture
     time_s: float = 0.0  # up to which it is judged
     error: str = ""
     answer: dict[str, Any] | None = None
@@ -275,7 +282,8 @@ class Clip(Visit):
 
     @property
     def upload(self) -> Path:
-        return self.folder / "upload"  # a name of ours: the visitor's never becomes a path
+        """A name of ours: the visitor's never becomes a path."""
+        return self.folder / ("upload.png" if self.kind == "picture" else "upload")
 
     @property
     def state(self) -> str:
@@ -298,31 +306,54 @@ class Clip(Visit):
         work.add_done_callback(lambda _: shutil.rmtree(self.folder, ignore_errors=True))
 
     def examine(self) -> None:
-        """Read the declared length, and whether there is sound.
+        """Find what it is, its declared length, and whether there is sound.
 
         Raises
         ------
-        HTTPException : 415 it is no film, whatever its name says, or is damaged; 422 it is too long or too large.
+        HTTPException : 415 it is nothing that can be judged, whatever its name says, or is damaged; 422 it is too long
+            or too large.
         """
         import av
 
+        if self._is_picture():
+            upload, self.kind = self.upload, "picture"
+            upload.rename(self.upload)
+            return
         try:
-            with av.open(str(self.upload), options=_ONLY_FILMS) as container:
+            with av.open(str(self.upload), options=_ONLY_MEDIA) as container:
                 is_cover = av.stream.Disposition.attached_pic
                 sizes = [(one.width, one.height) for one in container.streams.video if not one.disposition & is_cover]
                 self.duration_s = container.duration / av.time_base if container.duration else math.nan
                 self.has_sound = bool(container.streams.audio)
         except av.error.FFmpegError as error:
-            kinds = "choose a whole MP4, MOV, MKV, WebM, AVI or FLV"
-            raise HTTPException(415, f"{self.name}: cannot be read as a film ({error.strerror}); {kinds}") from error
-        if not sizes:
-            raise HTTPException(415, f"{self.name}: has no moving picture; a sound alone is judged by: mien predict")
-        width, height = sizes[0]
+            kinds = "choose a whole film, sound file or picture"
+            raise HTTPException(415, f"{self.name}: cannot be read ({error.strerror}); {kinds}") from error
+        if not sizes and not self.has_sound:
+            raise HTTPException(415, f"{self.name}: has neither a picture nor a sound")
+        if sizes:
+            self._check_size(*sizes[0])
+        else:
+            self.kind = "sound"
+        if self.duration_s > self.longest_s:
+            raise HTTPException(422, self._too_long(self.duration_s))
+
+    def _is_picture(self) -> bool:
+        """Tell whether it is a still picture; refuse one that is too large."""
+        from PIL import Image, UnidentifiedImageError
+
+        try:
+            with Image.open(self.upload, formats=_STILLS) as image:
+                self._check_size(*image.size)
+        except Image.DecompressionBombError as error:
+            raise HTTPException(422, f"{self.name}: its picture is too large; choose a smaller one") from error
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+            return False
+        return True
+
+    def _check_size(self, width: int, height: int) -> None:
         if not 0 < width * height <= MOST_PIXELS:
             most = f"up to {MOST_PIXELS / 1e6:.1f} Mpx are taken"
             raise HTTPException(422, f"{self.name}: its pictures are {width}x{height}; {most}")
-        if self.duration_s > self.longest_s:
-            raise HTTPException(422, self._too_long(self.duration_s))
 
     def _too_long(self, duration_s: float) -> str:
         return f"{self.name}: is {duration_s:.0f} s long, and at most {self.longest_s:g} s are taken; cut the clip"
@@ -335,7 +366,12 @@ class Clip(Visit):
         watch: schema.WatchConfig,
         candide: schema.CandideConfig | None,
     ) -> None:
-        """Write film.mp4 and timeline.csv into the folder, and note the answer or the error; in the thread."""
+        """Write film.mp4 and timeline.csv into the folder, and note the answer or the error; in the thread.
+
+        A sound or a picture has no film.
+        """
+        from mien.apps.recording import judge_file
+
         summary = FilmSummary(models[0].settings.classes)
 
         def note(moment: "Moment") -> None:
@@ -348,9 +384,17 @@ class Clip(Visit):
 
         film, timeline = (self.folder / name for name in _FILES)
         try:
-            how = {"predict": predict, "watch": watch, "candide": candide}
-            write_film(self.upload, film, models, **how, timeline=timeline, on_moment=note)
-            self.answer = summary.make_answer(self.name, has_sound=self.has_sound)
+            if self.kind == "film":
+                how = {"predict": predict, "watch": watch, "candide": candide}
+                engine = write_film(self.upload, film, models, **how, timeline=timeline, on_moment=note)
+                self.answer = summary.make_answer(self.name, has_sound=self.has_sound, verdict=engine.verdict)
+            else:
+                windows = {"window_s": predict.window_s, "hop_s": predict.hop_s, "forget_s": watch.forget_s}
+                found = judge_file(self.upload, models, **windows)
+                rows = [row_columns(found.classes), *(row_cells(row, found.classes) for row in found.rows)]
+                with timeline.open("w", encoding="utf-8", newline="") as file:
+                    csv.writer(file, lineterminator="\n").writerows(rows)
+                self.answer = answer_of(found, self.name, kind=self.kind)
         except _DroppedError:
             pass
         except MienError as error:
@@ -428,6 +472,8 @@ async def fetch_file(request: Request, clip_id: str, file: str) -> FileResponse:
         raise HTTPException(404, f"a clip has {' and '.join(_FILES)}")
     if clip.state != "done":
         raise HTTPException(409, clip.error or f"{clip.name}: is not judged yet")
+    if not (clip.folder / file).is_file():
+        raise HTTPException(404, f"{clip.name}: a {clip.kind} has no film")
     what = {"media_type": _FILES[file], "filename": f"{Path(clip.name).stem}.{file}"}
     return FileResponse(clip.folder / file, headers={"Cache-Control": "no-store"}, **what)
 
