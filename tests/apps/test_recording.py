@@ -14,6 +14,7 @@ from mien.models import checkpoint
 from mien.training import clips as training_clips
 from mien.training.clips import Sampling, assemble, network_inputs
 
+ATOL = 1e-3  # sound that is resampled in pieces rounds one of 20 000 samples the other way, which silence amplifies
 CONFIG = CandideConfig(**CANDIDE)
 WINDOWS = {name: PREDICT[name] for name in ("window_s", "hop_s")}
 KINDS = (  # settings that differ from those of N2
@@ -40,7 +41,7 @@ def test_the_verdict_is_that_of_the_evaluation(models, media_folder, tmp_path):
             expected = network(network_inputs(batch), batch.n_steps)["fused"].softmax(dim=1)
         for row, name in enumerate(names):
             found = judge_file(media_folder / name, [model_of(network, settings)], **WINDOWS)
-            np.testing.assert_allclose(found.probabilities, expected[row], atol=1e-5)
+            np.testing.assert_allclose(found.probabilities, expected[row], atol=ATOL)
             assert found.used == tuple(name for name in settings.modalities if batch.n_steps[name][row])
 
 
@@ -60,6 +61,6 @@ def test_action_units_are_those_of_the_corpus(models, media_folder, tmp_path, na
         expected = network(network_inputs(batch), batch.n_steps)["fused"].softmax(dim=1)
     for row, name in enumerate(names):
         found = judge_file(media_folder / name, [model], **WINDOWS, shape=shape)
-        np.testing.assert_allclose(found.probabilities, expected[row], atol=1e-5)
+        np.testing.assert_allclose(found.probabilities, expected[row], atol=ATOL)
         assert found.used == tuple(one for one in card.modalities if batch.n_steps[one][row])
         assert ("units" in found.used) == (name != "blank.mp4")

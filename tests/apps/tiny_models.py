@@ -8,7 +8,7 @@ import pandas as pd
 from mien.apps.models import Model
 from mien.audio import extract as audio_extract
 from mien.candide import extract as candide_extract
-from mien.config.schema import CandideConfig, FacesConfig, SoundConfig
+from mien.config.schema import CandideConfig, FacesConfig, SoundConfig, WatchConfig
 from mien.faces import extract as faces_extract
 from mien.io import tables
 from mien.io.files import write_json
@@ -26,6 +26,7 @@ FUSION = {
     "N2_units": ("mrpn", ("video", "audio", "units")),
 }
 CANDIDE = {"landmarks": "printed", "ridge": 1e-3, "warm_start": True, "evaluations": 100, "tolerance": 1e-8}
+WATCH = WatchConfig(joint="AV", video="V", audio="A", forget_s=0.6, timeline_s=5.0)
 PREDICT = {"corpus": "ravdess", "joint": "N2", "video": "VM", "audio": "AM", "window_s": 1.0, "hop_s": 0.5}
 
 

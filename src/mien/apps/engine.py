@@ -15,6 +15,7 @@ training does with a clip of that length, so nothing that comes before or after 
   The verdict of all others is the mean over the windows of their main people.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -49,8 +50,9 @@ from mien.training.clips import (
 
 ONE_PASS_S = 6.0  # films up to this length, those of the corpora, are judged in one pass, as in evaluation
 FORGET_S = 1.0  # a face that was lost for so long is somebody new
+LIVE_HOLD_S = 1.0  # a picture of a camera is taken to be shown for no longer
 LEAST_REST_S = 0.1  # at the end of a film that is worth a window of its own
-MOVED = 0.25  # sides of the region by which a face may be beside its middle before the region moves
+MOVED = 0.15  # sides of the region by which a face may be beside its middle before the region moves
 PATCH = 3.0  # side of what is kept around a face of a large picture, in sides of its box
 BLOCK_S = 0.1  # in which sound is silent or not
 TOLERANCE_S = 1e-6  # by which times may differ that are meant to be equal
@@ -170,8 +172,8 @@ def judge(model: Model, clips: Sequence[Clip]) -> np.ndarray:
         inputs |= one
         n_steps |= steps
     batch = Batch(inputs, n_steps, torch.full((len(clips),), -1)).to(next(model.network.parameters()).device)
-    scores = model.network(network_inputs(batch), batch.n_steps)["fused"].float()
-    return scores.softmax(dim=1).double().cpu().numpy()
+    scores = model.network(network_inputs(batch), batch.n_steps)["fused"].double()
+    return scores.softmax(dim=1).cpu().numpy()
 
 
 def common(models: Sequence[Model], name: str):
@@ -245,6 +247,8 @@ class Engine:
         Networks for whole clips; of each window the one that fits best what is there judges it.
     forget_s
         A face that was lost for so long is somebody new.
+    hold_s
+        How long a picture is taken to be shown: of a film until the next one, of a camera that may stop for less.
     candide
         How the mesh is fitted for `moment`; None: no action units there.
     shape
@@ -268,6 +272,7 @@ class Engine:
         window_s: float,
         hop_s: float,
         forget_s: float = FORGET_S,
+        hold_s: float = math.inf,
         candide: CandideConfig | None = None,
         shape: Shape | None = None,
         tracks: bool = False,
@@ -277,7 +282,7 @@ class Engine:
         self.classes: tuple[str, ...] = common(models, "classes")
         self.faces: FacesConfig = common(models, "faces")
         self.sound: SoundConfig = common(models, "sound")
-        self.window_s, self.hop_s, self.forget_s = window_s, hop_s, forget_s
+        self.window_s, self.hop_s, self.forget_s, self.hold_s = window_s, hop_s, forget_s, hold_s
         self._candide, self._shape, self._tracks, self._batch = candide, shape, tracks, batch
         self._fitted = next((model.candide for model in models if model.candide is not None), None)
         self._has_pictures = True  # until it is said that no more will come
@@ -287,6 +292,7 @@ class Engine:
         self._highest = 0
         self._held: tuple[float, np.ndarray] | None = None  # the picture that is shown now
         self._next_look = 0
+        self._looked_at, self._n_same = None, 0  # the newest picture that was looked at, how often again
         self._looks: deque[_Look] = deque()
         self._here: list[Face] = []  # in the newest look
         self._people: dict[int, _Person] = {}
@@ -443,8 +449,11 @@ class Engine:
 
     def _look_until(self, time_s: float) -> None:
         """Look at the picture that is shown as often as it is due by then."""
-        while self._held is not None and self._next_look / self.faces.rate_fps <= time_s:
-            look_s = self._next_look / self.faces.rate_fps
+        while self._held is not None and (look_s := self._next_look / self.faces.rate_fps) <= time_s:
+            if look_s > self._held[0] + self.hold_s:  # nobody knows what there was to see since
+                self._next_look = int(np.ceil((time_s - TOLERANCE_S) * self.faces.rate_fps))
+                self._here = []
+                return
             self._next_look += 1
             self._look(look_s, self._held[1])
 
@@ -452,9 +461,12 @@ class Engine:
         if self._cut:
             self._cut, self._before = False, self._highest
             self._tracker = FaceTracker(self.faces, forget_s=self.forget_s)
-        faces = self._tracker.update(time_s, picture)
-        self._here = [Face(**vars(face) | {"person": self._before + face.person}) for face in faces]
-        self._highest = max([self._highest, *(face.person for face in self._here)])
+        self._n_same = self._n_same + 1 if picture is self._looked_at else 0
+        self._looked_at = picture
+        if self._n_same <= self.faces.detect_every:  # a picture that stays has been searched as a whole by then
+            faces = self._tracker.update(time_s, picture)
+            self._here = [Face(**vars(face) | {"person": self._before + face.person}) for face in faces]
+            self._highest = max([self._highest, *(face.person for face in self._here)])
         found = [face for face in self._here if face.found]
         self._looks.append(_Look(time_s, {face.person: self._keep(picture, face) for face in found}))
         self.n_looks += 1

@@ -556,13 +556,14 @@ def _read_jpeg(jpeg: bytes) -> np.ndarray:
 @api.post("/cameras", status_code=201)
 async def open_camera(request: Request, units: bool = False) -> dict[str, Any]:
     """Begin to watch a camera of a browser."""
-    from mien.apps.engine import Engine
+    from mien.apps.engine import LIVE_HOLD_S, Engine
 
     state = request.app.state
     state.cameras.sweep()
     if len(state.cameras) >= MOST_CAMERAS:
         raise HTTPException(503, f"{MOST_CAMERAS} cameras are watched already; stop one")
     how = {"window_s": state.predict.window_s, "hop_s": state.predict.hop_s, "forget_s": state.watch.forget_s}
+    how["hold_s"] = LIVE_HOLD_S
     camera = Camera(engine=Engine(state.models, **how, candide=state.candide if units else None))
     state.cameras[camera.id] = camera
     return {"id": camera.id}

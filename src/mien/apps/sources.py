@@ -121,8 +121,8 @@ class Source:
         end_s = last_s + 1.0 / self.rate_fps if self.has_pictures else 0.0
         if self._audio is not None:
             for sound in self._audio.rest(origin_s if self.has_pictures else None):
-                yield Picture(end_s, None, sound)
                 end_s += len(sound) / self._audio.rate_hz
+                yield Picture(end_s, None, sound)
         self.problem = self._damage(end_s)
         if (
             self.path is not None

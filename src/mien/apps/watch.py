@@ -6,6 +6,7 @@ One thread reads ahead and one writes behind the thread that works; FFmpeg, dlib
 import contextlib
 import csv
 import logging
+import math
 import queue
 import signal
 import threading
@@ -91,7 +92,7 @@ def watch(
     """
     import torch
 
-    from mien.apps.engine import Engine, warm_up
+    from mien.apps.engine import LIVE_HOLD_S, Engine, warm_up
     from mien.apps.models import find_trained, load_models
     from mien.apps.sources import open_source
 
@@ -103,9 +104,10 @@ def watch(
     torch.set_num_threads(max(1, jobs))
     _check_places(source, out, timeline)
     models = load_models(checkpoint or find_trained(results, predict.corpus, predict))
-    engine = Engine(models, **windows, forget_s=settings.forget_s, candide=candide)
     warm_up(models, **windows)
-    film = open_source(source, rate_hz=engine.sound.rate_hz)
+    film = open_source(source, rate_hz=models[0].sound.rate_hz)
+    hold_s = LIVE_HOLD_S if film.live else math.inf
+    engine = Engine(models, **windows, forget_s=settings.forget_s, hold_s=hold_s, candide=candide)
     with _stop_on_interrupt() as stop, contextlib.ExitStack() as stack:
         page = None
         if not out and not timeline:
