@@ -128,7 +128,7 @@ async def _visit(site, folder: Path, media_folder: Path, pictures: Path | None) 
         assert [one["name"] for one in shown] == ["both.mp4", "voice.wav", "still.png"]
         assert [(one["film"], one["still"], one["player"], one["fetched"]) for one in shown] == [
             (True, False, True, True),
-            (True, False, True, False),
+            (False, False, True, False),
             (False, True, False, False),
         ]
         assert all(one["length_s"] > 1.0 and one["lanes"] == 3 for one in shown[:2])

@@ -177,8 +177,8 @@ export class Clip {
     const stem = name.replace(/\.[^.]*$/, "") || "clip";
     const isPicture = answer.kind === "picture";
     element("still").hidden = !isPicture;
-    this.film.hidden = element("player").hidden = isPicture;
-    this.film.classList.toggle("sound", answer.kind === "sound");
+    element("player").hidden = isPicture;
+    this.film.hidden = element("full").hidden = answer.kind !== "film"; // a sound plays unseen
     if (isPicture) {
       element("still").src = shown;
       this.film.removeAttribute("src");
