@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien.apps import Models
 from mien.config import schema
 from mien.errors import ConfigError, MediaError
 from mien.io import media
@@ -48,8 +49,8 @@ def watch(
     units: bool = False,
     realtime: bool = False,
     checkpoint: list[Path] | None = None,
-    results: Path = Path("results"),
-    config: str = "params.yaml",
+    results: Models = None,
+    config: str = "",
     jobs: int = 1,
 ) -> None:
     """Show the emotion in a film, a camera or a pipe while it runs.
@@ -81,9 +82,10 @@ def watch(
     checkpoint
         Model files (model.safetensors) of streaming networks to use instead of the best trained ones.
     results
-        Folder with the trained models.
+        Folder with models: of `mien export_model`, or results of the workflow; by default $MIEN_MODELS, results here
+        or beside mien, or what came with it.
     config
-        File with the parameters.
+        File with the parameters; by default params.yaml here, or the one that came with mien.
     jobs
         Number of threads.
     """
