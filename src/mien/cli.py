@@ -1,8 +1,9 @@
 """The command line: every command is a function, its options are the function's signature and docstring.
 
 cyclopts makes it from these: it reads numpydoc, takes several values after one option of a stage, as rules of the
-workflow list files, and imports the module of the command that is asked for, no other. Rules that need several commands put --then
-between them: one process, as to start one costs more than most pages. Options that stages share are explained here.
+workflow list files, and imports the module of the command that is asked for, no other. Rules that need several commands
+put --then between them: one process, as to start one costs more than most pages. Options that stages share are
+explained here.
 """
 
 import difflib

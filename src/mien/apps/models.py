@@ -287,8 +287,8 @@ def find_trained(results: Path | None, corpus: str, rows: schema.PredictConfig) 
         if found := _find_rows(place, corpus, names):
             return found
     raise ModelError(
-        f"{', '.join(map(str, places))}: no trained run of {', '.join(names)} of {corpus}; run snakemake in the folder of"
-        " mien to train them, name a folder with models with --models, or model files with --checkpoint"
+        f"{', '.join(map(str, places))}: no trained run of {', '.join(names)} of {corpus}; run snakemake in"
+        " the folder of mien to train them, name a folder with models with --models, or model files with --checkpoint"
     )
 
 

@@ -67,7 +67,7 @@ def predict(
         Also write the annotated film with its sound: a file (.mp4, .mov, .mkv) for one clip, a folder for several. It
         shows the streaming networks, as `mien watch` does, which know only what has passed.
     checkpoint
-        Model files to use instead, or folders of rows such as results/training/ravdess/N2; repeat the option for several.
+        Model files to use instead, or folders of rows such as results/training/ravdess/N2; --checkpoint before each.
     video_checkpoint
         Model files of streaming networks for --video.
     results
