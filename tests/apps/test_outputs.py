@@ -49,12 +49,15 @@ from mien.io.files import printable
 MODEL = {
     "row": "N2",
     "corpus": "ravdess",
-    "people": "20 synthetic people",
+    "networks": 2,
+    "synthetic": True,
+    "people": 20,
     "accuracy": 0.61,
     "accuracy_low": 0.5,
-    "accuracy_high": 0.7,
-    "file": "N2/model.safetensors",
-    "sha256": "ab" * 32,
+    "accuracy_high": None,
+    "files": ["N2/0.safetensors", "N2/1.safetensors"],
+    "sha256": ["ab", "cd"],
+    "text": "N2 of ravdess (2 networks), trained on 20 synthetic people; right in 61% of the clips",
 }
 
 
@@ -147,7 +150,9 @@ def test_one_table_of_all_recordings_says_who_judged(rows, tmp_path, suffix):
     assert list(table.model) == ["N2"] * 6 + ["AM"] * 6
     assert table.accuracy[0] == 0.61
     assert table.accuracy[6:].isna().all()
-    assert table.people[0] == "20 synthetic people"
+    assert (table.people[0], table.synthetic[0], table.accuracy_low[0]) == (20, True, 0.5)
+    assert table.accuracy_high.isna().all()
+    assert table.model_sha256[0] == "ab cd"
     assert (table.p_happy + table.p_sad)[:4].tolist() == pytest.approx([1.0] * 4)
     assert table.p_sad[6:].isna().all()
     assert [path.name for path in tmp_path.iterdir()] == [path.name]
@@ -292,8 +297,7 @@ def test_subtitles_hold_the_stretches(rows):
     ]
     assert vtt[1][2] == ["<v person 1>person 1: sad 80%</v>"]
     for cues in (srt, vtt):
-        assert cues[0][2][1].startswith("Judged by N2, trained on ravdess, 20 synthetic people; right for 61%")
-        assert "50% to 70%" in cues[0][2][1]
+        assert cues[0][2][1] == f"Judged by {MODEL['text']}"
 
 
 def test_two_people_at_once_are_lines_of_one_subtitle():
@@ -470,9 +474,11 @@ def test_predict_refuses_a_table_in_the_place_of_a_clips_file(run_predict, model
 
 
 def test_who_judged_is_said_as_far_as_it_is_known():
-    assert outputs.describe_model({}) == "Judged by a model; how often it is right was not measured"
-    assert "right for 61%" in outputs.describe_model(MODEL)
-    assert "interval" not in outputs.describe_model(MODEL | {"accuracy_low": None})
+    assert outputs.describe_model({}) == "Judged by a network of which nothing is known"
+    assert outputs.describe_model({"row": "N2"}) == "Judged by N2"
+    card = SimpleNamespace(variant="N2", corpus="ravdess")
+    facts = outputs.model_facts(SimpleNamespace(info=None, settings=card))
+    assert facts == {"row": "N2", "corpus": "ravdess", "text": "N2 of ravdess; its accuracy is not known"}
 
 
 def test_the_page_is_made_from_the_columns(repository):

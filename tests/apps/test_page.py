@@ -135,7 +135,7 @@ async def _visit(site, folder: Path, media_folder: Path, pictures: Path | None) 
         assert "bad.mp4" in await tab.read("document.getElementById('problem').textContent")
         size = "parseFloat(getComputedStyle(document.getElementById('{}')).fontSize)"
         assert await tab.read(f"{size.format('caution')} >= {size.format('verdict')}")
-        assert "trained on ravdess" in await tab.read("document.getElementById('caution').textContent")
+        assert "N2 of ravdess" in await tab.read("document.getElementById('caution').textContent")
         legend = await tab.read("[...document.querySelectorAll('#legend .dot')].map((one) => one.style.background)")
         assert len(set(legend)) == 4
         await tab.read("document.getElementById('another').click()")

@@ -65,7 +65,8 @@ def test_a_file_gives_a_table_with_its_verdict_and_who_judged(media_folder, load
     assert verdict["label"] == max(verdict["probabilities"], key=verdict["probabilities"].get)
     assert list(verdict["probabilities"]) == list(loaded.classes) == list(CLASSES)
     assert (who["row"], who["corpus"]) == ("N2", "ravdess")
-    assert len(who["sha256"]) == 64
+    assert [len(one) for one in who["sha256"]] == [64]
+    assert who["text"].startswith("N2 of ravdess (1 network)")
     json.dumps(rows.attrs)  # survives Parquet
 
 
@@ -80,7 +81,7 @@ def test_models_are_found_by_folder_and_variable(folder, loaded, media_folder, m
     monkeypatch.chdir(tmp_path)
     assert [one.path for one in mien.load_models().networks] == [one.path for one in loaded.networks]
     assert mien.predict(media_folder / "voice.wav").attrs["model"]["row"] == "AM"
-    with pytest.raises(ModelError, match="holds no model file"):
+    with pytest.raises(ModelError, match="no trained run of N2"):
         mien.load_models(tmp_path)
 
 

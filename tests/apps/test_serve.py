@@ -328,7 +328,7 @@ def test_a_sound_and_a_picture_are_judged_without_a_film(models, media_folder, t
     assert sum(answer["verdict"]["seconds"].values()) == pytest.approx(answer["duration_s"], abs=0.01)
     assert (film.status_code, table.status_code) == (404, 200)
     assert len(table.text.splitlines()) == len(expected.rows) + 1
-    assert "trained on ravdess" in judged_by
+    assert "N2 of ravdess" in judged_by
 
 
 def _summarise(labels: str, *, basis=("face",), heard=False, has_sound=True) -> dict:

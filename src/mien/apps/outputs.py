@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
@@ -29,7 +29,7 @@ from mien.candide.mesh import AU_NAMES
 from mien.errors import ConfigError
 from mien.faces.detect import N_LANDMARKS
 from mien.io import media
-from mien.io.files import atomic_file, printable, sha256, write_json
+from mien.io.files import atomic_file, printable, write_json
 
 if TYPE_CHECKING:
     from mien.apps.models import Model
@@ -62,17 +62,19 @@ ROW_COLUMNS = (
     Column("confidence", "0..1", "the largest of the probabilities"),
     Column("used", "face, voice, face+voice", "what the probabilities rest on; empty where there was nothing to judge"),
 )
-MODEL_COLUMNS = (  # with the keys of `model` that they show
+MODEL_COLUMNS = (  # from `model`; what is not known is empty
     Column("model", "text", "who judged: the row of `params.yaml` that was trained"),
     Column("corpus", "text", "corpus that it was trained on"),
-    Column("people", "text", "on whom it was trained; empty where its file does not say"),
-    Column("accuracy", "0..1", "share of right answers on people of that corpus whom it had not seen, if known"),
+    Column("networks", "1, 2, ...", "how many networks judged together: one of every fold of the corpus"),
+    Column("synthetic", "True, False", "whether the people of that corpus are synthetic"),
+    Column("people", "1, 2, ...", "number of people that it was trained on"),
+    Column("accuracy", "0..1", "share of clips that are right, of people of that corpus whom a network had not seen"),
     Column("accuracy_low", "0..1", "lower end of the 95% interval of that accuracy"),
     Column("accuracy_high", "0..1", "upper end"),
-    Column("model_file", "text", "file of the network"),
-    Column("model_sha256", "hexadecimal", "SHA-256 of that file"),
+    Column("model_files", "text", "files of the networks, parted by spaces"),
+    Column("model_sha256", "hexadecimal", "SHA-256 of those files, parted by spaces"),
 )
-_MODEL_KEYS = {"model": "row", "model_file": "file", "model_sha256": "sha256"}  # others have the name of their column
+_MODEL_KEYS = {"model": "row", "model_files": "files", "model_sha256": "sha256"}  # others are named as their column
 
 # FACS number in the name of OpenFace's column -> (column of `frames`, what it says); in the order of AU_NAMES.
 _FACS = {
@@ -131,7 +133,7 @@ def write_outputs(
     frames
         Its frames, in pictures' px and in s; needed by ``openface`` alone, which writes no row where it is None.
     model
-        Who judged: row, corpus, people, accuracy, accuracy_low, accuracy_high, file, sha256; any may be absent.
+        Who judged, see `model_facts`; any of it may be absent.
     out
         Folder and first part of the names: ``verdicts/clip`` gives ``verdicts/clip.srt``.
     formats
@@ -268,11 +270,9 @@ def _plain_names() -> list[str]:
 
 
 def _known(model: Mapping[str, Any], key: str) -> Any:
-    """Return what is known of a model: numbers as NaN and texts as "" where it is not."""
+    """Return what is known of a model, as a cell; None where it is not."""
     value = model.get(key)
-    if key.startswith("accuracy"):
-        return math.nan if value is None else float(value)
-    return "" if value is None else printable(value)
+    return printable(" ".join(map(str, value))) if isinstance(value, list | tuple) else value
 
 
 def _probabilities_of(rows: pd.DataFrame) -> list[str]:
@@ -343,16 +343,12 @@ def _name_tier(person: int) -> str:
 
 
 def model_facts(model: "Model") -> dict[str, Any]:
-    """Return who judges, with the keys that this module's `model` has; what is not known is None."""
-    card = model.settings
-    unknown = dict.fromkeys(("people", "accuracy", "accuracy_low", "accuracy_high"))
-    known = {"row": card.variant, "corpus": card.corpus, "file": printable(model.path), "sha256": _sha256(model.path)}
-    return known | unknown
-
-
-@lru_cache
-def _sha256(path: Path) -> str | None:
-    return sha256(path) if path.is_file() else None
+    """Return who judges: the fields of `models.ModelInfo` as JSON has them, and ``text``, the line that says it."""
+    if model.info is None:
+        card = model.settings
+        text = f"{card.variant} of {card.corpus}; its accuracy is not known"
+        return {"row": card.variant, "corpus": card.corpus, "text": text}
+    return model.info.to_dict() | {"text": model.info.describe()}
 
 
 def name_verdict(probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
@@ -365,16 +361,7 @@ def name_verdict(probabilities: np.ndarray, classes: Sequence[str]) -> dict[str,
 
 def describe_model(model: Mapping[str, Any]) -> str:
     """Say in a line who judged, on whom it was trained and how often it is right."""
-    known = {key: value for key, value in model.items() if value is not None and value == value}
-    text = f"Judged by {known.get('row', 'a model')}"
-    trained = [str(known[key]) for key in ("corpus", "people") if key in known]
-    text += f", trained on {', '.join(trained)}" if trained else ""
-    if "accuracy" not in known:
-        return f"{text}; how often it is right was not measured"
-    text += f"; right for {known['accuracy']:.0%} of clips of people it had not seen"
-    if {"accuracy_low", "accuracy_high"} <= known.keys():
-        text += f" (95% interval {known['accuracy_low']:.0%} to {known['accuracy_high']:.0%})"
-    return text
+    return f"Judged by {printable(model.get('text') or model.get('row') or 'a network of which nothing is known')}"
 
 
 # ---- subtitles ------------------------------------------------------------------------------------------------------
@@ -567,8 +554,7 @@ def _write_events(rows: pd.DataFrame, model: Mapping[str, Any], path: Path) -> N
     sidecar["trial_type"]["Description"] += f". {describe_model(model)}"
     labels = [name.removeprefix("p_") for name in _probabilities_of(rows)]
     sidecar["trial_type"]["Levels"] = {label: f"The face or voice was taken for {label}" for label in labels}
-    facts = {key: value if isinstance(value, float | int) else printable(value) for key, value in model.items()}
-    sidecar["GeneratedBy"] = [{"Name": "mien", "Model": {key: facts[key] for key in facts if model[key] is not None}}]
+    sidecar["GeneratedBy"] = [{"Name": "mien", "Model": {key: one for key, one in model.items() if one is not None}}]
     write_json(path.with_suffix(".json"), sidecar)
 
 

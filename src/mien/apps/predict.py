@@ -6,8 +6,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien.apps import Models
 from mien.config import schema
-from mien.errors import ConfigError, MediaError, MienError
+from mien.errors import ConfigError, MediaError, MienError, NotJudgedError
 from mien.io import media
 from mien.io.files import atomic_file, printable, write_json
 
@@ -34,8 +35,8 @@ def predict(
     formats: list[str] | None = None,
     fps: str | None = None,
     checkpoint: list[Path] | None = None,
-    results: Path = Path("results"),
-    config: str = "params.yaml",
+    results: Models = None,
+    config: str = "",
     jobs: int = 1,
 ) -> None:
     """Predict the emotion of clips: videos, sound files or pictures.
@@ -83,11 +84,12 @@ def predict(
     fps
         Rows per second of --table instead of one per window, or `film`: those of each film.
     checkpoint
-        Model files (model.safetensors) to use instead of the best trained ones.
+        Model files to use instead, or folders of rows such as results/training/ravdess/N2; --checkpoint before each.
     results
-        Folder with the trained models.
+        Folder with models: of `mien export_model`, or results of the workflow; by default $MIEN_MODELS, results here
+        or beside mien, or what came with it.
     config
-        File with the parameters.
+        File with the parameters; by default params.yaml here, or the one that came with mien.
     jobs
         Number of threads.
     """
@@ -171,11 +173,11 @@ def distinct_stems(clips: list[Path]) -> list[str]:
 
 
 def _report(failures: list[MienError]) -> None:
-    """Print all failures but the last, which is raised: the command line prints it and exits with 2."""
+    """Print all failures but the last, which is raised: the command line prints it and exits with 1."""
     for error in failures[:-1]:
         print(f"mien predict: {error}", file=sys.stderr)
     if failures:
-        raise failures[-1]
+        raise NotJudgedError(str(failures[-1])) from failures[-1]
 
 
 def _choose_film_places(clips: list[Path], stems: list[str], out: Path, *, alone: bool) -> dict[Path, Path]:

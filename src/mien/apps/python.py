@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mien.apps.engine import Engine, Row, table
-from mien.apps.models import Model, find_trained
+from mien.apps.models import VARIABLE, Model, find_trained
 from mien.apps.models import load_models as load_files
 from mien.apps.outputs import model_facts, name_verdict
 from mien.apps.recording import BATCH, judge_file
@@ -18,9 +18,6 @@ from mien.audio.resample import Resampler, to_mono
 from mien.config import schema
 from mien.errors import ModelError
 from mien.io.shards import FULL_SCALE
-
-MODELS_VARIABLE = "MIEN_MODELS"  # environment variable with a folder of model files
-WINDOW_S, HOP_S = 2.0, 0.5  # where no params.yaml says otherwise
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +33,8 @@ class Models:
     """
 
     networks: list[Model]
-    window_s: float = WINDOW_S
-    hop_s: float = HOP_S
+    window_s: float
+    hop_s: float
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -212,29 +209,26 @@ def load_models(
     Parameters
     ----------
     folder : path, optional
-        Folder with model files (``*.safetensors``), or with the results of a run of the workflow, of which the best are
-        taken that section ``predict`` of params.yaml names. By default that of the environment variable MIEN_MODELS,
-        else ``results``.
+        Folder with model files (of ``mien export_model``, or ``model.safetensors`` of runs), or with the results of the
+        workflow. By default that of the environment variable MIEN_MODELS, else results here or beside mien, else what
+        came with it. Which rows of them judge is said by section ``predict`` of params.yaml here, or of that of mien.
     window_s, hop_s : float, optional
-        Length of a window and step from one to the next, in s; by default as params.yaml has them, else 2 and 0.5.
+        Length of a window and step from one to the next, in s; by default as in that section.
 
     Raises
     ------
     mien.errors.ModelError
         There is no model, or one that cannot be loaded.
     """
-    place = Path(folder or os.environ.get(MODELS_VARIABLE) or "results")
-    files, settings = sorted(place.glob("*.safetensors")), None
-    if not files and (place / "training").is_dir():
-        settings = schema.section(schema.PredictConfig, schema.load("params.yaml"), "predict")
-        files = find_trained(place, settings.corpus, settings)
-    if not files:
-        raise ModelError(
-            f"{place}: holds no model file (*.safetensors) and no results of a training; name a folder that does, or"
-            f" set {MODELS_VARIABLE}"
-        )
-    window_s = window_s or (settings.window_s if settings else WINDOW_S)
-    return Models(load_files(files), window_s, hop_s or (settings.hop_s if settings else HOP_S))
+    settings = schema.section(schema.PredictConfig, schema.load(""), "predict")
+    folder = folder or os.environ.get(VARIABLE)
+    try:
+        files = find_trained(Path(folder) if folder else None, settings.corpus, settings)
+    except ModelError:
+        files = sorted(Path(folder).glob("*.safetensors")) if folder else []  # of runs, not exported
+        if not files:
+            raise
+    return Models(load_files(files), window_s or settings.window_s, hop_s or settings.hop_s)
 
 
 def _in_order(frames: Iterable[np.ndarray], times: Iterable[float] | None) -> Iterator[tuple[float, np.ndarray]]:

@@ -28,6 +28,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
+from mien.apps import Models
 from mien.apps.outputs import describe_model, model_facts
 from mien.apps.page import address_of, listen, make_app, make_server
 from mien.apps.predict import row_cells, row_columns
@@ -80,8 +81,8 @@ def serve(
     *,
     port: int | None = None,
     checkpoint: list[Path] | None = None,
-    results: Path = Path("results"),
-    config: str = "params.yaml",
+    results: Models = None,
+    config: str = "",
     jobs: int = 1,
 ) -> None:
     """Serve a page where you drop a clip, or use your camera, and see the emotion.
@@ -100,9 +101,10 @@ def serve(
     checkpoint
         Model files (model.safetensors) to use instead of the best trained ones.
     results
-        Folder with the trained models.
+        Folder with models: of `mien export_model`, or results of the workflow; by default $MIEN_MODELS, results here
+        or beside mien, or what came with it.
     config
-        File with the parameters.
+        File with the parameters; by default params.yaml here, or the one that came with mien.
     jobs
         Number of threads.
     """

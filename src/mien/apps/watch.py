@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien.apps import Models
 from mien.apps.predict import row_cells, row_columns
 from mien.config import schema
 from mien.errors import ConfigError, MediaError
@@ -50,8 +51,8 @@ def watch(
     units: bool = False,
     realtime: bool = False,
     checkpoint: list[Path] | None = None,
-    results: Path = Path("results"),
-    config: str = "params.yaml",
+    results: Models = None,
+    config: str = "",
     jobs: int = 1,
 ) -> None:
     """Show the emotion in a film, a camera or a pipe while it runs: every half a second that of the last two.
@@ -84,9 +85,10 @@ def watch(
     checkpoint
         Model files (model.safetensors) to use instead of the best trained ones.
     results
-        Folder with the trained models.
+        Folder with models: of `mien export_model`, or results of the workflow; by default $MIEN_MODELS, results here
+        or beside mien, or what came with it.
     config
-        File with the parameters.
+        File with the parameters; by default params.yaml here, or the one that came with mien.
     jobs
         Number of threads.
     """
