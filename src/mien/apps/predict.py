@@ -45,7 +45,8 @@ def predict(
       positive to the subject's left, up, and tilted to the subject's left) and how well the mesh fits.
 
     A clip without a face is judged by its voice, and the other way round. A file that cannot be read is reported, and
-    the rest goes on.
+    the rest goes on; then the command exits with 1. It exits with 0 when every file was judged, and with 2 when it was
+    called wrongly.
 
     Examples:
 
@@ -79,6 +80,7 @@ def predict(
         Number of threads.
     """
     import torch
+    from tqdm import tqdm
 
     from mien.apps.models import find_streaming, find_trained, load_models, load_streaming
     from mien.apps.units import fit_neutral_shape
@@ -111,7 +113,8 @@ def predict(
             " streaming networks as --checkpoint"
         ) from error
     shape = fit_neutral_shape(neutral, faces=models[0].faces, config=candide) if neutral else None
-    for path, stem in zip(files, stems, strict=True):
+    unjudged = []
+    for path, stem in tqdm(zip(files, stems, strict=True), total=len(files), unit="file", disable=None):
         try:
             line = _predict_one(path, out / stem, models, settings, candide, shape)
         except MediaError as error:
@@ -122,8 +125,12 @@ def predict(
         except MediaError as error:
             film = "; no film"
             failures.append(error)
-        print(line + film, flush=True)
+        tqdm.write(line + film)
+        if line.startswith(f"{path.name}: no verdict"):
+            unjudged.append(path)
     _report(failures)
+    if unjudged:
+        raise NotJudgedError(f"{len(unjudged)} of {len(files)} files without a verdict")
 
 
 def list_clips(paths: tuple[Path, ...]) -> tuple[list[Path], list[MienError]]:
@@ -251,7 +258,7 @@ def write_prediction(
     summary = {
         "clip": str(recording.path),
         "duration_s": round(recording.duration_s, 3),
-        "model": str(model.path),
+        "model": model.info.to_dict(),
         "variant": model.settings.variant,
         "corpus": model.settings.corpus,
         "classes": list(classes),
