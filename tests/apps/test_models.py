@@ -23,7 +23,7 @@ from mien.config import schema
 from mien.config.schema import CandideConfig, PredictConfig
 from mien.errors import ModelError
 from mien.io import tables
-from mien.io.files import write_json
+from mien.io.files import sha256, write_json
 from mien.io.prune import list_runs
 from mien.models import checkpoint
 
@@ -64,7 +64,7 @@ def results(tmp_path):
 
 def test_a_row_is_the_mean_of_its_folds_at_the_temperature_of_all_validation_people(results):
     (model,) = load_models(find_trained(results, "ravdess", CONFIG))
-    assert [file.split("/")[-2] for file in model.info.files] == ["fold0-seed0", "fold1-seed0", "fold2-seed0"]
+    files = sorted((results / "training" / "ravdess" / "AM").glob("*/model.safetensors"))
     # two classes of logits 2 and 0 beside two of 0, right half of the time: p = q makes the cross-entropy smallest,
     # so e^(2/T) should go to infinity beside the two others and to 1 beside its rival: found numerically
     at = np.linspace(0.3, 5.0, 47001)
@@ -73,7 +73,7 @@ def test_a_row_is_the_mean_of_its_folds_at_the_temperature_of_all_validation_peo
     assert model.info.calibrated
     inputs, n_steps = {"audio": torch.randn(2, 3, 1, 32, 31)}, {"audio": torch.tensor([3, 2])}
     with torch.no_grad():
-        alone = [checkpoint.load(file)[0](inputs, n_steps)["fused"] for file in map(type(results), model.info.files)]
+        alone = [checkpoint.load(file)[0](inputs, n_steps)["fused"] for file in files]
         mean = torch.stack([(one / model.info.temperature).softmax(1) for one in alone]).mean(0)
         torch.testing.assert_close(model.network(inputs, n_steps)["fused"].softmax(1), mean)
 
@@ -82,14 +82,16 @@ def test_a_model_says_who_it_is(results):
     (model,) = load_models(find_trained(results, "ravdess", CONFIG))
     said = model.info.to_dict()
     assert json.loads(json.dumps(said, allow_nan=False)) == said
-    known = {"row": "AM", "corpus": "ravdess", "synthetic": True, "people": 3, "clips": 9, "networks": 3}
+    known = {"row": "AM", "corpus": "ravdess", "synthetic": True, "people": "3 synthetic people", "n_people": 3}
+    known |= {"clips": 9, "networks": 3, "file": str(results / "training" / "ravdess" / "AM")}
     known |= {"accuracy": 0.5, "tested_people": 3, "protocol": "honest", "checked": True, "modalities": ["audio"]}
     assert known.items() <= said.items()
     assert said["accuracy_low"] < 0.5 < said["accuracy_high"]
     line = model.info.describe()
     assert line.startswith("AM of ravdess (3 networks), trained on 3 synthetic people; right in 50% (")
     (one,) = load_models([results / "training" / "ravdess" / "AM" / "fold1-seed0" / "model.safetensors"])
-    assert (one.info.people, one.info.clips, one.info.networks, one.info.accuracy) == (1, 8, 1, 0.5)
+    assert (one.info.people, one.info.clips, one.info.networks) == ("1 synthetic people", 8, 1)
+    assert (one.info.accuracy, one.info.sha256) == (0.5, sha256(one.path))
     assert one.info.temperature == model.info.temperature
 
 
@@ -110,12 +112,11 @@ def test_an_exported_model_is_the_same_anywhere_and_refused_when_changed(results
     assert find_trained(None, "ravdess", CONFIG) == [file]
     assert find_trained(None, "cremad", CONFIG) == [file]  # the only one there is
     (there,), (here,) = load_models([file]), load_models(find_trained(results, "ravdess", CONFIG))
-    same = ("files", "sha256")
+    same = ("file", "sha256")
     assert {k: v for k, v in vars(there.info).items() if k not in same} == {
         k: v for k, v in vars(here.info).items() if k not in same
     }
-    assert there.info.files == (str(file),)
-    assert there.info.checked
+    assert (there.info.file, there.info.sha256, there.info.checked) == (str(file), sha256(file), True)
     inputs = {"audio": torch.randn(2, 3, 1, 32, 31)}
     with torch.no_grad():
         torch.testing.assert_close(there.network(inputs), here.network(inputs), rtol=0, atol=0)

@@ -32,7 +32,7 @@ def judged(run_predict, models, media_folder, tmp_path):
 
     def call(name, *variants):
         error, line, _ = run_predict(media_folder / name, out=tmp_path, checkpoint=[models[one] for one in variants])
-        assert error == ""
+        assert error == ("1 of 1 files without a verdict" if ": no verdict" in line else "")
         return line, *read(tmp_path, name.partition(".")[0])
 
     return call

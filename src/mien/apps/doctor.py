@@ -1,6 +1,7 @@
 """Command `doctor`: what is installed, which models judge and what is known of them, which devices there are."""
 
 import importlib.metadata
+import logging
 import os
 import platform
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ def doctor(*, results: Models = None, config: str = "") -> None:
     config
         File with the parameters; by default params.yaml here, or the one that came with mien.
     """
+    logging.getLogger("mien").setLevel(logging.ERROR)  # what is logged of models is printed below
     problems = []
     for part, tell in (("installed", _tell_installed), ("devices", _tell_devices), ("faces", _tell_faces)):
         _print(part, tell())

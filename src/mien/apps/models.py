@@ -7,6 +7,7 @@ validation people, and leaves others unused. How often the mean is right cannot 
 by some of them; what is said is how often one of them is right, of people whom it did not learn from.
 """
 
+import hashlib
 import logging
 import math
 import os
@@ -50,8 +51,9 @@ class ModelInfo:
     corpus: str
     modalities: tuple[str, ...]
     networks: int  # that judge together
+    people: str | None = None  # whom one of the networks, or several, learnt from, such as "12 synthetic people"
+    n_people: int | None = None
     synthetic: bool | None = None  # whether the people are
-    people: int | None = None  # whom one of the networks, or several, learnt from
     clips: int | None = None  # that a network learnt from, at most
     accuracy: float | None = None
     accuracy_low: float | None = None
@@ -60,8 +62,8 @@ class ModelInfo:
     protocol: str = ""  # honest: epochs chosen on people who are not reported; thesis: on those who are
     temperature: float = 1.0
     calibrated: bool = False  # the temperature was fitted, on validation people
-    files: tuple[str, ...] = ()
-    sha256: tuple[str, ...] = ()  # of the files
+    file: str = ""  # or the folder of a row
+    sha256: str = ""  # of the file; of a row: of those of its files, in the order of folds, in hexadecimal
     checked: bool = False  # the weights are those that training or export wrote; False: nothing says what they were
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,10 +72,8 @@ class ModelInfo:
 
     def describe(self) -> str:
         """Say it in one line."""
-        kind = {True: "synthetic people", False: "people", None: "people (whether real or synthetic is not known)"}
-        number = "people not known" if self.people is None else f"{self.people} {kind[self.synthetic]}"
         alike = f"{self.networks} networks" if self.networks > 1 else "1 network"
-        text = f"{self.row} of {self.corpus} ({alike}), trained on {number}"
+        text = f"{self.row} of {self.corpus} ({alike}), trained on {self.people or 'people of whom nothing is known'}"
         if self.accuracy is None:
             return f"{text}; its accuracy is not known"
         ends = ""
@@ -136,6 +136,7 @@ def load_models(paths: Sequence[Path]) -> list[Model]:
             )
         network = Ensemble(networks, info.temperature).eval()
         models.append(Model(path, network, settings, **_sections(path, settings), info=info))
+        log.info("%s", info.describe())
     return models
 
 
@@ -143,7 +144,7 @@ def _load(path: Path) -> tuple[list[Network], ModelCard, ModelInfo]:
     if path.is_file() and (said := checkpoint.read_export(path)) is not None:
         networks, said = checkpoint.load_export(path, device=_device())
         info = _read_info(path, said.facts)
-        return networks, said.cards[0], replace(info, files=(str(path),), sha256=(sha256(path),), checked=True)
+        return networks, said.cards[0], replace(info, file=str(path), sha256=sha256(path), checked=True)
     files = files_of_row(path) if path.is_dir() else [path]
     if not files:
         raise ModelError(f"{path}: holds no trained network of a row; name such a folder, or a file")
@@ -152,7 +153,7 @@ def _load(path: Path) -> tuple[list[Network], ModelCard, ModelInfo]:
     for file, (_, card) in zip(files, loaded, strict=True):
         if replace(card, fold=settings.fold, seed=settings.seed) != settings:
             raise ModelError(f"{file}: made with other settings than {files[0]}; train the row again")
-    return [network for network, _ in loaded], settings, describe_files(files, settings)
+    return [network for network, _ in loaded], settings, describe_files(files, settings, place=path)
 
 
 def _read_info(path: Path, facts: Mapping[str, Any]) -> ModelInfo:
@@ -162,10 +163,15 @@ def _read_info(path: Path, facts: Mapping[str, Any]) -> ModelInfo:
         raise ModelError(f"{path}: its header is of another version ({error}); export it again") from error
 
 
-def describe_files(files: Sequence[Path], settings: ModelCard) -> ModelInfo:
+def describe_files(files: Sequence[Path], settings: ModelCard, *, place: Path) -> ModelInfo:
     """Return what is known of networks of one row, from the files of its runs and of its corpus beside them.
 
     Temperature and accuracy are those of the row, from one network of every fold.
+
+    Parameters
+    ----------
+    place
+        The one file, or the folder of the row.
     """
     from mien.evaluation.runs import read_run
 
@@ -174,8 +180,8 @@ def describe_files(files: Sequence[Path], settings: ModelCard) -> ModelInfo:
         corpus=settings.corpus,
         modalities=settings.modalities,
         networks=len(files),
-        files=tuple(map(str, files)),
-        sha256=tuple(map(sha256, files)),
+        file=str(place),
+        sha256=sha256(place) if place.is_file() else _digest_of(files),
     )
     if not all((file.parent / "run.json").is_file() for file in files):
         log.warning("%s: lies outside the results of its training: whether it is whole cannot be checked", files[0])
@@ -190,6 +196,10 @@ def describe_files(files: Sequence[Path], settings: ModelCard) -> ModelInfo:
     except TableError as error:
         log.warning("not all is known of %s: %s", settings.variant, error)
         return about
+
+
+def _digest_of(files: Sequence[Path]) -> str:
+    return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
 
 
 def _is_listed(file: Path) -> bool:
@@ -210,7 +220,9 @@ def _learnt(corpus: Path, runs: "list[Run]") -> dict[str, Any]:
         roles = {"training"} if all(_protocol(run) == "honest" for run in runs) else {"training", "validation"}
         rows = tables.read(folds, tables.FOLDS)
         rows = rows[rows.fold.isin([run.fold for run in runs]) & rows.role.isin(roles)]
-        found["people"] = int(rows.group.nunique())
+        found["n_people"] = int(rows.group.nunique())
+        kind = {True: "synthetic people", False: "people"}.get(found.get("synthetic"), "people, real or synthetic")
+        found["people"] = f"{found['n_people']} {kind}"
     return found
 
 
@@ -299,8 +311,8 @@ def list_places(results: Path | None) -> list[Path]:
     if named := os.environ.get(VARIABLE):
         return [Path(named)]
     home = schema.DEFAULTS.resolve().parent
-    places = [Path("results"), home / "results", home / "resources" / "models"]
-    return list({place.resolve(): place for place in reversed(places)}.values())[::-1]
+    checkout = [home / "results"] if schema.DEFAULTS.is_symlink() and home != Path.cwd() else []
+    return [Path("results"), *checkout, home / "resources" / "models"]
 
 
 def _find_rows(place: Path, corpus: str, names: Sequence[str]) -> list[Path]:
@@ -358,8 +370,8 @@ def export_model(out: Path, /, *, rows: list[str] | None = None, results: Models
             )
         files = files_of_row(row)
         networks = [checkpoint.load(file) for file in files]
-        info = describe_files(files, networks[0][1])
-        facts = replace(info, files=tuple(str(file.relative_to(row.parents[2])) for file in files)).to_dict()
+        info = describe_files(files, networks[0][1], place=row)
+        facts = replace(info, file="", sha256="").to_dict()
         target = Path(out) / f"{asked.corpus}-{name}.safetensors"
         checkpoint.export(target, networks, facts)
         print(f"{target}: {info.describe()}", flush=True)

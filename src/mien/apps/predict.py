@@ -53,7 +53,8 @@ def predict(
       fits.
 
     A clip without a face is judged by its voice, and the other way round. A file that cannot be read is reported, and
-    the rest goes on.
+    the rest goes on; then the command exits with 1. It exits with 0 when every file was judged, and with 2 when it was
+    called wrongly.
 
     Examples:
 
@@ -94,6 +95,7 @@ def predict(
         Number of threads.
     """
     import torch
+    from tqdm import tqdm
 
     from mien.apps.models import find_trained, load_models
     from mien.apps.outputs import Outputs
@@ -120,7 +122,8 @@ def predict(
     watch = schema.section(schema.WatchConfig, params, "watch")
     models = load_models(checkpoint or find_trained(results, settings.corpus, settings))
     shape = fit_neutral_shape(neutral, faces=models[0].faces, config=candide) if neutral else None
-    for path, stem in zip(files, stems, strict=True):
+    unjudged = []
+    for path, stem in tqdm(zip(files, stems, strict=True), total=len(files), unit="file", disable=None):
         try:
             line = _predict_one(path, out / stem, models, settings, watch.forget_s, candide, shape, more)
         except MediaError as error:
@@ -131,9 +134,13 @@ def predict(
         except MediaError as error:
             film = "; no film"
             failures.append(error)
-        print(line + film, flush=True)
+        tqdm.write(line + film)
+        if line.startswith(f"{printable(path.name)}: no verdict"):
+            unjudged.append(path)
     more.finish()
     _report(failures)
+    if unjudged:
+        raise NotJudgedError(f"{len(unjudged)} of {len(files)} files without a verdict")
 
 
 def list_clips(paths: tuple[Path, ...]) -> tuple[list[Path], list[MienError]]:
@@ -252,7 +259,7 @@ def write_judgement(target: Path, found: "Judgement", models: "list[Model]", fur
     summary = {
         "clip": printable(found.file),
         "duration_s": round(found.duration_s, 3),
-        "model": str(model.path),
+        "model": model.info.to_dict() if model.info else str(model.path),
         "variant": model.settings.variant,
         "corpus": model.settings.corpus,
         "classes": list(found.classes),

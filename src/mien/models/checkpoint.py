@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialise
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -236,8 +237,8 @@ def export(path: Path, networks: Sequence[tuple[nn.Module, ModelCard]], facts: M
         for name, value in model.state_dict().items()
     }
     header = {"cards": [asdict(card) for _, card in networks], "facts": dict(facts), "sha256": _digest(tensors)}
-    with atomic_file(path) as scratch:
-        save_file(tensors, scratch, metadata={EXPORTED: json.dumps(header, sort_keys=True)})
+    with atomic_file(path) as scratch:  # save_file would make one that others may not read
+        scratch.write_bytes(serialise(tensors, metadata={EXPORTED: json.dumps(header, sort_keys=True)}))
 
 
 def read_export(path: Path) -> Export | None:
