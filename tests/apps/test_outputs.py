@@ -56,7 +56,7 @@ MODEL = {
     "accuracy_low": 0.5,
     "accuracy_high": None,
     "files": ["N2/0.safetensors", "N2/1.safetensors"],
-    "sha256": ["ab", "cd"],
+    "sha256": "abcd",
     "text": "N2 of ravdess (2 networks), trained on 20 synthetic people; right in 61% of the clips",
 }
 
@@ -152,7 +152,7 @@ def test_one_table_of_all_recordings_says_who_judged(rows, tmp_path, suffix):
     assert table.accuracy[6:].isna().all()
     assert (table.people[0], table.synthetic[0], table.accuracy_low[0]) == (20, True, 0.5)
     assert table.accuracy_high.isna().all()
-    assert table.model_sha256[0] == "ab cd"
+    assert table.model_sha256[0] == "abcd"
     assert (table.p_happy + table.p_sad)[:4].tolist() == pytest.approx([1.0] * 4)
     assert table.p_sad[6:].isna().all()
     assert [path.name for path in tmp_path.iterdir()] == [path.name]

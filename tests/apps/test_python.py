@@ -65,7 +65,7 @@ def test_a_file_gives_a_table_with_its_verdict_and_who_judged(media_folder, load
     assert verdict["label"] == max(verdict["probabilities"], key=verdict["probabilities"].get)
     assert list(verdict["probabilities"]) == list(loaded.classes) == list(CLASSES)
     assert (who["row"], who["corpus"]) == ("N2", "ravdess")
-    assert [len(one) for one in who["sha256"]] == [64]
+    assert len(who["sha256"]) == 64
     assert who["text"].startswith("N2 of ravdess (1 network)")
     json.dumps(rows.attrs)  # survives Parquet
 

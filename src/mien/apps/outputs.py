@@ -72,7 +72,7 @@ MODEL_COLUMNS = (  # from `model`; what is not known is empty
     Column("accuracy_low", "0..1", "lower end of the 95% interval of that accuracy"),
     Column("accuracy_high", "0..1", "upper end"),
     Column("model_files", "text", "files of the networks, parted by spaces"),
-    Column("model_sha256", "hexadecimal", "SHA-256 of those files, parted by spaces"),
+    Column("model_sha256", "hexadecimal", "SHA-256 of those files, one for all"),
 )
 _MODEL_KEYS = {"model": "row", "model_files": "files", "model_sha256": "sha256"}  # others are named as their column
 
