@@ -55,7 +55,7 @@ MODEL = {
     "accuracy": 0.61,
     "accuracy_low": 0.5,
     "accuracy_high": None,
-    "files": ["N2/0.safetensors", "N2/1.safetensors"],
+    "file": "ravdess/N2",
     "sha256": "abcd",
     "text": "N2 of ravdess (2 networks), trained on 20 synthetic people; right in 61% of the clips",
 }

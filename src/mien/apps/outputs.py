@@ -71,10 +71,10 @@ MODEL_COLUMNS = (  # from `model`; what is not known is empty
     Column("accuracy", "0..1", "share of clips that are right, of people of that corpus whom a network had not seen"),
     Column("accuracy_low", "0..1", "lower end of the 95% interval of that accuracy"),
     Column("accuracy_high", "0..1", "upper end"),
-    Column("model_files", "text", "files of the networks, parted by spaces"),
-    Column("model_sha256", "hexadecimal", "SHA-256 of those files, one for all"),
+    Column("model_file", "text", "file of the networks, or folder of their row"),
+    Column("model_sha256", "hexadecimal", "SHA-256 of it, or of those of its files"),
 )
-_MODEL_KEYS = {"model": "row", "model_files": "files", "model_sha256": "sha256"}  # others are named as their column
+_MODEL_KEYS = {"model": "row", "model_file": "file", "model_sha256": "sha256"}  # others are named as their column
 
 # FACS number in the name of OpenFace's column -> (column of `frames`, what it says); in the order of AU_NAMES.
 _FACS = {
