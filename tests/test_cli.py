@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -60,7 +61,8 @@ def test_starting_up_imports_nothing_heavy():
         (("train", "--corpos", "ravdess"), "--corpos"),
         (("index_corpus", "--config", "{bad", "--corpus", "jaffe", "--manifest", "m", "--out", "o"), "none"),
         (("list_runs", "--folders", "none", "--out", "x.json"), "none holds no run.json"),
-        (("predict", "none.mp4", "--out", "o"), "params.yaml: no such file"),
+        (("predict", "none.mp4", "--config", "p.yaml"), "p.yaml: no such file"),
+        (("predict", "none.mp4", "--out", "o", "--checkpoint"), "--checkpoint"),
     ],
 )
 def test_wrong_input_is_one_sentence_and_exit_2(tmp_path, arguments, words):
@@ -68,3 +70,33 @@ def test_wrong_input_is_one_sentence_and_exit_2(tmp_path, arguments, words):
     assert run.returncode == 2, run.stderr
     assert "Traceback" not in run.stderr
     assert words in run.stderr.splitlines()[-1]
+
+
+def test_what_cannot_be_judged_is_exit_1(tmp_path):
+    run = _mien("predict", "none.mp4", "gone.mp4", cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.splitlines() == ["mien predict: none.mp4: no such file", "mien predict: gone.mp4: no such file"]
+
+
+def test_a_clip_may_follow_a_checkpoint(monkeypatch):
+    """A stage takes all that follows an option, a command for people one value."""
+    seen = {}
+
+    def predict(*clips: Path, checkpoint: list[Path] | None = None) -> None:
+        """Judge.
+
+        Parameters
+        ----------
+        clips
+            Files.
+        checkpoint
+            Files.
+        """
+        seen.update(clips=clips, checkpoint=checkpoint)
+
+    monkeypatch.setattr("mien.apps.predict.predict", predict)
+    main(["predict", "--checkpoint", "a.safetensors", "--checkpoint", "b.safetensors", "c.mp4", "d.mp4"])
+    assert seen == {
+        "clips": (Path("c.mp4"), Path("d.mp4")),
+        "checkpoint": [Path("a.safetensors"), Path("b.safetensors")],
+    }

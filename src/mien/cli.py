@@ -1,8 +1,9 @@
 """The command line: every command is a function, its options are the function's signature and docstring.
 
-cyclopts makes it from these: it reads numpydoc, takes several values after one option, as rules of the workflow list
-files, and imports the module of the command that is asked for, no other. Rules that need several commands put --then
-between them: one process, as to start one costs more than most pages. Options that stages share are explained here.
+cyclopts makes it from these: it reads numpydoc, takes several values after one option of a stage, as rules of the
+workflow list files, and imports the module of the command that is asked for, no other. Rules that need several commands
+put --then between them: one process, as to start one costs more than most pages. Options that stages share are
+explained here.
 """
 
 import difflib
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
-from mien.errors import MienError
+from mien.errors import MienError, NotJudgedError
 
 if TYPE_CHECKING:
     import cyclopts
@@ -25,6 +26,8 @@ PEOPLE = {  # command -> (module, one line of help); the function has the comman
     "predict": ("mien.apps.predict", "emotion of a clip or a folder of clips"),
     "watch": ("mien.apps.watch", "emotion of a film, a camera or a pipe as it runs"),
     "serve": ("mien.apps.serve", "a local page for clips and the camera"),
+    "export_model": ("mien.apps.models", "trained models as files to give away"),
+    "doctor": ("mien.apps.doctor", "what is installed, which models judge, which devices there are"),
     "plan": ("mien.report.plan", "say what all trainings take in runs, hours and disk"),
     "compare": ("mien.report.compare", "say where results differ from published ones"),
     "config": ("mien.config.command", "write the values of config/NAME.yaml into params.yaml"),
@@ -102,7 +105,10 @@ OPTIONS = {  # of stages: what an option means whose stage does not say it
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run a command, or several with --then between; exit with 2 and a message when the user can mend what is wrong."""
+    """Run a command, or several with --then between.
+
+    Exit with a message and 2 when the user can mend what is wrong, or 1 when only some files could not be judged.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     argv = sys.argv[1:] if argv is None else argv
     calls = [list(words) for then, words in itertools.groupby(argv, "--then".__eq__) if not then]
@@ -124,7 +130,8 @@ def _run(argv: list[str]) -> None:
     except cyclopts.CycloptsError as error:
         sys.exit(_refuse(f"{str(error).rstrip('.')}; see mien{f' {command}' * (command in COMMANDS)} --help"))
     except MienError as error:
-        sys.exit(_refuse(str(error), command))
+        _refuse(str(error), command)
+        sys.exit(1 if isinstance(error, NotJudgedError) else 2)
     except OSError as error:  # a folder that cannot be written, a full disk
         if not error.filename:
             raise
@@ -140,7 +147,7 @@ def _app(command: str) -> "cyclopts.App":
     app = cyclopts.App(
         name="mien",
         help="Emotion recognition from faces and voices. Stages of the workflow are commands too: mien STAGE --help.",
-        default_parameter=cyclopts.Parameter(consume_multiple=True, negative=()),
+        default_parameter=cyclopts.Parameter(consume_multiple=command in STAGES, negative=()),
         help_formatter="plain",
         suppress_keyboard_interrupt=False,
         result_action="return_value",

@@ -23,3 +23,7 @@ class ModelError(MienError):
 
 class TableError(MienError):
     """A table or shard between two stages is missing or breaks its contract."""
+
+
+class NotJudgedError(MienError):
+    """Some of the files that were named could not be judged; the others were."""

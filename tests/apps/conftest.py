@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apps.streaming_models import WATCH
-from apps.tiny_models import CANDIDE, FUSION, PREDICT, write_model
+from apps.tiny_models import CANDIDE, FUSION, PREDICT, WATCH, write_model
 from mien.apps.predict import predict
 from mien.errors import MienError
 from mien.io import media

@@ -6,7 +6,7 @@ from PIL import ImageColor
 
 from mien.apps import annotate
 from mien.apps.annotate import Annotator
-from mien.apps.streaming import JudgedFace, Moment
+from mien.apps.engine import JudgedFace, Moment
 from mien.config.labels import colour_of
 
 CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")

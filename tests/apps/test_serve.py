@@ -9,21 +9,22 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import requests
 from PIL import Image
 
-from apps.streaming_models import ROWS, WATCH, write_streaming
-from apps.tiny_models import CANDIDE, CLASSES
+from apps.tiny_models import CANDIDE, CLASSES, PREDICT, WATCH, write_model
 from mien.apps import serve
-from mien.apps.models import load_streaming
+from mien.apps.engine import JudgedFace, Moment, warm_up
+from mien.apps.models import load_models
 from mien.apps.page import listen, make_server
+from mien.apps.recording import judge_file
 from mien.apps.serve import base_name
-from mien.apps.streaming import JudgedFace, Moment, warm_up
 from mien.apps.summary import FilmSummary
-from mien.config.schema import CandideConfig, ServeConfig
+from mien.config.schema import CandideConfig, PredictConfig, ServeConfig
 from mien.errors import ConfigError, MediaError
 from mien.io import media
 
@@ -39,7 +40,7 @@ class Stub:
         self.ends_s = 1.0
         self.n_judged = 0
 
-    def __call__(self, path, out, models, *, watch, candide, timeline, on_moment):
+    def __call__(self, path, out, models, *, predict, watch, candide, timeline, on_moment):
         def tell(time_s):
             on_moment(Moment(time_s, np.zeros((4, 4, 3), np.uint8), (), False, None, None, ()))
 
@@ -51,6 +52,7 @@ class Stub:
         tell(self.ends_s)
         out.write_bytes(path.read_bytes())
         timeline.write_text("time_s\n")
+        return SimpleNamespace(verdict=np.full(len(CLASSES), np.nan))
 
 
 class Site:
@@ -87,7 +89,8 @@ def _running(models, folder: Path):
     """Run the page in a thread, with its temporary folder in `folder`; at the end nothing may be left there."""
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
     with listen(0) as door:
-        app = serve.build_app(models, watch=WATCH, candide=CandideConfig(**CANDIDE), settings=LIMITS)
+        how = {"predict": PredictConfig(**PREDICT), "watch": WATCH, "candide": CandideConfig(**CANDIDE)}
+        app = serve.build_app(models, **how, settings=LIMITS)
         server = make_server(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [door]})
         thread.start()
@@ -104,9 +107,9 @@ def _running(models, folder: Path):
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """Return small networks with random weights."""
-    folder = tmp_path_factory.mktemp("streaming")
-    models = load_streaming([write_streaming(folder / f"{row}.safetensors", row) for row in ROWS])
-    warm_up(models)
+    folder = tmp_path_factory.mktemp("networks")
+    models = load_models([write_model(folder / f"{row}.safetensors", row) for row in ("N2", "VM", "AM")])
+    warm_up(models, window_s=PREDICT["window_s"], hop_s=PREDICT["hop_s"])
     return models
 
 
@@ -181,19 +184,17 @@ def test_only_this_page_may_talk_to_it(site):
         assert site.ask(method, path, headers=headers).status_code == expected, (path, headers)
 
 
-def test_what_is_no_film_or_too_large_is_refused_in_a_sentence(site, clip, stub, tmp_path):
+def test_what_cannot_be_judged_or_is_too_large_is_refused_in_a_sentence(site, clip, stub, tmp_path):
     media.write_video(tmp_path / "long.mp4", [np.zeros((64, 64, 3), np.uint8)] * 8, rate_fps=2)
-    media.write_sound(tmp_path / "voice.m4a", np.zeros(1600), 16000, codec="aac")
     picture = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(picture, "PNG")
+    Image.new("1", (4096, 4096)).save(picture, "PNG")
     playlist = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n"
     for content, expected, words in [
-        (picture.getvalue(), 415, "cannot be read as a film"),
-        (playlist, 415, "cannot be read as a film"),
-        (b"ffconcat version 1.0\nfile /etc/passwd\n", 415, "cannot be read as a film"),
-        (clip[: len(clip) // 3], 415, "cannot be read as a film"),
-        (b"", 415, "cannot be read as a film"),
-        ((tmp_path / "voice.m4a").read_bytes(), 415, "no moving picture"),
+        (picture.getvalue(), 422, "its pictures are 4096x4096"),
+        (playlist, 415, "cannot be read"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", 415, "cannot be read"),
+        (clip[: len(clip) // 3], 415, "cannot be read"),
+        (b"", 415, "cannot be read"),
         ((tmp_path / "long.mp4").read_bytes(), 422, "is 4 s long, and at most 3 s are taken"),
         (bytes(5 * 2**20), 413, "at most 1 are taken"),
     ]:
@@ -301,14 +302,33 @@ def test_a_real_clip_from_upload_to_film(models, media_folder, tmp_path):
     (tmp_path / "film.mp4").write_bytes(film)
     facts = media.probe(tmp_path / "film.mp4")
     assert (facts.has_video, facts.has_audio) == (True, True)
-    assert answer["verdict"]["label"] in CLASSES
-    assert answer["missing"] == []
+    expected = judge_file(media_folder / "both.mp4", models, window_s=PREDICT["window_s"], hop_s=PREDICT["hop_s"])
+    assert list(answer["verdict"]["probabilities"].values()) == pytest.approx(list(expected.probabilities), abs=1e-4)
+    assert (answer["kind"], answer["missing"]) == ("film", [])
     ends = [stretch["end_s"] for stretch in answer["timeline"]]
     assert [stretch["start_s"] for stretch in answer["timeline"]] == [0.0, *ends[:-1]]
     assert ends[-1] == answer["duration_s"] == pytest.approx(facts.duration_s, abs=0.15)
     assert sum(answer["verdict"]["seconds"].values()) == pytest.approx(answer["verdict"]["judged_s"], abs=0.01)
-    assert table.decode().splitlines()[0] == ",".join(["time_s", "person", "basis", "label", *CLASSES])
-    assert len(table.splitlines()) - 1 == len(list(media.read_frames(media_folder / "both.mp4")))
+    assert table.decode().splitlines()[0].startswith(",".join(["start_s", "end_s", "face", "voice", "label", *CLASSES]))
+    assert len(table.splitlines()) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "missing"), [("voice.wav", "sound", ["face"]), ("still.png", "picture", ["voice"])]
+)
+def test_a_sound_and_a_picture_are_judged_without_a_film(models, media_folder, tmp_path, name, kind, missing):
+    with _running(models, tmp_path) as site:
+        job = site.upload((media_folder / name).read_bytes(), name).json()["id"]
+        answer = site.wait(job, "done")["answer"]
+        film, table = (site.ask("GET", f"/api/clips/{job}/{file}") for file in ("film.mp4", "timeline.csv"))
+        judged_by = site.ask("GET", "/api/settings").json()["judged_by"]
+    assert (answer["clip"], answer["kind"], answer["missing"]) == (name, kind, missing)
+    expected = judge_file(media_folder / name, models, window_s=PREDICT["window_s"], hop_s=PREDICT["hop_s"])
+    assert list(answer["verdict"]["probabilities"].values()) == pytest.approx(list(expected.probabilities), abs=1e-4)
+    assert sum(answer["verdict"]["seconds"].values()) == pytest.approx(answer["duration_s"], abs=0.01)
+    assert (film.status_code, table.status_code) == (404, 200)
+    assert len(table.text.splitlines()) == len(expected.rows) + 1
+    assert "N2 of ravdess" in judged_by
 
 
 def _summarise(labels: str, *, basis=("face",), heard=False, has_sound=True) -> dict:
@@ -322,10 +342,12 @@ def _summarise(labels: str, *, basis=("face",), heard=False, has_sound=True) -> 
         voice = one if "voice" in basis else None
         picture = np.zeros((4, 4, 3), np.uint8)
         summary.add(Moment(k / 10, picture, faces, heard, voice, one, basis if one is not None else ()))
-    return summary.make_answer("a.mp4", has_sound=has_sound)
+    judged = [np.eye(len(CLASSES))["nhsa".index(letter)] for letter in labels if letter != "-"]
+    verdict = np.mean(judged, axis=0) if judged else np.full(len(CLASSES), np.nan)
+    return summary.make_answer("a.mp4", has_sound=has_sound, verdict=verdict)
 
 
-def test_the_verdict_is_what_held_for_most_of_the_time():
+def test_the_verdict_is_the_engines_and_how_long_it_held_is_said():
     answer = _summarise("--nnnssaa")
     assert (answer["verdict"]["label"], answer["verdict"]["last"]) == ("neutral", "angry")
     assert answer["verdict"]["seconds"] == {"neutral": 0.3, "happy": 0.0, "sad": 0.2, "angry": 0.2}
@@ -336,8 +358,8 @@ def test_the_verdict_is_what_held_for_most_of_the_time():
         ("angry", 0.7, 0.9),
     ]
     assert answer["timeline"][1]["units"]["jaw drop"] == pytest.approx(0.3)  # mean of its frames 2, 3, 4
-    assert answer["sentence"].startswith("Neutral for 43% of the time, angry at the end.")
-    assert _summarise("ssaa")["verdict"]["label"] == "sad"  # of equals the first
+    sentence = "Neutral, 43% over the whole; the most probable for 43% of the time, angry at the end."
+    assert answer["sentence"].startswith(sentence)
 
 
 def test_what_is_missing_is_said():

@@ -152,7 +152,7 @@ def test_units_stand_in_a_file_of_their_own_and_in_the_json(run_predict, models,
     assert f"units of {fitted.sum()} of {len(rows)} frames" in out
     assert set(rows.verdict[~fitted]) == {NO_FACE}
     assert 0.4 < fitted.mean() < 0.6
-    values = rows[list(COLUMNS[2:])]
+    values = rows[list(COLUMNS[2:-1])]
     assert values[fitted].notna().all(axis=None)
     assert values[~fitted].isna().all(axis=None)
     np.testing.assert_allclose(rows.time_s, np.arange(len(rows)) / FACES.rate_fps)

@@ -13,23 +13,23 @@ import av
 import numpy as np
 import pytest
 
-from apps.streaming_models import ROWS, WATCH, write_streaming
-from apps.tiny_models import CLASSES
+from apps.tiny_models import CLASSES, PREDICT, WATCH
 from mien.apps import watch as watch_module
+from mien.apps.engine import Moment
+from mien.apps.models import load_models
 from mien.apps.page import MjpegPage
-from mien.apps.streaming import JudgedFace, Moment
-from mien.apps.watch import Clock, Prefetcher, run_stream, timeline_rows
+from mien.apps.recording import judge_file
+from mien.apps.watch import Clock, Prefetcher, run_stream
 from mien.errors import ConfigError, MediaError
 from mien.io import media
 
-PARAMS = json.dumps({"watch": asdict(WATCH)})
+PARAMS = json.dumps({"watch": asdict(WATCH), "predict": PREDICT})
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
+@pytest.fixture
+def files(models):
     """Return model files, one for each role."""
-    folder = tmp_path_factory.mktemp("running")
-    return [write_streaming(folder / f"{row}.safetensors", row) for row in ROWS]
+    return [models[name] for name in ("N2", "VM", "AM")]
 
 
 @pytest.fixture
@@ -59,32 +59,43 @@ def test_every_picture_of_a_film_is_written_with_its_sound(watch, media_folder, 
     np.testing.assert_allclose(pictures, times, atol=1e-3)
     assert heard == pytest.approx(times[-1], abs=0.3)
     rows = list(csv.DictReader(timeline.open()))
-    assert list(rows[0]) == ["time_s", "person", "basis", "label", *CLASSES]
-    np.testing.assert_allclose([float(row["time_s"]) for row in rows], times, atol=1e-3)
-    assert {row["basis"] for row in rows} >= {"face", "face+voice"}
-    last = rows[-1]
-    assert last["label"] == max(CLASSES, key=lambda name: float(last[name]))
+    assert {row["used"] for row in rows} == {"face+voice"}
+    for row in rows:
+        assert row["label"] == max(CLASSES, key=lambda name: float(row[name]))
     assert f"{len(times)} frames" in line
     assert "dropped" not in line
+
+
+@pytest.mark.parametrize("name", ["both.mp4", "half.mp4"])
+def test_what_is_watched_is_what_is_predicted(watch, files, media_folder, tmp_path, name):
+    watch(media_folder / name, timeline=tmp_path / "out.csv")
+    watched = list(csv.DictReader((tmp_path / "out.csv").open()))
+    windows = {"window_s": PREDICT["window_s"], "hop_s": PREDICT["hop_s"], "forget_s": WATCH.forget_s}
+    predicted = judge_file(media_folder / name, load_models(files), **windows).rows
+    assert len(predicted) > 1
+    for row, other in zip(watched, predicted, strict=True):
+        assert (int(row["person"]), row["used"]) == (other.person, "+".join(other.used))
+        assert [float(row[side]) for side in ("start_s", "end_s")] == pytest.approx([other.start_s, other.end_s])
+        if other.judged:
+            np.testing.assert_allclose([float(row[name]) for name in CLASSES], other.probabilities, atol=2e-4)
 
 
 def test_a_film_with_nothing_to_see_or_hear_says_so(watch, media_folder, tmp_path):
     line = watch(media_folder / "nothing.mp4", timeline=tmp_path / "out.csv")
     assert "no face; no voice" in line
-    assert {row["basis"] for row in csv.DictReader((tmp_path / "out.csv").open())} == {""}
+    assert {(row["used"], row["label"]) for row in csv.DictReader((tmp_path / "out.csv").open())} == {("", "")}
 
 
 def test_an_interrupt_leaves_a_whole_film(watch, media_folder, tmp_path, monkeypatch):
-    rows = watch_module.timeline_rows
-    shown = []
+    show, shown = watch_module.Outputs.show, []
 
-    def interrupting(moment, classes):
+    def interrupting(self, moment, remark):
         shown.append(moment)
         if len(shown) == 5:
             signal.raise_signal(signal.SIGINT)
-        return rows(moment, classes)
+        show(self, moment, remark)
 
-    monkeypatch.setattr(watch_module, "timeline_rows", interrupting)
+    monkeypatch.setattr(watch_module.Outputs, "show", interrupting)
     before = signal.getsignal(signal.SIGINT)
     out = tmp_path / "out.mp4"
     line = watch(media_folder / "both.mp4", out=out, timeline=tmp_path / "out.csv")
@@ -93,7 +104,7 @@ def test_an_interrupt_leaves_a_whole_film(watch, media_folder, tmp_path, monkeyp
     pictures, heard = _film(out)
     assert 5 <= len(pictures) < 15
     assert heard < pictures[-1] + 0.2
-    assert len((tmp_path / "out.csv").read_text().splitlines()) == len(pictures) + 1
+    assert len((tmp_path / "out.csv").read_text().splitlines()) >= 2
 
 
 def test_a_damaged_film_is_written_until_there_and_reported(watch, media_folder, tmp_path):
@@ -146,16 +157,33 @@ class _Slow:
     def add_sound(self, samples):
         assert not len(samples)
 
-    def add_picture(self, time_s, picture):
+    def add(self, time_s, picture, samples):
         time.sleep(self.look_s)
+        return []
+
+    def moment(self, time_s, picture):
         return Moment(time_s, picture, (), False, None, None, ())
+
+    def finish(self):
+        return []
+
+
+class _Shown:
+    """Stands for `Outputs`."""
+
+    def __init__(self, show) -> None:
+        self.show = show
+
+    def write(self, rows) -> None:
+        assert rows == []
 
 
 @pytest.mark.parametrize("live", [True, False])
 def test_pictures_for_which_there_is_no_time_are_dropped_and_counted(live):
     source, shown = _Camera(30, 50.0, live=live), []
     clock = Clock(drops=True, paces=not live, stop=threading.Event())
-    count = run_stream(source, _Slow(0.06), lambda moment, remark: shown.append((moment.time_s, remark)), clock=clock)
+    outputs = _Shown(lambda moment, remark: shown.append((moment.time_s, remark)))
+    count = run_stream(source, _Slow(0.06), outputs, clock=clock)
     assert count.n_frames == 30
     assert len(shown) == 30 - count.n_dropped
     assert 8 < count.n_dropped < 25  # three in a picture's time, less what may be late or waits
@@ -188,20 +216,7 @@ def test_errors_of_both_threads_arrive():
 
     clock = Clock(drops=False, paces=False, stop=threading.Event())
     with pytest.raises(MediaError, match="disk full"):
-        run_stream(_Camera(20, 500.0, live=False), _Slow(0.001), show, clock=clock)
-
-
-def test_the_timeline_names_who_is_judged_by_what():
-    box, points, shares = np.zeros(3), np.zeros((68, 2)), np.array([0.1, 0.7, 0.1, 0.1])
-    judged = ((4, shares), (2, shares[::-1]))
-    faces = tuple(JudgedFace(number, box, box, points, 1.0, True, value, None) for number, value in judged)
-    moment = Moment(1.25, np.zeros((2, 2, 3)), faces, True, shares, shares, ("face", "voice"))
-    assert [row[:4] for row in timeline_rows(moment, CLASSES)] == [
-        ["1.250", 4, "face+voice", "happy"],
-        ["1.250", 2, "face", "sad"],
-    ]
-    nobody = Moment(0.0, np.zeros((2, 2, 3)), (), False, None, None, ())
-    assert timeline_rows(nobody, CLASSES) == [["0.000", "", "", "", "", "", "", ""]]
+        run_stream(_Camera(20, 500.0, live=False), _Slow(0.001), _Shown(show), clock=clock)
 
 
 def test_the_page_shows_the_newest_picture_and_serves_this_machine_only():

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from mien.apps.models import Model
 from mien.audio import extract as audio_extract
 from mien.candide import extract as candide_extract
-from mien.config.schema import CandideConfig, FacesConfig, SoundConfig
+from mien.config.schema import CandideConfig, FacesConfig, SoundConfig, WatchConfig
 from mien.faces import extract as faces_extract
 from mien.io import tables
 from mien.io.files import write_json
 from mien.models import checkpoint
+from mien.models.checkpoint import ModelCard
+from mien.models.mrpn import Network
 
 CLASSES = ("neutral", "happy", "sad", "angry")
 FACES = FacesConfig(rate_fps=10, size_px=32, detect_px=240, detect_every=4, margin=1.2, region_s=0.5)
@@ -23,13 +26,14 @@ FUSION = {
     "N2_units": ("mrpn", ("video", "audio", "units")),
 }
 CANDIDE = {"landmarks": "printed", "ridge": 1e-3, "warm_start": True, "evaluations": 100, "tolerance": 1e-8}
+WATCH = WatchConfig(joint="AV", video="V", audio="A", forget_s=0.6, timeline_s=5.0)
 PREDICT = {"corpus": "ravdess", "joint": "N2", "video": "VM", "audio": "AM", "window_s": 1.0, "hop_s": 0.5}
 
 
 def write_model(path: Path, variant: str, *, seed: int = 3, faces: FacesConfig = FACES) -> Path:
     """Write a model file with random weights."""
     fusion, modalities = FUSION[variant]
-    settings = checkpoint.ModelCard(
+    settings = ModelCard(
         kind="variant",
         corpus="ravdess",
         variant=variant,
@@ -51,6 +55,12 @@ def write_model(path: Path, variant: str, *, seed: int = 3, faces: FacesConfig =
     )
     checkpoint.save(path, checkpoint.network(settings, seed=seed), settings)
     return path
+
+
+def model_of(network: Network, settings: ModelCard, *, faces: FacesConfig = FACES) -> Model:
+    """Return a network as `load_models` returns it."""
+    candide = CandideConfig(**CANDIDE) if "units" in settings.modalities else None
+    return Model(Path(settings.variant), network, settings, faces, SOUND, candide)
 
 
 def write_results(folder: Path, root: Path, names: list[str], *, faces: FacesConfig = FACES) -> Path:

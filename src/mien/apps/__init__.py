@@ -1,1 +1,8 @@
 """Trained networks on recordings of your own: predict, watch, serve."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+Models = Annotated[Path | None, Parameter(name=("--models", "--results"))]  # an option of the commands

@@ -157,7 +157,7 @@ _PANEL, _UNITS_PANEL, _TIMELINE, _LEAST = 236, 272, 106, 320
 
 
 class Annotator:
-    """Draws every `Moment` of an `EmotionStream` for a film, a window or a page.
+    """Draws every `Moment` of an `Engine` for a film, a window or a page.
 
     Parameters
     ----------

@@ -6,18 +6,22 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien.apps import Models
 from mien.config import schema
-from mien.errors import ConfigError, MediaError, MienError, ModelError
+from mien.errors import ConfigError, MediaError, MienError, NotJudgedError
 from mien.io import media
-from mien.io.files import atomic_file, write_json
+from mien.io.files import atomic_file, printable, write_json
 
 if TYPE_CHECKING:  # torch takes seconds, which --help does not need
     import numpy as np
 
-    from mien.apps.models import Model, StreamingModels
-    from mien.apps.recording import Prediction, Recording
+    from mien.apps.engine import Row
+    from mien.apps.models import Model
+    from mien.apps.outputs import Outputs
+    from mien.apps.recording import Judgement
     from mien.apps.units import Shape
 
+DERIVED = ("", ".units", ".openface", "_events")  # what names of a clip's files have after its stem
 SUFFIXES = media.VIDEO_SUFFIXES | media.SOUND_SUFFIXES | media.IMAGE_SUFFIXES
 
 
@@ -27,30 +31,37 @@ def predict(
     units: bool = False,
     neutral: Path | None = None,
     video: Path | None = None,
+    table: Path | None = None,
+    formats: list[str] | None = None,
+    fps: str | None = None,
     checkpoint: list[Path] | None = None,
-    video_checkpoint: list[Path] | None = None,
-    results: Path = Path("results"),
-    config: str = "params.yaml",
+    results: Models = None,
+    config: str = "",
     jobs: int = 1,
 ) -> None:
     """Predict the emotion of clips: videos, sound files or pictures.
 
     Prints one line per clip and writes, below --out:
 
-    * STEM.csv: a row per window of a second: start_s, end_s, share of frames with a face, voice, label, and the
-      probability of every class (empty where nothing can be said);
+    * STEM.csv: a row per person and window of some seconds: start_s, end_s, share of frames with the face, whether
+      there is a voice, label, the probability of every class (empty where nothing can be said), person (1, 2, ...; 0: a
+      voice without a face), share of the window with a voice, largest probability, and what these rest on (face, voice
+      or face+voice: the voice belongs to the main face);
     * STEM.json: the same, with the label of the whole clip, the network that was used, and what the clip lacks;
-    * STEM.units.csv with --units: a row per frame with eight action units, the head pose (yaw_deg, pitch_deg, roll_deg,
-      positive to the subject's left, up, and tilted to the subject's left) and how well the mesh fits.
+    * STEM.units.csv with --units: a row per person and frame with eight action units, the head pose (yaw_deg,
+      pitch_deg, roll_deg, positive to the subject's left, up, and tilted to the subject's left) and how well the mesh
+      fits.
 
     A clip without a face is judged by its voice, and the other way round. A file that cannot be read is reported, and
-    the rest goes on.
+    the rest goes on; then the command exits with 1. It exits with 0 when every file was judged, and with 2 when it was
+    called wrongly.
 
     Examples:
 
         mien predict clip.mp4
         mien predict clip.mp4 voice.wav holiday/ --out predictions
         mien predict clip.mp4 --units --video annotated.mp4
+        mien predict holiday/ --table all.csv --formats srt elan
 
     Parameters
     ----------
@@ -64,29 +75,38 @@ def predict(
         Picture of the person's neutral face from the front; makes --units more exact.
     video
         Also write the annotated film with its sound: a file (.mp4, .mov, .mkv) for one clip, a folder for several. It
-        shows the streaming networks, as `mien watch` does, which know only what has passed.
+        shows the newest window, as `mien watch` does.
+    table
+        Also write one table of all clips, .csv or .parquet: a row per clip, person and window. docs/outputs.md says
+        what its columns mean.
+    formats
+        Also write, beside each clip's other files: srt, vtt (subtitles), elan, praat (tiers), bids (events), openface
+        (a row per frame in the columns of OpenFace; with --units).
+    fps
+        Rows per second of --table instead of one per window, or `film`: those of each film.
     checkpoint
-        Model files (model.safetensors) to use instead of the best trained ones.
-    video_checkpoint
-        Model files of streaming networks for --video.
+        Model files to use instead, or folders of rows such as results/training/ravdess/N2; --checkpoint before each.
     results
-        Folder with the trained models.
+        Folder with models: of `mien export_model`, or results of the workflow; by default $MIEN_MODELS, results here
+        or beside mien, or what came with it.
     config
-        File with the parameters.
+        File with the parameters; by default params.yaml here, or the one that came with mien.
     jobs
         Number of threads.
     """
     import torch
+    from tqdm import tqdm
 
-    from mien.apps.models import find_streaming, find_trained, load_models, load_streaming
+    from mien.apps.models import find_trained, load_models
+    from mien.apps.outputs import Outputs
     from mien.apps.units import fit_neutral_shape
 
+    more = Outputs(table, formats or (), fps)
+    units = units or "openface" in more.formats
     params = schema.load(config)
     settings = schema.section(schema.PredictConfig, params, "predict")
     if neutral and not units:
         raise ConfigError(f"--neutral {neutral} tells the shape of the face for --units: add --units")
-    if video_checkpoint and not video:
-        raise ConfigError(f"--video-checkpoint {video_checkpoint[0]} is for the film: add --video OUT")
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: --out should be a folder, and this is a file")
     torch.set_num_threads(max(1, jobs))
@@ -94,34 +114,33 @@ def predict(
     if not files:
         _report(failures)
     stems = distinct_stems(files)
+    if table is not None and table.resolve() in {(out / f"{stem}.csv").resolve() for stem in stems}:
+        raise ConfigError(f"{table}: --table would write over the file of one clip; name another place")
     candide = schema.section(schema.CandideConfig, params, "candide") if units else None
     if video:
         films = _choose_film_places(files, stems, video, alone=len(clips) == 1 and not clips[0].is_dir())
-        watch = schema.section(schema.WatchConfig, params, "watch")
-        streaming = load_streaming(video_checkpoint or find_streaming(results, params))
-    try:
-        models = load_models(checkpoint or find_trained(results, settings.corpus, settings))
-    except ModelError as error:
-        if not video or checkpoint:
-            raise
-        raise ModelError(
-            f"{error}. Timeline and verdict need them; a film alone does not: mien watch CLIP --out FILM, with"
-            " streaming networks as --checkpoint"
-        ) from error
+    watch = schema.section(schema.WatchConfig, params, "watch")
+    models = load_models(checkpoint or find_trained(results, settings.corpus, settings))
     shape = fit_neutral_shape(neutral, faces=models[0].faces, config=candide) if neutral else None
-    for path, stem in zip(files, stems, strict=True):
+    unjudged = []
+    for path, stem in tqdm(zip(files, stems, strict=True), total=len(files), unit="file", disable=None):
         try:
-            line = _predict_one(path, out / stem, models, settings, candide, shape)
+            line = _predict_one(path, out / stem, models, settings, watch.forget_s, candide, shape, more)
         except MediaError as error:
             failures.append(error)
             continue
         try:
-            film = f"; {_write_film(path, films[path], streaming, watch, candide)}" if video else ""
+            film = f"; {_write_film(path, films[path], models, settings, watch, candide)}" if video else ""
         except MediaError as error:
             film = "; no film"
             failures.append(error)
-        print(line + film, flush=True)
+        tqdm.write(line + film)
+        if line.startswith(f"{printable(path.name)}: no verdict"):
+            unjudged.append(path)
+    more.finish()
     _report(failures)
+    if unjudged:
+        raise NotJudgedError(f"{len(unjudged)} of {len(files)} files without a verdict")
 
 
 def list_clips(paths: tuple[Path, ...]) -> tuple[list[Path], list[MienError]]:
@@ -144,7 +163,7 @@ def list_clips(paths: tuple[Path, ...]) -> tuple[list[Path], list[MienError]]:
 def distinct_stems(clips: list[Path]) -> list[str]:
     """Return a file name without suffix for each clip; equal stems get the clip's suffix, then a number.
 
-    A stem that ends in ".units" is taken by the action units of the clip whose stem stands before it.
+    A stem that ends in one of `DERIVED` is taken by a file of the clip whose stem stands before it.
     """
     folded = Counter(clip.stem.casefold() for clip in clips)  # some file systems do not tell A from a
     taken: set[str] = set()
@@ -152,20 +171,20 @@ def distinct_stems(clips: list[Path]) -> list[str]:
     for clip in clips:
         wanted = clip.stem if folded[clip.stem.casefold()] == 1 else clip.name
         stem, n = wanted, 1
-        while not taken.isdisjoint({stem.casefold(), f"{stem.casefold()}.units"}):
+        while not taken.isdisjoint(names := {stem.casefold() + end for end in DERIVED}):
             n += 1
             stem = f"{wanted}-{n}"
-        taken |= {stem.casefold(), f"{stem.casefold()}.units"}
+        taken |= names
         stems.append(stem)
     return stems
 
 
 def _report(failures: list[MienError]) -> None:
-    """Print all failures but the last, which is raised: the command line prints it and exits with 2."""
+    """Print all failures but the last, which is raised: the command line prints it and exits with 1."""
     for error in failures[:-1]:
         print(f"mien predict: {error}", file=sys.stderr)
     if failures:
-        raise failures[-1]
+        raise NotJudgedError(str(failures[-1])) from failures[-1]
 
 
 def _choose_film_places(clips: list[Path], stems: list[str], out: Path, *, alone: bool) -> dict[Path, Path]:
@@ -183,7 +202,7 @@ def _choose_film_places(clips: list[Path], stems: list[str], out: Path, *, alone
     return dict(zip(clips, films, strict=True))
 
 
-def _write_film(path: Path, place: Path, models: "StreamingModels", watch, candide) -> str:
+def _write_film(path: Path, place: Path, models: "list[Model]", settings, watch, candide) -> str:
     """Write the film of a clip and say so, or why there is none."""
     from mien.apps.watch import write_film
 
@@ -191,7 +210,7 @@ def _write_film(path: Path, place: Path, models: "StreamingModels", watch, candi
         return "a still picture has no film"
     if path.suffix.lower() in media.SOUND_SUFFIXES or not media.probe(path).has_video:
         return "a sound without pictures has no film"
-    write_film(path, place, models, watch=watch, candide=candide)
+    write_film(path, place, models, predict=settings, watch=watch, candide=candide)
     return f"film: {place}"
 
 
@@ -200,65 +219,84 @@ def _predict_one(
     target: Path,
     models: "list[Model]",
     settings: schema.PredictConfig,
+    forget_s: float,
     candide: schema.CandideConfig | None,
     shape: "Shape | None",
+    more: "Outputs",
 ) -> str:
     """Predict one clip, write its files, whose names begin as `target`, and return its line."""
-    from mien.apps.models import choose_model
-    from mien.apps.recording import predict_windows, read_recording
+    from mien.apps.outputs import model_facts, to_frames
+    from mien.apps.recording import judge_file
     from mien.apps.units import fit_units, summarise_units, write_units
 
-    first = models[0]
-    recording = read_recording(path, faces=first.faces, sound=first.sound)
-    model = choose_model(models, recording.modalities)
-    if (model.faces, model.sound) != (first.faces, first.sound):
-        recording = read_recording(path, faces=model.faces, sound=model.sound)
-    if model.candide is not None:
-        recording = recording.with_units(model.candide)
-    window = {"window_s": settings.window_s, "hop_s": settings.hop_s}
-    prediction = predict_windows(recording, model.network, model.settings, **window)
-    line = describe_prediction(recording, prediction, model)
+    windows = {"window_s": settings.window_s, "hop_s": settings.hop_s, "forget_s": forget_s}
+    found = judge_file(path, models, **windows, tracks=candide is not None, shape=shape)
+    line = describe_judgement(found, models)
     further: dict[str, Any] = {}
+    units = {}
     if candide is not None:
-        units = fit_units(recording.track, candide, shape=shape) if recording.track is not None else None
-        if units is not None:
+        units = {person: fit_units(track, candide, shape=shape) for person, track in found.tracks.items()}
+        if units:
             write_units(target.with_name(f"{target.name}.units.csv"), units)
-        further["units"] = summarise_units(units)
-        fitted = f"units of {units.n_fitted} of {len(units.time_s)} frames" if units else "no units without a face"
+        main = next(iter(units.values()), None)  # of who was seen most often
+        further["units"] = summarise_units(main)
+        fitted = f"units of {main.n_fitted} of {len(main.time_s)} frames" if main else "no units without a face"
         line = f"{line}; {fitted}"
-    write_prediction(target, recording, prediction, model, further)
+    write_judgement(target, found, models, further)
+    more.add(path, found.table, to_frames(found.tracks, units), model_facts(found.model or models[0]), target)
     return line
 
 
-def write_prediction(
-    target: Path, recording: "Recording", prediction: "Prediction", model: "Model", further: dict[str, Any]
-) -> None:
+def write_judgement(target: Path, found: "Judgement", models: "list[Model]", further: dict[str, Any]) -> None:
     """Write <target>.csv, the windows, and <target>.json, everything and `further`, each whole or not at all."""
     import pandas as pd
 
-    classes = model.settings.classes
-    timeline = []
-    for window in prediction.windows:
-        times = {"start_s": round(window.interval.start_s, 3), "end_s": round(window.interval.stop_s, 3)}
-        share = {"face": round(window.face, 3), "voice": window.voice}
-        timeline.append({**times, **share, **_name_best(window.probabilities, classes)})
-    rows = [{**window, **(window["probabilities"] or {})} for window in timeline]
+    timeline = [describe_row(row, found.classes) for row in found.rows]
     with atomic_file(target.with_name(f"{target.name}.csv")) as scratch:
-        columns = ["start_s", "end_s", "face", "voice", "label", *classes]
-        pd.DataFrame(rows, columns=columns).to_csv(scratch, index=False)
+        cells = [row_cells(row, found.classes) for row in found.rows]
+        pd.DataFrame(cells, columns=row_columns(found.classes)).to_csv(scratch, index=False)
+    model = found.model or models[0]
     summary = {
-        "clip": str(recording.path),
-        "duration_s": round(recording.duration_s, 3),
-        "model": str(model.path),
+        "clip": printable(found.file),
+        "duration_s": round(found.duration_s, 3),
+        "model": model.info.to_dict() if model.info else str(model.path),
         "variant": model.settings.variant,
         "corpus": model.settings.corpus,
-        "classes": list(classes),
-        "missing": sorted(recording.absent),
-        "reasons": recording.absent,
-        "verdict": _name_best(prediction.probabilities, classes),
+        "classes": list(found.classes),
+        "people": found.n_people,
+        "missing": sorted(found.absent),
+        "reasons": found.absent,
+        "verdict": _name_best(found.probabilities, found.classes),
         "timeline": timeline,
     }
     write_json(target.with_name(f"{target.name}.json"), summary | further)
+
+
+def row_columns(classes: tuple[str, ...]) -> list[str]:
+    """Return the columns of `row_cells`."""
+    return ["start_s", "end_s", "face", "voice", "label", *classes, "person", "voice_share", "confidence", "used"]
+
+
+def row_cells(row: "Row", classes: tuple[str, ...]) -> list:
+    """Return a row of the engine as the CSV of a clip has it; None where nothing was judged."""
+    told = describe_row(row, classes)
+    shares = told["probabilities"] or dict.fromkeys(classes)
+    return [told.get(name, shares.get(name)) for name in row_columns(classes)]
+
+
+def describe_row(row: "Row", classes: tuple[str, ...]) -> dict[str, Any]:
+    """Return a row of the engine as the JSON of a clip has it."""
+    return {
+        "start_s": round(row.start_s, 3),
+        "end_s": round(row.end_s, 3),
+        "face": round(row.face_share, 3),
+        "voice": row.voice_share > 0,
+        **_name_best(row.probabilities, classes),
+        "person": row.person,
+        "voice_share": round(row.voice_share, 3),
+        "confidence": round(row.confidence, 4) if row.judged else None,
+        "used": "+".join(row.used),
+    }
 
 
 def _name_best(values: "np.ndarray", classes: tuple[str, ...]) -> dict[str, Any]:
@@ -269,24 +307,27 @@ def _name_best(values: "np.ndarray", classes: tuple[str, ...]) -> dict[str, Any]
     return {"label": classes[int(values.argmax())], "probabilities": probabilities}
 
 
-def describe_prediction(recording: "Recording", prediction: "Prediction", model: "Model") -> str:
+def describe_judgement(found: "Judgement", models: "list[Model]") -> str:
     """Say in one line: clip, label, the three best probabilities, and what they lack."""
     from mien.apps.models import SHOWN_BY
 
-    classes, values = model.settings.classes, prediction.probabilities
+    classes, values, absent = found.classes, found.probabilities, found.absent
     best = (-values).argsort(kind="stable")[:3]
     shares = ", ".join(f"{classes[k]} {values[k]:.0%}" for k in best)
-    head = f"{recording.path.name}: " + ("no verdict" if math.isnan(values[0]) else f"{classes[best[0]]} ({shares})")
-    absent, settings = recording.absent, model.settings
+    head = f"{printable(found.file.name)}: " + (
+        "no verdict" if math.isnan(values[0]) else f"{classes[best[0]]} ({shares})"
+    )
     if {"face", "voice"} <= absent.keys():
         return f"{head}; neither a face ({absent['face']}) nor a voice ({absent['voice']})"
     remarks = [f"no {name} ({reason})" for name, reason in absent.items()]
-    if not prediction.used:
+    settings = (found.model or models[0]).settings
+    if not found.used:
         return f"{head}; {'; '.join(remarks)}, and {settings.variant} needs a {SHOWN_BY[settings.modalities[0]]}"
-    there, wanted, used = (
-        dict.fromkeys(SHOWN_BY[name] for name in names)
-        for names in (recording.modalities, settings.modalities, prediction.used)
-    )
+    wanted = {SHOWN_BY[name] for name in settings.modalities}
+    there = [name for name in dict.fromkeys(SHOWN_BY.values()) if name not in absent]
     remarks += [f"{settings.variant} does not use the {name}" for name in there if name not in wanted]
-    basis = " and ".join(used)
-    return f"{head}; {'; '.join(remarks)}: judged by the {basis} alone" if remarks else head
+    if found.n_people > 1:
+        remarks.append(f"{found.n_people} people or shots, of which the main face is told")
+    basis = " and ".join(dict.fromkeys(SHOWN_BY[name] for name in SHOWN_BY if name in found.used))
+    alone = "" if found.n_people > 1 and not absent else f": judged by the {basis} alone"
+    return f"{head}; {'; '.join(remarks)}{alone}" if remarks else head

@@ -6,6 +6,7 @@ some minutes at most; nothing is kept.
 
 import asyncio
 import contextlib
+import csv
 import io
 import logging
 import math
@@ -27,8 +28,11 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
+from mien.apps import Models
+from mien.apps.outputs import describe_model, model_facts
 from mien.apps.page import address_of, listen, make_app, make_server
-from mien.apps.summary import FilmSummary, describe_moment, name_best
+from mien.apps.predict import row_cells, row_columns
+from mien.apps.summary import FilmSummary, answer_of, describe_moment, name_best
 from mien.apps.watch import write_film
 from mien.candide.mesh import AU_NAMES
 from mien.config import schema
@@ -36,8 +40,8 @@ from mien.config.labels import colour_of
 from mien.errors import MediaError, MienError
 
 if TYPE_CHECKING:  # torch takes seconds, which --help does not need
-    from mien.apps.models import StreamingModels
-    from mien.apps.streaming import EmotionStream, Moment
+    from mien.apps.engine import Engine, Moment
+    from mien.apps.models import Model
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +61,9 @@ MOST_PIXELS = 4096 * 2304  # of a picture; a larger one would take memory for se
 KEPT_S = 300.0  # that a clip stays for which nobody asks any more
 LIMIT_FACTOR = 1.02  # by which a film may be longer than its head says, and than is allowed
 # FFmpeg also knows play lists, which would make it read other files and addresses.
-_ONLY_FILMS = {"protocol_whitelist": "file", "format_whitelist": "mov,matroska,avi,flv,mpeg,mpegvideo,asf,ogg,mpegts"}
+_FORMATS = "mov,matroska,avi,flv,mpeg,mpegvideo,asf,ogg,mpegts,wav,mp3,flac,aac"
+_ONLY_MEDIA = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+_STILLS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")  # of Pillow
 
 # Cameras of browsers: each sends pictures with the sound between them, and gets an answer to each.
 MOST_CAMERAS = 2
@@ -75,8 +81,8 @@ def serve(
     *,
     port: int | None = None,
     checkpoint: list[Path] | None = None,
-    results: Path = Path("results"),
-    config: str = "params.yaml",
+    results: Models = None,
+    config: str = "",
     jobs: int = 1,
 ) -> None:
     """Serve a page where you drop a clip, or use your camera, and see the emotion.
@@ -93,30 +99,32 @@ def serve(
     port
         Port on 127.0.0.1, by default that of section `serve`; 0: any free one.
     checkpoint
-        Model files (model.safetensors) of streaming networks to use instead of the best trained ones.
+        Model files (model.safetensors) to use instead of the best trained ones.
     results
-        Folder with the trained models.
+        Folder with models: of `mien export_model`, or results of the workflow; by default $MIEN_MODELS, results here
+        or beside mien, or what came with it.
     config
-        File with the parameters.
+        File with the parameters; by default params.yaml here, or the one that came with mien.
     jobs
         Number of threads.
     """
     import torch
 
-    from mien.apps.models import find_streaming, load_streaming
-    from mien.apps.streaming import warm_up
+    from mien.apps.engine import warm_up
+    from mien.apps.models import find_trained, load_models
 
     params = schema.load(config)
+    predict = schema.section(schema.PredictConfig, params, "predict")
     settings = schema.section(schema.ServeConfig, params, "serve")
     watch = schema.section(schema.WatchConfig, params, "watch")
     candide = schema.section(schema.CandideConfig, params, "candide")
     torch.set_num_threads(max(1, jobs))
-    files = checkpoint or find_streaming(results, params)
+    files = checkpoint or find_trained(results, predict.corpus, predict)
     with listen(settings.port if port is None else port) as door:
-        models = load_streaming(files)
-        warm_up(models)
+        models = load_models(files)
+        warm_up(models, window_s=predict.window_s, hop_s=predict.hop_s)
         remove_leftovers()
-        server = make_server(build_app(models, watch=watch, candide=candide, settings=settings))
+        server = make_server(build_app(models, predict=predict, watch=watch, candide=candide, settings=settings))
         print(f"open {address_of(door)} in a browser on this machine; Ctrl-C ends", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[door])
@@ -131,8 +139,9 @@ def remove_leftovers() -> None:
 
 
 def build_app(
-    models: "StreamingModels",
+    models: "list[Model]",
     *,
+    predict: schema.PredictConfig,
     watch: schema.WatchConfig,
     candide: schema.CandideConfig,
     settings: schema.ServeConfig,
@@ -142,7 +151,8 @@ def build_app(
     @contextlib.asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:
         state = app.state
-        state.models, state.watch, state.candide, state.settings = models, watch, candide, settings
+        state.models, state.predict, state.watch, state.candide = models, predict, watch, candide
+        state.settings = settings
         state.clips = Visits(KEPT_S, "this clip is not here any more; nothing is kept for long, so choose it again")
         state.cameras = Visits(IDLE_S, "this session has ended; start the camera again")
         state.pool = ThreadPoolExecutor(1, "judge")  # one clip is judged at a time
@@ -157,8 +167,9 @@ def build_app(
 
     app = make_app(lifespan=run, dependencies=[Depends(_refuse_other_sites)])
     page = {
-        "classes": [{"name": name, "colour": colour_of(name)} for name in models.classes],
+        "classes": [{"name": name, "colour": colour_of(name)} for name in models[0].settings.classes],
         "units": list(AU_NAMES),
+        "judged_by": describe_model(model_facts(models[0])),
         "upload_mib": settings.upload_mib,
         "upload_s": settings.upload_s,
         "pictures_per_s": PICTURES_PER_S,
@@ -261,6 +272,7 @@ class Clip(Visit):
     longest_s: float  # that it may be
     duration_s: float = math.nan  # as declared
     has_sound: bool = False
+    kind: str = "film"  # or sound, or picture
     time_s: float = 0.0  # up to which it is judged
     error: str = ""
     answer: dict[str, Any] | None = None
@@ -272,7 +284,8 @@ class Clip(Visit):
 
     @property
     def upload(self) -> Path:
-        return self.folder / "upload"  # a name of ours: the visitor's never becomes a path
+        """A name of ours: the visitor's never becomes a path."""
+        return self.folder / ("upload.png" if self.kind == "picture" else "upload")
 
     @property
     def state(self) -> str:
@@ -295,40 +308,73 @@ class Clip(Visit):
         work.add_done_callback(lambda _: shutil.rmtree(self.folder, ignore_errors=True))
 
     def examine(self) -> None:
-        """Read the declared length, and whether there is sound.
+        """Find what it is, its declared length, and whether there is sound.
 
         Raises
         ------
-        HTTPException : 415 it is no film, whatever its name says, or is damaged; 422 it is too long or too large.
+        HTTPException : 415 it is nothing that can be judged, whatever its name says, or is damaged; 422 it is too long
+            or too large.
         """
         import av
 
+        if self._is_picture():
+            upload, self.kind = self.upload, "picture"
+            upload.rename(self.upload)
+            return
         try:
-            with av.open(str(self.upload), options=_ONLY_FILMS) as container:
+            with av.open(str(self.upload), options=_ONLY_MEDIA) as container:
                 is_cover = av.stream.Disposition.attached_pic
                 sizes = [(one.width, one.height) for one in container.streams.video if not one.disposition & is_cover]
                 self.duration_s = container.duration / av.time_base if container.duration else math.nan
                 self.has_sound = bool(container.streams.audio)
         except av.error.FFmpegError as error:
-            kinds = "choose a whole MP4, MOV, MKV, WebM, AVI or FLV"
-            raise HTTPException(415, f"{self.name}: cannot be read as a film ({error.strerror}); {kinds}") from error
-        if not sizes:
-            raise HTTPException(415, f"{self.name}: has no moving picture; a sound alone is judged by: mien predict")
-        width, height = sizes[0]
+            kinds = "choose a whole film, sound file or picture"
+            raise HTTPException(415, f"{self.name}: cannot be read ({error.strerror}); {kinds}") from error
+        if not sizes and not self.has_sound:
+            raise HTTPException(415, f"{self.name}: has neither a picture nor a sound")
+        if sizes:
+            self._check_size(*sizes[0])
+        else:
+            self.kind = "sound"
+        if self.duration_s > self.longest_s:
+            raise HTTPException(422, self._too_long(self.duration_s))
+
+    def _is_picture(self) -> bool:
+        """Tell whether it is a still picture; refuse one that is too large."""
+        from PIL import Image, UnidentifiedImageError
+
+        try:
+            with Image.open(self.upload, formats=_STILLS) as image:
+                self._check_size(*image.size)
+        except Image.DecompressionBombError as error:
+            raise HTTPException(422, f"{self.name}: its picture is too large; choose a smaller one") from error
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+            return False
+        return True
+
+    def _check_size(self, width: int, height: int) -> None:
         if not 0 < width * height <= MOST_PIXELS:
             most = f"up to {MOST_PIXELS / 1e6:.1f} Mpx are taken"
             raise HTTPException(422, f"{self.name}: its pictures are {width}x{height}; {most}")
-        if self.duration_s > self.longest_s:
-            raise HTTPException(422, self._too_long(self.duration_s))
 
     def _too_long(self, duration_s: float) -> str:
         return f"{self.name}: is {duration_s:.0f} s long, and at most {self.longest_s:g} s are taken; cut the clip"
 
     def judge(
-        self, models: "StreamingModels", *, watch: schema.WatchConfig, candide: schema.CandideConfig | None
+        self,
+        models: "list[Model]",
+        *,
+        predict: schema.PredictConfig,
+        watch: schema.WatchConfig,
+        candide: schema.CandideConfig | None,
     ) -> None:
-        """Write film.mp4 and timeline.csv into the folder, and note the answer or the error; in the thread."""
-        summary = FilmSummary(models.classes)
+        """Write film.mp4 and timeline.csv into the folder, and note the answer or the error; in the thread.
+
+        A sound or a picture has no film.
+        """
+        from mien.apps.recording import judge_file
+
+        summary = FilmSummary(models[0].settings.classes)
 
         def note(moment: "Moment") -> None:
             summary.add(moment)
@@ -340,8 +386,17 @@ class Clip(Visit):
 
         film, timeline = (self.folder / name for name in _FILES)
         try:
-            write_film(self.upload, film, models, watch=watch, candide=candide, timeline=timeline, on_moment=note)
-            self.answer = summary.make_answer(self.name, has_sound=self.has_sound)
+            if self.kind == "film":
+                how = {"predict": predict, "watch": watch, "candide": candide}
+                engine = write_film(self.upload, film, models, **how, timeline=timeline, on_moment=note)
+                self.answer = summary.make_answer(self.name, has_sound=self.has_sound, verdict=engine.verdict)
+            else:
+                windows = {"window_s": predict.window_s, "hop_s": predict.hop_s, "forget_s": watch.forget_s}
+                found = judge_file(self.upload, models, **windows)
+                rows = [row_columns(found.classes), *(row_cells(row, found.classes) for row in found.rows)]
+                with timeline.open("w", encoding="utf-8", newline="") as file:
+                    csv.writer(file, lineterminator="\n").writerows(rows)
+                self.answer = answer_of(found, self.name, kind=self.kind)
         except _DroppedError:
             pass
         except MienError as error:
@@ -376,7 +431,8 @@ async def upload_clip(request: Request, name: str = "clip", units: bool = False)
         state.clips.drop(clip.id)
         raise
     candide = state.candide if units else None
-    clip.work = state.pool.submit(clip.judge, state.models, watch=state.watch, candide=candide)
+    how = {"predict": state.predict, "watch": state.watch, "candide": candide}
+    clip.work = state.pool.submit(clip.judge, state.models, **how)
     return await describe_clip(request, clip.id)
 
 
@@ -418,6 +474,8 @@ async def fetch_file(request: Request, clip_id: str, file: str) -> FileResponse:
         raise HTTPException(404, f"a clip has {' and '.join(_FILES)}")
     if clip.state != "done":
         raise HTTPException(409, clip.error or f"{clip.name}: is not judged yet")
+    if not (clip.folder / file).is_file():
+        raise HTTPException(404, f"{clip.name}: a {clip.kind} has no film")
     what = {"media_type": _FILES[file], "filename": f"{Path(clip.name).stem}.{file}"}
     return FileResponse(clip.folder / file, headers={"Cache-Control": "no-store"}, **what)
 
@@ -427,13 +485,13 @@ async def fetch_file(request: Request, clip_id: str, file: str) -> FileResponse:
 
 @dataclass(eq=False, kw_only=True)
 class Camera(Visit):
-    """An `EmotionStream` that is fed from a browser; its calls may not overlap."""
+    """An `Engine` that is fed from a browser; its calls may not overlap."""
 
-    stream: "EmotionStream"
+    engine: "Engine"
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     resampler: Any = None
     heard_hz: int = 0
-    n_samples: int = 0  # handed to the stream
+    n_samples: int = 0  # handed to the engine
     time_s: float = -math.inf
 
     @property
@@ -453,7 +511,8 @@ class Camera(Visit):
         self.time_s = time_s
         if sound:
             self._add_sound(np.frombuffer(sound, SAMPLE), sound_hz)
-        moment, classes = self.stream.add_picture(time_s, picture), self.stream.classes
+        self.engine.add_picture(time_s, picture)
+        moment, classes = self.engine.moment(time_s, picture), self.engine.classes
         people = [
             {
                 "person": face.person,
@@ -471,7 +530,7 @@ class Camera(Visit):
         """Hand sound over that ends about now; silence stands where some is missing."""
         from mien.audio.resample import Resampler
 
-        rate_hz = self.stream.models.sound.rate_hz
+        rate_hz = self.engine.sound.rate_hz
         if sound_hz != self.heard_hz:
             self.resampler, self.heard_hz = Resampler(sound_hz, rate_hz), sound_hz
         wave = self.resampler.take(samples.astype(np.float32) / 32768.0)
@@ -481,7 +540,7 @@ class Camera(Visit):
         elif late < -SLACK_S * rate_hz:
             wave = wave[-late:]
         self.n_samples += len(wave)
-        self.stream.add_sound(wave)
+        self.engine.add_sound(wave)
 
 
 def _read_jpeg(jpeg: bytes) -> np.ndarray:
@@ -499,13 +558,15 @@ def _read_jpeg(jpeg: bytes) -> np.ndarray:
 @api.post("/cameras", status_code=201)
 async def open_camera(request: Request, units: bool = False) -> dict[str, Any]:
     """Begin to watch a camera of a browser."""
-    from mien.apps.streaming import EmotionStream
+    from mien.apps.engine import LIVE_HOLD_S, Engine
 
     state = request.app.state
     state.cameras.sweep()
     if len(state.cameras) >= MOST_CAMERAS:
         raise HTTPException(503, f"{MOST_CAMERAS} cameras are watched already; stop one")
-    camera = Camera(stream=EmotionStream(state.models, watch=state.watch, candide=state.candide if units else None))
+    how = {"window_s": state.predict.window_s, "hop_s": state.predict.hop_s, "forget_s": state.watch.forget_s}
+    how["hold_s"] = LIVE_HOLD_S
+    camera = Camera(engine=Engine(state.models, **how, candide=state.candide if units else None))
     state.cameras[camera.id] = camera
     return {"id": camera.id}
 

@@ -41,7 +41,7 @@ class Picture:
     """A picture as a viewer sees it."""
 
     time_s: float  # from the first picture; ascending
-    pixels: np.ndarray  # (H, W, 3) uint8 RGB
+    pixels: np.ndarray | None  # (H, W, 3) uint8 RGB; None: sound after the last picture, or of a file without any
     sound: np.ndarray  # (N,) float32 in -1..1, mono: what was heard since the picture before it
 
 
@@ -56,31 +56,44 @@ class Source:
         The container, or it twice where it can be read twice: pictures and sound then go each their own way.
     path
         Of the file, None of other sources.
+    sound_alone
+        Take a sound without pictures too: its time 0 is its first sample.
     live
         The clock runs, whoever looks.
 
     Attributes
     ----------
-    has_sound, rate_fps : as declared.
+    has_pictures, has_sound, rate_fps : as declared.
     problem : after the iteration, why it is not the whole; else empty.
     """
 
-    def __init__(self, name: str, opened: list, rate_hz: int, *, path: Path | None = None, live: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        opened: list,
+        rate_hz: int,
+        *,
+        path: Path | None = None,
+        live: bool = False,
+        sound_alone: bool = False,
+    ) -> None:
         self.name, self.path, self.live = name, path, live
         self.problem = ""
         self.held = contextlib.ExitStack()  # what is closed with it
         self._stream = next((stream for stream in opened[0].streams.video if not _is_cover(stream)), None)
-        if self._stream is None:
-            raise MediaError(f"{name}: has no moving picture to watch; a sound alone is judged by: mien predict")
-        self._stream.thread_type = "AUTO"
         heard = next(iter(opened[-1].streams.audio), None)
-        self.has_sound = heard is not None
-        rate = self._stream.average_rate or self._stream.guessed_rate
+        self.has_pictures, self.has_sound = self._stream is not None, heard is not None
+        if not self.has_pictures and not (sound_alone and self.has_sound):
+            raise MediaError(f"{name}: has no moving picture to watch; a sound alone is judged by: mien predict")
+        if self.has_pictures:
+            self._stream.thread_type = "AUTO"
+        rate = (self._stream.average_rate or self._stream.guessed_rate) if self.has_pictures else None
         self.rate_fps = float(rate) if rate and 1 <= rate <= 240 else USUAL_FPS
+        seen, heard_in = [self._stream] * self.has_pictures, [heard] * self.has_sound
         if len(opened) == 2:
-            self._pictures, sound = (_Demuxer(opened[0], [self._stream]), _Demuxer(opened[1], [heard] if heard else []))
+            self._pictures, sound = _Demuxer(opened[0], seen), _Demuxer(opened[1], heard_in)
         else:
-            self._pictures = sound = _Demuxer(opened[0], [self._stream, heard] if heard else [self._stream])
+            self._pictures = sound = _Demuxer(opened[0], [*seen, *heard_in])
         self._audio = _AudioTrack(sound, rate_hz) if heard else None
 
     def close(self) -> None:
@@ -89,7 +102,7 @@ class Source:
 
     def __iter__(self) -> Iterator[Picture]:
         origin_s, last_s, shape = 0.0, None, None
-        while (frame := self._pictures.next_picture()) is not None:
+        while self.has_pictures and (frame := self._pictures.next_picture()) is not None:
             pixels = media.upright(frame)
             if shape not in (None, pixels.shape):
                 sizes = [f"{width}x{height}" for height, width, _ in (shape, pixels.shape)]
@@ -103,11 +116,20 @@ class Source:
                 time_s = time_s if time_s > last_s else last_s + 1.0 / self.rate_fps
             last_s = time_s
             yield Picture(time_s, pixels, self._audio.until(time_s, origin_s) if self._audio else _NO_SOUND)
-        if last_s is None:
+        if last_s is None and self.has_pictures:
             raise MediaError(f"{self.name}: ends before its first picture")
-        end_s = last_s + 1.0 / self.rate_fps
+        end_s = last_s + 1.0 / self.rate_fps if self.has_pictures else 0.0
+        if self._audio is not None:
+            for sound in self._audio.rest(origin_s if self.has_pictures else None):
+                end_s += len(sound) / self._audio.rate_hz
+                yield Picture(end_s, None, sound)
         self.problem = self._damage(end_s)
-        if self.path is not None and not self.problem and (remark := describe_missing_frames(self.path, end_s)):
+        if (
+            self.path is not None
+            and self.has_pictures
+            and not self.problem
+            and (remark := describe_missing_frames(self.path, end_s))
+        ):
             log.warning("%s", remark)
 
     def _damage(self, end_s: float) -> str:
@@ -121,8 +143,10 @@ class Source:
         return f"{self.name}: {'; '.join(found)}" if found else ""
 
 
-def open_source(text: str, *, rate_hz: int) -> Source:
+def open_source(text: str, *, rate_hz: int, sound_alone: bool = False) -> Source:
     """Open a film: a path, `camera`, `camera:N` or `-` for standard input; its sound will be at `rate_hz`.
+
+    sound_alone : whether it may have no picture.
 
     Raises
     ------
@@ -140,7 +164,7 @@ def open_source(text: str, *, rate_hz: int) -> Source:
             opened, facts = [stack.enter_context(media.opened(path)) for _ in range(2)], {"name": text, "path": path}
         if opened[0].format.name == "tty":
             raise MediaError(f"{facts['name']}: is a text, not a film")
-        source = Source(opened=opened, rate_hz=rate_hz, **facts)
+        source = Source(opened=opened, rate_hz=rate_hz, sound_alone=sound_alone, **facts)
         source.held = stack.pop_all()
     return source
 
@@ -278,6 +302,19 @@ class _AudioTrack:
         self._ready = self._ready[len(samples) :]
         self._n_given += len(samples)
         return samples
+
+    def rest(self, origin_s: float | None) -> Iterator[np.ndarray]:
+        """Yield what is left, about a second at a time; with None, time 0 is the first sample."""
+        if origin_s is None:
+            self._held = self.reader.next_sound()
+            origin_s = self._held.time if self._held is not None else None
+        while not self._ended:
+            n_known = self._n_known
+            yield self.until((self._n_given + self.rate_hz) / self.rate_hz, origin_s or 0.0)
+            if self._n_known == n_known and not self.reader.ended:
+                break
+        yield self._ready
+        self._ready = _NO_SOUND
 
     @property
     def _n_known(self) -> int:

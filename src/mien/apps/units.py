@@ -1,6 +1,7 @@
 """The action units and the head pose of every frame of a clip (thesis 4.1): the Candide-3 mesh fitted to its track."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from mien.io import media
 from mien.io.files import atomic_file
 
 POSE = ("yaw_deg", "pitch_deg", "roll_deg")
-COLUMNS = ("time_s", "verdict", *(name.replace(" ", "_") for name in AU_NAMES), *POSE, "residual")
+COLUMNS = ("time_s", "verdict", *(name.replace(" ", "_") for name in AU_NAMES), *POSE, "residual", "person")
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,13 +128,14 @@ def compute_head_pose(rotation: np.ndarray) -> np.ndarray:
     return np.where(known[..., None], np.rad2deg(np.stack([yaw, pitch, roll], axis=-1)), np.nan)
 
 
-def write_units(path: Path, units: FittedUnits) -> None:
-    """Write a row per frame, the columns `COLUMNS`; cells are empty where the mesh was not fitted."""
+def write_units(path: Path, units: Mapping[int, FittedUnits]) -> None:
+    """Write a row per person and frame, the columns `COLUMNS`; cells are empty where the mesh was not fitted."""
     rows = []
-    for frame in _list_frames(units):
-        fitted = frame["units"] or [None] * len(AU_NAMES)
-        further = [frame[name] for name in (*POSE, "residual")]
-        rows.append([frame["time_s"], frame["verdict"], *fitted, *further])
+    for person, one in units.items():
+        for frame in _list_frames(one):
+            fitted = frame["units"] or [None] * len(AU_NAMES)
+            further = [frame[name] for name in (*POSE, "residual")]
+            rows.append([frame["time_s"], frame["verdict"], *fitted, *further, person])
     with atomic_file(path) as scratch:
         pd.DataFrame(rows, columns=COLUMNS).to_csv(scratch, index=False)
 

@@ -6,6 +6,7 @@ One thread reads ahead and one writes behind the thread that works; FFmpeg, dlib
 import contextlib
 import csv
 import logging
+import math
 import queue
 import signal
 import threading
@@ -17,16 +18,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien.apps import Models
+from mien.apps.predict import row_cells, row_columns
 from mien.config import schema
 from mien.errors import ConfigError, MediaError
 from mien.io import media
 from mien.io.files import atomic_file
 
 if TYPE_CHECKING:  # torch takes seconds, which --help does not need
-    from mien.apps.models import StreamingModels
+    from mien.apps.engine import Engine, Moment, Row
+    from mien.apps.models import Model
     from mien.apps.page import MjpegPage
     from mien.apps.sources import Source
-    from mien.apps.streaming import EmotionStream, Moment
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +51,13 @@ def watch(
     units: bool = False,
     realtime: bool = False,
     checkpoint: list[Path] | None = None,
-    results: Path = Path("results"),
-    config: str = "params.yaml",
+    results: Models = None,
+    config: str = "",
     jobs: int = 1,
 ) -> None:
-    """Show the emotion in a film, a camera or a pipe while it runs.
+    """Show the emotion in a film, a camera or a pipe while it runs: every half a second that of the last two.
+
+    It is what `mien predict` says of the same windows; in the first two seconds, of what there is of them.
 
     Without --out and --timeline the annotated picture is shown on a page at 127.0.0.1, whose address is printed; a film
     waits for the first viewer. Every picture of a film is looked at, however long that takes. With a camera or
@@ -72,50 +77,53 @@ def watch(
     out
         Write the annotated film (.mp4, .m4v, .mov, .mkv), with the sound of a file.
     timeline
-        Write a CSV with a row per picture and face: time_s, person (empty for a voice without a face), basis (face,
-        voice or face+voice), label, and the probability of every class.
+        Write a CSV with a row per person and window, as `mien predict` does.
     units
         Show the eight action units of the main face.
     realtime
         Let the clock run for a film too.
     checkpoint
-        Model files (model.safetensors) of streaming networks to use instead of the best trained ones.
+        Model files (model.safetensors) to use instead of the best trained ones.
     results
-        Folder with the trained models.
+        Folder with models: of `mien export_model`, or results of the workflow; by default $MIEN_MODELS, results here
+        or beside mien, or what came with it.
     config
-        File with the parameters.
+        File with the parameters; by default params.yaml here, or the one that came with mien.
     jobs
         Number of threads.
     """
     import torch
 
-    from mien.apps.models import find_streaming, load_streaming
+    from mien.apps.engine import LIVE_HOLD_S, Engine, warm_up
+    from mien.apps.models import find_trained, load_models
     from mien.apps.sources import open_source
-    from mien.apps.streaming import EmotionStream, warm_up
 
     params = schema.load(config)
+    predict = schema.section(schema.PredictConfig, params, "predict")
+    windows = {"window_s": predict.window_s, "hop_s": predict.hop_s}
     settings = schema.section(schema.WatchConfig, params, "watch")
     candide = schema.section(schema.CandideConfig, params, "candide") if units else None
     torch.set_num_threads(max(1, jobs))
     _check_places(source, out, timeline)
-    models = load_streaming(checkpoint or find_streaming(results, params))
-    warm_up(models)
-    film = open_source(source, rate_hz=models.sound.rate_hz)
+    models = load_models(checkpoint or find_trained(results, predict.corpus, predict))
+    warm_up(models, **windows)
+    film = open_source(source, rate_hz=models[0].sound.rate_hz)
+    hold_s = LIVE_HOLD_S if film.live else math.inf
+    engine = Engine(models, **windows, forget_s=settings.forget_s, hold_s=hold_s, candide=candide)
     with _stop_on_interrupt() as stop, contextlib.ExitStack() as stack:
         page = None
         if not out and not timeline:
             from mien.apps.page import MjpegPage
 
             page = stack.enter_context(MjpegPage())
-        outputs = Outputs(film, models.classes, watch=settings, units=units, out=out, timeline=timeline, page=page)
+        outputs = Outputs(film, engine.classes, watch=settings, units=units, out=out, timeline=timeline, page=page)
         stack.enter_context(outputs)
         if page:
             print(f"open {page.address} in a browser on this machine; Ctrl-C ends", flush=True)
             while not film.live and not stop.is_set() and not page.watched.wait(LATE_S):
                 pass
         clock = Clock(drops=film.live or realtime, paces=realtime or page is not None, stop=stop)
-        stream = EmotionStream(models, watch=settings, candide=candide)
-        count = run_stream(film, stream, outputs.show, clock=clock)
+        count = run_stream(film, engine, outputs, clock=clock)
         problem = "" if stop.is_set() else film.problem or outputs.problem
         if film.problem or stop.is_set():
             outputs.end_sound()
@@ -129,14 +137,17 @@ def watch(
 def write_film(
     path: Path,
     out: Path,
-    models: "StreamingModels",
+    models: "list[Model]",
     *,
+    predict: schema.PredictConfig,
     watch: schema.WatchConfig,
     candide: schema.CandideConfig | None = None,
     timeline: Path | None = None,
     on_moment: Callable[["Moment"], None] | None = None,
-) -> None:
+) -> "Engine":
     """Write the annotated film of `path` to `out`: every picture at its own time, with the sound.
+
+    Returns the engine, which knows the verdict then.
 
     Parameters
     ----------
@@ -152,24 +163,23 @@ def write_film(
     MediaError : `path` cannot be decoded to its end, shows no picture, or `out` cannot be written; then there is no
         file `out`, or still the one that was there before.
     """
+    from mien.apps.engine import Engine
     from mien.apps.sources import open_source
-    from mien.apps.streaming import EmotionStream
 
-    source, units = open_source(str(path), rate_hz=models.sound.rate_hz), candide is not None
+    windows = {"window_s": predict.window_s, "hop_s": predict.hop_s}
+    engine = Engine(models, **windows, forget_s=watch.forget_s, candide=candide)
+    source, units = open_source(str(path), rate_hz=engine.sound.rate_hz), candide is not None
     with (
         contextlib.closing(source),
-        Outputs(source, models.classes, watch=watch, units=units, out=out, timeline=timeline) as outputs,
+        Outputs(
+            source, engine.classes, watch=watch, units=units, out=out, timeline=timeline, on_moment=on_moment
+        ) as outputs,
     ):
-
-        def show(moment: "Moment", remark: str) -> None:
-            outputs.show(moment, remark)
-            if on_moment is not None:
-                on_moment(moment)
-
         clock = Clock(drops=False, paces=False, stop=threading.Event())
-        run_stream(source, EmotionStream(models, watch=watch, candide=candide), show, clock=clock)
+        run_stream(source, engine, outputs, clock=clock)
         if problem := source.problem or outputs.problem:
             raise MediaError(problem)
+    return engine
 
 
 @dataclass
@@ -193,10 +203,8 @@ class FrameCount:
         return [*parts, self.describe_drops()] if self.n_dropped else parts
 
 
-def run_stream(
-    source: "Source", stream: "EmotionStream", show: Callable[["Moment", str], None], *, clock: "Clock"
-) -> FrameCount:
-    """Look at a source until its end or until the clock stops; `show` gets every moment and the remark on it.
+def run_stream(source: "Source", engine: "Engine", outputs: "Outputs", *, clock: "Clock") -> FrameCount:
+    """Look at a source until its end or until the clock stops; `outputs` get every moment, and the rows that end.
 
     One thread decodes and one shows, beside this one; the source is closed at the end.
 
@@ -210,20 +218,26 @@ def run_stream(
         with ThreadPoolExecutor(1, "show") as writer:
             shown: deque[Future] = deque()
             for item in items:
-                stream.add_sound(item.sound)
+                if item.pixels is None:  # after the last picture
+                    shown.append(writer.submit(outputs.write, engine.add(item.time_s, None, item.sound)))
+                    continue
                 late = clock.is_late(item.time_s)
                 count.n_dropped += late
                 count.n_frames += 1
                 count.end_s = item.time_s
                 if late:
+                    engine.add_sound(item.sound)
                     continue
-                moment = stream.add_picture(item.time_s, item.pixels)
+                rows = engine.add(item.time_s, item.pixels, item.sound)
+                moment = engine.moment(item.time_s, item.pixels)
                 count.n_faces += any(face.found for face in moment.faces)
                 count.n_heard += moment.heard
                 now = FrameCount(count.n_frames + items.n_dropped, count.n_dropped + items.n_dropped)
-                shown.append(writer.submit(show, moment, now.describe_drops()))
-                while len(shown) > BEHIND:
+                shown.append(writer.submit(outputs.write, rows))
+                shown.append(writer.submit(outputs.show, moment, now.describe_drops()))
+                while len(shown) > 2 * BEHIND:
                     shown.popleft().result()  # waits while too many do; an error there is raised here
+            shown.append(writer.submit(outputs.write, engine.finish()))
             for future in shown:
                 future.result()
     finally:
@@ -321,7 +335,7 @@ class Prefetcher:
 
 
 class Outputs:
-    """Where the moments of a film go while used by `with`: the film `out`, a table, a page.
+    """Where moments and rows of a film go while used by `with`: the film `out`, a table, a page, who is told.
 
     Attributes
     ----------
@@ -338,8 +352,10 @@ class Outputs:
         out: Path | None = None,
         timeline: Path | None = None,
         page: "MjpegPage | None" = None,
+        on_moment: Callable[["Moment"], None] | None = None,
     ) -> None:
         self.problem = ""
+        self._on_moment = on_moment
         self._source, self._classes, self._out, self._timeline, self._page = source, classes, out, timeline, page
         self._drawing = {"timeline_s": watch.timeline_s, "units": units}
         self._film = self._rows = self._annotator = None
@@ -359,7 +375,7 @@ class Outputs:
                 scratch = stack.enter_context(atomic_file(self._timeline))
                 file = stack.enter_context(scratch.open("w", newline="", encoding="utf-8"))
                 self._rows = csv.writer(file, lineterminator="\n")
-                self._rows.writerow(["time_s", "person", "basis", "label", *self._classes])
+                self._rows.writerow(row_columns(self._classes))
             self._stack = stack.pop_all()
         return self
 
@@ -368,8 +384,8 @@ class Outputs:
 
     def show(self, moment: "Moment", remark: str) -> None:
         """Put a moment into everything that is open."""
-        if self._rows is not None:
-            self._rows.writerows(timeline_rows(moment, self._classes))
+        if self._on_moment is not None:
+            self._on_moment(moment)
         if self._film is None and self._page is None:
             return
         if self._annotator is None:
@@ -388,23 +404,15 @@ class Outputs:
                 self.problem = str(error)
                 self._film.end_sound()
 
+    def write(self, rows: "list[Row]") -> None:
+        """Write the rows of the windows that ended."""
+        if self._rows is not None:
+            self._rows.writerows(row_cells(row, self._classes) for row in rows)
+
     def end_sound(self) -> None:
         """Leave out the rest of the sound: that of the file goes on, the pictures do not."""
         if self._film is not None:
             self._film.end_sound()
-
-
-def timeline_rows(moment: "Moment", classes: tuple[str, ...]) -> list[list]:
-    """Return the rows of the timeline: the main face with the voice, and what the other faces show by themselves."""
-    main = moment.faces[0].person if "face" in moment.basis else ""
-    told = [(main, "+".join(moment.basis), moment.probabilities)]
-    told += [(face.person, "face", face.probabilities) for face in moment.faces[1:] if face.probabilities is not None]
-    rows = []
-    for person, basis, probabilities in told:
-        label = classes[int(probabilities.argmax())] if probabilities is not None else ""
-        shares = [f"{share:.4f}" for share in probabilities] if probabilities is not None else [""] * len(classes)
-        rows.append([f"{moment.time_s:.3f}", person, basis, label, *shares])
-    return rows
 
 
 def _check_places(source: str, out: Path | None, timeline: Path | None) -> None:

@@ -509,6 +509,7 @@ class TrustConfig:
 
 
 SCALES = ("mini", "study", "thesis")
+DEFAULTS = Path(__file__).resolve().parents[1] / "params.yaml"  # of the package: a link in the checkout, else a copy
 T = TypeVar("T")
 
 
@@ -558,20 +559,20 @@ def load(source: str | Path, *changes: str | Path) -> dict[str, Any]:
 
     Parameters
     ----------
-    source : path of a params.yaml, or the text.
+    source : path of a params.yaml, or the text; empty: params.yaml here, or that of the package.
     *changes : files such as config/thesis.yaml with values that take the place of those of params.yaml.
 
     Raises
     ------
     ConfigError : a file is missing or unreadable, or a value is refused.
     """
-    text = str(source)
+    text = str(source) or str(here if (here := Path("params.yaml")).exists() else DEFAULTS)
     if text.lstrip().startswith("{"):
         try:
             return json.loads(text)
         except json.JSONDecodeError as error:
             raise ConfigError(f"--config: begins like JSON and is none ({error}); name a file, or mend it") from None
-    raw = read_yaml(Path(source))
+    raw = read_yaml(Path(text))
     for path in changes:
         raw = merge(raw, read_yaml(Path(path)))
     return resolve(raw)

@@ -75,6 +75,11 @@ def _is_alive(process: int) -> bool:
     return True
 
 
+def printable(name: Any) -> str:
+    """Return a name that any text can hold: names of files may have bytes that are no UTF-8, which become ``\\xNN``."""
+    return os.fsencode(str(name)).decode("utf-8", "backslashreplace")
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes in hexadecimal."""
     with Path(path).open("rb") as file:

@@ -6,16 +6,21 @@ start an encoder from them; those of VGG-16 have the names of `vgg`.
 A file that cannot be loaded is refused with a `ModelError` that names it: it is missing; damaged; not written by mien;
 of another version; of another kind of network; without weights, because there was nothing to train on; describes a
 network that cannot be built; or its weights do not fit.
+
+Networks that are judged with away from their results are exported: all of a row in one file, with what is known of them
+and a digest of the weights, which is checked when they are loaded.
 """
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialise
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -29,6 +34,7 @@ from mien.models.small import Scaled, classifier
 from mien.models.vgg import VGG16
 
 HEADER = "mien"  # one key only: safetensors keeps no order among several
+EXPORTED = "mien_export"  # the key of an exported file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,3 +214,95 @@ def _read(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
     except (AttributeError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: its header is of another version ({error}); train it again") from error
     return card, state
+
+
+@dataclass(frozen=True)
+class Export:
+    """What the header of an exported file says: the card of every network, and `facts` as JSON."""
+
+    cards: tuple[ModelCard, ...]
+    facts: dict[str, Any]
+    sha256: str  # of the weights, see `_digest`
+
+
+def export(path: Path, networks: Sequence[tuple[nn.Module, ModelCard]], facts: Mapping[str, Any]) -> None:
+    """Write networks into one file, whole or not at all: the weights of the k-th one begin with "k.".
+
+    Parameters
+    ----------
+    facts
+        What else is to be known of them; values of JSON.
+    """
+    tensors = {
+        f"{k}.{name}": value.detach().cpu().contiguous()
+        for k, (model, _) in enumerate(networks)
+        for name, value in model.state_dict().items()
+    }
+    header = {"cards": [asdict(card) for _, card in networks], "facts": dict(facts), "sha256": _digest(tensors)}
+    with atomic_file(path) as scratch:  # save_file would make one that others may not read
+        scratch.write_bytes(serialise(tensors, metadata={EXPORTED: json.dumps(header, sort_keys=True)}))
+
+
+def read_export(path: Path) -> Export | None:
+    """Return what the header of an exported file says; None where it is another file of safetensors.
+
+    Raises
+    ------
+    ModelError
+        The file is damaged, or its header is of another version.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get(EXPORTED)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: damaged or not a safetensors file ({error}); fetch or export it again") from error
+    if header is None:
+        return None
+    try:
+        values = json.loads(header)
+        cards = tuple(
+            ModelCard(**{key: tuple(value) if isinstance(value, list) else value for key, value in card.items()})
+            for card in values["cards"]
+        )
+        return Export(cards, dict(values["facts"]), str(values["sha256"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: its header is of another version ({error!r}); export it again") from error
+
+
+def load_export(path: Path, *, device: str = "cpu") -> tuple[list[nn.Module], Export]:
+    """Rebuild the networks of an exported file, in evaluation mode.
+
+    Raises
+    ------
+    ModelError
+        The file is damaged, its weights are not those that were exported, or a network cannot be built.
+    """
+    said = read_export(path)
+    if said is None:
+        raise ModelError(f"{path}: its header has no entry {EXPORTED!r}: the file was not exported by mien")
+    with safe_open(path, framework="pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    if _digest(state) != said.sha256:
+        raise ModelError(f"{path}: its weights are not those that were exported; fetch or export it again")
+    networks = []
+    for k, card in enumerate(said.cards):
+        own = {name.removeprefix(f"{k}."): value for name, value in state.items() if name.startswith(f"{k}.")}
+        try:
+            model = network(card)
+        except (LookupError, AttributeError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise ModelError(f"{path}: describes a network that this version cannot build ({error!r})") from error
+        if mismatch := first_mismatch(model.state_dict(), own):
+            raise ModelError(f"{path}: weights do not fit {card.variant}: {mismatch}; export it again")
+        model.load_state_dict(own)
+        networks.append(to_device(model.eval(), device))
+    return networks, said
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return a SHA-256 of names, types, shapes and bytes, in the order of the names."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].contiguous()
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        found.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

@@ -1,5 +1,5 @@
 // The camera: pictures and sound go to the server at most ten times a second, and its answer is drawn over the preview.
-import { Bars, UnitBars, ask, basisOf, capital, element, inkOn } from "./common.js";
+import { Bars, UnitBars, ask, basisOf, capital, cautionOf, element, inkOn } from "./common.js";
 import { Microphone } from "./microphone.js";
 
 const LONGEST_SIDE = 640; // px of the pictures that are sent
@@ -13,6 +13,7 @@ export class Camera {
     this.colours = Object.fromEntries(settings.classes.map(({ name, colour }) => [name, colour]));
     this.bars = new Bars(element("live-bars"), settings.classes);
     this.units = new UnitBars(element("live-units"), settings.units);
+    element("live-caution").textContent = cautionOf(settings);
     this.eye = element("eye");
     this.canvas = document.createElement("canvas");
     this.past = [];

@@ -1,5 +1,5 @@
-// A clip: choose, upload, wait, watch. The server forgets it as soon as the page has the film.
-import { Bars, UnitBars, ask, basisOf, capital, element, make, refusal, seconds, sentence } from "./common.js";
+// Clips, one after the other: choose, upload, wait, watch. The server forgets each as soon as the page has its film.
+import { Bars, UnitBars, ask, basisOf, capital, cautionOf, dot, element, make, refusal, seconds, sentence } from "./common.js";
 import { Timeline } from "./timeline.js";
 
 const ASK_MS = 300;
@@ -18,16 +18,24 @@ export class Clip {
       this.follow();
     });
     this.kept = []; // addresses of blobs
+    this.queue = []; // files that wait
+    this.results = []; // of those that are judged
     this.job = null;
     this.sending = null;
     element("limits").textContent =
-      `MP4, MOV, MKV, WebM, AVI or FLV, up to ${settings.upload_mib} MiB and ${settings.upload_s} s`;
+      `films, sound files and pictures, up to ${settings.upload_mib} MiB and ${settings.upload_s} s each`;
+    element("caution").textContent = cautionOf(settings);
+    const words = "verdict: of face and voice together; face, voice: of one alone; grey: nothing was judged";
+    element("legend").replaceChildren(
+      ...settings.classes.map(({ name, colour }) => make("span", {}, dot(colour), name)),
+      make("span", { className: "words", textContent: words }),
+    );
     this.listen();
   }
 
   listen() {
     const [file, drop] = [element("file"), element("drop")];
-    file.addEventListener("change", () => file.files[0] && this.send(file.files[0]));
+    file.addEventListener("change", () => this.take([...file.files]));
     // A clip may be dropped anywhere on the page.
     document.addEventListener("dragover", (event) => {
       event.preventDefault();
@@ -37,10 +45,9 @@ export class Clip {
     document.addEventListener("drop", (event) => {
       event.preventDefault();
       drop.classList.remove("over");
-      const dropped = event.dataTransfer.files[0];
-      if (dropped && !element("choose").hidden && !element("clip").hidden) this.send(dropped);
+      if (!element("clip").hidden) this.take([...event.dataTransfer.files]);
     });
-    element("cancel").addEventListener("click", () => this.reset());
+    element("cancel").addEventListener("click", () => this.cancel());
     element("another").addEventListener("click", () => this.reset());
     addEventListener("pagehide", () => this.forget());
     for (const name of ["timeupdate", "seeking", "seeked", "pause"]) this.film.addEventListener(name, () => this.follow());
@@ -58,31 +65,57 @@ export class Clip {
     document.addEventListener("fullscreenchange", () => (this.film.controls = document.fullscreenElement === this.film));
   }
 
-  async send(file) {
+  /** Judge files one after the other; more may come while some wait. */
+  async take(files) {
+    this.queue.push(...files);
+    if (!files.length || this.turn) return;
     this.complain("");
+    const [turn, problems] = [(this.turn = Symbol("turn")), []];
+    element("choose").hidden = true;
+    while (this.queue.length) {
+      try {
+        const result = await this.judge(this.queue.shift(), turn);
+        if (!result) return;
+        this.results.push(result);
+        this.list();
+        if (this.results.length === 1) this.show(result);
+      } catch (error) {
+        if (turn !== this.turn) return;
+        problems.push(error.message);
+        this.complain(problems.join(" "));
+      }
+      this.forget();
+    }
+    this.turn = null;
+    element("progress").hidden = true;
+    element("file").value = "";
+    if (this.results.length) return;
+    this.reset();
+    this.complain(problems.join(" "));
+    element("file").focus();
+  }
+
+  /** Upload a file and return what was made of it; null if nobody wants that any more. */
+  async judge(file, turn) {
     const { upload_mib } = this.settings;
     if (file.size > upload_mib * MIB) {
-      const size = `${file.name} has ${Math.round(file.size / MIB)} MiB`;
-      this.complain(`${size}, and at most ${upload_mib} are taken; cut the clip.`);
-      element("file").value = "";
-      return;
+      const size = `${file.name} has ${(file.size / MIB).toFixed(1)} MiB`;
+      throw new Error(`${size}, and at most ${upload_mib} are taken; cut the clip.`);
     }
-    element("choose").hidden = true;
     element("progress").hidden = false;
-    element("progress-name").textContent = file.name;
-    const turn = (this.turn = Symbol("turn"));
-    try {
-      const status = await this.upload(file);
-      if (turn !== this.turn) return void ask(`/api/clips/${status.id}`, { method: "DELETE" }).catch(() => {});
-      this.job = status.id;
-      const done = await this.wait(turn);
-      if (done) await this.show(done, turn);
-    } catch (error) {
-      if (turn !== this.turn) return;
-      this.reset();
-      this.complain(error.message);
-      element("file").focus();
-    }
+    element("progress-name").textContent = this.queue.length ? `${file.name}, then ${this.queue.length} more` : file.name;
+    const status = await this.upload(file);
+    if (turn !== this.turn) return void ask(`/api/clips/${status.id}`, { method: "DELETE" }).catch(() => {});
+    this.job = status.id;
+    const done = await this.wait(turn);
+    if (!done) return null;
+    this.tell(null, "Fetching the film");
+    const wanted = done.answer.kind === "film" ? ["timeline.csv", "film.mp4"] : ["timeline.csv"];
+    const [table, film] = await Promise.all(wanted.map((one) => this.fetch(one)));
+    if (turn !== this.turn) return null;
+    const json = new Blob([JSON.stringify(done.answer, null, 2)], { type: "application/json" });
+    const [shown, csv, answer_json] = [film || file, table, json].map((blob) => this.keep(blob));
+    return { name: done.name, answer: done.answer, shown, csv, answer_json };
   }
 
   /** Send the file; fetch would not tell how much has gone. */
@@ -123,16 +156,37 @@ export class Clip {
     element("progress-text").textContent = text;
   }
 
-  async show({ name, answer }, turn) {
-    this.tell(null, "Fetching the film");
-    const [film, table] = await Promise.all(["film.mp4", "timeline.csv"].map((file) => this.fetch(file)));
-    if (turn !== this.turn) return;
-    this.forget();
+  /** List what was judged, where it is more than one. */
+  list() {
+    const all = this.results.map((result) => {
+      const { label } = result.answer.verdict;
+      const words = `${result.name}: ${label || "no verdict"}`;
+      const button = make("button", { title: words }, dot(label ? this.colours[label] : "var(--line)"), words);
+      button.setAttribute("aria-pressed", result === this.shown);
+      button.addEventListener("click", () => this.show(result));
+      return button;
+    });
+    element("list").replaceChildren(...all);
+    element("list").hidden = all.length < 2;
+  }
+
+  show(result) {
+    const { name, answer, shown, csv, answer_json } = result;
+    this.shown = result;
+    this.list();
     const stem = name.replace(/\.[^.]*$/, "") || "clip";
-    const json = new Blob([JSON.stringify(answer, null, 2)], { type: "application/json" });
-    this.film.src = this.keep(film);
-    for (const [id, blob, suffix] of [["get-film", film, "film.mp4"], ["get-csv", table, "timeline.csv"], ["get-json", json, "json"]]) {
-      Object.assign(element(id), { href: this.keep(blob), download: `${stem}.${suffix}` });
+    const isPicture = answer.kind === "picture";
+    element("still").hidden = !isPicture;
+    element("player").hidden = isPicture;
+    this.film.hidden = element("full").hidden = answer.kind !== "film"; // a sound plays unseen
+    if (isPicture) {
+      element("still").src = shown;
+      this.film.removeAttribute("src");
+      this.film.load();
+    } else this.film.src = shown;
+    element("get-film").hidden = answer.kind !== "film";
+    for (const [id, address, suffix] of [["get-film", shown, "film.mp4"], ["get-csv", csv, "timeline.csv"], ["get-json", answer_json, "json"]]) {
+      Object.assign(element(id), { href: address, download: `${stem}.${suffix}` });
     }
     const { label } = answer.verdict;
     element("verdict").textContent = label ? capital(label) : "No verdict";
@@ -143,7 +197,6 @@ export class Clip {
     this.units.show(null);
     element("film-units").hidden = !answer.timeline.some(({ units }) => units);
     element("mute").hidden = !answer.sound;
-    element("progress").hidden = true;
     element("result").hidden = false;
     this.timeline.show(answer);
     this.follow();
@@ -214,8 +267,23 @@ export class Clip {
     this.job = null;
   }
 
-  reset() {
+  /** Leave off the clip that is judged and those that wait; what is judged stays. */
+  cancel() {
     this.turn = null;
+    this.queue = [];
+    this.sending?.abort();
+    this.sending = null;
+    this.forget();
+    element("progress").hidden = true;
+    if (!this.results.length) this.reset();
+  }
+
+  reset() {
+    this.results = [];
+    this.shown = null;
+    this.list();
+    this.turn = null;
+    this.queue = [];
     this.sending?.abort();
     this.sending = null;
     this.forget();

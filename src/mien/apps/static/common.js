@@ -86,6 +86,16 @@ export class UnitBars {
   }
 }
 
+/** What is said as large as a verdict: what it is not, and who gave it. */
+export const cautionOf = ({ judged_by }) =>
+  `What an actor would be playing, not what somebody feels. ${sentence(judged_by)}`;
+
+export const dot = (colour) => {
+  const made = make("span", { className: "dot" });
+  made.style.background = colour;
+  return made;
+};
+
 export function basisOf({ basis, faces, heard }) {
   if (basis.length) return `by ${basis.map((part) => `the ${part}`).join(" and ")}${basis.length === 1 ? " alone" : ""}`;
   if (faces) return "a face, not judged yet";
