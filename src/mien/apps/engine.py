@@ -58,8 +58,8 @@ BLOCK_S = 0.1  # in which sound is silent or not
 TOLERANCE_S = 1e-6  # by which times may differ that are meant to be equal
 DIGITS = 9  # of times from the beginning of a window: the same wherever in a film it lies
 
-# Cuts, much as the adaptive detector of PySceneDetect finds them: a change of the picture that is large, and larger than
-# those before it. One that is missed costs little: windows know nothing of each other, and their regions are their own.
+# Cuts, much as the adaptive detector of PySceneDetect finds them: a change of the picture that is large, and beside
+# those before it too. One that is missed costs little: windows know nothing of each other, regions are their own.
 CUT_SIZE = (32, 18)  # px that pictures are compared at
 CUT_LEAST = 12.0  # mean change, grey levels
 CUT_RATIO = 4.0  # to the median of the last changes
