@@ -1,4 +1,4 @@
-"""Measure what watching a film costs, part by part, and whether it keeps up with the clock.
+"""Measure what watching and predicting a film costs, part by part, and whether it keeps up with the clock.
 
     python benchmarks/streaming.py [--seconds 20] [--units] [--threads 1] [--film FILM] [--scale mini]
 
@@ -10,6 +10,7 @@ one annotates and encodes.
 
 import argparse
 import os
+import resource
 import tempfile
 import time
 from collections import Counter
@@ -25,9 +26,10 @@ import numpy as np
 import torch
 
 from mien.apps.annotate import Annotator
-from mien.apps.models import StreamingModels, combine
+from mien.apps.engine import Engine, warm_up
+from mien.apps.models import Model
+from mien.apps.recording import judge_file
 from mien.apps.sources import open_source
-from mien.apps.streaming import EmotionStream, warm_up
 from mien.apps.watch import write_film
 from mien.config import schema
 from mien.io import media
@@ -73,30 +75,34 @@ def _widened(frame: np.ndarray) -> np.ndarray:
     return cv2.copyMakeBorder(large, 0, 0, left, SIZE[0] - width - left, cv2.BORDER_REPLICATE)
 
 
-def random_models(params: dict) -> StreamingModels:
-    """Return the networks of section `watch` with random weights."""
-    watch, streaming = params["watch"], params["streaming"]
-    loaded = {}
-    for row in (watch["joint"], watch["video"], watch["audio"]):
-        stream = params["streams"][row]
-        settings = ModelCard(
-            kind="stream",
-            corpus=streaming["corpus"],
+def random_models(params: dict) -> list[Model]:
+    """Return the networks of section `predict` with random weights."""
+    predict = schema.section(schema.PredictConfig, params, "predict")
+    sections = {
+        "faces": schema.section(schema.FacesConfig, params, "faces"),
+        "sound": schema.section(schema.SoundConfig, params, "sound"),
+    }
+    models = []
+    for row in (predict.joint, predict.video, predict.audio):
+        variant, train = schema.section(schema.VariantConfig, params, "variants", row), params["train"]
+        card = ModelCard(
+            kind="variant",
+            corpus=predict.corpus,
             variant=row,
             fold=0,
             seed=0,
-            modalities=tuple(stream["modalities"]),
-            fusion=stream["fusion"],
-            aggregator=stream["aggregator"],
+            modalities=tuple(variant.modalities),
+            fusion=variant.fusion,
+            aggregator=variant.aggregator,
+            side_head=variant.side_head,
+            augmentation=variant.augmentation,
             classes=EMOTIONS,
-            width=params["train"]["width"],
-            rate_fps=streaming["rate_fps"],
-            hop_s=streaming["hop_s"],
-            sound=asdict(schema.section(schema.SoundConfig, params, "sound")),
-            faces=asdict(schema.section(schema.FacesConfig, params, "faces")),
+            width=train["width"],
+            frames=train["frames"],
+            **{name: asdict(section) for name, section in sections.items()},
         )
-        loaded[Path(row)] = network(settings).eval(), settings
-    return combine(loaded)
+        models.append(Model(Path(row), network(card).eval(), card, **sections))
+    return models
 
 
 class Meter:
@@ -113,21 +119,23 @@ class Meter:
         return result
 
 
-def measure_parts(film: Path, out: Path, models: StreamingModels, watch, candide) -> tuple[Counter, int]:
+def measure_parts(film: Path, out: Path, models: list[Model], windows: dict, watch, candide) -> tuple[Counter, int]:
     """Let the parts take turns; return CPU seconds by part and the number of frames."""
     meter, n_frames = Meter(), 0
-    stream = EmotionStream(models, watch=watch, candide=candide)
-    find_faces = stream._faces.update
-    stream._faces.update = lambda *picture: meter.call("faces", find_faces, *picture)
-    annotator = Annotator(models.classes, size=SIZE, timeline_s=watch.timeline_s, units=candide is not None)
-    source = open_source(str(film), rate_hz=models.sound.rate_hz)
+    engine = Engine(models, **windows, forget_s=watch.forget_s, candide=candide)
+    look = engine._look
+    engine._look = lambda *picture: meter.call("faces", look, *picture)
+    annotator = Annotator(engine.classes, size=SIZE, timeline_s=watch.timeline_s, units=candide is not None)
+    source = open_source(str(film), rate_hz=engine.sound.rate_hz)
     with media.FilmWriter(out, rate_fps=source.rate_fps, sound_of=film) as writer:
         items = iter(source)
         while (item := meter.call("decode", next, items, None)) is not None:
-            meter.call("networks", stream.add_sound, item.sound)
             faces = meter.spent["faces"]
-            moment = meter.call("networks", stream.add_picture, item.time_s, item.pixels)
+            meter.call("networks", engine.add, item.time_s, item.pixels, item.sound)
             meter.spent["networks"] -= meter.spent["faces"] - faces
+            if item.pixels is None:
+                continue
+            moment = meter.call("networks", engine.moment, item.time_s, item.pixels)
             annotated = meter.call("annotate", annotator.draw, moment)
             meter.call("encode", writer.write, item.time_s, annotated)
             n_frames += 1
@@ -135,11 +143,12 @@ def measure_parts(film: Path, out: Path, models: StreamingModels, watch, candide
     return meter.spent, n_frames
 
 
-def measure_whole(film: Path, out: Path, models: StreamingModels, watch, candide) -> tuple[float, float]:
-    """Watch the film as the command does; return seconds on the clock and of CPU time."""
-    started, worked = time.perf_counter(), time.process_time()
-    write_film(film, out, models, watch=watch, candide=candide)
-    return time.perf_counter() - started, time.process_time() - worked
+def measure_whole(what: str, function, *arguments, **options) -> str:
+    """Do it as a command does; say what it takes."""
+    started, worked = time.perf_counter(), sum(os.times()[:4])
+    function(*arguments, **options)
+    cpu = sum(os.times()[:4]) - worked
+    return f"{what}: {time.perf_counter() - started:.1f} s on the clock, {cpu:.1f} s of CPU"
 
 
 def main() -> None:
@@ -155,22 +164,30 @@ def main() -> None:
     params = schema.load(file, *([file.parent / "config/thesis.yaml"] if args.scale == "thesis" else []))
     watch = schema.section(schema.WatchConfig, params, "watch")
     candide = schema.section(schema.CandideConfig, params, "candide") if args.units else None
+    predict = schema.section(schema.PredictConfig, params, "predict")
+    windows = {"window_s": predict.window_s, "hop_s": predict.hop_s}
     models = random_models(params)
-    warm_up(models)
+    warm_up(models, **windows)
     with tempfile.TemporaryDirectory() as folder:
         film, out = args.film or Path(folder) / "film.mp4", Path(folder) / "out.mp4"
         if args.film is None:
             make_film(film, args.seconds)
-        spent, n_frames = measure_parts(film, out, models, watch, candide)
-        seconds, cpu = measure_whole(film, out, models, watch, candide)
+        spent, n_frames = measure_parts(film, out, models, windows, watch, candide)
+        wholes = [
+            measure_whole("predict", judge_file, film, models, **windows),
+            measure_whole("watch", write_film, film, out, models, predict=predict, watch=watch, candide=candide),
+        ]
         rate = media.probe(film).rate_fps
     print(f"{n_frames} frames at {rate:g} frames/s, networks at {args.scale}, {os.cpu_count()} cores,", end=" ")
     print(f"load {os.getloadavg()[0]:.1f}" + (", with action units" if args.units else ""))
     print(f"{'part':12}{'ms CPU/frame':>14}{'share of a core':>18}")
     for part, value in [*spent.items(), ("together", sum(spent.values()))]:
         print(f"{part:12}{1000 * value / n_frames:14.2f}{value / n_frames * rate:18.1%}")
-    print(f"whole, {seconds:.1f} s on the clock, {cpu:.1f} s of CPU: {n_frames / seconds:.1f} frames/s,", end=" ")
-    print(f"{n_frames / seconds / rate:.2f} times real time")
+    print("\n".join(wholes), f"for {n_frames / rate:.1f} s; at most {_peak_mb():.0f} MB of memory")
+
+
+def _peak_mb() -> float:
+    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
 
 
 if __name__ == "__main__":

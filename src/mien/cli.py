@@ -45,6 +45,7 @@ STAGES = {  # command -> module; called by the rules of the workflow
     "train": "mien.training.train",
     "fit_baseline": "mien.training.baselines",
     "assess": "mien.training.robustness",
+    "measure_changes": "mien.training.changes",
     "embed": "mien.training.embed",
     "train_stream": "mien.training.stream",
     "train_fuzzy": "mien.training.noise",

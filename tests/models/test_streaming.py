@@ -9,7 +9,16 @@ import torch
 from mien.errors import ModelError
 from mien.io.randomness import rng_for
 from mien.models.mrpn import build
-from mien.models.streaming import NewestFrame, StreamState, choose_frames, newest_steps, run_stream, tick_times
+from mien.models.streaming import (
+    NewestFrame,
+    StreamState,
+    choose_frames,
+    memory_start,
+    newest_steps,
+    run_bounded,
+    run_stream,
+    tick_times,
+)
 
 JOINT = ("video", "audio")
 NETWORKS = {  # name -> (modalities, fusion, aggregator)
@@ -220,3 +229,20 @@ def test_a_tick_sees_steps_by_then():
         newest_steps(np.array([0.2, 0.5, 1.0]), np.array([0.1, 0.5, 0.9, 1.5])), [-1, 1, 1, 2]
     )
     np.testing.assert_array_equal(newest_steps(np.array([]), np.array([0.5])), [-1])
+
+
+def test_a_bounded_memory_is_the_endless_one_at_first_and_then_forgets(networks):
+    encoder = networks["stream"].branches["video"]
+    features = torch.randn(40, encoder.dim, generator=torch.Generator().manual_seed(2))
+    step_s = 0.2 * np.arange(40)
+    with torch.no_grad():
+        endless, _ = encoder.aggregator.run(features[None])
+    bounded = run_bounded(encoder, features, step_s, window_s=1.5)
+    torch.testing.assert_close(bounded[step_s < 3.0 - 1e-6], endless[0, step_s < 3.0 - 1e-6], rtol=0, atol=1e-6)
+    assert (bounded[step_s > 3.1] - endless[0, step_s > 3.1]).abs().max() > 1e-4
+    other = features.clone()
+    other[step_s < 4.5 - 1e-6] += 1.0  # memories are started at 4.5 s, and answer from 6 s on
+    changed = run_bounded(encoder, other, step_s, window_s=1.5)
+    torch.testing.assert_close(changed[step_s > 6.0 - 1e-6], bounded[step_s > 6.0 - 1e-6], rtol=0, atol=0)
+    assert (changed[step_s < 5.9] - bounded[step_s < 5.9]).abs().max() > 1e-4
+    np.testing.assert_allclose(memory_start(np.array([0.0, 1.6, 2.9, 3.0, 4.6]), window_s=1.5), [0, 0, 0, 1.5, 3.0])

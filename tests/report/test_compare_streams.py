@@ -10,6 +10,7 @@ from mien.config.schema import StreamConfig, load, section
 from mien.errors import TableError
 from mien.evaluation.statistics import Gain
 from mien.evaluation.streams import QUANTITIES, Estimate
+from mien.io import tables
 from mien.report.rules import NOT_SUPPORTED, ONE_TRAINING, SUPPORTED, UNDECIDED
 from mien.report.tables.streams import Pair, compare_streams, text_of, with_and_without_memory
 from report import planted_streams
@@ -22,10 +23,19 @@ def compare(tmp_path):
 
     def call(runs, *, config: str | None = None, source: str = "synthetic", apart=()) -> tuple[pd.DataFrame, str]:
         folder = planted.write_corpus(tmp_path, n_actors=4, source=source, apart=apart)
+        changes = [
+            ("V_stream", 0, 0, f"{k}", f"{k % 4}", 0, n_before, memory, k % 2 == 0, memory == "endless", 0.5)
+            for memory in ("endless", "bounded")
+            for n_before in (0, 10)
+            for k in range(8)
+        ]
+        rows = pd.DataFrame(changes, columns=tables.CHANGES.columns.names)
+        tables.write(tmp_path / "changes.parquet", rows, tables.CHANGES)
         return planted.run_table(
             compare_streams,
             tmp_path / "tables",
             runs=runs,
+            changes=tmp_path / "changes.parquet",
             clips=folder / "clips.parquet",
             corpus_info=folder / "corpus.json",
             config=config or planted_streams.config(),
@@ -53,6 +63,12 @@ def test_planted_judgements_come_back(tmp_path, compare):
     assert value(rows, "majority", part="pair", network="AV_stream", against="A_stream") == 100
     assert value(rows, "right", part="anytime", network="V_frame", at_s=0.1) == 0
     assert value(rows, "right", part="anytime", network="V_frame", at_s=0.2) == 100
+    after = rows[rows.part == "change"]
+    assert set(after.n_before) == {0, 10}
+    assert set(after.value[after.quantity == "right"]) == {50}
+    assert set(after.value[(after.quantity == "previous") & (after.memory == "endless")]) == {100}
+    assert set(after.value[after.quantity == "follow_s"]) == {0.5}
+    rows = rows[rows.part != "change"]
     assert set(rows.n_clips[rows.quantity != "right_s"]) == {48}
     assert set(rows.n_people[rows.quantity != "right_s"]) == {4}
     assert "nan" not in text

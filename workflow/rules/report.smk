@@ -222,7 +222,13 @@ JOBS = {
         ],
     ),
     "streams": [
-        call("compare_streams", STREAM, **STREAM_FILES, **table("streams")),
+        call(
+            "compare_streams",
+            STREAM,
+            **STREAM_FILES,
+            changes=[f"results/streams/{STREAMED}/changes.parquet"],
+            **table("streams"),
+        ),
         call(
             "plot_streams",
             STREAM,

@@ -2,8 +2,8 @@
 # share says less and less (fuzziness, thesis 5.1).
 # REQUIRED INPUTS  results/training of the rows of sections trust and embeddings, and of first weights
 # OUTPUTS          results/embeddings/<corpus>/fold<k>.parquet, results/trust/<corpus>/<row>.parquet,
-#                  results/fuzziness/<corpus>/seed<k>/predictions.parquet
-# COMMANDS         mien embed, assess, train_fuzzy
+#                  results/fuzziness/<corpus>/seed<k>/predictions.parquet, results/streams/<corpus>/changes.parquet
+# COMMANDS         mien embed, assess, measure_changes, train_fuzzy
 
 EMBEDDED = PARAMS.embeddings.corpus
 EMBEDDINGS = expand(
@@ -100,6 +100,30 @@ rule assess:
         """
         python -m mien assess --config {params.config:q} --jobs {threads} --corpus {wildcards.trusted} \
             --runs {params.runs:q} --data results --out results/trust/{wildcards.trusted} >{log:q} 2>&1
+        """
+
+
+rule measure_changes:
+    """Let running networks follow test clips after other clips of the same person."""
+    input:
+        tables_of(PARAMS.streaming.corpus),
+        data_of(["faces", "sound"], PARAMS.streaming.corpus),
+        manifests(runs_of("stream")),
+    output:
+        f"results/streams/{PARAMS.streaming.corpus}/changes.parquet",
+    log:
+        "logs/measure_changes.log",
+    threads: TRAINING_THREADS
+    resources:
+        gpu=GPU,
+    params:
+        code=code("measure_changes"),
+        config=sections("streaming", "streams", "sound", "faces", "seed"),
+        runs=records(runs_of("stream")),
+    shell:
+        """
+        python -m mien measure_changes --config {params.config:q} --jobs {threads} \
+            --runs {params.runs:q} --data results --out {output:q} >{log:q} 2>&1
         """
 
 

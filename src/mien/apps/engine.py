@@ -58,8 +58,8 @@ BLOCK_S = 0.1  # in which sound is silent or not
 TOLERANCE_S = 1e-6  # by which times may differ that are meant to be equal
 DIGITS = 9  # of times from the beginning of a window: the same wherever in a film it lies
 
-# Cuts, as the adaptive detector of PySceneDetect finds them: a change of the picture that is large, and larger than
-# those before it. 96 cuts between takes of RAVDESS and CREMA-D change it by 15 and more, people who move by up to 6.
+# Cuts, much as the adaptive detector of PySceneDetect finds them: a change of the picture that is large, and beside
+# those before it too. One that is missed costs little: windows know nothing of each other, regions are their own.
 CUT_SIZE = (32, 18)  # px that pictures are compared at
 CUT_LEAST = 12.0  # mean change, grey levels
 CUT_RATIO = 4.0  # to the median of the last changes
@@ -252,7 +252,7 @@ class Engine:
     candide
         How the mesh is fitted for `moment`; None: no action units there.
     shape
-        Of the face of the person, where it is known.
+        Of the face of the person, where it is known; None: the middle of each window.
     tracks
         Keep where every person was in every picture, see `track_of`.
     batch

@@ -230,7 +230,7 @@ def _predict_one(
     from mien.apps.units import fit_units, summarise_units, write_units
 
     windows = {"window_s": settings.window_s, "hop_s": settings.hop_s, "forget_s": forget_s}
-    found = judge_file(path, models, **windows, tracks=candide is not None, shape=shape)
+    found = judge_file(path, models, **windows, tracks=candide is not None)
     line = describe_judgement(found, models)
     further: dict[str, Any] = {}
     units = {}

@@ -392,7 +392,7 @@ def _check_modalities(row: VariantConfig | StreamConfig, single: tuple[str, ...]
 
 @dataclass(**SECTION)
 class WatchConfig:
-    """Section ``watch``: what `mien watch`, `mien serve` and `mien predict --video` look with (corpus: streaming's)."""
+    """Section ``watch``: how films are followed and shown, and which rows of streams are held against each other."""
 
     joint: str  # rows of streams
     video: str

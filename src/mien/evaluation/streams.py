@@ -273,6 +273,33 @@ def anytime(traces: list[Trace], at_s: np.ndarray, *, config: EvaluateConfig) ->
     return pd.DataFrame(rows, columns=["at_s", "accuracy", "low", "high", "judged", "ended", "n_clips", "n_people"])
 
 
+AFTER_CHANGE = (
+    Quantity("right", "clips right by last judgement, %", "share", typical="share"),
+    Quantity("previous", "clips that still get the label before, %", "share", typical="share"),
+    Quantity("follow_s", "until the label is right and stays, clips that get there, s", "s", typical="median"),
+)
+
+
+def after_changes(changes: pd.DataFrame, *, config: EvaluateConfig) -> pd.DataFrame:
+    """Return what is said of clips after others of the same person, a row per network, memory and number of those.
+
+    changes : table CHANGES.
+
+    Returns
+    -------
+    columns network, memory, n_before, n_clips, n_people, and per quantity of `AFTER_CHANGE` its `Estimate`.
+    """
+    rows = []
+    table = changes.assign(person=changes.actor.where(changes.actor != "", changes["clip"]))
+    for (network, memory, n_before), part in table.groupby(["network", "memory", "n_before"], sort=False):
+        part = part.astype({"right": float, "previous": float})
+        found = {one.key: estimate(part, one, config=config) for one in AFTER_CHANGE}
+        counts = {"n_clips": part["clip"].nunique(), "n_people": part.person.nunique()}
+        rows.append({"network": network, "memory": memory, "n_before": n_before, **counts, **found})
+    columns = ["network", "memory", "n_before", "n_clips", "n_people", *(one.key for one in AFTER_CHANGE)]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def _weights(measures: pd.DataFrame, quantity: Quantity) -> np.ndarray:
     return measures[quantity.weight].to_numpy(float) if quantity.weight else np.ones(len(measures))
 

@@ -223,6 +223,22 @@ STREAM = _schema(
     logits=pa.list_(pa.float32()),  # (C,)
 )
 
+CHANGES = _schema(
+    "CHANGES",
+    "one row per test clip, number of clips before it, and kind of memory of a running network",
+    network=_text,
+    fold=_int,
+    seed=_int,
+    clip=_text,
+    actor=_text,
+    label=_int,
+    n_before=_int,  # clips of the same actor with other labels, as one recording with it
+    memory=_text,  # endless | bounded
+    right=_bool,  # its last judgement
+    previous=_bool,  # that is still the label of the clip before
+    follow_s=_float,  # from its beginning to the judgement from which on the label is right; NaN: never
+)
+
 
 def write(path: Path, rows: pd.DataFrame, schema: Schema) -> None:
     """Write `rows` in the columns of `schema`; a missing, additional or mistyped column is an error."""

@@ -101,6 +101,45 @@ def run_stream(network: Network, inputs: Mapping[str, Tensor], at: Mapping[str, 
     return out
 
 
+@torch.no_grad()
+def run_bounded(encoder: ModalityEncoder, features: Tensor, step_s: np.ndarray, *, window_s: float) -> Tensor:
+    """Return what an encoder in evaluation says after every step of one long recording, from a memory that forgets.
+
+    A memory is started every `window_s`, and the older of the two that run answers: it knows what was since
+    `memory_start`, so between one and two windows, or what was since the beginning. A recording that is no longer than
+    two windows is followed as `run_stream` follows it. Networks are trained on stretches of one window, and a memory
+    that is much older than those is full of what it never saw in training.
+
+    Parameters
+    ----------
+    features
+        (T, D) of `encoder.encode_steps`.
+    step_s
+        (T,) ascending times of the steps in s.
+
+    Returns
+    -------
+    Tensor
+        (T, D).
+    """
+    if not len(features):
+        return features
+    since_s = memory_start(step_s, window_s=window_s)
+    parts = []
+    for start_s in np.unique(since_s):
+        answered = np.flatnonzero(since_s == start_s)
+        first = int(np.searchsorted(step_s, start_s - TOLERANCE_S))
+        outputs, _ = encoder.aggregator.run(features[None, first : answered[-1] + 1])
+        parts.append(outputs[0, answered[0] - first :])
+    return torch.cat(parts)
+
+
+def memory_start(time_s: np.ndarray, *, window_s: float) -> np.ndarray:
+    """Return from when on the memory that answers at times (T,) knows, in s, see `run_bounded`."""
+    windows = np.floor((np.asarray(time_s, dtype=np.float64) + TOLERANCE_S) / window_s)
+    return window_s * np.maximum(windows - 1, 0)
+
+
 def _follow(encoder: ModalityEncoder, sequence: Tensor, at: Tensor) -> Tensor:
     """Return what an encoder says at every tick, (B, K, D); arbitrary where `at` is -1."""
     n_steps = at.amax(1) + 1  # (B,)

@@ -15,10 +15,12 @@ from mien.evaluation.metrics import read_duplicates
 from mien.evaluation.runs import Run, read_runs, reasons_of, select_runs
 from mien.evaluation.statistics import Gain
 from mien.evaluation.streams import (
+    AFTER_CHANGE,
     QUANTITIES,
     Estimate,
     Quantity,
     Trace,
+    after_changes,
     anytime,
     at_common_times,
     differences,
@@ -28,6 +30,7 @@ from mien.evaluation.streams import (
     read_traces,
     typical,
 )
+from mien.io import tables
 from mien.io.files import read_json
 from mien.report.page import fixed, percent, render_page, with_interval, write_table
 from mien.report.rules import Answer, answer, answer_of, decide_steady, enough
@@ -36,10 +39,12 @@ log = logging.getLogger(__name__)
 
 FEWER, BETTER, OTHERWISE = "flips", "majority", "last"  # keys of QUANTITIES that answers rest on, see `Pair`
 COLUMNS = [  # of the CSV; shares and accuracies in percent, their differences in points
-    "part",  # network, pair or anytime
+    "part",  # network, pair, anytime or change
     "network",
     "against",  # of a pair: the network whose number is subtracted
     "at_s",  # of anytime
+    "n_before",  # of change: clips of the same person that come before
+    "memory",  # of change: endless | bounded
     "quantity",
     "unit",
     "value",
@@ -210,7 +215,9 @@ def anytime_rows(streams: Streams, at_s: np.ndarray) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["network", "at_s", "judged"])
 
 
-def numbers(networks: Mapping[str, Mapping[str, Estimate]], pairs: list[Pair], curves: pd.DataFrame) -> pd.DataFrame:
+def numbers(
+    networks: Mapping[str, Mapping[str, Estimate]], pairs: list[Pair], curves: pd.DataFrame, changes: pd.DataFrame
+) -> pd.DataFrame:
     """Return COLUMNS of everything that the page states."""
     rows = []
 
@@ -230,7 +237,11 @@ def numbers(networks: Mapping[str, Mapping[str, Estimate]], pairs: list[Pair], c
     for row in curves[curves.judged > 0].itertuples():
         right = Estimate(row.accuracy, row.low, row.high, row.n_clips, row.n_people)
         add("anytime", row.network, QUANTITIES[0], right, at_s=row.at_s)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    for row in changes.itertuples():
+        for quantity in AFTER_CHANGE:
+            more = {"n_before": row.n_before, "memory": row.memory}
+            add("change", row.network, quantity, getattr(row, quantity.key), **more)
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"n_before": "Int64"})
 
 
 def _multiples(streams: Streams, step_s: float) -> np.ndarray:
@@ -245,10 +256,12 @@ def render(
     memory: list[Pair],
     joint: list[Pair],
     curves: pd.DataFrame,
+    changes: pd.DataFrame,
 ) -> str:
     """Return the page.
 
     networks : row -> its quantities.   memory : of `with_and_without_memory`.   curves : of `anytime_rows`.
+    changes : of `after_changes`.
     joint : the network that a recording is watched with, against those that one modality is watched with.
     """
     return render_page(
@@ -264,6 +277,8 @@ def render(
         memory=memory,
         joint=joint,
         curves=curves,
+        changes=changes,
+        after_change=AFTER_CHANGE,
         text_of=text_of,
         shown=shown,
     )
@@ -291,15 +306,29 @@ def text_of(quantity: Quantity, found: Estimate, *, signed: bool = False) -> str
 
 
 def compare_streams(
-    *, runs: list[Path], clips: Path, corpus_info: Path, out_csv: Path, out_md: Path, config: str = "params.yaml"
+    *,
+    runs: list[Path],
+    clips: Path,
+    corpus_info: Path,
+    changes: Path,
+    out_csv: Path,
+    out_md: Path,
+    config: str = "params.yaml",
 ) -> None:
-    """Say how steady and how right running networks are."""
+    """Say how steady and how right running networks are, also after other utterances.
+
+    Parameters
+    ----------
+    changes : Path
+        Table of measure_changes.
+    """
     streams = read_streams(runs, clips, corpus_info, load(config))
     networks = {row: describe(streams, row) for row in streams.rows}
     memory = [compare(streams, *pair) for pair in with_and_without_memory(streams.rows)]
     watch = streams.watch
     joint = [compare(streams, watch.joint, single) for single in (watch.video, watch.audio)]
     curves = anytime_rows(streams, ticks_of(streams))
-    text = render(streams, networks=networks, memory=memory, joint=joint, curves=curves)
-    write_table(numbers(networks, [*memory, *joint], curves), text, csv=out_csv, md=out_md)
+    after = after_changes(tables.read(changes, tables.CHANGES), config=streams.evaluate)
+    text = render(streams, networks=networks, memory=memory, joint=joint, curves=curves, changes=after)
+    write_table(numbers(networks, [*memory, *joint], curves, after), text, csv=out_csv, md=out_md)
     log.info("streams: %s", "; ".join(f"{pair.one} against {pair.other} {pair.verdict()}" for pair in memory))
