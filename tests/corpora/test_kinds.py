@@ -585,9 +585,11 @@ def test_every_kind_of_input_is_read_or_said(copy, damage, outcome, originals, t
             assert found_folds.equals(folds)
         return
     known = set(defects[["clip", "defect", "detail"]].itertuples(index=False, name=None))
-    rows = found_defects[["clip", "defect", "detail"]].itertuples(index=False, name=None)
+    is_new = [
+        row not in known for row in found_defects[["clip", "defect", "detail"]].itertuples(index=False, name=None)
+    ]
     of_grid = found_defects.detail.str.match(GAP) & ~found_defects.decision.str.match("use [AV]")
-    new = found_defects[[row not in known for row in rows] & ~of_grid]  # the grid is that of the copy
+    new = found_defects[np.array(is_new) & ~of_grid]  # the grid is that of the copy
     assert Counter(new.defect) == Counter({outcome.defect: outcome.n}) + Counter(outcome.also), found_defects
     told = new[new.defect == outcome.defect]
     matches = [row for row in (told.detail + " / " + told.decision) if re.search(outcome.words, row)]
