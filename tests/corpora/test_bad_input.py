@@ -125,13 +125,13 @@ def test_folder_copy_of_fer2013_keeps_the_usage_of_the_names(tmp_path):
     (tmp_path / "train/happy/face.png").write_bytes(b"?")
     clips, defects = defects_of("fer2013", tmp_path, n_folds=1)
     assert clips.part.to_dict() == {
-        "PrivateTest_9": "PrivateTest-00",
-        "Training_7": "Training-00",
-        "Training_8": "Training-00",
+        "happy-PrivateTest_9": "PrivateTest-00",
+        "happy-Training_7": "Training-00",
+        "sad-Training_8": "Training-00",
     }
-    assert clips.apart.to_dict() == {"PrivateTest_9": True, "Training_7": False, "Training_8": False}
-    assert sorted(defects.defect) == ["misnamed", "twin", "twin"]
-    assert clips.label_name["Training_8"] == "sad"
+    assert clips.apart.to_dict() == {"happy-PrivateTest_9": True, "happy-Training_7": False, "sad-Training_8": False}
+    assert sorted(defects.defect) == ["misnamed", "missing", "twin", "twin"]  # PublicTest
+    assert clips.label_name["sad-Training_8"] == "sad"
 
 
 def test_parts_of_fer2013_hold_at_most_a_block(tmp_path, monkeypatch):
@@ -197,7 +197,7 @@ def test_counts_are_in_the_order_of_the_classes(tmp_path):
         (HEADER + ROW.replace("100001", "400001"), "line 2: needs a number beginning with 1, 2 or 3"),
         (HEADER + ROW.replace('"1001', 'x,"1001'), "line 2"),
         (HEADER + ROW + ROW, "two rows for the voice of 1001_IEO_SAD_LO"),
-        ("version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "needs a number"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "needs the columns"),
     ],
 )
 def test_damaged_votes_are_refused(tmp_path, text, words):

@@ -3,13 +3,15 @@
 import csv
 import gzip
 import shutil
+import tarfile
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from mien.corpora import cremad
+from mien.corpora import cremad, fer2013
 from mien.corpora.download import unpack
-from mien.corpora.index import index
+from mien.corpora.index import compare_counts, index
 from mien.errors import CorpusError
 from mien.evaluation.calibration import perceived, share_at
 from mien.synthetic.containers import write_pointer
@@ -101,3 +103,24 @@ def test_cremad_votes_are_the_published_ones(cremad_clone):
     assert (100 * means.alone).round(1).to_dict() == {"voice": 41.6, "face": 66.3, "multimodal": 72.2}
     assert (100 * means.majority).round(1).to_dict() == {"voice": 44.6, "face": 68.5, "multimodal": 74.4}
     assert rows.groupby("modality").size().eq(7442).all()
+
+
+def test_a_few_films_of_cremad_are_clips_with_the_sound_at_hand(shared):
+    clips, folds, defects, _ = index("cremad", shared / "data/crema-d", n_folds=9)
+    assert clips.groupby("actor")[["has_video", "has_audio"]].sum().to_numpy().tolist() == [[6, 6], [0, 6]]
+    assert clips.audio.str.rsplit(".").str[-1].value_counts().to_dict() == {"flv": 6, "mp3": 6}
+    assert folds.empty
+    assert "2 people are too few" in defects.set_index("defect").detail["few people"]
+    assert not defects.defect.isin(["unreadable", "truncated", "mute"]).any()
+
+
+def test_fer2013_folders_hold_the_published_number_of_pictures(shared, tmp_path):
+    with tarfile.open(shared / "data/fer2013/fer2013_images.tar.gz") as archive:  # names alone
+        for entry in archive:
+            if entry.isfile():
+                path = tmp_path / entry.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+    listing = fer2013.find(tmp_path)
+    assert compare_counts(pd.DataFrame(listing.clips), fer2013.PUBLISHED) == []
+    assert listing.copies == listing.defects == []

@@ -3,7 +3,6 @@
 With the votes of raters on what they heard, saw, or both, as the authors tabulate them.
 """
 
-import csv
 import itertools
 import re
 from collections import defaultdict
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mien.corpora.base import Access, Listing, find_file, list_files, parse_names, read_lines
+from mien.corpora.base import Access, Listing, find_file, list_files, parse_names, plain_name, read_rows
 from mien.errors import CorpusError
 from mien.io import tables
 
@@ -34,8 +33,8 @@ _VOTE_BLOCK = 100_000  # rows 1xxxxx are of voices, 2xxxxx of faces, 3xxxxx of b
 _VOTE_MODALITIES = {1: "voice", 2: "face", 3: "multimodal"}
 _SENTENCES = ("DFA", "IEO", "IOM", "ITH", "ITS", "IWL", "IWW", "MTI", "TAI", "TIE", "TSI", "WSI")
 _NAME = re.compile(rf"(\d{{4}})_({'|'.join(_SENTENCES)})_({'|'.join(_CODES)})_(LO|MD|HI|XX)")
-_SUFFIXES = {"AudioWAV": ".wav", "VideoFlash": ".flv"}
-_UNUSED = "AudioMP3"  # some are silent where the wav is not
+PUBLISHED = {"clip": 7442, "actor": 91, "label_name": dict.fromkeys(CLASSES, 1271) | {"neutral": 1087}}
+_SUFFIXES = (".wav", ".flv", ".mp3")  # of AudioWAV, VideoFlash and AudioMP3
 _STATED = {  # what the authors say of single takes: clip -> streams lost, what is wrong
     "1064_IEO_DIS_MD": ("video and audio", "a minute long, all emotions"),
     "1064_TIE_SAD_XX": ("video and audio", "no duration"),
@@ -47,6 +46,9 @@ _STATED = {  # what the authors say of single takes: clip -> streams lost, what 
 def find(root: Path) -> Listing:
     """List the clips below `root`: the picture from VideoFlash, the sound from AudioWAV.
 
+    Where the WAV of a clip is not there, its sound is that of the film, else the MP3; some of these are silent where
+    the WAV is not.
+
     Raises
     ------
     CorpusError : the actors' sexes (VideoDemographics.csv) are missing or unreadable.
@@ -55,18 +57,30 @@ def find(root: Path) -> Listing:
     files = list_files(root)
     sexes = _read_sexes(root, files)
 
+    def is_known(clip: str) -> bool:
+        """Tell an actor at hand, and a graded level of no other sentence than IEO."""
+        match = _NAME.fullmatch(clip)
+        return match is not None and match[1] in sexes and (match[4] == "XX" or match[2] == "IEO")
+
     def parse(path: str) -> tuple[str, str] | None:
-        match = _NAME.fullmatch(Path(path).stem)
-        if match is None or match[1] not in sexes or (match[4] != "XX" and match[2] != "IEO"):
-            return None  # an unknown actor, or a graded level of another sentence than IEO
-        suffix = _SUFFIXES[Path(path).parent.name]
-        return (Path(path).stem, suffix) if path.endswith(suffix) else None
+        clip, _, suffix = plain_name(path).rpartition(".")
+        return (clip.upper(), f".{suffix}") if is_known(clip.upper()) else None
 
     takes: dict[str, dict[str, str]] = defaultdict(dict)  # clip -> suffix -> path
-    media = [path for path in files if Path(path).parent.name in _SUFFIXES]  # others: labels, documents, AudioMP3
+    media = [path for path in files if Path(path).suffix.lower() in _SUFFIXES]  # others: labels, documents
     for path, (clip, suffix) in parse_names(listing, media, parse, EXAMPLE):
         takes[clip][suffix] = path
+    n_unused = 0
     for clip, of_suffix in sorted(takes.items()):
+        mp3 = [of_suffix.pop(".mp3")] if ".mp3" in of_suffix else []
+        films = [of_suffix[".flv"]] if ".flv" in of_suffix else []
+        sounds = [of_suffix[".wav"]] if ".wav" in of_suffix else films + mp3
+        n_unused += len(set(mp3) - set(sounds))
+        if ".wav" in of_suffix:
+            listing.voiced |= set(films)
+        else:
+            listing.add_defect("missing", clip=clip, detail="no .wav file", decision=f"use {sounds[0]}")
+            of_suffix[".wav"] = sounds[0]
         actor, sentence, emotion, level = clip.split("_")
         lost, detail = _STATED.get(clip, ("", ""))
         if lost:
@@ -78,10 +92,9 @@ def find(root: Path) -> Listing:
             sex=sexes[actor],
             intensity=level,
             statement=sentence,
-            pictures=[of_suffix[".flv"]] if ".flv" in of_suffix and "video" not in lost else [],
-            sounds=[of_suffix[".wav"]] if ".wav" in of_suffix and "audio" not in lost else [],
+            pictures=[] if "video" in lost else films,
+            sounds=[] if "audio" in lost else sounds,
         )
-        listing.voiced |= {path for path in of_suffix.values() if path.endswith(".flv")}
     # the grid of 82 combinations, as far as this copy has the actors and sentences
     actors, sentences = (sorted({clip.split("_")[k] for clip in takes}) for k in (0, 1))
     grid = [
@@ -90,11 +103,15 @@ def find(root: Path) -> Listing:
         for level in (("LO", "MD", "HI") if sentence == "IEO" and emotion != "NEU" else ("XX",))
     ]
     listing.add_gaps(grid, takes, words={".flv": ".flv", ".wav": ".wav"}, partly="use the file that is there")
-    if n_unused := sum(f"{_UNUSED}/" in path for path in files):
-        listing.add_defect("unused", path=_UNUSED, detail=f"{n_unused} files", decision="ignore: the wav is used")
-    if find_file(files, VOTES_FILE) is None:
+    if n_unused:
+        decision = "ignore: the wav is used"  # some MP3s are silent where the WAV is not
+        listing.add_defect("unused", path="AudioMP3", detail=f"{n_unused} files", decision=decision)
+    judged = votes(root)
+    if judged.empty:
         decision, path = "how people understood the clips is not reported", f"processedResults/{VOTES_FILE}"
         listing.add_defect("missing", path=path, detail="no votes of raters", decision=decision)
+    for clip in sorted(clip for clip in set(judged["clip"]) if not is_known(clip)):
+        listing.add_defect("misnamed", clip=clip, path=VOTES_FILE, detail="votes of no clip", decision="ignore")
     return listing
 
 
@@ -119,7 +136,7 @@ def read_votes(path: Path, codes: Sequence[str]) -> pd.DataFrame:
     CorpusError : the file cannot be read, lacks columns, or contradicts itself.
     """
     rows = []
-    for number, row in enumerate(csv.DictReader(read_lines(path)), start=2):
+    for number, row in enumerate(read_rows(path, "", *codes, "fileName", "numResponses"), start=2):
         try:
             counts = [int(row[code]) for code in codes]
             modality = _VOTE_MODALITIES[int(row[""]) // _VOTE_BLOCK]
@@ -144,11 +161,11 @@ def _read_sexes(root: Path, files: list[str]) -> dict[str, str]:
     path = find_file(files, DEMOGRAPHICS)
     if path is None:
         raise CorpusError(f"{root}: {DEMOGRAPHICS} is missing; fetch it from {ACCESS.address}")
-    rows = list(csv.DictReader(read_lines(Path(root) / path)))
-    try:
-        sexes = {row["ActorID"]: row["Sex"].lower() for row in rows}
-    except (KeyError, AttributeError) as error:
-        raise CorpusError(f"{root}/{path}: needs the columns ActorID and Sex; fetch it again") from error
+    sexes: dict[str, str] = {}
+    for row in read_rows(Path(root) / path, "ActorID", "Sex"):
+        actor, sex = row["ActorID"], row["Sex"].lower()
+        if sexes.setdefault(actor, sex) != sex:
+            raise CorpusError(f"{root}/{path}: {actor} is {sexes[actor]} in one row, {sex} in another; mend it")
     if not sexes or not set(sexes.values()) <= {"male", "female"}:
         raise CorpusError(f"{root}/{path}: Sex should be Male or Female, found {sorted(set(sexes.values()))}")
     return sexes

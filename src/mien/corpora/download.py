@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import json
 import logging
+import lzma
 import os
 import re
 import shutil
@@ -32,12 +33,14 @@ from mien.io.media import LFS_POINTER
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+NESTED = 3  # archives within archives that are unpacked
 _DAMAGED = (
     gzip.BadGzipFile,
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
+    lzma.LZMAError,
     EOFError,
     RuntimeError,
     NotImplementedError,
@@ -54,41 +57,75 @@ CREMAD_MEDIA = "https://media.githubusercontent.com/media/CheyneyComputerScience
 CREMAD_FOLDERS = ("AudioWAV", "VideoFlash")  # AudioMP3 has silent files where the wav is good
 
 
-def unpack(archives: Sequence[Path], folder: Path, *, keep_files: Sequence[Path] = ()) -> None:
-    """Unpack all `archives` into `folder`, which is replaced as a whole when every one was good.
+def is_archive(path: str | Path) -> bool:
+    """Tell whether `unpack` takes a file, by its name."""
+    return str(path).lower().endswith(SUFFIXES)
 
-    `keep_files` are plain files to copy beside what was unpacked.
+
+def unpack(archives: Sequence[Path], folder: Path, *, root: Path | None = None, keep_files: Sequence[str] = ()) -> None:
+    """Unpack all `archives`, and what archives are in them, into `folder`, which is replaced when every one was good.
+
+    root : folder of the archives; each is unpacked to where it lies below `root` (without: to the top of `folder`).
+    keep_files : paths below `root` of plain files to copy to the same place.
 
     Raises
     ------
-    CorpusError : an archive is damaged or encrypted, has an entry that would leave the folder, or two archives
-        disagree about a file; or the disk is too small.
+    CorpusError : an archive is damaged or encrypted, has an entry that would leave the folder, or an archive disagrees
+        with another one, or with a file to keep, about a file; or the disk is too small.
     """
     with atomic_folder(folder) as scratch:
         for k, archive in enumerate(archives):
             log.info("unpacking %s (%d of %d)", archive, k + 1, len(archives))
             part = scratch / ".unpacking"
-            part.mkdir()
+            _unpack_nested(archive, part, str(archive), folder)
+            _move(part, scratch / archive.parent.relative_to(root) if root else scratch, str(archive))
+        for name in keep_files:
             try:
-                _unpack_one(archive, part)
-            except _DAMAGED as error:
-                raise CorpusError(f"{archive}: damaged or encrypted archive ({error}); fetch it again") from error
-            except FileNotFoundError:
-                raise CorpusError(f"{archive}: no such file; set the source of the corpus in params.yaml") from None
-            except OSError as error:
-                raise CorpusError(f"{archive}: cannot be unpacked into {folder} ({error})") from error
-            for path in sorted(path for path in part.rglob("*") if not path.is_dir()):
-                name = path.relative_to(part)
-                if (scratch / name).is_file() and sha256(scratch / name) != sha256(path):
-                    raise CorpusError(f"{archive}: {name} differs from the same file of another archive")
+                if (scratch / name).is_file() and sha256(scratch / name) != sha256(root / name):
+                    raise CorpusError(
+                        f"{root / name}: differs from the same file of an archive beside it, as when unpacking broke"
+                        " off; delete one of them"
+                    )
                 (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-                path.replace(scratch / name)
-            shutil.rmtree(part)
-        for path in keep_files:
-            shutil.copyfile(path, scratch / path.name)
+                shutil.copyfile(root / name, scratch / name)
+            except OSError as error:
+                raise CorpusError(f"{root / name}: cannot be copied to {folder} ({error.strerror or error})") from error
 
 
-def _unpack_one(archive: Path, folder: Path) -> None:
+def _unpack_nested(archive: Path, place: Path, shown: str, folder: Path, depth: int = 0) -> None:
+    """Unpack an archive to the new folder `place`, and archives in it to where they lie; messages call it `shown`."""
+    place.mkdir()
+    try:
+        _unpack_one(archive, place, shown)
+    except _DAMAGED as error:
+        raise CorpusError(f"{shown}: damaged or encrypted archive ({error}); fetch it again") from error
+    except FileNotFoundError:
+        raise CorpusError(f"{shown}: no such file; set the source of the corpus in params.yaml") from None
+    except OSError as error:
+        raise CorpusError(f"{shown}: cannot be unpacked into {folder} ({error})") from error
+    for inner in sorted(path for path in place.rglob("*") if is_archive(path) and path.is_file()):
+        if inner.name.startswith("."):  # what macOS leaves
+            continue
+        if depth == NESTED:
+            raise CorpusError(f"{shown}: holds archives in archives, deeper than {NESTED}; unpack it yourself")
+        part, name = inner.with_name(f".{inner.name}.unpacking"), f"{shown}: {inner.relative_to(place)}"
+        _unpack_nested(inner, part, name, folder, depth + 1)
+        inner.unlink()
+        _move(part, inner.parent, name)
+
+
+def _move(part: Path, target: Path, shown: str) -> None:
+    """Move the files below `part`, which came from the archive `shown`, to `target`; equal ones may be there."""
+    for path in sorted(path for path in part.rglob("*") if not path.is_dir()):
+        there = target / path.relative_to(part)
+        if there.is_file() and sha256(there) != sha256(path):
+            raise CorpusError(f"{shown}: {path.relative_to(part)} differs from the same file of another archive")
+        there.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(there)
+    shutil.rmtree(part)
+
+
+def _unpack_one(archive: Path, folder: Path, shown: str) -> None:
     zipped = archive.suffix.lower() == ".zip"
     if archive.name.lower().endswith("gz"):
         with gzip.open(archive) as opened:  # to its end, where the checksum is; a tar reader stops before
@@ -102,22 +139,20 @@ def _unpack_one(archive: Path, folder: Path) -> None:
         n_bytes, free = sum(size for _, size, _ in entries), shutil.disk_usage(folder).free
         if n_bytes > free:
             raise CorpusError(
-                f"{archive}: needs {n_bytes / 1e9:.1f} GB, {folder.parent.parent} has {free / 1e9:.1f} GB free"
+                f"{shown}: needs {n_bytes / 1e9:.1f} GB, the disk of {folder} has {free / 1e9:.1f} GB free"
             )
         for name, _, is_link in entries:
             path = PurePosixPath(name.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
                 raise CorpusError(
-                    f"{archive}: entry {name!r} would be written outside the folder; do not trust this archive"
+                    f"{shown}: entry {name!r} would be written outside the folder; do not trust this archive"
                 )
             if is_link:
-                raise CorpusError(f"{archive}: has a link, {name!r}; unpack it yourself if you trust it")
+                raise CorpusError(f"{shown}: has a link, {name!r}; unpack it yourself if you trust it")
         try:
             opened.extractall(folder, **({} if zipped else {"filter": "data"}))  # checks the CRC of every zip entry
         except tarfile.FilterError as error:
-            raise CorpusError(
-                f"{archive}: has an unsafe entry ({error}); unpack it yourself if you trust it"
-            ) from error
+            raise CorpusError(f"{shown}: has an unsafe entry ({error}); unpack it yourself if you trust it") from error
 
 
 @dataclass(frozen=True)
@@ -306,18 +341,17 @@ _FETCHERS = {"ravdess": download_ravdess, "cremad": download_cremad}
 
 
 def open_source(corpus: str, source: Path, folder: Path) -> Path:
-    """Return the root of the corpus: `source` if it is a folder of files, else `folder` with its archives unpacked.
+    """Return the root of the corpus: `source` if it is a folder without archives, else `folder` with them unpacked.
+
+    Files beside the archives are copied.
 
     Raises
     ------
-    CorpusError : `source` is missing, empty, or a file that is no archive; an archive is damaged.
+    CorpusError : `source` is missing, empty, or a file that is no archive; an archive is damaged, or disagrees with a
+        file beside it.
     """
     source = source.expanduser()
     where = f"corpora.{corpus}.source"
-
-    def is_archive(path: Path) -> bool:
-        return path.name.lower().endswith(SUFFIXES)
-
     if not source.exists():
         raise CorpusError(
             f"{source}: no such file or folder; in params.yaml, {where} should be synthetic, download,"
@@ -331,23 +365,36 @@ def open_source(corpus: str, source: Path, folder: Path) -> Path:
     files = list_files(source)
     if not files:
         raise CorpusError(f"{source}: the folder is empty; mend {where} in params.yaml")
-    archives = [source / path for path in files if is_archive(Path(path))]
-    others = [source / path for path in files if not is_archive(Path(path))]
-    if not archives or any("/" in path for path in files):
+    archives = [source / path for path in files if is_archive(path)]
+    if not archives:
         return source
-    unpack(archives, folder, keep_files=others)
+    others = [path for path in files if not is_archive(path)]
+    log.info(
+        "%s: %d archives are unpacked, %d files beside them copied, to %s", source, len(archives), len(others), folder
+    )
+    unpack(archives, folder, root=source, keep_files=others)
     return folder
 
 
 def describe_folder(root: Path, *, n_jobs: int = 1) -> dict:
-    """Return root, number of files and a digest of all names and bytes; a root below the working folder is relative."""
+    """Return root, number of files and a digest of all names and bytes; a root below the working folder is relative.
+
+    What cannot be opened has no digest: the list of the corpus's clips has a row about it.
+    """
     files = list_files(root)
     with ThreadPoolExecutor(max(1, n_jobs)) as pool:  # hashing releases the interpreter lock
-        digests = list(pool.map(lambda path: sha256(root / path), files))
+        digests = list(pool.map(lambda path: _digest_of(root / path), files))
     full, here = Path(os.path.normpath(root.absolute())), Path.cwd()
     shown = full.relative_to(here) if full.is_relative_to(here) else full  # so that a checkout can be moved
     content = digest(list(zip(files, digests, strict=True)))
     return {"root": shown.as_posix(), "n_files": len(files), "digest": content}
+
+
+def _digest_of(path: Path) -> str:
+    try:
+        return sha256(path) if path.is_file() else ""  # a pipe would never end
+    except OSError:
+        return ""
 
 
 def get_corpus(*, corpus: str, out: Path, config: str = "params.yaml", jobs: int = 1) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mien.corpora import base
-from mien.corpora.base import Access, Facts, Listing, find_file, is_blank, list_files, parse_names, settle
+from mien.corpora.base import Access, Facts, Listing, find_file, is_blank, list_files, parse_names, plain_name, settle
 from mien.corpora.folds import use_official
 from mien.errors import CorpusError
 from mien.io.media import IMAGE_SUFFIXES
@@ -27,16 +27,24 @@ ACCESS = Access(
     terms="Kaggle login and competition rules",
     files="fer2013.csv or icml_face_data.csv",
 )
+PUBLISHED = {
+    "clip": 35_887,
+    "group": {"Training": 28_709, "PublicTest": 3589, "PrivateTest": 3589},
+    "label_name": dict(zip(CLASSES, (4953, 547, 5121, 8989, 6077, 4002, 6198), strict=True)),
+}
 SIDE = 48  # px
 BLOCK = 4000  # images of a part
 
 _ROLES = {"Training": "training", "PublicTest": "validation", "PrivateTest": "test"}
 _TABLES = ("fer2013.csv", "icml_face_data.csv")  # the same images; the second has another order of columns
-_NAME = re.compile(rf"({'|'.join(_ROLES)})_(\d+)")
+_USAGES = {usage.lower(): usage for usage in _ROLES}
+_NAME = re.compile(rf"({'|'.join(_USAGES)})_(\d+)\.[a-z]+")
 
 
 def find(root: Path) -> Listing:
-    """List the images of the table below `root` (`item` is its row), else the image files.
+    """List the image files below `root`, else the images of the table (`item` is its row).
+
+    Of image files, the folder belongs to the name: exporters gave one number to several pictures.
 
     Raises
     ------
@@ -44,12 +52,20 @@ def find(root: Path) -> Listing:
     """
     listing = Listing(CORPUS, CLASSES)
     files = list_files(root)
-    table = find_file(files, *_TABLES) or next((path for path in files if path.endswith(".csv")), None)
+    lists = [path for path in files if path.lower().endswith(".csv")]
     images = [path for path in files if Path(path).suffix.lower() in IMAGE_SUFFIXES]
-    if table is not None and not images:
+    table = None if images else find_file(lists, *_TABLES) or next(iter(lists), None)
+    if table is not None:
         _find_rows(listing, root, table)
     else:
         _find_images(listing, images)
+    for path in lists:
+        if path != table:
+            detail = f"{table or 'the image files'} have the pictures"
+            listing.add_defect("unused", path=path, detail=detail, decision="ignore")
+    for usage in sorted(_ROLES.keys() - {row["group"] for row in listing.clips}) if listing.clips else ():
+        decision = f"none to use for {_ROLES[usage]}"
+        listing.add_defect("missing", path=table or "", detail=f"no pictures of {usage}", decision=decision)
     n_seen: Counter[str] = Counter()
     for row in listing.clips:  # blocks of at most `BLOCK` images within each usage
         row["part"] = f"{row['group']}-{n_seen[row['group']] // BLOCK:02d}"
@@ -100,6 +116,8 @@ def read_table(path: Path) -> pd.DataFrame:
     rows.columns = [name.strip() for name in rows.columns]  # icml_face_data.csv writes ' Usage'
     if missing := [name for name in ("emotion", "pixels", "Usage") if name not in rows.columns]:
         hint = "; train.csv and test.csv of the contest lack the usage or the labels, use fer2013.csv"
+        if len(rows.columns) == 1 and re.search("[;\t]", rows.columns[0]):
+            hint = "; save the table anew with commas between its columns"
         raise CorpusError(f"{path}: lacks the column {missing[0]}, has {list(rows.columns)}{hint}")
     return rows
 
@@ -108,7 +126,9 @@ def _find_rows(listing: Listing, root: Path, table: str) -> None:
     rows = read_table(Path(root) / table)
     usages = rows.Usage.str.strip()
     if strange := sorted(set(usages) - _ROLES.keys()):
-        raise CorpusError(f"{root}/{table}: Usage should be one of {', '.join(_ROLES)}, found {strange[:3]}")
+        line = int((usages == strange[0]).idxmax()) + 2
+        cause = "the row breaks off, fetch the table again" if strange[0] == "" else f"found {strange[:3]}"
+        raise CorpusError(f"{root}/{table}, line {line}: Usage should be one of {', '.join(_ROLES)}; {cause}")
     labels = rows.emotion.str.strip().map({str(k): k for k in range(len(CLASSES))})
     for row, (usage, label) in enumerate(zip(usages, labels.fillna(-1).astype(int), strict=True)):
         clip = f"{row:05d}"
@@ -119,12 +139,13 @@ def _find_rows(listing: Listing, root: Path, table: str) -> None:
 
 
 def _find_images(listing: Listing, images: list[str]) -> None:
-    def parse(path: str) -> tuple[str, str] | None:
-        folders, match = path.lower().split("/"), _NAME.fullmatch(Path(path).stem)
-        return (match[1], folders[-2]) if match and len(folders) > 1 and folders[-2] in CLASSES else None
+    def parse(path: str) -> tuple[str, str, str] | None:
+        folders, match = path.lower().split("/"), _NAME.fullmatch(plain_name(path).lower())
+        known = match and len(folders) > 1 and folders[-2] in CLASSES
+        return (_USAGES[match[1]], folders[-2], match[2]) if known else None
 
-    for path, (usage, emotion) in parse_names(listing, images, parse, "train/angry/Training_3908.jpg"):
-        _add_image(listing, Path(path).stem, CLASSES.index(emotion), usage, path)
+    for path, (usage, emotion, number) in parse_names(listing, images, parse, "train/angry/Training_3908.jpg"):
+        _add_image(listing, f"{emotion}-{usage}_{number}", CLASSES.index(emotion), usage, path)
 
 
 def _add_image(listing: Listing, clip: str, label: int, usage: str, path: str, *, item: int = -1) -> None:
@@ -134,7 +155,7 @@ def _add_image(listing: Listing, clip: str, label: int, usage: str, path: str, *
 def _examine_row(row: int, text: str) -> Facts:
     try:
         values = np.array(text.split(), dtype=np.int64)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         return Facts(flaw="unreadable", detail=f"row {row}: {error}")
     if len(values) != SIDE * SIDE or values.min() < 0 or values.max() > 255:
         detail = f"row {row}: {len(values)} values instead of {SIDE * SIDE} from 0 to 255"

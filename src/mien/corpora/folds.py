@@ -17,6 +17,11 @@ from mien.io import tables
 
 log = logging.getLogger(__name__)
 
+
+class TooFewPeople(CorpusError):
+    """Nobody is left to train on, whatever the number of folds: the corpus can be looked at and judged, not learnt."""
+
+
 FEW = 4  # with fewer people left beside the test block, one of them validates instead of a man and a woman
 
 ROLES = ("test", "validation", "training")
@@ -70,12 +75,12 @@ def use_official(role_of: dict[str, str], n_folds: int, *, corpus: str) -> pd.Da
 
     Raises
     ------
-    CorpusError : more than one fold is asked for, or nobody is left to train on.
+    CorpusError : more than one fold is asked for, or nobody is left to train on (`TooFewPeople`).
     """
     if n_folds != 1:
         raise CorpusError(f"{corpus} has one official split: set folds.{corpus} to 1 in params.yaml (it is {n_folds})")
     if "training" not in role_of.values():
-        raise CorpusError(f"{corpus}: nothing to train on; groups found: {', '.join(sorted(role_of)) or 'none'}")
+        raise TooFewPeople(f"{corpus}: nothing to train on; groups found: {', '.join(sorted(role_of)) or 'none'}")
     rows = [(0, "official", group, role) for group, role in sorted(role_of.items())]
     return pd.DataFrame(rows, columns=tables.FOLDS.columns.names)
 
@@ -118,8 +123,9 @@ def _make_folds(
     if not (2 <= n_folds <= n_people and leaves_enough(n_folds)):
         possible = [n for n in range(2, n_people + 1) if leaves_enough(n)]
         if not possible:
-            raise CorpusError(
-                f"{corpus}: {n_people} people are too few for testing, validation and training; add people"
+            raise TooFewPeople(
+                f"{corpus}: {n_people} {'person is' if n_people == 1 else 'people are'} too few for testing, validation"
+                f" and training; 3 are needed, found {_some(people.group)}"
             )
         raise CorpusError(
             f"{corpus}: {n_people} people cannot make {n_folds} folds; in params.yaml,"

@@ -15,9 +15,10 @@ ACCESS = Access(
     files="the pictures of all five camera angles",
 )
 
+PUBLISHED = {"clip": 8040, "actor": 67, "label_name": dict.fromkeys(CLASSES, 1005)}
 _NAME = re.compile(
-    r"(Rafd(000|045|090|135|180)_(\d\d)_((?:Caucasian|Moroccan|Kid)_(male|female))_"
-    rf"({'|'.join(CLASSES)})_(frontal|left|right))\.jpg"
+    r"rafd(000|045|090|135|180)_(\d\d)_(caucasian|moroccan|kid)_(male|female)_"
+    rf"({'|'.join(CLASSES)})_(frontal|left|right)\.[a-z]+"
 )
 
 
@@ -25,10 +26,14 @@ def find(root: Path) -> Listing:
     """List the pictures, and those of the grid of models, emotions, gazes and angles at hand that are missing."""
     listing = Listing(CORPUS, CLASSES)
     kinds, shot = {}, set()
-    for path, (clip, angle, model, kind, sex, emotion, gaze) in parse_names(
-        listing, list_images(root), read_name(_NAME), EXAMPLE
+    for path, (angle, model, group, sex, emotion, gaze) in parse_names(
+        listing, list_images(root), read_name(_NAME, str.lower), EXAMPLE
     ):
-        kinds[model] = kind
+        kind = f"{group.capitalize()}_{sex}"
+        clip = f"Rafd{angle}_{model}_{kind}_{emotion}_{gaze}"
+        if (first := kinds.setdefault(model, kind)) != kind:
+            detail = f"model {model} is {first} in other names"
+            listing.add_defect("identity", clip=clip, path=path, detail=detail, decision="keep: look at the picture")
         shot.add((angle, gaze))
         view = f"{angle} {gaze}"
         listing.add_clip(clip, label=CLASSES.index(emotion), actor=model, sex=sex, view=view, pictures=[path])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mien.corpora.base import Access, Listing, list_files, parse_names
+from mien.corpora.base import Access, Listing, is_packed, list_files, parse_names, plain_name
 from mien.corpora.folds import cut_blocks, list_people
 
 CORPUS = "ravdess"
@@ -20,6 +20,7 @@ ACCESS = Access(
     open=True,
 )
 
+PUBLISHED = {"clip": 1440, "actor": 24, "label_name": dict.fromkeys(CLASSES, 192) | {"neutral": 96}}
 _NAME = re.compile(r"(0[1-3])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(\d\d)\.(mp4|wav)")
 _MODALITIES = {"01": "audio-video", "02": "video-only", "03": "audio-only"}
 _INTENSITIES = {"01": "normal", "02": "strong"}
@@ -32,7 +33,7 @@ def find(root: Path) -> Listing:
     The picture is that of the audio-video file, else of the video-only one; the sound likewise, else of the wav.
     """
     listing = Listing(CORPUS, CLASSES)
-    files = list_files(root)
+    files = [path for path in list_files(root) if not is_packed(path)]
     songs = {path for path in files if (fields := _parse(path)) and fields[1].startswith("02-")}
     for path in sorted(songs):
         listing.add_defect("song", path=path, detail="vocal channel 02", decision="drop: song")
@@ -72,7 +73,7 @@ def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
 
 def _parse(path: str) -> tuple[str, str] | None:
     """Return the modality of a file and its clip, which begins with the vocal channel."""
-    match = _NAME.fullmatch(path.rsplit("/", 1)[-1])
+    match = _NAME.fullmatch(plain_name(path))
     if match is None:
         return None
     modality, _, emotion, intensity, _, _, actor, suffix = match.groups()

@@ -1,12 +1,13 @@
 """VoxCeleb1 (Nagrani et al. 2017): utterances of celebrities; the class is the speaker."""
 
-import csv
 import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from mien.corpora.base import Access, Listing, find_file, list_files, read_lines
+from mien.corpora.base import Access, Listing, find_file, list_files, parse_names, plain_name, read_lines, read_rows
 from mien.corpora.folds import use_official
 from mien.errors import CorpusError
 
@@ -20,9 +21,10 @@ ACCESS = Access(
         " and vox1_meta.csv"
     ),
 )
+PUBLISHED = {"clip": 153_516, "actor": 1251}
 BLOCK = 32  # speakers of a part
 
-_PATH = re.compile(r"(?:.*/)?(id\d{5})/([^/]+)/(\d{5})\.wav")
+_PATH = re.compile(r"(?:.*/)?(?i:id)(\d{5})/([^/]+)/(\d{5})\.wav")
 _SPLITS = {"1": "train", "2": "dev", "3": "test"}
 
 
@@ -34,22 +36,17 @@ def find(root: Path) -> Listing:
     CorpusError : a list is damaged.
     """
     files = list_files(root)
-    found = {path: match.groups() for path in files if (match := _PATH.fullmatch(path))}
-    speakers = sorted({speaker for speaker, _, _ in found.values()})
-    listing = Listing(CORPUS, tuple(speakers))
-    split_of, sex_of, tested = _read_lists(root, files)
-    listing.reserved |= tested
+    listing = Listing(CORPUS, ())
+    sounds = [path for path in files if path.lower().endswith((".wav", ".m4a"))]
+    found = parse_names(listing, sounds, _parse, EXAMPLE)
+    speakers = sorted({speaker for _, (speaker, _, _) in found})
+    listing.classes = tuple(speakers)
     index_of = {speaker: k for k, speaker in enumerate(speakers)}
-    kept: dict[str, str] = {}
-    for path in files:
-        if path not in found:
-            if path.endswith((".wav", ".m4a")):
-                listing.misname(path, EXAMPLE)
-            continue
-        speaker, video, number = found[path]
-        if (first := kept.setdefault(f"{speaker}/{video}/{number}", path)) != path:
-            listing.copies.append((first, path))
-            continue
+    utterances = {"/".join(fields) + ".wav": path for path, fields in found}
+    split_of = _read_splits(listing, root, files, utterances)
+    sex_of = _read_sexes(listing, root, files)
+    _read_pairs(listing, root, files, speakers)
+    for path, (speaker, video, number) in found:
         index = index_of[speaker]
         listing.add_clip(
             f"{speaker}-{video}-{number}",
@@ -62,6 +59,11 @@ def find(root: Path) -> Listing:
             sounds=[path],
         )
     return listing
+
+
+def _parse(path: str) -> tuple[str, ...] | None:
+    match = _PATH.fullmatch(f"{Path(path).parent.as_posix()}/{plain_name(path)}")
+    return match and (f"id{match[1]}", match[2], match[3])
 
 
 def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
@@ -81,31 +83,63 @@ def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
     return use_official(roles | dict.fromkeys(tested, "test"), n_folds, corpus=CORPUS)
 
 
-def _read_lists(root: Path, files: list[str]) -> tuple[dict[str, str], dict[str, str], set[str]]:
-    """Return path below wav/ -> train, dev or test; speaker -> sex; and the speakers of the verification pairs."""
+def _lines_of(listing: Listing, root: Path, files: list[str], name: str, decision: str) -> tuple[str, list[str]]:
+    """Return where a list is and its lines; a missing or empty one is put on record."""
+    path = find_file(files, name)
+    lines = [] if path is None else [line for line in read_lines(Path(root) / path) if line.strip()]
+    if not lines:
+        detail = "no such list" if path is None else "the list is empty"
+        listing.add_defect("missing", path=path or name, detail=detail, decision=decision)
+    return f"{root}/{path}", lines
 
-    def lines_of(name: str) -> tuple[str, list[str]]:
-        path = find_file(files, name)
-        lines = [] if path is None else read_lines(Path(root) / path)
-        return f"{root}/{path}", [line for line in lines if line.strip()]
 
-    split_of, sex_of, tested = {}, {}, set()
-    name, lines = lines_of("iden_split.txt")
+def _read_splits(listing: Listing, root: Path, files: list[str], utterances: Mapping[str, str]) -> dict[str, str]:
+    """Return path below wav/ -> train, dev or test of iden_split.txt; what it and the files disagree on is recorded."""
+    listed: dict[str, set[str]] = defaultdict(set)
+    name, lines = _lines_of(listing, root, files, "iden_split.txt", "keep: without the split of identification")
     for line in lines:
         fields = line.split()
         if len(fields) != 2 or fields[0] not in _SPLITS:
             raise CorpusError(f"{name}: should have lines like '1 {EXAMPLE[4:]}', found {line[:60]!r}")
-        split_of[fields[1]] = _SPLITS[fields[0]]
-    name, lines = lines_of("veri_test.txt")
+        listed[fields[1]].add(_SPLITS[fields[0]])
+    speakers = {utterance.split("/")[0] for utterance in utterances}
+    for utterance, splits in sorted(listed.items()):
+        clip = utterance.removesuffix(".wav").replace("/", "-")
+        if len(splits) > 1:
+            detail = f"iden_split.txt has it in {' and '.join(sorted(splits))}"
+            listing.add_defect("label", clip=clip, detail=detail, decision="keep: without a split")
+        if utterance not in utterances and utterance.split("/")[0] in speakers:
+            listing.add_defect("missing", clip=clip, detail="listed in iden_split.txt", decision="none to use")
+    if absent := {utterance.split("/")[0] for utterance in listed} - speakers:
+        detail = f"nothing of {len(absent)} speakers of iden_split.txt, the first is {min(absent)}"
+        listing.add_defect("missing", path="iden_split.txt", detail=detail, decision="none to use")
+    for utterance, path in utterances.items() if listed else ():
+        if utterance not in listed:
+            clip = utterance.removesuffix(".wav").replace("/", "-")
+            detail = "not listed in iden_split.txt"
+            listing.add_defect("unlisted", clip=clip, path=path, detail=detail, decision="keep: without a split")
+    return {utterance: next(iter(splits)) for utterance, splits in listed.items() if len(splits) == 1}
+
+
+def _read_pairs(listing: Listing, root: Path, files: list[str], speakers: Sequence[str]) -> None:
+    """Reserve the speakers of the verification pairs for testing."""
+    decision = "keep: the last tenth of the speakers is tested"
+    name, lines = _lines_of(listing, root, files, "veri_test.txt", decision)
     for line in lines:
         fields = line.split()
         if len(fields) != 3 or fields[0] not in ("0", "1"):
             raise CorpusError(f"{name}: should have lines like '1 {EXAMPLE[4:]} {EXAMPLE[4:]}', found {line[:60]!r}")
-        tested |= {path.split("/")[0] for path in fields[1:]}
-    name, lines = lines_of("vox1_meta.csv")
-    columns = lines[0].split("\t") if lines else []
-    if lines and not {"VoxCeleb1 ID", "Gender"} <= set(columns):
-        raise CorpusError(f"{name}: needs the columns 'VoxCeleb1 ID' and 'Gender' between tabs, has {columns}")
-    for row in csv.DictReader(lines, delimiter="\t"):
-        sex_of[row["VoxCeleb1 ID"]] = {"m": "male", "f": "female"}.get(row["Gender"] or "", "")
-    return split_of, sex_of, tested
+        listing.reserved |= {path.split("/")[0] for path in fields[1:]}
+    if gone := listing.reserved.difference(speakers):
+        detail = f"nothing of {len(gone)} of its {len(listing.reserved)} speakers, the first is {min(gone)}"
+        none_left = len(gone) == len(listing.reserved)
+        kept = decision if none_left else "keep: the others are tested"
+        listing.add_defect("missing", path="veri_test.txt", detail=detail, decision=kept)
+
+
+def _read_sexes(listing: Listing, root: Path, files: list[str]) -> dict[str, str]:
+    """Return speaker -> sex."""
+    _lines_of(listing, root, files, "vox1_meta.csv", "keep: sexes unknown")
+    path = find_file(files, "vox1_meta.csv")
+    rows = [] if path is None else read_rows(Path(root) / path, "VoxCeleb1 ID", "Gender")
+    return {row["VoxCeleb1 ID"]: {"m": "male", "f": "female"}.get(row["Gender"].lower(), "") for row in rows}
