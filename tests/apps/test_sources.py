@@ -175,7 +175,7 @@ def test_what_cannot_be_watched_is_said(tmp_path, monkeypatch):
         file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
     expected = {
-        str(text): "is a text, not a film",
+        str(text): "is a text, not a video or sound",
         str(sound): "no moving picture to watch",
         str(tmp_path / "none.mp4"): "no such file",
         str(tmp_path): "is a folder",

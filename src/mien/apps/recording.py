@@ -18,7 +18,7 @@ from mien.config.schema import CandideConfig, FacesConfig, SoundConfig
 from mien.errors import MediaError
 from mien.faces.extract import describe_missing_frames, describe_truncation, open_pictures
 from mien.faces.track import Track, follow
-from mien.io import media
+from mien.io import isolated
 from mien.io.shards import FULL_SCALE
 from mien.models.checkpoint import ModelCard
 from mien.models.mrpn import Network
@@ -134,19 +134,18 @@ def read_recording(path: Path, *, faces: FacesConfig, sound: SoundConfig) -> Rec
     ------
     MediaError : the file cannot be decoded to its end.
     """
-    is_still = path.suffix.lower() in media.IMAGE_SUFFIXES
+    is_still = isolated.is_still(path)
     has_picture, has_sound = True, False
     if not is_still:
-        facts = media.probe(path)
-        has_picture = facts.has_video and path.suffix.lower() not in media.SOUND_SUFFIXES  # there it is a cover
-        has_sound = facts.has_audio
+        facts = isolated.probe(path)
+        has_picture, has_sound = facts.has_video, facts.has_audio
     if not has_picture and not has_sound:
         raise MediaError(f"{path}: has neither a picture nor a sound")
     absent = {"face": "" if has_picture else "there is no picture", "voice": "" if has_sound else "there is no sound"}
     track = wave = spectrum = None
     if has_picture:
         try:
-            pictures = open_pictures(path, faces.rate_fps)
+            pictures = open_pictures(path, faces.rate_fps, reader=isolated)
             track = follow(pictures, faces)
         except MediaError as error:
             absent["face"] = str(error).removeprefix(f"{path}: ")
@@ -157,7 +156,7 @@ def read_recording(path: Path, *, faces: FacesConfig, sound: SoundConfig) -> Rec
                 absent["face"] = f"none in {len(track.found)} frame{'s' * (len(track.found) != 1)}"
     if has_sound:
         try:
-            exact = to_mono(*media.read_sound(path), sound.rate_hz)
+            exact = to_mono(*isolated.read_sound(path), sound.rate_hz)
         except MediaError as error:
             absent["voice"] = str(error).removeprefix(f"{path}: ")
         else:

@@ -56,8 +56,6 @@ _PAGE_HEADERS = {
 MOST_PIXELS = 4096 * 2304  # of a picture; a larger one would take memory for seconds of work
 KEPT_S = 300.0  # that a clip stays for which nobody asks any more
 LIMIT_FACTOR = 1.02  # by which a film may be longer than its head says, and than is allowed
-# FFmpeg also knows play lists, which would make it read other files and addresses.
-_ONLY_FILMS = {"protocol_whitelist": "file", "format_whitelist": "mov,matroska,avi,flv,mpeg,mpegvideo,asf,ogg,mpegts"}
 
 # Cameras of browsers: each sends pictures with the sound between them, and gets an answer to each.
 MOST_CAMERAS = 2
@@ -301,20 +299,18 @@ class Clip(Visit):
         ------
         HTTPException : 415 it is no film, whatever its name says, or is damaged; 422 it is too long or too large.
         """
-        import av
+        from mien.io import isolated
 
         try:
-            with av.open(str(self.upload), options=_ONLY_FILMS) as container:
-                is_cover = av.stream.Disposition.attached_pic
-                sizes = [(one.width, one.height) for one in container.streams.video if not one.disposition & is_cover]
-                self.duration_s = container.duration / av.time_base if container.duration else math.nan
-                self.has_sound = bool(container.streams.audio)
-        except av.error.FFmpegError as error:
+            facts = isolated.probe(self.upload)
+        except MediaError as error:
             kinds = "choose a whole MP4, MOV, MKV, WebM, AVI or FLV"
-            raise HTTPException(415, f"{self.name}: cannot be read as a film ({error.strerror}); {kinds}") from error
-        if not sizes:
+            found = str(error).removeprefix(f"{self.upload}: ")
+            raise HTTPException(415, f"{self.name}: cannot be read as a film ({found}); {kinds}") from error
+        self.duration_s, self.has_sound = facts.duration_s, facts.has_audio
+        if not facts.has_video:
             raise HTTPException(415, f"{self.name}: has no moving picture; a sound alone is judged by: mien predict")
-        width, height = sizes[0]
+        width, height = facts.size
         if not 0 < width * height <= MOST_PIXELS:
             most = f"up to {MOST_PIXELS / 1e6:.1f} Mpx are taken"
             raise HTTPException(422, f"{self.name}: its pictures are {width}x{height}; {most}")
