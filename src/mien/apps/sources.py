@@ -83,7 +83,7 @@ class Source:
         self._events.close()
 
     def __iter__(self) -> Iterator[Picture]:
-        last_s, n_steps, alone = None, 0, False
+        last_s, n_steps, alone = None, 1, False
         for event in self._events:
             if isinstance(event, Shown):
                 last_s = event.time_s

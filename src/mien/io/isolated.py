@@ -7,6 +7,7 @@ through shared memory, and the process works ahead by `AHEAD` items.
 
 import atexit
 import contextlib
+import gc
 import mmap
 import multiprocessing.connection
 import os
@@ -148,7 +149,7 @@ class _Decoder:
     def run(self, request: tuple, source: Path | str, patience_s: float | None) -> Iterator[Any]:
         self.is_free = False
         try:
-            self._pipe.send(request)
+            self._pipe.send((_folder(), *request))
             while True:
                 kind, content = self._receive(source, patience_s)
                 if kind == "item":
@@ -220,6 +221,14 @@ class _Decoder:
         return f"its decoder {how}; the file is damaged or of a kind that cannot be read, convert it"
 
 
+def _folder() -> str | None:
+    """Return the folder from which relative paths count; None where it was removed."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return None
+
+
 def _aligned(size: int) -> int:
     return -(-size // 64) * 64
 
@@ -287,12 +296,14 @@ class _Server:
 
     def answer(self) -> bool:
         self._requested.acquire()
-        service, *args = self._requests.pop(0)
+        folder, service, *args = self._requests.pop(0)
         self._stopped.clear()
         self._free = threading.Semaphore(AHEAD)
         self._n_sent = 0
-        last = ("end", None)
+        last, items = ("end", None), None
         try:
+            if folder is not None:
+                os.chdir(folder)
             items = _services()[service](self, *args)
             try:
                 for item in items:
@@ -307,6 +318,8 @@ class _Server:
             last = ("error", f"{args[0]}: its decoder needs more than {MEMORY_GIB:g} GiB of memory; make it smaller")
         except Exception as error:  # PyAV raises more kinds of errors than it documents
             last = ("error", f"{args[0]}: cannot be decoded ({type(error).__name__}: {error})".replace("\n", " "))
+        del items
+        gc.collect()  # decoders and their threads, which hold each other
         self._put(*last)
         return True
 
