@@ -58,10 +58,11 @@ def read(source):
     """Return (times, pictures, wave); checks that with a picture comes all sound up to it, and none beyond."""
     items = list(source)
     source.close()
-    times = np.array([item.time_s for item in items])
+    shown = [item for item in items if item.pixels is not None]  # after them the rest of the sound comes
+    times = np.array([item.time_s for item in shown])
     if source.has_sound:
-        assert np.cumsum([len(item.sound) for item in items]).tolist() == np.round(times * RATE).astype(int).tolist()
-    return times, [item.pixels for item in items], np.concatenate([item.sound for item in items])
+        assert np.cumsum([len(item.sound) for item in shown]).tolist() == np.round(times * RATE).astype(int).tolist()
+    return times, [item.pixels for item in shown], np.concatenate([item.sound for item in items])
 
 
 SOUNDS = {
@@ -95,7 +96,8 @@ def test_a_variable_rate_stays_variable(tmp_path):
 
 def test_a_pause_in_the_sound_is_silence(tmp_path):
     path = write(tmp_path / "pause.mkv", times=[0.0, 0.1, 0.2, 1.2, 1.3])
-    assert len(read(open_source(str(path), rate_hz=RATE))[2]) == round(1.3 * RATE)
+    wave = read(open_source(str(path), rate_hz=RATE))[2]
+    assert len(wave) == pytest.approx(1.4 * RATE, abs=2)
 
 
 def test_a_film_of_a_phone_is_upright(tmp_path):
@@ -151,7 +153,7 @@ def test_a_pipe_whose_sound_lags_goes_on_without_it(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", _Input(content))
     monkeypatch.setattr(sources, "PICTURES_WAIT", 4)
     source = open_source("-", rate_hz=RATE)
-    items = list(source)
+    items = [item for item in source if item.pixels is not None]
     source.close()
     assert len(items) == 20
     assert not any(len(item.sound) for item in items[:4])

@@ -61,7 +61,8 @@ def moments(models, film):
     source = open_source(str(film), rate_hz=RATE)
     for item in source:
         live.add_sound(item.sound)
-        moments.append(live.add_picture(item.time_s, item.pixels))
+        if item.pixels is not None:  # else sound after the last picture
+            moments.append(live.add_picture(item.time_s, item.pixels))
     source.close()
     return moments
 

@@ -97,7 +97,7 @@ def wave_file(path: Path, samples: np.ndarray, *, rate_hz=RATE, tag=1, bits=16, 
 
 def play(path: Path | str, **options) -> tuple[list, np.ndarray, str]:
     """Return (items, sound, problem) of a medium."""
-    source = open_source(str(path), rate_hz=RATE, whole=True, **options)
+    source = open_source(str(path), rate_hz=RATE, sound_alone=True, **options)
     items = list(source)
     source.close()
     return items, np.concatenate([item.sound for item in items]), source.problem
@@ -195,7 +195,7 @@ def test_short_and_silent_sounds_are_sounds(tmp_path):
         ({"samples": np.full((1, 999), np.inf, "<f4"), "tag": 3, "bits": 32}, "not finite"),
         ({"samples": np.zeros((1, 99), "<i2"), "rate_hz": 1}, "1 Hz"),
         ({"samples": np.zeros((1, 99), "<i2"), "rate_hz": 2**31 - 1}, "Hz|cannot|not a"),
-        ({"samples": np.zeros((1, 0), "<i2")}, "no samples|neither a picture nor a sound|not a video or sound"),
+        ({"samples": np.zeros((1, 0), "<i2")}, "no samples|no sound|not a video or sound"),
     ],
 )
 def test_what_is_no_sound_is_said(tmp_path, how, word):
@@ -496,8 +496,6 @@ def test_sound_may_be_longer_or_shorter_than_the_pictures(tmp_path, pictures_s, 
     assert len(sound) == pytest.approx(sound_s * RATE, abs=1)
     assert [item.pixels is None for item in items] == [k >= len(times) for k in range(len(items))]
     assert all(a.time_s < b.time_s for a, b in pairwise(items))
-    watched = open_source(str(tmp_path / "a.mkv"), rate_hz=RATE)
-    assert len(list(watched)) == len(times)
 
 
 @pytest.mark.parametrize(

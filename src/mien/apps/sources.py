@@ -1,7 +1,7 @@
 """A film as it runs, from a file, a camera or a pipe: its pictures and its sound in the order of time.
 
     source   what it is
-    a path   a film; where `whole` is asked for, also a sound or a picture
+    a path   a film or a picture; where it is asked for, also a sound alone
     camera   the first camera; camera:N the N-th, from 0 (V4L2). Its microphone is not recorded: pictures only.
     -        a film on standard input, in a format that can be read from beginning to end: Matroska, MPEG-TS, FLV, AVI,
              or MP4 in fragments
@@ -38,7 +38,7 @@ class Picture:
     """A picture as a viewer sees it."""
 
     time_s: float  # from the first picture; ascending
-    pixels: np.ndarray | None  # (H, W, 3) uint8 RGB; None (only of a `whole`) where there is sound alone
+    pixels: np.ndarray | None  # (H, W, 3) uint8 RGB; None: sound after the last picture, or without any
     sound: np.ndarray  # (N,) float32 in -1..1, mono: what was heard since the picture before it
 
 
@@ -55,27 +55,33 @@ class Source:
         Of the file, None of other sources.
     live
         The clock runs, whoever looks.
-    whole
-        Yield what is heard without a picture, too: of a sound alone, and after the last picture. A moment every
-        `STEP_S`, its picture None, the last at the end of the sound.
+    sound_alone
+        Take a sound without pictures too: its time 0 is its first sample.
 
     Attributes
     ----------
-    facts : what is declared; has_sound, rate_fps : of it.
+    has_pictures, has_sound, rate_fps : as declared.
     problem : after the iteration, why it is not the whole; else empty.
     """
 
     def __init__(
-        self, name: str, events: Iterator, rate_hz: int, *, path: Path | None = None, live=False, whole=False
+        self,
+        name: str,
+        events: Iterator,
+        rate_hz: int,
+        *,
+        path: Path | None = None,
+        live: bool = False,
+        sound_alone: bool = False,
     ) -> None:
-        self.name, self.path, self.live, self.whole = name, path, live, whole
+        self.name, self.path, self.live = name, path, live
         self.problem = ""
         self._events = events
-        self.facts: Facts = next(events)
-        if not self.facts.has_pictures and not whole:
+        facts: Facts = next(events)
+        if not facts.has_pictures and not sound_alone:
             events.close()
             raise MediaError(f"{name}: has no moving picture to watch; a sound alone is judged by: mien predict")
-        self.has_sound, self.rate_fps = self.facts.has_sound, self.facts.rate_fps
+        self.has_pictures, self.has_sound, self.rate_fps = facts.has_pictures, facts.has_sound, facts.rate_fps
         self._audio = _AudioTrack(rate_hz) if self.has_sound else None
 
     def close(self) -> None:
@@ -92,7 +98,7 @@ class Source:
             elif isinstance(event, Heard):
                 self._audio.add(event)
             elif event.what == "pictures":
-                alone = self.whole and self._audio is not None
+                alone = self._audio is not None
             elif event.what == "sound":
                 self._audio.ended = True
             else:
@@ -106,19 +112,18 @@ class Source:
             yield Picture(self._audio.n_given / self._audio.rate_hz, None, sound)
             n_steps += 1
         if last_s is None and not (alone and self._audio.n_given):
-            what = "neither a picture nor a sound can be decoded" if self.whole else "ends before its first picture"
-            raise MediaError(self.problem or f"{self.name}: {what}")
+            raise MediaError(self.problem or f"{self.name}: has no picture and no sound that can be decoded")
 
 
-def open_source(text: str, *, rate_hz: int, rate_fps: float | None = None, whole: bool = False) -> Source:
+def open_source(text: str, *, rate_hz: int, rate_fps: float | None = None, sound_alone: bool = False) -> Source:
     """Open a film: a path, `camera`, `camera:N` or `-` for standard input; its sound will be at `rate_hz`.
 
     Parameters
     ----------
     rate_fps
         Yield the picture of the moment at this rate; None: each picture at its time.
-    whole
-        Take a sound or a picture alone, too, and all that is heard (see `Source`).
+    sound_alone
+        Whether it may have no picture.
 
     Raises
     ------
@@ -126,15 +131,15 @@ def open_source(text: str, *, rate_hz: int, rate_fps: float | None = None, whole
     """
     path = Path(text)
     camera = None if path.exists() else _CAMERA.fullmatch(text)
-    how = {"whole": whole}
+    how = {"sound_alone": sound_alone}
     if text == "-":
         file, name = _standard_input(), "standard input"
-        events = isolated.stream("film", name, rate_fps, PICTURES_WAIT, "", file=file, patience_s=None)
+        events = isolated.play(name, rate_fps, PICTURES_WAIT, "", file=file, patience_s=None)
     elif camera:
         device, name, how["live"] = _find_camera(int(camera[1] or 0)), text, True
-        events = isolated.stream("film", name, rate_fps, PICTURES_WAIT, str(device), patience_s=None)
+        events = isolated.play(name, rate_fps, PICTURES_WAIT, str(device), patience_s=None)
     else:
-        events, name, how["path"] = isolated.stream("film", text, rate_fps), text, path
+        events, name, how["path"] = isolated.play(text, rate_fps), text, path
     return Source(name, events, rate_hz, **how)
 
 

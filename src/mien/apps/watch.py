@@ -211,6 +211,8 @@ def run_stream(
             shown: deque[Future] = deque()
             for item in items:
                 stream.add_sound(item.sound)
+                if item.pixels is None:  # sound after the last picture
+                    continue
                 late = clock.is_late(item.time_s)
                 count.n_dropped += late
                 count.n_frames += 1

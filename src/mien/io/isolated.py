@@ -12,6 +12,7 @@ import mmap
 import multiprocessing.connection
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ MEMORY_GIB = 3.0  # that the decoder may have; a picture of the largest size tak
 AHEAD = 4  # items that are decoded before they are asked for
 _PAGE = mmap.PAGESIZE
 _GO, _STOP = b"g", b"s"
+_ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}  # pictures reuse memory
 _idle: list["_Decoder"] = []
 _lock = threading.Lock()
 
@@ -64,6 +66,12 @@ def read_sound(path: Path) -> tuple[np.ndarray, int]:
 def copy_sound(path: Path, target: Path, suffix: str) -> str:
     """Do what `media.copy_sound` does."""
     return _one("copy_sound", path, target, suffix)
+
+
+def play(source: Path | str, *args: Any, **options: Any) -> Iterator[Any]:
+    """Yield what `film.play` does; options as of `stream`."""
+    for parcel in stream("film", source, *args, **options):
+        yield from parcel
 
 
 def _one(service: str, path: Path, *args: Any) -> Any:
@@ -126,7 +134,7 @@ class _Decoder:
     def __init__(self, file: int | None = None) -> None:
         self.is_free = True
         here, there = multiprocessing.connection.Pipe()
-        self._pipe = here
+        self._pipe, self._poller = here, _poller(here)
         self._memory = _shared_memory()
         self._view: mmap.mmap | None = None
         self._slot_bytes = 0
@@ -135,7 +143,8 @@ class _Decoder:
         code = f"import sys; sys.path.insert(0, {str(root)!r}); from mien.io import isolated; isolated.serve()"
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", code, str(there.fileno()), str(self._memory)],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # which ends with this process
+            env=os.environ | _ALLOCATION,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL if not os.environ.get("MIEN_DECODER_ERRORS") else None,
             pass_fds=fds,
@@ -169,7 +178,7 @@ class _Decoder:
             if not self.is_free:
                 self._pipe.send_bytes(_STOP)
                 stop = time.monotonic() + 2.0
-                while not self.is_free and self._pipe.poll(max(0.0, stop - time.monotonic())):
+                while not self.is_free and self._poller.poll(max(0.0, stop - time.monotonic()) * 1000):
                     kind, _ = self._receive("", 2.0)
                     self.is_free = kind in {"end", "error"}
         except (MienError, OSError, EOFError, ValueError):
@@ -180,6 +189,7 @@ class _Decoder:
         with contextlib.suppress(OSError):
             self._process.kill()
         self._process.wait()
+        self._process.stdin.close()
         self._pipe.close()
         if self._view is not None:
             self._view.close()
@@ -188,7 +198,7 @@ class _Decoder:
             self._memory = -1
 
     def _receive(self, source: Path | str, patience_s: float | None) -> tuple[str, Any]:
-        if not self._pipe.poll(patience_s):
+        if not self._poller.poll(None if patience_s is None else patience_s * 1000):
             raise MediaError(
                 f"{source}: its decoder made no progress for {patience_s:.0f} s and was ended; the file is damaged"
             )
@@ -229,6 +239,12 @@ def _folder() -> str | None:
         return None
 
 
+def _poller(pipe) -> select.poll:
+    poller = select.poll()
+    poller.register(pipe.fileno(), select.POLLIN)
+    return poller
+
+
 def _aligned(size: int) -> int:
     return -(-size // 64) * 64
 
@@ -264,42 +280,43 @@ def _limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+class _StoppedError(Exception):
+    """The other side wants no more."""
+
+
 class _Server:
     def __init__(self, pipe, memory: int) -> None:
-        self._pipe, self._memory = pipe, memory
+        self._pipe, self._poller, self._memory = pipe, _poller(pipe), memory
         self._view: mmap.mmap | None = None
         self._slot_bytes = 0
-        self._n_sent = 0
-        self._requests: list[Any] = []
-        self._free = threading.Semaphore(0)
-        self._requested = threading.Semaphore(0)
-        self._stopped = threading.Event()
-        self._send_lock = threading.Lock()
+        self._n_sent = self._n_free = 0
         self._signed_s = 0.0
-        threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._end_with_parent, daemon=True).start()
 
-    def _listen(self) -> None:
-        """Take what the other side says; without it this process ends, whatever the decoder is doing."""
+    def _end_with_parent(self) -> None:
+        """End this process when the other is gone, whatever the decoder is doing."""
+        while os.read(0, 1):
+            pass
+        os._exit(0)
+
+    def _await(self, n_free: int) -> None:
+        """Take what the other side says; wait until so many slots are free."""
+        while self._n_free < n_free or self._poller.poll(0):
+            if self._receive() == _STOP:
+                raise _StoppedError
+            self._n_free += 1
+
+    def _receive(self) -> bytes:
         try:
-            while True:
-                word = self._pipe.recv_bytes()
-                if word == _GO:
-                    self._free.release()
-                elif word == _STOP:
-                    self._stopped.set()
-                    self._free.release()
-                else:
-                    self._requests.append(pickle.loads(word))
-                    self._requested.release()
+            return self._pipe.recv_bytes()
         except (EOFError, OSError):
             os._exit(0)
 
     def answer(self) -> bool:
-        self._requested.acquire()
-        folder, service, *args = self._requests.pop(0)
-        self._stopped.clear()
-        self._free = threading.Semaphore(AHEAD)
-        self._n_sent = 0
+        while (word := self._receive()) in (_GO, _STOP):  # of what came before
+            pass
+        folder, service, *args = pickle.loads(word)
+        self._n_sent, self._n_free = 0, AHEAD
         last, items = ("end", None), None
         try:
             if folder is not None:
@@ -308,10 +325,10 @@ class _Server:
             try:
                 for item in items:
                     self._send(item)
-                    if self._stopped.is_set():
-                        break
             finally:
                 items.close()
+        except _StoppedError:
+            pass
         except MienError as error:
             last = ("error", str(error))
         except MemoryError:
@@ -326,6 +343,7 @@ class _Server:
     def sign(self) -> None:
         """Show that work goes on."""
         if time.monotonic() - self._signed_s > SIGN_S:
+            self._await(0)
             self._put("sign", None)
 
     def _send(self, item: Any) -> None:
@@ -333,18 +351,14 @@ class _Server:
         content = pickle.dumps(item, protocol=5, buffer_callback=buffers.append)
         raws = [buffer.raw() for buffer in buffers]
         needed = sum(_aligned(raw.nbytes) for raw in raws)
-        self._free.acquire()
+        self._await(1 if needed <= self._slot_bytes else AHEAD)  # until all is fetched, where the slots move
+        self._n_free -= 1
         if needed > self._slot_bytes:
-            for _ in range(AHEAD - 1):  # until all is fetched: the slots move
-                self._free.acquire()
-            if self._stopped.is_set():
-                return
             self._slot_bytes = -(-needed * 9 // 8 // _PAGE) * _PAGE
             os.ftruncate(self._memory, self._slot_bytes * AHEAD)
             if self._view is not None:
                 self._view.close()
             self._view = mmap.mmap(self._memory, self._slot_bytes * AHEAD)
-            self._free.release(AHEAD - 1)
         slot = self._n_sent % AHEAD
         place = slot * self._slot_bytes
         for raw in (raw for raw in raws if raw.nbytes):
@@ -381,9 +395,22 @@ def _services() -> dict[str, Any]:
         "read_sound": once(media.read_sound),
         "read_frames": frames,
         "copy_sound": once(media.copy_sound),
-        "film": lambda server, *args: film.play(*args, sign=server.sign),
+        "film": lambda server, *args: _in_parcels(film.play(*args, sign=server.sign)),
         **_FAILURES,
     }
+
+
+def _in_parcels(events: Iterator) -> Iterator[list]:
+    """Yield the events of a film in lists that end with a picture or a second of sound: an item costs its transport."""
+    from mien.io.film import Heard
+
+    parcel: list = []
+    with contextlib.closing(events):
+        for event in events:
+            parcel.append(event)
+            if not isinstance(event, Heard) or len(parcel) > 50:
+                yield parcel
+                parcel = []
 
 
 def _crash(server: _Server, source: str, how: str):

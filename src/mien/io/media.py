@@ -8,6 +8,7 @@ import math
 import os
 import stat
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -740,6 +741,9 @@ def refuse_stub(path: Path) -> bytes:
     return head
 
 
+_local = threading.local()
+
+
 def upright(frame, stream=None) -> np.ndarray:
     """Return the picture (H, W, 3) uint8 RGB as a viewer shows it.
 
@@ -751,7 +755,12 @@ def upright(frame, stream=None) -> np.ndarray:
     if 0.125 <= ratio <= 8 and ratio != 1:
         width, height = (round(width * ratio), height) if ratio > 1 else (width, round(height / ratio))
     _check_size(_name(stream.container) if stream is not None else "the film", width, height)
-    picture = frame.to_ndarray(format="rgb24", width=width, height=height)
+    if not hasattr(_local, "reformatter"):
+        from av.video.reformatter import VideoReformatter
+
+        # One for all pictures: that of a frame has threads, which live until the garbage is collected.
+        _local.reformatter = VideoReformatter()
+    picture = _local.reformatter.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
     turns, mirrored = _orientation(frame)
     if turns:
         picture = np.rot90(picture, turns)
