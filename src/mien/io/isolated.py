@@ -31,6 +31,7 @@ PATIENCE_S = 60.0  # without a sign of life from the decoder
 SIGN_S = 1.0  # between two signs of life
 MEMORY_GIB = 3.0  # that the decoder may have; a picture of the largest size takes less than 1
 AHEAD = 4  # items that are decoded before they are asked for
+KEPT_BYTES = 2**28  # of shared memory, which a process may keep for the next file
 _PAGE = mmap.PAGESIZE
 _GO, _STOP = b"g", b"s"
 _ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}  # pictures reuse memory
@@ -103,7 +104,7 @@ def stream(
         decoder.finish()
         raise
     finally:
-        if decoder.is_free and file is None:
+        if decoder.is_free and file is None and decoder.is_small:
             with _lock:
                 _idle.append(decoder)
         else:
@@ -154,6 +155,11 @@ class _Decoder:
     @property
     def is_alive(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def is_small(self) -> bool:
+        """Tell whether it holds little memory for what comes next."""
+        return self._slot_bytes * AHEAD <= KEPT_BYTES
 
     def run(self, request: tuple, source: Path | str, patience_s: float | None) -> Iterator[Any]:
         self.is_free = False
@@ -394,7 +400,7 @@ def _services() -> dict[str, Any]:
         "read_image": once(media.read_image),
         "read_sound": once(media.read_sound),
         "read_frames": frames,
-        "copy_sound": once(media.copy_sound),
+        "copy_sound": lambda server, *args: once(media.copy_sound)(server, *args, server.sign),
         "film": lambda server, *args: _in_parcels(film.play(*args, sign=server.sign)),
         **_FAILURES,
     }

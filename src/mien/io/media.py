@@ -10,7 +10,7 @@ import stat
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -76,7 +76,7 @@ class Soundtrack:
         self._source, self._film, self._start_s = source, film, start_s + offset_s
         self._offset_s, self._problem = offset_s, problem
         self._heard = source.streams.audio[0]
-        self._ended, self._time_s = False, -1.0
+        self.ended, self.time_s = False, -1.0  # `time_s`: up to which it was put into the film
         if suffix == _COPY or self._heard.codec_context.codec.canonical_name in COPIED[suffix]:
             self._stream = film.add_stream_from_template(self._heard)
             self._packets = self._copied()
@@ -93,20 +93,20 @@ class Soundtrack:
         """
         import av
 
-        while not self._ended and self._time_s < time_s:
+        while not self.ended and self.time_s < time_s:
             try:
                 packet = next(self._packets, None)
             except av.error.FFmpegError as error:
-                heard_s = max(0.0, self._time_s + self._offset_s)
+                heard_s = max(0.0, self.time_s + self._offset_s)
                 raise MediaError(
                     f"{_name(self._source)}: the sound breaks off after {heard_s:.1f} s ({error.strerror})"
                 ) from error
             if packet is None:
-                self._ended = True
+                self.ended = True
                 if self._problem:
                     raise MediaError(self._problem)
                 return
-            self._time_s = float(packet.dts * packet.time_base)
+            self.time_s = float(packet.dts * packet.time_base)
             self._film.mux_one(packet)
 
     def _copied(self) -> Iterator:
@@ -461,9 +461,9 @@ def write_video(
             _encode_sound(container, audio, wave, rate_hz)
 
 
-def copy_sound(path: Path, target: Path, suffix: str) -> str:
+def copy_sound(path: Path, target: Path, suffix: str, sign: Callable[[], None] = lambda: None) -> str:
     """Write the sound of a film to `target`, in a form that a film ending in `suffix` takes; time `_BEFORE_S`: its
-    first picture.
+    first picture. `sign` is called as long as work goes on.
 
     Returns
     -------
@@ -477,7 +477,10 @@ def copy_sound(path: Path, target: Path, suffix: str) -> str:
         with av.open(str(target), "w", format="nut", options={"fflags": "+bitexact"}) as film:
             try:
                 start_s = _first_picture_s(path)
-                Soundtrack(source, film, suffix=suffix, start_s=start_s, offset_s=-_BEFORE_S).mux_until(math.inf)
+                sound = Soundtrack(source, film, suffix=suffix, start_s=start_s, offset_s=-_BEFORE_S)
+                while not sound.ended:
+                    sound.mux_until(sound.time_s + 1.0)
+                    sign()
             except MediaError as error:
                 return str(error)
     return ""
@@ -570,7 +573,8 @@ class FilmWriter:
         from mien.io import isolated
 
         # Packets of the foreign file are read, and where needed decoded, in a process of their own.
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".mien-sound-", dir=self.path.parent))
+        scratch_name = f".sound.{os.getpid()}.partial"  # as `find_scratch` knows it
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=scratch_name, dir=self.path.parent))
         copy = Path(folder, f"sound{_COPY}")
         problem = isolated.copy_sound(self._sound_of, copy, self.path.suffix.lower())
         if not copy.exists():
