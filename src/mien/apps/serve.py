@@ -302,6 +302,8 @@ class Clip(Visit):
         from mien.io import isolated
 
         try:
+            if isolated.is_still(self.upload):
+                raise MediaError(f"{self.upload}: a picture that does not move")
             facts = isolated.probe(self.upload)
         except MediaError as error:
             kinds = "choose a whole MP4, MOV, MKV, WebM, AVI or FLV"
