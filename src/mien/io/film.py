@@ -114,7 +114,7 @@ class _Film:
     def __init__(self, source: str | Path, opened: list, path: Path | None, pictures_wait: int, sign: Callable) -> None:
         self._source, self._path = source, path
         self._stream = media.film_stream(opened[0])
-        heard = next(iter(opened[-1].streams.audio), None)
+        heard = media.sound_stream(opened[-1])
         if self._stream is None and heard is None:
             raise MediaError(f"{source}: has neither a picture nor a sound")
         self._rate_fps = media.declared_fps(self._stream) if self._stream is not None else media.USUAL_FPS

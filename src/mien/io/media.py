@@ -75,7 +75,7 @@ class Soundtrack:
     def __init__(self, source, film, *, suffix: str, start_s: float, offset_s: float = 0.0, problem: str = "") -> None:
         self._source, self._film, self._start_s = source, film, start_s + offset_s
         self._offset_s, self._problem = offset_s, problem
-        self._heard = source.streams.audio[0]
+        self._heard = sound_stream(source)
         self.ended, self.time_s = False, -1.0  # `time_s`: up to which it was put into the film
         if suffix == _COPY or self._heard.codec_context.codec.canonical_name in COPIED[suffix]:
             self._stream = film.add_stream_from_template(self._heard)
@@ -170,7 +170,7 @@ def probe(path: Path) -> Probe:
     """
     with opened(path) as container:
         video = film_stream(container)
-        audio = next(iter(container.streams.audio), None)
+        audio = sound_stream(container)
         return Probe(
             has_video=video is not None,
             has_audio=audio is not None,
@@ -277,9 +277,9 @@ def read_sound(path: Path) -> tuple[np.ndarray, int]:
     import av
 
     with opened(path) as container:
-        if not container.streams.audio:
+        stream = sound_stream(container)
+        if stream is None:
             raise MediaError(f"{path}: has no sound stream")
-        stream = container.streams.audio[0]
         check_rate(path, stream.rate)
         resampler = av.AudioResampler(format="flt")
         chunks = []
@@ -472,7 +472,7 @@ def copy_sound(path: Path, target: Path, suffix: str, sign: Callable[[], None] =
     import av
 
     with opened(path) as source:
-        if not source.streams.audio:
+        if sound_stream(source) is None:
             return ""
         with av.open(str(target), "w", format="nut", options={"fflags": "+bitexact"}) as film:
             try:
@@ -669,7 +669,13 @@ def _name(container) -> str:
 def film_stream(container):
     """Return the first stream of moving pictures; None where there is none, or but the cover of a sound."""
     no_film = _disposition().attached_pic | _disposition().timed_thumbnails
-    return next((stream for stream in container.streams.video if not stream.disposition & no_film), None)
+    films = (stream for stream in container.streams.video if not stream.disposition & no_film)
+    return next((stream for stream in films if stream.codec_context is not None), None)  # None: no decoder knows it
+
+
+def sound_stream(container):
+    """Return the first stream of sound that can be decoded, else None."""
+    return next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
 
 
 def _disposition():
