@@ -1,7 +1,6 @@
 """All networks of a row judge together, and every model says who it is, and how often it is right."""
 
 import json
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,6 @@ from mien.apps.models import (
     Ensemble,
     choose_model,
     export_model,
-    find_best_run,
     find_trained,
     list_places,
     load_models,
@@ -163,21 +161,6 @@ def test_parameters_come_from_the_package_where_there_are_none(tmp_path, monkeyp
     (tmp_path / "params.yaml").write_text("scale: [")
     with pytest.raises(Exception, match=r"params.yaml"):
         schema.load("")
-
-
-def test_the_lowest_validation_loss_wins(tmp_path):
-    assert find_best_run(tmp_path) is None
-    _run(tmp_path, "fold0-seed0", 1.0)
-    _run(tmp_path, "fold1-seed0", 0.5)
-    _run(tmp_path, "fold2-seed0", 0.1, status="not applicable")
-    write_json(tmp_path / "fold3-seed0" / "run.json", {"status": "trained", "metrics": {"honest": {}}})
-    assert find_best_run(tmp_path).name == "fold1-seed0"
-
-
-def test_without_validation_people_the_reported_ones_stand_in(tmp_path):
-    _run(tmp_path, "fold0-seed0", 1.0, selection="optimistic", key="test_loss")
-    _run(tmp_path, "fold1-seed0", math.inf, selection="optimistic", key="test_loss")
-    assert find_best_run(tmp_path).name == "fold0-seed0"
 
 
 def test_variants_that_were_not_trained_are_left_out(tmp_path):

@@ -28,7 +28,7 @@ from mien.candide.fit import FITTED
 from mien.candide.mesh import AU_NAMES
 from mien.errors import ConfigError
 from mien.faces.detect import N_LANDMARKS
-from mien.io import media
+from mien.io import isolated
 from mien.io.files import atomic_file, printable, write_json
 
 if TYPE_CHECKING:
@@ -231,9 +231,9 @@ def find_rate(clip: Path) -> float | None:
     MediaError
         The recording cannot be read.
     """
-    if clip.suffix.lower() in media.IMAGE_SUFFIXES | media.SOUND_SUFFIXES:
+    if isolated.is_still(clip):
         return None
-    rate_fps = media.probe(clip).rate_fps
+    rate_fps = isolated.probe(clip).rate_fps
     return rate_fps if rate_fps > 0 else None
 
 

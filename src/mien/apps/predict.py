@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mien.apps import Models
 from mien.config import schema
 from mien.errors import ConfigError, MediaError, MienError, NotJudgedError
-from mien.io import media
+from mien.io import isolated, media
 from mien.io.files import atomic_file, printable, write_json
 
 if TYPE_CHECKING:  # torch takes seconds, which --help does not need
@@ -22,7 +22,6 @@ if TYPE_CHECKING:  # torch takes seconds, which --help does not need
     from mien.apps.units import Shape
 
 DERIVED = ("", ".units", ".openface", "_events")  # what names of a clip's files have after its stem
-SUFFIXES = media.VIDEO_SUFFIXES | media.SOUND_SUFFIXES | media.IMAGE_SUFFIXES
 
 
 def predict(
@@ -144,20 +143,11 @@ def predict(
 
 
 def list_clips(paths: tuple[Path, ...]) -> tuple[list[Path], list[MienError]]:
-    """Return the files that `paths` name, a folder's media in the order of their names, and what cannot be used."""
-    clips, failures = {}, []
-    for path in paths:
-        if not path.exists():
-            failures.append(MediaError(f"{path}: no such file"))
-            continue
-        files = [path]
-        if path.is_dir():
-            files = sorted(file for file in path.iterdir() if file.is_file() and file.suffix.lower() in SUFFIXES)
-            if not files:
-                failures.append(ConfigError(f"{path}: the folder holds no video, sound file or picture"))
-        for file in files:
-            clips.setdefault(file.resolve(), file)
-    return list(clips.values()), failures
+    """Return the files that `paths` name, those of folders at any depth, and what cannot be used."""
+    clips, problems, n_passed = media.find_media(paths)
+    if n_passed:
+        print(f"mien predict: passed over {n_passed} hidden or unreal file{'s' * (n_passed != 1)}", file=sys.stderr)
+    return clips, [MediaError(problem) for problem in problems]
 
 
 def distinct_stems(clips: list[Path]) -> list[str]:
@@ -206,9 +196,9 @@ def _write_film(path: Path, place: Path, models: "list[Model]", settings, watch,
     """Write the film of a clip and say so, or why there is none."""
     from mien.apps.watch import write_film
 
-    if path.suffix.lower() in media.IMAGE_SUFFIXES:
+    if isolated.is_still(path):
         return "a still picture has no film"
-    if path.suffix.lower() in media.SOUND_SUFFIXES or not media.probe(path).has_video:
+    if not isolated.probe(path).has_video:
         return "a sound without pictures has no film"
     write_film(path, place, models, predict=settings, watch=watch, candide=candide)
     return f"film: {place}"

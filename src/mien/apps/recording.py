@@ -14,7 +14,6 @@ from mien.apps.sources import open_source
 from mien.apps.units import Shape
 from mien.errors import MediaError
 from mien.faces.track import Track
-from mien.io import media
 from mien.io.files import printable
 
 BATCH = 16  # windows that are judged at once
@@ -69,16 +68,11 @@ def judge_file(
     """
     settings = {"window_s": window_s, "hop_s": hop_s, "forget_s": forget_s, "shape": shape, "tracks": tracks}
     engine, rows = Engine(models, batch=BATCH, **settings), []
-    if path.suffix.lower() in media.IMAGE_SUFFIXES:
-        has_pictures, has_sound = True, False
-        rows += engine.add_picture(0.0, media.read_image(path))
-    else:
-        with closing(open_source(str(path), rate_hz=engine.sound.rate_hz, sound_alone=True)) as source:
-            has_pictures, has_sound = source.has_pictures, source.has_sound
-            for item in source:
-                rows += engine.add(item.time_s, item.pixels, item.sound)
-            if source.problem:
-                raise MediaError(source.problem)
+    with closing(open_source(str(path), rate_hz=engine.sound.rate_hz, sound_alone=True)) as source:
+        for item in source:
+            rows += engine.add(item.time_s, item.pixels, item.sound)
+        if source.problem:
+            raise MediaError(source.problem)
     rows += engine.finish()
     people = engine.people if tracks else []
     return Judgement(
@@ -89,7 +83,7 @@ def judge_file(
         probabilities=engine.verdict,
         model=engine.verdict_model,
         used=engine.verdict_used,
-        absent=describe_absent(engine, has_pictures=has_pictures, has_sound=has_sound),
+        absent=describe_absent(engine, has_pictures=source.has_pictures, has_sound=source.has_sound),
         tracks={person: engine.track_of(person) for person in people},
         n_people=engine.n_people,
     )

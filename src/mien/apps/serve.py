@@ -60,10 +60,6 @@ _PAGE_HEADERS = {
 MOST_PIXELS = 4096 * 2304  # of a picture; a larger one would take memory for seconds of work
 KEPT_S = 300.0  # that a clip stays for which nobody asks any more
 LIMIT_FACTOR = 1.02  # by which a film may be longer than its head says, and than is allowed
-# FFmpeg also knows play lists, which would make it read other files and addresses.
-_FORMATS = "mov,matroska,avi,flv,mpeg,mpegvideo,asf,ogg,mpegts,wav,mp3,flac,aac"
-_ONLY_MEDIA = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
-_STILLS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")  # of Pillow
 
 # Cameras of browsers: each sends pictures with the sound between them, and gets an answer to each.
 MOST_CAMERAS = 2
@@ -285,7 +281,7 @@ class Clip(Visit):
     @property
     def upload(self) -> Path:
         """A name of ours: the visitor's never becomes a path."""
-        return self.folder / ("upload.png" if self.kind == "picture" else "upload")
+        return self.folder / "upload"
 
     @property
     def state(self) -> str:
@@ -315,42 +311,28 @@ class Clip(Visit):
         HTTPException : 415 it is nothing that can be judged, whatever its name says, or is damaged; 422 it is too long
             or too large.
         """
-        import av
+        from mien.io import isolated
 
-        if self._is_picture():
-            upload, self.kind = self.upload, "picture"
-            upload.rename(self.upload)
-            return
         try:
-            with av.open(str(self.upload), options=_ONLY_MEDIA) as container:
-                is_cover = av.stream.Disposition.attached_pic
-                sizes = [(one.width, one.height) for one in container.streams.video if not one.disposition & is_cover]
-                self.duration_s = container.duration / av.time_base if container.duration else math.nan
-                self.has_sound = bool(container.streams.audio)
-        except av.error.FFmpegError as error:
+            if isolated.is_still(self.upload):
+                self.kind = "picture"
+                height, width, _ = isolated.read_image(self.upload).shape
+                self._check_size(width, height)
+                return
+            facts = isolated.probe(self.upload)
+        except MediaError as error:
+            found = str(error).removeprefix(f"{self.upload}: ")
             kinds = "choose a whole film, sound file or picture"
-            raise HTTPException(415, f"{self.name}: cannot be read ({error.strerror}); {kinds}") from error
-        if not sizes and not self.has_sound:
+            raise HTTPException(415, f"{self.name}: cannot be read ({found}); {kinds}") from error
+        if not facts.has_video and not facts.has_audio:
             raise HTTPException(415, f"{self.name}: has neither a picture nor a sound")
-        if sizes:
-            self._check_size(*sizes[0])
+        if facts.has_video:
+            self._check_size(*facts.size)
         else:
             self.kind = "sound"
+        self.duration_s, self.has_sound = facts.duration_s, facts.has_audio
         if self.duration_s > self.longest_s:
             raise HTTPException(422, self._too_long(self.duration_s))
-
-    def _is_picture(self) -> bool:
-        """Tell whether it is a still picture; refuse one that is too large."""
-        from PIL import Image, UnidentifiedImageError
-
-        try:
-            with Image.open(self.upload, formats=_STILLS) as image:
-                self._check_size(*image.size)
-        except Image.DecompressionBombError as error:
-            raise HTTPException(422, f"{self.name}: its picture is too large; choose a smaller one") from error
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
-            return False
-        return True
 
     def _check_size(self, width: int, height: int) -> None:
         if not 0 < width * height <= MOST_PIXELS:

@@ -16,7 +16,7 @@ from mien.config.schema import CandideConfig, FacesConfig
 from mien.errors import MediaError
 from mien.faces.extract import open_pictures
 from mien.faces.track import Track, follow
-from mien.io import media
+from mien.io import isolated
 from mien.io.files import atomic_file
 
 POSE = ("yaw_deg", "pitch_deg", "roll_deg")
@@ -92,12 +92,11 @@ def fit_neutral_shape(picture: Path, *, faces: FacesConfig, config: CandideConfi
     ------
     MediaError : no picture, no face in it, or a face that the mesh does not fit.
     """
-    if picture.suffix.lower() not in media.IMAGE_SUFFIXES:
-        kinds = ", ".join(sorted(media.IMAGE_SUFFIXES))
-        raise MediaError(f"{picture}: --neutral should be a picture ({kinds}) of the person's neutral face")
     if not picture.is_file():
         raise MediaError(f"{picture}: --neutral should be a picture, and there is no such file")
-    track = follow(open_pictures(picture, faces.rate_fps), faces)
+    if not isolated.is_still(picture):
+        raise MediaError(f"{picture}: --neutral should be a picture of the person's neutral face")
+    track = follow(open_pictures(picture, faces.rate_fps, reader=isolated), faces)
     if not track.found.all():
         raise MediaError(f"{picture}: there is no face in it; give --neutral a frontal picture of the neutral face")
     shapes, verdicts = fit_shapes(track.landmarks, config)

@@ -218,7 +218,7 @@ def run_stream(source: "Source", engine: "Engine", outputs: "Outputs", *, clock:
         with ThreadPoolExecutor(1, "show") as writer:
             shown: deque[Future] = deque()
             for item in items:
-                if item.pixels is None:  # after the last picture
+                if item.pixels is None:  # sound after the last picture
                     shown.append(writer.submit(outputs.write, engine.add(item.time_s, None, item.sound)))
                     continue
                 late = clock.is_late(item.time_s)

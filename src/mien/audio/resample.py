@@ -8,6 +8,7 @@ import torch
 import torchaudio.functional
 
 from mien.errors import MediaError
+from mien.io.media import Mixer
 from mien.io.shards import FULL_SCALE
 
 REACH = 8  # samples of the lower rate to each side that torchaudio's filter may use: 6 zeros at 0.99 of that rate
@@ -15,7 +16,7 @@ MAX_RATIO = 1000  # terms of the ratio of rates: the filter bank grows with them
 
 
 def to_mono(samples: np.ndarray, rate_hz: int, target_hz: int) -> np.ndarray:
-    """Return the mean of the channels of samples (channels, N) at `target_hz`, (M,) float32; the level is kept.
+    """Return samples (channels, N) as one channel (`Mixer`) at `target_hz`, (M,) float32; the level is kept.
 
     Band-limited interpolation (torchaudio's windowed sinc; Smith, Digital Audio Resampling).
 
@@ -24,11 +25,11 @@ def to_mono(samples: np.ndarray, rate_hz: int, target_hz: int) -> np.ndarray:
     MediaError : no samples, an impossible rate, or samples that are not numbers.
     """
     samples = np.atleast_2d(np.asarray(samples, dtype=np.float32))
-    if samples.size == 0 or rate_hz <= 0:
+    if samples.size == 0 or rate_hz <= 0 or not _ratio(rate_hz, target_hz):
         raise MediaError(f"a sound needs samples and a rate, got {samples.shape[1]} samples at {rate_hz} Hz")
     if not np.isfinite(samples).all():
         raise MediaError("the sound holds samples that are not finite numbers")
-    return _at_other_rate(samples.mean(axis=0), _ratio(rate_hz, target_hz))
+    return _at_other_rate(Mixer().mix(samples), _ratio(rate_hz, target_hz))
 
 
 class Resampler:

@@ -11,6 +11,7 @@ import math
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cv2
@@ -22,13 +23,12 @@ from mien.errors import CorpusError, MediaError, MienError
 from mien.faces.track import follow
 from mien.io import media, provenance, shards, tables
 from mien.io.files import digest, write_json
+from mien.io.media import describe_missing_frames, describe_truncation
 from mien.io.shards import FaceShard, write_faces
 
 log = logging.getLogger(__name__)
 
 Timed = tuple[float, np.ndarray]  # time in s, picture (H, W, 3) uint8 RGB
-CUT_SHORT = 0.9  # a medium that ends before this share of the length it declares is damaged
-CUT_SHORT_S = 1.0  # if it lacks at least this: tracks of a good file differ by a few frames
 
 
 class VideoFrames:
@@ -38,8 +38,9 @@ class VideoFrames:
     and `problem` says why it is not the whole (empty if nothing is wrong).
     """
 
-    def __init__(self, path: Path, rate_fps: float) -> None:
+    def __init__(self, path: Path, rate_fps: float, reader: ModuleType = media) -> None:
         self.path = path
+        self._reader = reader
         self.rate_fps = rate_fps
         self.problem = ""
         self.end_s = 0.0
@@ -47,7 +48,7 @@ class VideoFrames:
     def __iter__(self) -> Iterator[Timed]:
         n_read = 0
         try:
-            for timed in media.read_frames(self.path, self.rate_fps):
+            for timed in self._reader.read_frames(self.path, self.rate_fps):
                 n_read += 1
                 yield timed
         except MediaError as error:
@@ -79,33 +80,14 @@ class StillPicture:
         return ""
 
 
-def describe_truncation(path: Path, end_s: float) -> str:
-    """Say so if a video or sound that was read up to `end_s` declares to be longer; else return an empty text.
+def open_pictures(path: Path, rate_fps: float, reader: ModuleType = media) -> VideoFrames | StillPicture:
+    """Return the pictures of a video or of a still, told apart by what the file holds.
 
-    Half a file often decodes without an error: the decoder takes its end for the end of the film.
+    reader : `mien.io.media`, or `mien.io.isolated` for files of anybody.
     """
-    declared_s = media.probe(path).duration_s
-    if not end_s < min(CUT_SHORT * declared_s, declared_s - CUT_SHORT_S):  # NaN where nothing is declared
-        return ""
-    return f"{path}: ends after {end_s:.1f} s of {declared_s:.1f} s; fetch the file again"
-
-
-def describe_missing_frames(path: Path, end_s: float) -> str:
-    """Say so if a film whose pictures were read up to `end_s` declares more than one frame more; else an empty text.
-
-    What lacks less than `describe_truncation` reports: the rest is good, and is used.
-    """
-    declared = media.probe(path)
-    if not declared.pictures_s - end_s > 1.5 / declared.rate_fps:  # NaN where nothing is declared
-        return ""
-    return f"{path}: its pictures end after {end_s:.2f} s of {declared.pictures_s:.2f} s; frames at its end are missing"
-
-
-def open_pictures(path: Path, rate_fps: float) -> VideoFrames | StillPicture:
-    """Return the pictures of a video or of a still, told apart by the suffix."""
-    if path.suffix.lower() in media.IMAGE_SUFFIXES:
-        return StillPicture(media.read_image(path))
-    return VideoFrames(path, rate_fps)
+    if reader.is_still(path):
+        return StillPicture(reader.read_image(path))
+    return VideoFrames(path, rate_fps, reader)
 
 
 def read_pixel_rows(path: Path, items: Iterable[int]) -> dict[int, np.ndarray]:
@@ -122,7 +104,7 @@ def read_pixel_rows(path: Path, items: Iterable[int]) -> dict[int, np.ndarray]:
     pictures = {}
     csv.field_size_limit(2**24)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a mark first
             rows = csv.reader(file)
             header = [name.strip() for name in next(rows, [])]
             if "pixels" not in header:
