@@ -110,16 +110,22 @@ class Soundtrack:
             self._film.mux_one(packet)
 
     def _copied(self) -> Iterator:
+        before = None
         for packet in self._source.demux(self._heard):
             if packet.dts is None:  # the end, or a block without a place
                 continue
             shift = round(self._start_s / packet.time_base)
             packet.pts = (packet.dts if packet.pts is None else packet.pts) - shift
             packet.dts -= shift
-            if packet.pts + 2 * (packet.duration or 0) <= 0:  # the block before the first is kept: a decoder needs it
+            if packet.pts + (packet.duration or 0) <= 0:
+                before = packet
                 continue
-            packet.stream = self._stream
-            yield packet
+            # A decoder needs the block before the first; of that one, NUT does not say how long it is.
+            is_lead = before is not None and before.pts + 2 * (packet.duration or 0) > 0
+            for one in [before, packet] if is_lead else [packet]:
+                one.stream = self._stream
+                yield one
+            before = None
 
     def _encoder(self):
         rate = self._heard.rate if self._heard.rate in _AAC_RATES else _AAC_RATES[0]
