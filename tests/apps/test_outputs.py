@@ -190,9 +190,10 @@ def test_what_cannot_be_had_is_refused_before_the_work(tmp_path, options, messag
 
 
 def test_rows_at_the_films_rate_or_a_given_one(rows, tmp_path):
-    film = tmp_path / "a.mp4"
+    film, sound = tmp_path / "a.mp4", tmp_path / "a.wav"
     media.write_video(film, [np.zeros((32, 32, 3), np.uint8)] * 6, rate_fps=12)
-    for fps, clip, n_rows in (("film", film, 42), ("4", film, 14), (None, film, 4), ("film", tmp_path / "a.wav", 4)):
+    media.write_sound(sound, np.zeros(800, np.float32), 8000)
+    for fps, clip, n_rows in (("film", film, 42), ("4", film, 14), (None, film, 4), ("film", sound, 4)):
         collected = Outputs(tmp_path / "all.csv", fps=fps)
         collected.add(clip, rows[rows.person == 1], None, MODEL, tmp_path / "a")
         collected.finish()
