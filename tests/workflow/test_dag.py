@@ -14,6 +14,9 @@ from workflow.shrink import shrink
 
 pytestmark = pytest.mark.slow
 
+NETWORKS = ("AM", "VM", "N0_late", "N0", "N1", "N2")
+BASELINES = ("Voice_SVM", "Units_logistic", "Voice_units_late")
+
 @pytest.fixture(scope="module")
 def bare(repository, tmp_path_factory):
     """Copy what the workflow reads into an empty folder, with small parameters; not to be changed."""
@@ -56,12 +59,12 @@ def rules_of(jobs):
 
 
 def test_what_table_5_2_needs_comes_first(planned):
-    """Its six networks, the two that their branches start from, and the corpora of all these."""
+    """Its networks and baselines, the two networks that branches start from, and the corpora of all these."""
     jobs = [job for job in re.split(r"^\[.*", planned.output, flags=re.MULTILINE) if "    priority: 1" in job]
     early = {re.search("output: ([^,\n]*)", job)[1] for job in jobs}
     trainings = {output.removeprefix("results/training/") for output in early if "training" in output}
     ahead = {"fer2013/P1/seed0.json", "voxceleb_actor/P2/seed0.json"}
-    assert trainings == ahead | {f"ravdess/{name}/seed0.json" for name in ("AM", "VM", "N0_late", "N0", "N1", "N2")}
+    assert trainings == ahead | {f"ravdess/{name}/seed0.json" for name in (*NETWORKS, *BASELINES)}
     assert {output for output in early if output.startswith("data")} == {
         f"data/{corpus}.json" for corpus in ("fer2013", "ravdess", "voxceleb")
     }

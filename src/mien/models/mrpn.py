@@ -325,14 +325,7 @@ def _perceive(look: Callable[..., Tensor], sequence: Tensor, n_steps: Tensor | N
     if n_steps is None or bool((n_steps == sequence.shape[1]).all()):
         return look(sequence)
     there = n_steps > 0
-    if bool(there.all()):
-        return look(sequence, n_steps)
-    out = sequence.new_zeros(len(sequence), *shape)
-    if bool(there.any()):
-        said = look(sequence[there], n_steps[there])
-        out = out.to(said.dtype)
-        out[there] = said
-    return out
+    return apply_present(lambda rows: look(rows, n_steps[there]), sequence, there, shape)
 
 
 class Network(nn.Module):

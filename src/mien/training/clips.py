@@ -334,6 +334,14 @@ class Sampling:
         hop_s = HOPS[augmentation] * segment_s(sound)
         return cls(frames=frames, hop_s=hop_s, share=share, sliced=SLICED[augmentation], sound=sound)
 
+    def starts(self, interval: Interval, rng: np.random.Generator | None = None) -> np.ndarray:
+        """Return when the segments of a stretch start, s."""
+        return segment_starts(interval, length_s=segment_s(self.sound), hop_s=self.hop_s, rng=rng)
+
+    def count_steps(self, modality: str, duration_s: float) -> int:
+        """Return how many steps of a modality a whole clip has."""
+        return len(self.starts(Interval(0.0, duration_s))) if modality == "audio" else self.frames
+
 
 def assemble_inputs(
     clips: Iterable[tuple[Interval, Mapping[str, ModalityData]]],
@@ -372,7 +380,7 @@ def _look(one: ModalityData, interval: Interval, sampling: Sampling, rng: np.ran
     if isinstance(one, FrameSequence | ActionUnitSequence):
         rows = nearest_frames(one.time_s, frame_times(interval, sampling.frames, rng=rng))
         return torch.from_numpy(one.pixels[rows] if isinstance(one, FrameSequence) else one.units[rows])  # (T, ...)
-    starts = segment_starts(interval, length_s=segment_s(sampling.sound), hop_s=sampling.hop_s, rng=rng)
+    starts = sampling.starts(interval, rng)
     return cut_segments(one.spectrum, starts, sampling.sound, stop_s=interval.stop_s)  # (S, 1, F, W)
 
 
@@ -415,11 +423,11 @@ def assemble(
     inputs, n_steps = assemble_inputs(
         looks(), list(dataset.media), sampling, size_px=0 if pictures is None else pictures.pixels.shape[1], rng=rng
     )
-    label, *further = (
-        torch.from_numpy(clips[name].to_numpy(np.int64, copy=True)) for name in ("label", *also_in(clips))
-    )
-    names = (name.removeprefix(ALSO) for name in also_in(clips))
-    return Batch(inputs, n_steps, label, dict(zip(names, further, strict=True)))
+    targets = {
+        name.removeprefix(ALSO): torch.from_numpy(clips[name].to_numpy(np.int64, copy=True))
+        for name in ("label", *also_in(clips))
+    }
+    return Batch(inputs, n_steps, targets.pop("label"), targets)
 
 
 def random_batches(n: int, *, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

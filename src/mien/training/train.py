@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from statistics import fmean
 from types import SimpleNamespace
 
 import pandas as pd
@@ -211,8 +212,11 @@ class ClipTask:
 
     def count_steps(self) -> dict[str, float]:
         """Return modality -> mean number of steps of a whole training clip, to the hundredth."""
-        batch = clips.assemble(self.dataset, self.roles["training"], self.sampling, rng=None)
-        return {name: round(float(numbers.double().mean()), 2) for name, numbers in batch.n_steps.items()}
+        seconds = [self.dataset.duration_s(clip) for clip in self.roles["training"]["clip"]]
+        return {
+            name: round(fmean(self.sampling.count_steps(name, duration_s) for duration_s in seconds), 2)
+            for name in self.dataset.media
+        }
 
     def train_epoch(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> Pass:
         """Train one epoch; the loss is that of the fused head."""

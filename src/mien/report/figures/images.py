@@ -103,7 +103,7 @@ def plot_pictures(*, samples: Path, results: Path, out: Path, config: str = "par
     text = title(f"Figure 3.1: eigenfaces and fisherfaces of {len(shown)} training pictures")
     with saved_figure(text, 10.2, 3.9, out / "3.1.png") as figure:
         draw_subspaces(figure, found["mean"][0], {kind: axes[:N_EIGENFACES] for kind, axes in kinds.items()}, numbers)
-    with saved_figure(title("Figure 3.3: the margin of a support-vector machine"), 5.2, 4.2, out / "3.3.png") as figure:
+    with saved_figure(title("Figure 3.3: margin of an SVM"), 5.2, 4.2, out / "3.3.png") as figure:
         draw_margin(figure.subplots(), chosen.table)
     log.info("%s: 5 figures", out)
 
@@ -293,7 +293,7 @@ def draw_margin(ax: Axes, table: pd.DataFrame) -> None:
     height = weights[0] * grid[0] + weights[1] * grid[1] + bias
     ax.contour(*grid, height, levels=[-1, 0, 1], colors=GREY, linestyles=["--", "-", "--"], linewidths=1.2)
     ax.set(xlabel=AU_CODES[pair[0]], ylabel=AU_CODES[pair[1]])
-    ax.set_title("solid: where it changes its mind; dashed: the margin", loc="left", fontsize=8)
+    ax.set_title("solid: decision boundary; dashed: margin", loc="left", fontsize=8)
     ax.legend(loc="best")
 
 
