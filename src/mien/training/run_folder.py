@@ -17,6 +17,7 @@ import pandas as pd
 from torch import nn
 
 from mien.config import schema
+from mien.config.schema import RecipeConfig
 from mien.errors import ConfigError
 from mien.io import tables
 from mien.io.files import atomic_folder, digest, sha256, write_json
@@ -30,6 +31,8 @@ from mien.training.clips import ALSO, NO_LEVEL, ClipDataset
 from mien.training.engine import Draws, Progress, TrainSpec
 
 log = logging.getLogger(__name__)
+
+RECIPE = RecipeConfig()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +100,10 @@ class RunSpec:
 
 
 def _plain(value: Any) -> Any:
-    """Return sections as dictionaries."""
+    """Return sections as dictionaries; keys of a recipe that stand at their defaults are left out."""
     if is_dataclass(value):
-        return asdict(value)
+        usual = asdict(RECIPE)
+        return {key: one for key, one in asdict(value).items() if key not in usual or one != usual[key]}
     if isinstance(value, SimpleNamespace):
         value = vars(value)
     return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else value
