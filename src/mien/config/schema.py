@@ -232,7 +232,22 @@ class TrainConfig:
 
 
 @dataclass(**SECTION)
-class VariantConfig:
+class RecipeConfig:
+    """How the weights of a row of ``pretrain`` or ``variants`` are optimised; every key may be left out."""
+
+    optimizer: Literal["adam", "sgd"] = later("adam")  # sgd: with Nesterov momentum
+    # one_cycle: `learning_rate` is reached in the first steps, and falls along a cosine. Empty: constant in pretrain,
+    # plateau in variants
+    schedule: Literal["", "constant", "plateau", "cosine", "one_cycle"] = later("")
+    weight_decay: NonNegative | None = later(None)  # null: none in pretrain, train.weight_decay in variants
+    label_smoothing: number(ge=0, lt=1) = later(0.0)  # share of the target that all classes divide
+    average: number(ge=0, lt=1) = later(0.0)  # decay of a moving average of the weights, which is evaluated and kept; 0: none
+    # of the loss of a class: inverse to its number of training samples, or to the root of it
+    class_weights: Literal["none", "sqrt", "inverse"] = later("none")
+
+
+@dataclass(**SECTION)
+class VariantConfig(RecipeConfig):
     """One row of ``variants``: a network that can be trained."""
 
     modalities: Some[tuple[Literal[MODALITIES], ...]]
@@ -258,6 +273,9 @@ class VariantConfig:
 
     def __post_init__(self) -> None:
         _check_modalities(self, ("single",))
+        classes = self.target == "label"
+        _refuse_unless(classes or self.class_weights == "none", "class_weights should be none but for the target label")
+        _refuse_unless(classes or self.label_smoothing == 0, "label_smoothing should be 0 but for the target label")
         _refuse_unless(self.target not in self.also, "also should hold other targets than target")
         _refuse_unless(len(self.also) == len(set(self.also)), "also should name a target once")
         trunks = set(self.modalities) - {"units"}
@@ -309,7 +327,7 @@ class ExtractorConfig:
 
 
 @dataclass(**SECTION)
-class PretrainConfig:
+class PretrainConfig(RecipeConfig):
     """One row of ``pretrain``: a network of one modality that is trained ahead, or fine-tuned from such a one."""
 
     corpus: Literal[CORPORA]
@@ -324,6 +342,7 @@ class PretrainConfig:
     batch: Batch
 
     def __post_init__(self) -> None:
+        _refuse_unless(self.schedule != "plateau", "schedule should be constant, cosine or one_cycle")
         pictures = self.modality == "video"
         _refuse_unless(pictures or self.network == "resnet18", "network should be resnet18 for the modality audio")
         _refuse_unless(pictures or not self.balance, "balance should be false for the modality audio")

@@ -514,6 +514,11 @@ def random_batches(n: int, *, size: int, rng: np.random.Generator) -> Iterator[n
         yield order[start:stop]
 
 
+def count_batches(n: int, *, size: int) -> int:
+    """Return how many batches `random_batches` yields."""
+    return max(1, -(-n // size) - (n > size and n % size == 1))
+
+
 def training_batches(
     dataset: ClipDataset, clips: pd.DataFrame, sampling: Sampling, *, size: int, rng: np.random.Generator
 ) -> Iterator[Batch]:

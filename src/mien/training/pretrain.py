@@ -28,6 +28,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -205,14 +206,21 @@ def _train_pictures(run: RunSpec, data: AlbumDataset) -> None:
         draws=draws,
         precision=run.settings.extractor.precision,
         follow_training=True,
+        loss=engine.make_loss(row, data.label[data.pictures], len(data.classes)),
     )
-    spec = run.spec(record, code="training.pretrain:train_pictures", learning_rate=row.learning_rate, epochs=row.epochs)
+    spec = run.spec(record, code="training.pretrain:train_pictures", **_recipe(row, task))
     progress = engine.fit(model, task, spec)
     task.evaluate_choices(model, progress)
     listed = {role: rows for role, rows in data.rows.items() if role != "training" or len(rows) <= MOST_LISTED}
     samples = {role: data.clips.iloc[data.clip[rows]] for role, rows in listed.items()}
     samples = {role: rows[["clip", "actor"]].assign(label=rows.target) for role, rows in samples.items()}
     run_folder.write(run, record, card, progress=progress, samples=samples, within="network.")
+
+
+def _recipe(row: PretrainConfig, task: ImageTask | SpeakerTask) -> dict[str, Any]:
+    """Return the fields of `TrainSpec` that a row decides."""
+    decided = engine.recipe(row, schedule="constant", weight_decay=None)
+    return {"learning_rate": row.learning_rate, "epochs": row.epochs, "steps": task.steps} | decided
 
 
 def _load_init(run: RunSpec, network: nn.Module) -> str:
@@ -306,12 +314,16 @@ def _train_speakers(run: RunSpec, data: SpeakerDataset, pairs: pd.DataFrame | No
         data_digest=digest(data.files),
         init="".join(sha256(path) for path in run.init.values()),
     )
-    spec = run.spec(
-        *(record, group.size),
-        code="training.pretrain:train_speakers",
-        learning_rate=row.learning_rate,
-        epochs=row.epochs,
+    task = SpeakerTask(
+        data=data,
+        crops=of.extractor.crops,
+        batch=row.batch,
+        draws=draws,
+        precision=of.extractor.precision,
+        group=group,
+        loss=engine.make_loss(row, data.label[data.rows["training"]], len(data.speakers)),
     )
+    spec = run.spec(*(record, group.size), code="training.pretrain:train_speakers", **_recipe(row, task))
     group.require_equal(spec.key, f"{run.corpus} {run.name} seed {run.seed}")
     if reason := run_folder.find_reason(_check_speakers(run, data)):
         if group.is_first:
@@ -320,14 +332,6 @@ def _train_speakers(run: RunSpec, data: SpeakerDataset, pairs: pd.DataFrame | No
         return
     network = checkpoint.network(card, seed=draws.number("weights"))
     _load_init(run, network)
-    task = SpeakerTask(
-        data=data,
-        crops=of.extractor.crops,
-        batch=row.batch,
-        draws=draws,
-        precision=of.extractor.precision,
-        group=group,
-    )
     progress = engine.fit(network, task, spec, group=group)
     pairs = tables.empty(tables.PAIRS) if pairs is None else _verify(pairs, task, network, progress)
     if not group.is_first:
