@@ -272,7 +272,7 @@ class MovingAverage:
 def fit(model: nn.Module, task: Task, spec: TrainSpec, *, group: Group = ALONE) -> Progress:
     """Train until the last epoch or an early stop, going on from a checkpoint if there is one.
 
-    model : is moved to the device and changed.
+    model : is moved to the device and changed; of a moving average it has the weights where no epoch is chosen.
     group : the processes that train together; all of them call this, and the first one keeps checkpoints.
 
     Raises
@@ -319,6 +319,8 @@ def fit(model: nn.Module, task: Task, spec: TrainSpec, *, group: Group = ALONE) 
             state = {name: part.state_dict() for name, part in parts.items()} | {"progress": progress.state_dict()}
             save(spec.checkpoint, state, epoch=epoch, key=spec.key)
             saved_s = time.monotonic()
+    if judged is not model and not spec.roles:  # no epoch is chosen: the model is what was trained
+        model.load_state_dict(judged.state_dict())
     return progress
 
 
