@@ -8,7 +8,7 @@ applicable", with the reason, and is no error.
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,7 @@ import pandas as pd
 from torch import nn
 
 from mien.config import schema
-from mien.config.schema import RecipeConfig
+from mien.config.values import plain
 from mien.errors import ConfigError
 from mien.io import tables
 from mien.io.files import atomic_folder, digest, sha256, write_json
@@ -31,8 +31,6 @@ from mien.training.clips import ALSO, NO_LEVEL, ClipDataset
 from mien.training.engine import Draws, Progress, TrainSpec
 
 log = logging.getLogger(__name__)
-
-RECIPE = RecipeConfig()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +98,10 @@ class RunSpec:
 
 
 def _plain(value: Any) -> Any:
-    """Return sections as dictionaries; keys of a recipe that stand at their defaults are left out."""
-    if is_dataclass(value):
-        usual = asdict(RECIPE)
-        return {key: one for key, one in asdict(value).items() if key not in usual or one != usual[key]}
+    """Return sections as dictionaries."""
     if isinstance(value, SimpleNamespace):
         value = vars(value)
-    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else value
+    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else plain(value)
 
 
 def read_settings(params: Mapping[str, Any], *keys: str, **rows: str) -> SimpleNamespace:
