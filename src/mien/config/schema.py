@@ -4,6 +4,7 @@ A command receives the sections it uses as one JSON text (from Snakemake) or as 
 come out of `load` as the same nested dictionary, and `section` turns a part of it into a frozen dataclass.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import field
@@ -95,6 +96,20 @@ class FacesConfig:
 
 
 @dataclass(**SECTION)
+class MelConfig:
+    """Keys ``sound.mel``: the mel spectrogram that the front end logmel of a row gives a network of whole voices."""
+
+    bands: whole(ge=16, le=256) = 64
+    window: Count = 512  # samples, of the transform
+    hop: Count = 320  # samples
+    columns: whole(ge=16, le=10_000) = 150  # of a voice; a shorter one is repeated
+    trim_db: Positive = 35.0  # below the loudest stretch: silence at the ends, which is cut away
+
+    def __post_init__(self) -> None:
+        _refuse_unless(self.hop <= self.window, "hop should be at most window")
+
+
+@dataclass(**SECTION)
 class SoundConfig:
     """Section ``sound``: from any sound to segments of a spectrogram (thesis 4.5)."""
 
@@ -105,6 +120,10 @@ class SoundConfig:
     segment: Size  # columns of a segment
     log: Bool  # log magnitude
     pool: Size  # side of the averaged squares
+    mel: MelConfig = later(MelConfig())
+    # Of a row of variants, which sets them; for networks that are trained ahead and that run along as here.
+    front_end: Literal["stft", "logmel"] = later("stft")
+    normalise: Literal["corpus", "subject"] = later("corpus")
 
     def __post_init__(self) -> None:
         _refuse_unless(self.window <= self.rate_hz, "window should be at most rate_hz")
@@ -242,9 +261,32 @@ class RecipeConfig:
     schedule: Literal["", "constant", "plateau", "cosine", "one_cycle"] = later("")
     weight_decay: NonNegative | None = later(None)  # null: none in pretrain, train.weight_decay in variants
     label_smoothing: number(ge=0, lt=1) = later(0.0)  # share of the target that all classes divide
-    average: number(ge=0, lt=1) = later(0.0)  # decay of a moving average of the weights, which is what is kept; 0: none
+    # decay of a moving average of the weights, which is evaluated and kept; 0: none
+    average: number(ge=0, lt=1) = later(0.0)
     # of the loss of a class: inverse to its number of training samples, or to the root of it
     class_weights: Literal["none", "sqrt", "inverse"] = later("none")
+
+
+@dataclass(**SECTION)
+class MasksConfig:
+    """Key ``masks`` of a row of ``variants``: what SpecAugment hides of a training voice."""
+
+    shift: whole(ge=0, le=16) = 0  # bands by which all of it moves, at most
+    bands: whole(ge=0, le=256) = 0  # masked at most, one run of them
+    columns: whole(ge=0, le=10_000) = 0  # masked at most, one run of them
+
+
+@dataclass(**SECTION)
+class TrainChanges:
+    """Key ``train`` of a row of ``variants``: what takes the place of values of section ``train``."""
+
+    width: Size | None = None
+    batch: Batch | None = None
+    learning_rate: Rate | None = None
+    dropout: Dropout | None = None
+    epochs: Count | None = None
+    patience: Count | None = None
+    stop: Count | None = None
 
 
 @dataclass(**SECTION)
@@ -260,7 +302,8 @@ class VariantConfig(RecipeConfig):
     init: dict[Literal[MODALITIES], str] = field(default_factory=dict)
     # modality -> variant whose trained branch stays as it is
     frozen: dict[Literal[MODALITIES], str] = field(default_factory=dict)
-    trunk: dict[Literal["video"], Literal["resnet18", "resnet3d18"]] = field(default_factory=dict)  # resnet18 if absent
+    # resnet18 if absent; resnet3d18, of pictures, and cnn, of the front end logmel, look at whole clips
+    trunk: dict[Literal["video", "audio"], Literal["resnet18", "resnet3d18", "cnn"]] = field(default_factory=dict)
     residual: Literal["sigmoid", "relu"] = "sigmoid"  # in the residual perceptron of mrpn (eq. 29)
     extractors: Literal["tuned", "frozen"] = "tuned"  # frozen: trunks stay as `init` gave them, statistics too
     # 0: branches look at training clips in every epoch; else so many times before it, and what they say is stored
@@ -271,6 +314,10 @@ class VariantConfig(RecipeConfig):
     also: tuple[Literal["intensity"], ...] = ()  # further targets, with a head and a loss of their own
     # subject: what is no picture is standardised by the person's own recordings, without labels
     normalise: Literal["corpus", "subject"] = later("corpus")
+    # stft: segments of the spectrogram of section `sound`.  logmel: the whole voice in mel bands, see `sound.mel`
+    front_end: Literal["stft", "logmel"] = later("stft")
+    masks: MasksConfig = later(MasksConfig())  # of the front end logmel
+    train: TrainChanges = later(TrainChanges())  # values in the place of those of section `train`
 
     def __post_init__(self) -> None:
         _check_modalities(self, ("single",))
@@ -291,10 +338,27 @@ class VariantConfig(RecipeConfig):
         _refuse_unless(not self.blend or whole, "blend should name all heads, fused and its modalities, of n1 or mrpn")
         started = set(self.init) == trunks
         _refuse_unless(self.extractors == "tuned" or started, "extractors should be frozen with an init each only")
-        plain = self.aggregator == "lstm" and "resnet3d18" not in self.trunk.values()
-        _refuse_unless(self.fusion != "attention" or plain, "fusion attention needs aggregator lstm and no 3D trunk")
+        plain = self.aggregator == "lstm" and not {"resnet3d18", "cnn"} & set(self.trunk.values())
+        _refuse_unless(self.fusion != "attention" or plain, "fusion attention needs aggregator lstm, no trunk of clips")
+        _refuse_unless(self.trunk.get("video") != "cnn", "trunk should be resnet18 or resnet3d18 for video")
+        _refuse_unless(self.trunk.get("audio") != "resnet3d18", "trunk should be resnet18 or cnn for audio")
+        mel = self.front_end == "logmel"
+        whole_voice = "audio" in self.modalities and self.trunk.get("audio") == "cnn"
+        _refuse_unless(mel == whole_voice, "front_end should be logmel with the trunk cnn of audio, and only with it")
+        _refuse_unless(mel or self.masks == MasksConfig(), "masks should be of the front end logmel")
         heard = set(self.modalities) != {"video"}
         _refuse_unless(self.normalise == "corpus" or heard, "normalise should be corpus for pictures alone")
+
+    def hears(self, sound: SoundConfig) -> SoundConfig:
+        """Return section ``sound`` with what the row sets of it."""
+        if self.front_end == "stft":
+            return sound
+        return dataclasses.replace(sound, front_end=self.front_end, normalise=self.normalise)
+
+    def learns(self, train: TrainConfig) -> TrainConfig:
+        """Return section ``train`` with the values of the row."""
+        own = {key: value for key, value in vars(self.train).items() if value is not None}
+        return dataclasses.replace(train, **own)
 
 
 @dataclass(**SECTION)

@@ -144,12 +144,14 @@ def _count_pretrain(params: Params, corpus: str, name: str) -> dict[str, Any]:
 
 
 def _count_variant(params: Params, corpus: str, name: str) -> dict[str, Any]:
-    row, train = params.variants[name], params.train
+    row = params.variants[name]
+    train = row.learns(params.train)
     learnt, judged = _divide_folds(corpus, params)
     kept = row.modalities if row.extractors == "frozen" else row.frozen
     kept = [f"branches.{modality}{'' if modality in row.frozen else '.trunk'}" for modality in kept]
     steps = steps_of(row, frames=train.frames, seconds=size_of(corpus, params).seconds, sound=params.sound)
-    found = clip_costs(row, steps, **_sizes(params, corpus))
+    own = {"width": train.width, "segment": segment_shape(row.hears(params.sound))}
+    found = clip_costs(row, steps, **_sizes(params, corpus) | own)
     if row.looks:  # the branches look before the first epoch, the heads learn in all of them
         branches = total(found, "branches").multiply_adds / train.epochs
         heads = total(found).multiply_adds - total(found, "branches").multiply_adds

@@ -26,8 +26,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.augment.aug_a import MODES, augment
+from mien.augment.masks import mask_spectra
 from mien.config import schema
 from mien.config.labels import LEVELS
+from mien.config.schema import MasksConfig
 from mien.errors import ModelError
 from mien.io.files import read_json, sha256
 from mien.models import checkpoint
@@ -80,6 +82,8 @@ def train(
     where = f"variants.{variant}"
     params = schema.load(config)
     settings = run_folder.read_settings(params, *SECTIONS, variant=where)
+    settings.train = settings.variant.learns(settings.train)
+    settings.sound = settings.variant.hears(settings.sound)
     if "units" in settings.variant.modalities:
         settings.candide = schema.section(schema.CandideConfig, params, "candide")
     files = run_folder.find_init(where, settings.variant.init, init or [])
@@ -257,7 +261,10 @@ class ClipTask:
         """Return what a network is given of a batch of training."""
         mode = MODES[self.settings.variant.augmentation]
         change = partial(augment, config=self.settings.augment, mode=mode, generator=generator)
-        return network_inputs(batch, augment=change)
+        inputs = network_inputs(batch, augment=change)
+        if (masks := self.settings.variant.masks) != MasksConfig():
+            inputs["audio"] = mask_spectra(inputs["audio"], masks, generator=generator)
+        return inputs
 
     def asked(self, model: Network) -> Callable[..., dict[str, Tensor]]:
         """Return the part of a network that answers what `inputs_of` gives, in its present mode."""
