@@ -146,6 +146,7 @@ class AugmentConfig:
     rotate: NonNegative  # degrees
     shear: NonNegative  # degrees
     slice: number(gt=0, le=1)  # share of the clip kept by random slicing
+    erase: number(ge=0, lt=1) = later(0.0)  # largest share of the side that a square has which is covered, last of all
 
     def __post_init__(self) -> None:
         _refuse_unless(self.contrast[0] <= self.contrast[1], "contrast should be in ascending order")
@@ -397,19 +398,29 @@ class PretrainConfig(RecipeConfig):
     corpus: Literal[CORPORA]
     modality: Literal["video", "audio"]
     target: Literal["label", "actor"]  # emotions, or who it is
-    network: Literal["resnet18", "vgg16"]
+    network: Literal["resnet18", "resnet12", "vgg16"]
     init: Text = "random"  # random, a row of pretrain, a file of weights, or none: a file that you have to name
     trained: Literal["all", "dense"] = "all"  # dense: convolutions stay as they are
     balance: Bool = False  # AUG-B: classes filled up to within 5 %
     learning_rate: Rate
     epochs: Count
     batch: Batch
+    # of resnet12
+    width: whole(ge=0, le=4096) = later(0)  # channels of the first stage; 0: train.width
+    size_px: whole(ge=0, le=4096) = later(0)  # side of the picture; 0: faces.size_px
+    sides: tuple[whole(ge=16, le=4096), ...] = later(())  # in training, for equal parts of the epochs; empty: size_px
+    dropout: Dropout = later(0.0)  # probability, of the features
+    evaluate_every: Count = later(1)  # epochs; the last one is always evaluated
 
     def __post_init__(self) -> None:
         _refuse_unless(self.schedule != "plateau", "schedule should be constant, cosine or one_cycle")
         pictures = self.modality == "video"
         _refuse_unless(pictures or self.network == "resnet18", "network should be resnet18 for the modality audio")
         _refuse_unless(pictures or not self.balance, "balance should be false for the modality audio")
+        small = (self.width, self.size_px, self.sides, self.dropout) == (0, 0, (), 0.0)
+        _refuse_unless(
+            small or self.network == "resnet12", "width, size_px, sides and dropout should be of the network resnet12"
+        )
         starts = self.network == "vgg16" and self.init != "random"
         _refuse_unless(self.trained == "all" or starts, "trained should be dense for a network vgg16 with an init only")
 
@@ -599,7 +610,7 @@ class TrustConfig:
         return (*self.rows, *(name for name in self.options if name not in self.rows))
 
 
-SCALES = ("mini", "study", "thesis")
+SCALES = ("mini", "study", "people", "thesis")
 DEFAULTS = Path(__file__).resolve().parents[1] / "params.yaml"  # of the package: a link in the checkout, else a copy
 T = TypeVar("T")
 

@@ -125,11 +125,12 @@ def _count_pretrain(params: Params, corpus: str, name: str) -> dict[str, Any]:
         shape = (CHANNELS["audio"], *segment_shape(params.sound))
     else:
         learnt, looks = learnt * (BALANCED if row.balance else 1) * (PER_FILM if size.seconds else 1), judged
-        shape = (CHANNELS["video"], *[extractor.vgg_size_px if vgg else params.faces.size_px] * 2)
+        channels = 1 if row.network == "resnet12" else CHANNELS["video"]
+        shape = (channels, *[extractor.vgg_size_px if vgg else row.size_px or params.faces.size_px] * 2)
     found = row_costs(
         row,
         classes=size.people if row.target == "actor" else EMOTIONS[corpus],
-        width=extractor.vgg_width if vgg else params.train.width,
+        width=extractor.vgg_width if vgg else row.width or params.train.width,
         shape=(1, *shape),
     )
     return {

@@ -128,7 +128,8 @@ class TrainSpec:
     average : decay of an exponential moving average of all weights and statistics over the steps (Polyak, Juditsky
         1992), which is evaluated and kept in the place of the last ones; 0: none.
     stop : epochs without a lower loss after which training ends early.
-    roles : evaluated after every epoch: test, and validation unless nobody validates; none: no epoch is chosen.
+    roles : evaluated after an epoch: test, and validation unless nobody validates; none: no epoch is chosen.
+    evaluate_every : number of epochs between two that are evaluated; the last one always is.
     keep : selections whose weights are kept.
     checkpoint, key : folder of the checkpoints, and a digest of all that the result depends on.
     """
@@ -144,6 +145,7 @@ class TrainSpec:
     steps: int = 0
     average: float = 0.0
     stop: int | None = None
+    evaluate_every: int = 1
     roles: tuple[str, ...] = ("validation", "test")
     keep: tuple[str, ...] = ("honest", "optimistic")
 
@@ -308,7 +310,8 @@ def fit(model: nn.Module, task: Task, spec: TrainSpec, *, group: Group = ALONE) 
         passed = task.train_epoch(network, optimizer, epoch)
         if not math.isfinite(passed.loss):
             raise ModelError(f"{spec.checkpoint}: the loss is {passed.loss} in epoch {epoch}; lower the learning rate")
-        results = {role: task.evaluate(judged, role) for role in spec.roles}
+        roles = spec.roles if (spec.epochs - epoch) % spec.evaluate_every == 0 else ()
+        results = {role: task.evaluate(judged, role) for role in roles}
         progress.enter(passed, results, rate=rate, weights=judged.state_dict(), keep=spec.keep)
         if followed := results.get("validation", results.get("test")):
             progress.follow(followed.loss)

@@ -140,6 +140,7 @@ class ImageTask:
     augment : changes of training pictures, new in every epoch; None: none.
     follow_training : enter the accuracy of the training pass into the history.
     loss : mean over logits (B, C) and classes (B,).
+    side_of : epoch -> side of its pictures (progressive resizing); None: that of the data.
     """
 
     data: ImageDataset
@@ -149,6 +150,7 @@ class ImageTask:
     precision: str = "float32"
     follow_training: bool = False
     loss: Callable[..., Tensor] = functional.cross_entropy
+    side_of: Callable[[int], int] | None = None
 
     @property
     def steps(self) -> int:
@@ -159,12 +161,13 @@ class ImageTask:
         """Run one pass over the training samples."""
         model.train()
         device, rows = engine.device(), self.data.shown
+        data = self.data if self.side_of is None else replace(self.data, size_px=self.side_of(epoch))
         order = self.draws.rng("order", epoch)
         total = torch.zeros((), dtype=torch.float64, device=device)
         n_hits = torch.zeros((), dtype=torch.int64, device=device)
         with self.draws.epoch(epoch) as generator:
             for chosen in random_batches(len(rows), size=self.batch, rng=order):
-                inputs, label = self.data.batch(rows[chosen], device)
+                inputs, label = data.batch(rows[chosen], device)
                 if self.augment is not None:  # a picture is a clip of one frame
                     inputs = augment(inputs.unsqueeze(1), self.augment, mode="frame", generator=generator).squeeze(1)
                 logits = self._predict(model, inputs)
