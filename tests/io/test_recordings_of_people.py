@@ -421,10 +421,11 @@ def png_of(width: int, height: int) -> bytes:
 def test_a_photograph_of_tiles_is_not_taken_for_its_first(tmp_path, n_tiles):
     path = tmp_path / "a.heic"
     with av.open(str(path), "w", format="mp4") as container:  # FFmpeg shows tiles as streams of one size
-        for _ in range(n_tiles):
-            stream = container.add_stream("libx264", rate=1)
+        streams = [container.add_stream("libx264", rate=1) for _ in range(n_tiles)]
+        for stream in streams:
             stream.width, stream.height = SIZE
             stream.pix_fmt = "yuv420p"
+        for stream in streams:
             frame = av.VideoFrame.from_ndarray(picture(), format="rgb24")
             container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
