@@ -83,9 +83,8 @@ def _check_corpora(params: "Params") -> None:
                 raise _wrong(f"folds.{name}", f"should be 1, its official division; got {n_folds}")
         elif synthetic and not 2 <= n_folds <= corpus.actors:
             raise _wrong(f"folds.{name}", f"should be 2 to {corpus.actors}, the number of its actors; got {n_folds}")
-    for key, usual in (("front_end", "stft"), ("normalise", "corpus")):
-        if (found := getattr(params.sound, key)) != usual:
-            raise _wrong(f"sound.{key}", f"should be {usual}, got {found}; rows of variants have {key} of their own")
+    if (found := params.sound.front_end) != "stft":
+        raise _wrong("sound.front_end", f"should be stft, got {found}; rows of variants have a front_end of their own")
     for name in params.validation:
         if name in params.splits:
             raise _wrong(f"validation.{name}", f"splits.{name} says who validates; take one of the two away")

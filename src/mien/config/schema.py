@@ -121,9 +121,7 @@ class SoundConfig:
     log: Bool  # log magnitude
     pool: Size  # side of the averaged squares
     mel: MelConfig = later(MelConfig())
-    # Of a row of variants, which sets them; for networks that are trained ahead and that run along as here.
-    front_end: Literal["stft", "logmel"] = later("stft")
-    normalise: Literal["corpus", "subject"] = later("corpus")
+    front_end: Literal["stft", "logmel"] = later("stft")  # of rows of variants, which set it
 
     def __post_init__(self) -> None:
         _refuse_unless(self.window <= self.rate_hz, "window should be at most rate_hz")
@@ -265,6 +263,7 @@ class RecipeConfig:
     average: number(ge=0, lt=1) = later(0.0)
     # of the loss of a class: inverse to its number of training samples, or to the root of it
     class_weights: Literal["none", "sqrt", "inverse"] = later("none")
+    evaluate_every: Count = later(1)  # epochs; the last one is always evaluated
 
 
 @dataclass(**SECTION)
@@ -351,9 +350,7 @@ class VariantConfig(RecipeConfig):
 
     def hears(self, sound: SoundConfig) -> SoundConfig:
         """Return section ``sound`` with what the row sets of it."""
-        if self.front_end == "stft":
-            return sound
-        return dataclasses.replace(sound, front_end=self.front_end, normalise=self.normalise)
+        return dataclasses.replace(sound, front_end=self.front_end)
 
     def learns(self, train: TrainConfig) -> TrainConfig:
         """Return section ``train`` with the values of the row."""
@@ -410,7 +407,6 @@ class PretrainConfig(RecipeConfig):
     size_px: whole(ge=0, le=4096) = later(0)  # side of the picture; 0: faces.size_px
     sides: tuple[whole(ge=16, le=4096), ...] = later(())  # in training, for equal parts of the epochs; empty: size_px
     dropout: Dropout = later(0.0)  # probability, of the features
-    evaluate_every: Count = later(1)  # epochs; the last one is always evaluated
 
     def __post_init__(self) -> None:
         _refuse_unless(self.schedule != "plateau", "schedule should be constant, cosine or one_cycle")

@@ -155,6 +155,7 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
         **engine.recipe(row, schedule="plateau", weight_decay=how.weight_decay),
         patience=how.patience,
         stop=how.stop,
+        evaluate_every=row.evaluate_every,
         roles=tuple(role for role in ("validation", "test") if role in roles),
         keep=(kept,),
     )
@@ -338,15 +339,36 @@ class ClipTask:
         """Evaluate the clips of a role, each of which has at least one modality."""
         model.eval()
         scores, device = [], engine.device()
-        for batch in self.evaluation_batches(role):
+        for batch in self.judged_batches(model, role):
             with engine.autocast(device, self.settings.train.precision):
-                out = self.asked(model)(batch.inputs, batch.n_steps)
+                out = (model.answer if self.refers else self.asked(model))(batch.inputs, batch.n_steps)
             scores.append({head: score.float().cpu() for head, score in out.items()})
         logits = {head: torch.cat([score[head] for score in scores]) for head in scores[0]}
         label = torch.tensor(self.roles[role].label.to_numpy())
         if self.settings.variant.target == "intensity":
             return EvalResult.of_levels(logits, label, n_levels=len(self.dataset.classes))
         return EvalResult.of(logits, label)
+
+    @property
+    def refers(self) -> bool:
+        """Tell whether what a network says of a voice is standardised by the person's other recordings."""
+        return self.settings.variant.normalise == "subject" and "audio" in self.dataset.media
+
+    def judged_batches(self, model: Network, role: str) -> Iterable[Batch]:
+        """Return what is evaluated: `evaluation_batches`, or what branches say of them, referred to their person."""
+        if not self.refers:
+            return self.evaluation_batches(role)
+        batch = self.perceived(model, role)
+        said, heard = batch.inputs["audio"].clone(), batch.n_steps["audio"] > 0
+        for actor in self.roles[role].actor.unique():
+            own = torch.from_numpy((self.roles[role].actor == actor).to_numpy(copy=True)).to(heard.device) & heard
+            said[own] = model.refer("audio", said[own], said[own])
+        return [replace(batch, inputs=batch.inputs | {"audio": said})]
+
+    def perceived(self, model: Network, role: str) -> Batch:
+        """Return what the branches of a network say of all clips of a role."""
+        (batch,) = self._store(model, self.evaluation_batches(role))
+        return batch
 
     def evaluation_batches(self, role: str) -> Iterable[Batch]:
         """Return the clips of a role with the inputs of a network: they are the same after every epoch."""
@@ -420,6 +442,11 @@ class FeatureTask(ClipTask):
     def evaluation_batches(self, role: str) -> Iterable[Batch]:
         """Return the clips of a role."""
         return self.features[role]
+
+    def perceived(self, model: Network, role: str) -> Batch:
+        """Return the features of all clips of a role."""
+        (batch,) = self.features[role]
+        return batch
 
     def inputs_of(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Return the features of a batch."""
