@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from mien.augment.slicing import Interval
 from mien.config.schema import AugmentConfig, MelConfig, TrainConfig, VariantConfig
 from mien.errors import ConfigError, ModelError
 from mien.io import shards
-from mien.io.files import read_json
+from mien.io.files import read_json, sha256
 from mien.models import checkpoint
 from mien.models.mrpn import build
 from mien.training import clips
@@ -127,6 +128,27 @@ def test_everybody_is_trained_on_as_long_as_on_the_folds(tiny, tmp_path):
     other = options | {"config": config.replace('"epochs": 2', '"epochs": 1')}
     with pytest.raises(ModelError, match="of another config"):
         run_command("train", folds=[], everybody=True, out=tmp_path / "Voice", **other)
+
+
+@pytest.mark.usefixtures("scratch")
+def test_a_row_may_be_the_network_of_another_asked_with_a_reference(tiny, tmp_path):
+    rows = {"Voice": ROW | CHANGES, "Voice_S": ROW | CHANGES | {"normalise": "subject", "weights": "Voice"}}
+    config = json.dumps(tiny.params | {"variants": rows})
+    options = {"corpus": tiny.name, "seeds": [0], "data": tiny.results, "config": config, "everybody": True}
+    with pytest.raises(ModelError, match="no such model file"):
+        run_command("train", variant="Voice_S", folds=[0], out=tmp_path / "Voice_S", **options)
+    for variant in rows:
+        run_command("train", variant=variant, folds=[0], out=tmp_path / variant, **options)
+    for name in ("fold0-seed0", "everybody-seed0"):
+        folders = [tmp_path / variant / name for variant in rows]
+        states = [load_file(folder / "model.safetensors") for folder in folders]
+        assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+        runs = [read_json(folder / "run.json") for folder in folders]
+        assert runs[1]["best_epoch"]["honest"] == runs[0]["best_epoch"]["honest"]
+        assert runs[1]["weights"] == sha256(folders[0] / "model.safetensors")
+    alone, referred = (rows_of(tmp_path / variant / "fold0-seed0").query("selection == 'honest'") for variant in rows)
+    assert alone["clip"].tolist() == referred["clip"].tolist()
+    assert not np.allclose(np.stack(alone.logits), np.stack(referred.logits))
 
 
 @pytest.mark.parametrize(

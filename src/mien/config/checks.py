@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -149,6 +150,11 @@ def _check_variant(params: "Params", name: str) -> None:
                 f"{where}.init.{modality}",
                 f"{init} looks at single pictures, and the trunk {trunk} at whole clips; leave {modality} out of init",
             )
+    if variant.weights:
+        _known_variant(params, f"{where}.weights", variant.weights)
+        other = params.variants[variant.weights]
+        if replace(variant, weights="", normalise=other.normalise) != other or other.normalise == variant.normalise:
+            raise _wrong(f"{where}.weights", f"{variant.weights} differs by more than normalise; make the row like it")
     for modality, other in variant.frozen.items():
         _known_variant(params, f"{where}.frozen.{modality}", other)
         if params.variants[other].modalities != (modality,) or params.variants[other].frozen:

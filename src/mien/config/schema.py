@@ -317,6 +317,8 @@ class VariantConfig(RecipeConfig):
     front_end: Literal["stft", "logmel"] = later("stft")
     masks: MasksConfig = later(MasksConfig())  # of the front end logmel
     train: TrainChanges = later(TrainChanges())  # values in the place of those of section `train`
+    # the row that differs by `normalise` alone and whose network this one is: nothing is trained. Empty: it is trained
+    weights: str = later("")
 
     def __post_init__(self) -> None:
         _check_modalities(self, ("single",))
@@ -347,6 +349,8 @@ class VariantConfig(RecipeConfig):
         _refuse_unless(mel or self.masks == MasksConfig(), "masks should be of the front end logmel")
         heard = set(self.modalities) != {"video"}
         _refuse_unless(self.normalise == "corpus" or heard, "normalise should be corpus for pictures alone")
+        referred = self.normalise == "subject" and set(self.modalities) <= {"audio", "video"}
+        _refuse_unless(not self.weights or referred, "weights should be of rows with a voice and normalise: subject")
 
     def hears(self, sound: SoundConfig) -> SoundConfig:
         """Return section ``sound`` with what the row sets of it."""
