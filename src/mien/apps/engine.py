@@ -18,7 +18,7 @@ training does with a clip of that length, so nothing that comes before or after 
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import cv2
@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mien.apps.models import SHOWN_BY, Model, choose_model
+from mien.apps.models import SHOWN_BY, Model, choose_model, join
 from mien.apps.units import Shape, StreamingUnits, fit_units
 from mien.audio.resample import is_silent, level_of, to_int16
 from mien.audio.spectrogram import segment_s
@@ -34,7 +34,7 @@ from mien.augment.slicing import Interval
 from mien.candide.fit import FITTED
 from mien.config.schema import CandideConfig, FacesConfig, SoundConfig
 from mien.errors import ModelError
-from mien.faces.track import KEPT_BYTES, Face, FaceTracker, Track, cut_region, region_around
+from mien.faces.track import KEPT_BYTES, Face, FaceTracker, Track, WholePicture, cut_region, region_around
 from mien.io.shards import FULL_SCALE
 from mien.training.clips import (
     ActionUnitSequence,
@@ -53,6 +53,7 @@ FORGET_S = 1.0  # a face that was lost for so long is somebody new
 LIVE_HOLD_S = 1.0  # a picture of a camera is taken to be shown for no longer
 LEAST_REST_S = 0.1  # at the end of a film that is worth a window of its own
 MOVED = 0.15  # sides of the region by which a face may be beside its middle before the region moves
+PICTURES = 128  # that a network of single pictures is shown at once
 PATCH = 3.0  # side of what is kept around a face of a large picture, in sides of its box
 BLOCK_S = 0.1  # in which sound is silent or not
 TOLERANCE_S = 1e-6  # by which times may differ that are meant to be equal
@@ -159,7 +160,11 @@ class Clip:
 
 @torch.no_grad()
 def judge(model: Model, clips: Sequence[Clip]) -> np.ndarray:
-    """Return the probabilities (B, C) that a network gives B clips, each with something that it uses."""
+    """Return the probabilities (B, C) that a model gives B clips, each with something that it uses."""
+    if model.parts:
+        return join(model.parts, [judge(part, clips) for part in model.parts])
+    if model.settings.kind == "extractor":
+        return model.to_names(_judge_frames(model, clips))
     card, first = model.settings, clips[0]
     sampling = Sampling.of(card.augmentation, frames=card.frames, share=1.0, sound=first.sound)
     inputs, n_steps = {}, {}
@@ -173,16 +178,27 @@ def judge(model: Model, clips: Sequence[Clip]) -> np.ndarray:
         n_steps |= steps
     batch = Batch(inputs, n_steps, torch.full((len(clips),), -1)).to(next(model.network.parameters()).device)
     scores = model.network(network_inputs(batch), batch.n_steps)["fused"].double()
-    return scores.softmax(dim=1).cpu().numpy()
+    return model.to_names(scores.softmax(dim=1).cpu().numpy())
+
+
+def _judge_frames(model: Model, clips: Sequence[Clip]) -> np.ndarray:
+    """Return the means (B, C) over the frames of each clip of what a network of single pictures says of them."""
+    frames = [clip.modalities["video"].pixels for clip in clips]  # (T, S, S, 3) each
+    grey = np.stack([cv2.cvtColor(np.ascontiguousarray(one), cv2.COLOR_RGB2GRAY) for part in frames for one in part])
+    pictures = torch.from_numpy(grey).unsqueeze(1).float().to(next(model.network.parameters()).device)
+    said = [model.network({"video": part})["fused"].double().softmax(1).cpu() for part in pictures.split(PICTURES)]
+    return np.stack([part.mean(0).numpy() for part in torch.cat(said).split(list(map(len, frames)))])
 
 
 def common(models: Sequence[Model], name: str):
-    """Return what all models agree on: settings.classes, faces or sound.
+    """Return what all models agree on: settings.classes; faces, of those that look, or sound, of those that listen.
 
     Raises
     ------
     ModelError : they do not.
     """
+    shown = {"faces": "face", "sound": "voice"}.get(name)
+    models = [model for model in models if shown is None or shown in model.shows] or models[:1]
     values = [getattr(model.settings if name == "classes" else model, name) for model in models]
     for model, value in zip(models, values, strict=True):
         if value != values[0]:
@@ -257,6 +273,8 @@ class Engine:
         Keep where every person was in every picture, see `track_of`.
     batch
         Windows that are judged at once: 1 to have each as soon as it ends, more where nobody waits for them.
+    cropped
+        Every picture is a face and nothing else: none is looked for, the whole picture is the region.
 
     Attributes
     ----------
@@ -277,17 +295,20 @@ class Engine:
         shape: Shape | None = None,
         tracks: bool = False,
         batch: int = 1,
+        cropped: bool = False,
     ) -> None:
         self.models = list(models)
         self.classes: tuple[str, ...] = common(models, "classes")
-        self.faces: FacesConfig = common(models, "faces")
+        faces: FacesConfig = common(models, "faces")
+        self.faces = replace(faces, margin=1.0) if cropped else faces
         self.sound: SoundConfig = common(models, "sound")
         self.window_s, self.hop_s, self.forget_s, self.hold_s = window_s, hop_s, forget_s, hold_s
         self._candide, self._shape, self._tracks, self._batch = candide, shape, tracks, batch
         self._fitted = next((model.candide for model in models if model.candide is not None), None)
         self._has_pictures = True  # until it is said that no more will come
         # Pictures.
-        self._tracker = FaceTracker(self.faces, forget_s=forget_s)
+        self._cropped = cropped
+        self._tracker = self._begin_shot()
         self._before = 0  # people of earlier shots
         self._highest = 0
         self._held: tuple[float, np.ndarray] | None = None  # the picture that is shown now
@@ -447,6 +468,9 @@ class Engine:
         self._changes.append(change)
         return change > max(CUT_LEAST, CUT_RATIO * usual)
 
+    def _begin_shot(self) -> FaceTracker | WholePicture:
+        return WholePicture() if self._cropped else FaceTracker(self.faces, forget_s=self.forget_s)
+
     def _look_until(self, time_s: float) -> None:
         """Look at the picture that is shown as often as it is due by then."""
         while self._held is not None and (look_s := self._next_look / self.faces.rate_fps) <= time_s:
@@ -460,7 +484,7 @@ class Engine:
     def _look(self, time_s: float, picture: np.ndarray) -> None:
         if self._cut:
             self._cut, self._before = False, self._highest
-            self._tracker = FaceTracker(self.faces, forget_s=self.forget_s)
+            self._tracker = self._begin_shot()
         self._n_same = self._n_same + 1 if picture is self._looked_at else 0
         self._looked_at = picture
         if self._n_same <= self.faces.detect_every:  # a picture that stays has been searched as a whole by then

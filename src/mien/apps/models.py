@@ -5,6 +5,11 @@ that is fitted on the validation people of all folds. Whoever is new to all of t
 the mean of theirs (Jensen's inequality), while the fold of the lowest validation loss is the one with the easiest
 validation people, and leaves others unused. How often the mean is right cannot be measured: everybody was learnt from
 by some of them; what is said is how often one of them is right, of people whom it did not learn from.
+
+Where nothing judges faces and voices together, a network of each does (`combine`): whatever they were trained on, they
+answer in the names of emotions that both know, and the product of their calibrated probabilities, each divided by the
+shares of its training clips, is the answer (Kittler, Hatef, Duin & Matas 1998, On combining classifiers, eq. 8: faces
+and voices of one emotion are taken to be independent, and emotions to be equally frequent).
 """
 
 import hashlib
@@ -16,19 +21,24 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mien.apps import Models
 from mien.config import schema
+from mien.config.labels import common_names, label_map
 from mien.config.schema import CandideConfig, FacesConfig, SoundConfig
 from mien.errors import ConfigError, ModelError, TableError
 from mien.io.files import read_json, sha256
 from mien.models import checkpoint
-from mien.models.checkpoint import ModelCard
+from mien.models.checkpoint import ModelCard, OfGrey
 from mien.models.mrpn import Network
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mien.evaluation.runs import Run
 
 log = logging.getLogger(__name__)
@@ -37,6 +47,9 @@ SHOWN_BY = {"video": "face", "audio": "voice", "units": "face"}  # modality -> w
 VARIABLE = "MIEN_MODELS"  # of the environment: the folder with models
 CONFIDENCE = 0.95  # of the interval of an accuracy
 WEIGHTS = "model.safetensors"
+LEAST = 1e-12  # of a probability of which the logarithm is taken
+BINS = 15  # of the calibration error, as in Guo et al. 2017
+RULE = "product of calibrated probabilities, each divided by the shares of its training"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +75,31 @@ class ModelInfo:
     protocol: str = ""  # honest: epochs chosen on people who are not reported; thesis: on those who are
     temperature: float = 1.0
     calibrated: bool = False  # the temperature was fitted, on validation people
+    classes: tuple[str, ...] = ()  # that it answers in
+    uar: float | None = None  # unweighted average recall of the same clips, and its interval
+    uar_low: float | None = None
+    uar_high: float | None = None
+    recalls: Mapping[str, float] | None = None  # class -> share of its clips that are judged rightly
+    calibration_error: float | None = None  # of probabilities at the temperature, on those clips, in `BINS` bins
+    tested_clips: int | None = None
+    shares: Mapping[str, float] | None = None  # class -> share of the training clips, as the loss weighs them
+    terms: str = ""  # of the corpus
+    address: str = ""
+    made: Mapping[str, Any] | None = None  # command, revision, processor, cpu_hours
+    parts: "tuple[ModelInfo, ...]" = ()  # of a model that is several ones joined
     file: str = ""  # or the folder of a row
     sha256: str = ""  # of the file; of a row: of those of its files, in the order of folds, in hexadecimal
     checked: bool = False  # the weights are those that training or export wrote; False: nothing says what they were
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as values of JSON."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        said = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return said | {"parts": [part.to_dict() for part in self.parts]}
 
     def describe(self) -> str:
         """Say it in one line."""
+        if self.parts:
+            return f"{RULE}: " + "; ".join(f"({part.shown_by}) {part.describe()}" for part in self.parts)
         alike = f"{self.networks} networks" if self.networks > 1 else "1 network"
         text = f"{self.row} of {self.corpus} ({alike}), trained on {self.people or 'people of whom nothing is known'}"
         if self.accuracy is None:
@@ -79,10 +107,34 @@ class ModelInfo:
         ends = ""
         if self.accuracy_low is not None:
             ends = f" ({100 * self.accuracy_low:.0f} to {100 * self.accuracy_high:.0f})"
-        who = "such people that a network was not trained on"
+        who = "such people that a network was not trained on" if self.tested_people else "the official test"
         if self.protocol == "thesis":
             who += ", on whom its epoch was chosen"
         return f"{text}; right in {100 * self.accuracy:.0f}%{ends} of the clips of {who}"
+
+
+    @property
+    def shown_by(self) -> str:
+        """Return what it judges by: face, voice, or face+voice."""
+        return "+".join(dict.fromkeys(SHOWN_BY[name] for name in SHOWN_BY if name in self.modalities))
+
+
+class OfFrame(nn.Module):
+    """A network of `pretrain` as one of clips: every clip is a grey picture.
+
+    {"video": (B, 1, S, S) grey levels 0..255} -> {"fused": (B, C) logits}; pictures of another size are resized, as
+    training does.
+    """
+
+    def __init__(self, network: nn.Module, size_px: int) -> None:
+        super().__init__()
+        self.network, self.size_px = OfGrey(network), size_px
+
+    def forward(self, inputs: Mapping[str, Tensor], n_steps: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        pictures, size = inputs["video"], (self.size_px, self.size_px)
+        if pictures.shape[-1] != self.size_px:
+            pictures = functional.interpolate(pictures, size, mode="bilinear", antialias=True)
+        return {"fused": self.network(pictures)}
 
 
 class Ensemble(nn.Module):
@@ -102,15 +154,119 @@ class Ensemble(nn.Module):
 
 @dataclass(frozen=True)
 class Model:
-    """Trained networks of one row with what their files say."""
+    """Trained networks of one row with what their files say, or several such models joined.
+
+    Attributes
+    ----------
+    network : of a joined model None.
+    settings : its classes are the names that the model answers in.
+    faces, sound : of a model that does not look, or listen, those of params.yaml of the package.
+    names : (C, L) 0 and 1: as which of the L classes each of the C that the network knows counts; None: they are the
+        same.
+    parts : of a joined model.
+    """
 
     path: Path
-    network: Ensemble
+    network: Ensemble | None
     settings: ModelCard
     faces: FacesConfig
     sound: SoundConfig
     candide: CandideConfig | None = None  # where it looks at action units
     info: ModelInfo | None = None
+    names: np.ndarray | None = None
+    parts: "tuple[Model, ...]" = ()
+
+    @property
+    def shows(self) -> set[str]:
+        """Return what it judges by: face, voice, or both."""
+        return {SHOWN_BY[name] for name in self.settings.modalities}
+
+    def to_names(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return probabilities (B, C) of the network's classes as those (B, L) of the model's."""
+        if self.names is None:
+            return probabilities
+        found = np.maximum(probabilities @ self.names, LEAST)
+        return found / found.sum(axis=1, keepdims=True)
+
+    @property
+    def prior(self) -> np.ndarray:
+        """Return (L,) the shares of its training clips; alike where they are not known."""
+        shares = self.info.shares if self.info is not None else None
+        if not shares:
+            return np.full(len(self.settings.classes), 1 / len(self.settings.classes))
+        return self.to_names(np.array([[shares.get(name, 0.0) for name in self.info.classes]]))[0]
+
+
+def join(models: Sequence[Model], said: Sequence[np.ndarray]) -> np.ndarray:
+    """Return what models say together, (B, L): the product of p / prior, divided by its sum.
+
+    Parameters
+    ----------
+    said
+        (B, L) of each model, see `Model.to_names`.
+    """
+    logs = sum(np.log(np.maximum(one, LEAST)) - np.log(model.prior) for model, one in zip(models, said, strict=True))
+    shares = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def combine(models: Sequence[Model]) -> list[Model]:
+    """Return the models, and before them the first of faces and the first of voices as one, if none judges by both.
+
+    Where those two answer in different classes, all models answer in the names that all of them know: RAVDESS's
+    neutral and calm are one, and what one of them does not know is left out.
+
+    Raises
+    ------
+    ModelError : fewer than two names are left.
+    """
+    face, voice = (next((one for one in models if one.shows == {shown}), None) for shown in ("face", "voice"))
+    if face is None or voice is None or any(len(model.shows) > 1 for model in models):
+        return list(models)
+    if len({model.settings.classes for model in models}) > 1:
+        names = common_names(voice.settings.classes, *(model.settings.classes for model in models))
+        if len(names) < 2:
+            raise ModelError(
+                f"{face.path} and {voice.path} have {', '.join(names) or 'no emotion'} in common, two are needed;"
+                " name one of them"
+            )
+        renamed = [_answer_in(model, names) for model in models]
+        face, voice = (renamed[models.index(one)] for one in (face, voice))
+        models = renamed
+    infos = tuple(part.info for part in (face, voice))
+    card = replace(
+        voice.settings,
+        corpus=" + ".join(dict.fromkeys((face.settings.corpus, voice.settings.corpus))),
+        variant=f"{face.settings.variant} + {voice.settings.variant}",
+        modalities=(*face.settings.modalities, *voice.settings.modalities),
+    )
+    info = None if None in infos else _describe_parts(card, infos)
+    place, candide = Path(f"{face.path} + {voice.path}"), face.candide
+    return [Model(place, None, card, face.faces, voice.sound, candide, info, parts=(face, voice)), *models]
+
+
+def _answer_in(model: Model, names: tuple[str, ...]) -> Model:
+    return replace(
+        model, settings=replace(model.settings, classes=names), names=label_map(model.settings.classes, names)
+    )
+
+
+def _describe_parts(card: ModelCard, parts: tuple[ModelInfo, ...]) -> ModelInfo:
+    files = [part.file for part in parts]
+    return ModelInfo(
+        row=card.variant,
+        corpus=card.corpus,
+        modalities=card.modalities,
+        networks=sum(part.networks for part in parts),
+        people=" and ".join(part.people or "people of whom nothing is known" for part in parts),
+        synthetic=None if None in (known := [part.synthetic for part in parts]) else any(known),
+        calibrated=all(part.calibrated for part in parts),
+        classes=card.classes,
+        file=" + ".join(files),
+        sha256=hashlib.sha256("".join(part.sha256 for part in parts).encode()).hexdigest(),
+        checked=all(part.checked for part in parts),
+        parts=parts,
+    )
 
 
 def load_models(paths: Sequence[Path]) -> list[Model]:
@@ -122,6 +278,11 @@ def load_models(paths: Sequence[Path]) -> list[Model]:
         Of every model: the folder of a row, such as results/training/ravdess/N2, of which a network of every fold is
         taken; one of these networks, model.safetensors; or a file of `export_model`.
 
+    Returns
+    -------
+    list of Model
+        As `combine` returns them.
+
     Raises
     ------
     ModelError : a file is missing, unreadable, changed or not ours, or does not tell emotions.
@@ -129,31 +290,56 @@ def load_models(paths: Sequence[Path]) -> list[Model]:
     models = []
     for path in map(Path, paths):
         networks, settings, info = _load(path)
-        if settings.target != "label":
-            raise ModelError(
-                f"{path}: {settings.variant} learnt {settings.target}; clips are judged by networks that learnt"
-                " emotions: name another"
-            )
         network = Ensemble(networks, info.temperature).eval()
         models.append(Model(path, network, settings, **_sections(path, settings), info=info))
         log.info("%s", info.describe())
-    return models
+    return combine(models)
 
 
 def _load(path: Path) -> tuple[list[Network], ModelCard, ModelInfo]:
     if path.is_file() and (said := checkpoint.read_export(path)) is not None:
+        _check_kind(path, said.cards[0])
         networks, said = checkpoint.load_export(path, device=_device())
         info = _read_info(path, said.facts)
-        return networks, said.cards[0], replace(info, file=str(path), sha256=sha256(path), checked=True)
+        info = replace(info, file=str(path), sha256=sha256(path), checked=True)
+        return _as_of_clips(networks, said.cards[0]), said.cards[0], info
     files = files_of_row(path) if path.is_dir() else [path]
     if not files:
         raise ModelError(f"{path}: holds no trained network of a row; name such a folder, or a file")
-    loaded = [checkpoint.load(file, device=_device()) for file in files]
+    networks, settings = _load_files(files)
+    return _as_of_clips(networks, settings), settings, describe_files(files, settings, place=path)
+
+
+def _load_files(files: Sequence[Path]) -> tuple[list[nn.Module], ModelCard]:
+    """Return the networks of the files of a row that can judge clips, and the card of the first."""
+    kind = _check_kind(files[0], checkpoint.read_card(files[0]))
+    loaded = [checkpoint.load(file, kind=kind, device=_device()) for file in files]
     settings = loaded[0][1]
     for file, (_, card) in zip(files, loaded, strict=True):
         if replace(card, fold=settings.fold, seed=settings.seed) != settings:
             raise ModelError(f"{file}: made with other settings than {files[0]}; train the row again")
-    return [network for network, _ in loaded], settings, describe_files(files, settings, place=path)
+    return [network for network, _ in loaded], settings
+
+
+def _as_of_clips(networks: Sequence[nn.Module], card: ModelCard) -> list[nn.Module]:
+    return [OfFrame(one, card.size_px).to(_device()) if card.kind == "extractor" else one for one in networks]
+
+
+def _check_kind(path: Path, card: ModelCard) -> str:
+    """Return the kind of a network that can judge clips: one of `variants` or of `pretrain` that learnt emotions."""
+    of = {"stream": "streams, which run along with a recording", "classifier": "classifiers, of single pictures"}
+    if card.kind in of:
+        found = f"is a row of {of[card.kind]}"
+    elif card.kind == "extractor" and card.corpus != card.base:
+        found = "is a row of pretrain that learnt who somebody is (target: actor)"
+    elif card.target != "label":
+        found = f"learnt {card.target}"
+    else:
+        return card.kind
+    raise ModelError(
+        f"{path}: {card.variant} of {card.corpus} {found}; clips are judged by networks that learnt emotions: name a"
+        " row of variants, or of pretrain with target: label"
+    )
 
 
 def _read_info(path: Path, facts: Mapping[str, Any]) -> ModelInfo:
@@ -176,6 +362,7 @@ def describe_files(files: Sequence[Path], settings: ModelCard, *, place: Path) -
     from mien.evaluation.runs import read_run
 
     about = ModelInfo(
+        classes=settings.classes,
         row=settings.variant,
         corpus=settings.corpus,
         modalities=settings.modalities,
@@ -191,6 +378,7 @@ def describe_files(files: Sequence[Path], settings: ModelCard, *, place: Path) -
     try:
         runs = [read_run(file.parent / "run.json") for file in files_of_row(row) or files]
         about = replace(about, **_measured(runs), **_calibrated(runs))
+        about = replace(about, **_resolved(runs, about.temperature))
         judging = [run for run in runs if run.folder / WEIGHTS in files]
         return replace(about, **_learnt(row.parents[2] / "corpora" / settings.corpus, judging))
     except TableError as error:
@@ -213,17 +401,36 @@ def _learnt(corpus: Path, runs: "list[Run]") -> dict[str, Any]:
     from mien.io import tables
 
     found: dict[str, Any] = {"clips": max((run.record["n_clips"]["training"] for run in runs), default=None)}
-    info, folds = corpus / "corpus.json", corpus / "folds.parquet"
+    info, folds, clips = corpus / "corpus.json", corpus / "folds.parquet", corpus / "clips.parquet"
     if info.is_file():
         found["synthetic"] = read_json(info)["source"] == "synthetic"
-    if folds.is_file():
-        roles = {"training"} if all(_protocol(run) == "honest" for run in runs) else {"training", "validation"}
-        rows = tables.read(folds, tables.FOLDS)
-        rows = rows[rows.fold.isin([run.fold for run in runs]) & rows.role.isin(roles)]
-        found["n_people"] = int(rows.group.nunique())
-        kind = {True: "synthetic people", False: "people"}.get(found.get("synthetic"), "people, real or synthetic")
-        found["people"] = f"{found['n_people']} {kind}"
+    kind = {True: "synthetic people", False: "people"}.get(found.get("synthetic"), "people, real or synthetic")
+    if not folds.is_file():
+        return found
+    roles = {"training"} if all(_protocol(run) == "honest" for run in runs) else {"training", "validation"}
+    rows = tables.read(folds, tables.FOLDS)
+    rows = rows[rows.fold.isin([run.fold for run in runs]) & rows.role.isin(roles)]
+    found["n_people"] = int(rows.group.nunique())
+    found["people"] = f"{found['n_people']} {kind}"
+    if clips.is_file() and runs:
+        listed = tables.read(clips, tables.CLIPS)
+        listed = listed[listed.group.isin(rows.group) & (listed.label >= 0) & ~listed.apart]
+        if not (listed.actor != "").any():  # FER2013: nobody knows how many
+            found |= {"n_people": None, "people": f"{found['clips']} pictures of {kind}"}
+        found["shares"] = _weighed(listed.label_name.value_counts(), runs[0])
     return found
+
+
+def _weighed(counts: "pd.Series", run: "Run") -> dict[str, float]:
+    """Return class -> share of the training clips, as balancing and the weights of the loss make it."""
+    config = run.record["config"]
+    row = config.get("pretrain", config.get("variant", {}))
+    power = {"none": 1.0, "sqrt": 0.5, "inverse": 0.0}[row.get("class_weights", "none")]
+    power = 0.0 if row.get("balance") else power
+    values = np.array([counts.get(name, 0) for name in run.classes], dtype=np.float64)
+    values = np.where(values > 0, np.maximum(values, 1.0) ** power, 0.0)
+    values = values / values.sum() if values.sum() else np.full(len(values), 1 / len(values))
+    return {name: round(float(value), 5) for name, value in zip(run.classes, values, strict=True)}
 
 
 def _protocol(run: "Run") -> str:
@@ -239,10 +446,31 @@ def _measured(runs: "list[Run]") -> dict[str, Any]:
     scores = scores[scores.selection == reported(scores)]
     if scores.empty:
         return {}
-    found = measure(scores, confidence=CONFIDENCE)["accuracy"]
-    numbers = {"accuracy": found.value, "accuracy_low": found.low, "accuracy_high": found.high}
+    measured = measure(scores, confidence=CONFIDENCE)
+    numbers: dict[str, Any] = {}
+    for name in ("accuracy", "uar"):
+        found = measured[name]
+        numbers |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
     numbers = {key: None if math.isnan(value) else round(value, 4) for key, value in numbers.items()}
-    return numbers | {"tested_people": found.n_people, "protocol": reported(scores).replace("optimistic", "thesis")}
+    recalls = scores[~scores.apart].groupby("label").hit.mean()
+    numbers["recalls"] = {runs[0].classes[label]: round(float(value), 4) for label, value in recalls.items()}
+    numbers["tested_clips"] = int(scores["clip"].nunique())
+    numbers["tested_people"] = measured["accuracy"].n_people if (scores.actor != "").any() else None
+    return numbers | {"protocol": reported(scores).replace("optimistic", "thesis")}
+
+
+def _resolved(runs: "list[Run]", temperature: float) -> dict[str, Any]:
+    """Return the calibration error of one network at a temperature, on the people whom it did not learn from."""
+    from mien.evaluation.calibration import calibration_error, probabilities
+
+    rows = [run.predictions() for run in runs]
+    rows = [one[(one.selection == "honest") & (one.role == "test") & (one["head"] == "fused")] for one in rows]
+    rows = [one for one in rows if len(one)]
+    if not rows:
+        return {}
+    said = probabilities(np.concatenate([np.stack(one.logits) for one in rows]), temperature)
+    hit = np.concatenate([(one.label == one.predicted).to_numpy() for one in rows])
+    return {"calibration_error": round(calibration_error(said.max(axis=1), hit, bins=BINS), 4)}
 
 
 def _calibrated(runs: "list[Run]") -> dict[str, Any]:
@@ -252,8 +480,6 @@ def _calibrated(runs: "list[Run]") -> dict[str, Any]:
     networks are a little too low rather than too high (Rahaman & Thiery 2021, Uncertainty quantification and deep
     ensembles).
     """
-    import numpy as np
-
     from mien.evaluation.calibration import at_limit, fit_temperature
 
     rows = [run.predictions() for run in runs]
@@ -270,11 +496,18 @@ def _device() -> str:
 
 
 def _sections(path: Path, settings: Any) -> dict[str, Any]:
-    """Return the sections faces and sound of a header, and candide where it looks at action units."""
+    """Return the sections faces and sound of a header, and candide where it looks at action units.
+
+    A network of pictures says nothing of sound, and the other way round: then they are those of the package.
+    """
     kinds = {"faces": FacesConfig, "sound": SoundConfig}
     kinds |= {"candide": CandideConfig} if "units" in settings.modalities else {}
+    said = {name: getattr(settings, name) for name in kinds}
+    if not all(said.values()):
+        usual = schema.load(schema.DEFAULTS)
+        said = {name: values or usual[name] for name, values in said.items()}
     try:
-        return {name: schema.build(kind, getattr(settings, name), name) for name, kind in kinds.items()}
+        return {name: schema.build(kind, said[name], name) for name, kind in kinds.items()}
     except ConfigError as error:
         found = str(error).removeprefix("params.yaml: ")
         raise ModelError(f"{path}: its header has settings of another version ({found}); train it again") from error
