@@ -119,11 +119,16 @@ def _check_names(params: "Params") -> None:
         if n_folds > params.folds[corpus]:
             raise _wrong(where, f"{n_folds} folds, and {corpus} has {params.folds[corpus]}")
     for where, names, target in rows:
+        study = where.partition(".")[0]
         for name in names:
             _known_variant(params, where, name)
             row = params.variants[name]
             if target not in (learnt := (row.target, *row.also)):
                 raise _wrong(where, f"{name} learns {' and '.join(learnt)}, not {target}")
+            if row.normalise != "corpus" and study in ("embeddings", "fuzziness", "trust", "predict"):
+                raise _wrong(
+                    where, f"{name} is normalised by {row.normalise}, which is not done there; name another row"
+                )
 
 
 def _check_variant(params: "Params", name: str) -> None:

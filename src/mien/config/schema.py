@@ -38,6 +38,7 @@ from mien.config.values import (
     build,
     hint,
     kind_at,
+    later,
     number,
     whole,
 )
@@ -252,6 +253,8 @@ class VariantConfig:
     blend: dict[str, str] = field(default_factory=dict)  # head -> variant whose history weighs its loss (G-Blend)
     target: Literal["label", "intensity"] = "label"  # emotions, or how strongly they are acted (regression)
     also: tuple[Literal["intensity"], ...] = ()  # further targets, with a head and a loss of their own
+    # subject: what is no picture is standardised by the person's own recordings, without labels
+    normalise: Literal["corpus", "subject"] = later("corpus")
 
     def __post_init__(self) -> None:
         _check_modalities(self, ("single",))
@@ -271,6 +274,8 @@ class VariantConfig:
         _refuse_unless(self.extractors == "tuned" or started, "extractors should be frozen with an init each only")
         plain = self.aggregator == "lstm" and "resnet3d18" not in self.trunk.values()
         _refuse_unless(self.fusion != "attention" or plain, "fusion attention needs aggregator lstm and no 3D trunk")
+        heard = set(self.modalities) != {"video"}
+        _refuse_unless(self.normalise == "corpus" or heard, "normalise should be corpus for pictures alone")
 
 
 @dataclass(**SECTION)
@@ -280,6 +285,7 @@ class BaselineConfig:
     model: Literal["svm", "logistic", "late"]
     modality: Literal["", "audio", "units"] = ""  # of svm and logistic
     parts: tuple[str, ...] = ()  # of late: the rows whose log probabilities are added
+    normalise: Literal["corpus", "subject"] = later("corpus")  # subject: by the person's own clips; of svm and logistic
 
     def __post_init__(self) -> None:
         late = self.model == "late"
@@ -287,6 +293,8 @@ class BaselineConfig:
         distinct = len(set(self.parts)) == len(self.parts)
         fits = distinct and (len(self.parts) >= 2 if late else not self.parts)
         _refuse_unless(fits, "parts should be two other rows or more, of late only")
+        own = self.normalise == "corpus" or not late
+        _refuse_unless(own, "normalise should be corpus for late: its parts have their own")
 
 
 @dataclass(**SECTION)

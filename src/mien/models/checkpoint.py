@@ -14,7 +14,7 @@ and a digest of the weights, which is checked when they are loaded.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from safetensors.torch import save as serialise
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from mien.config.values import later, plain
 from mien.errors import ModelError
 from mien.io.files import atomic_file
 from mien.io.prune import CHANGED, is_as_listed
@@ -68,6 +69,7 @@ class ModelCard:
     also: tuple[str, ...] = ()  # further targets, numbers
     augmentation: str = ""
     frames: int = 0  # of a clip
+    normalise: str = later("corpus")  # subject: its inputs are standardised by the person's own recordings
     # of stream
     rate_fps: int = 0  # frames per second that are looked at
     hop_s: float = 0.0  # between the ends of two segments, and between two joint judgements
@@ -148,7 +150,7 @@ def save(path: Path, weights: nn.Module | Mapping[str, Tensor] | None, card: Mod
     state = weights.state_dict() if isinstance(weights, nn.Module) else weights or {}
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     with atomic_file(path) as scratch:
-        save_file(tensors, scratch, metadata={HEADER: json.dumps(asdict(card), sort_keys=True)})
+        save_file(tensors, scratch, metadata={HEADER: json.dumps(plain(card), sort_keys=True)})
 
 
 def load(path: Path, *, kind: str = "variant", device: str = "cpu") -> tuple[nn.Module, ModelCard]:
@@ -253,7 +255,7 @@ def export(
         for k, (model, _) in enumerate(networks)
         for name, value in model.state_dict().items()
     }
-    header = {"cards": [asdict(card) for _, card in networks], "facts": dict(facts), "sha256": _digest(tensors)}
+    header = {"cards": [plain(card) for _, card in networks], "facts": dict(facts), "sha256": _digest(tensors)}
     with atomic_file(path) as scratch:  # save_file would make one that others may not read
         scratch.write_bytes(serialise(tensors, metadata={EXPORTED: json.dumps(header, sort_keys=True)}))
 

@@ -42,6 +42,7 @@ ROLES = ("training", "validation", "test")
 IN_MEMORY = 2**28  # bytes; face shards of a corpus up to this size are copied into memory, larger ones stay mapped
 NO_LEVEL = -1
 ALSO = "also_"  # how columns of further targets begin
+CONSTANT = 1e-6  # deviation below which a feature does not vary, and is not divided by it
 LEAST = 2  # clips of a batch that keep a modality: batch statistics need two
 
 T = TypeVar("T")  # a batch of any kind
@@ -67,6 +68,14 @@ class ActionUnitSequence:
 
 
 @dataclass(frozen=True)
+class FeatureVector:
+    """Numbers that describe a clip as a whole; values (D,) float32."""
+
+    values: np.ndarray
+    duration_s: float
+
+
+@dataclass(frozen=True)
 class Spectrogram:
     """The sound of a clip; spectrum (F, K) from `mien.audio.spectrogram`."""
 
@@ -82,7 +91,7 @@ class Wave:
     duration_s: float
 
 
-ModalityData = FrameSequence | ActionUnitSequence | Spectrogram | Wave
+ModalityData = FrameSequence | ActionUnitSequence | FeatureVector | Spectrogram | Wave
 
 
 @dataclass(frozen=True)
@@ -254,6 +263,71 @@ def describe_levels(dataset: ClipDataset, training: pd.DataFrame, *, column: str
     known = training[column][training[column] != NO_LEVEL]
     mean = float(known.mean()) if len(known) else None
     return {"training_mean": mean, "n_without_level": int((dataset.clips[column] == NO_LEVEL).sum())}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where the features of a person lie: mean and deviation (D,) over all that some recordings of theirs show.
+
+    No label enters, so it can be made of any recordings of a person, those that are judged among them.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def of(cls, recordings: Iterable[ModalityData]) -> "Reference | None":
+        """Return the reference of recordings of one person and modality; None of pictures, which have none."""
+        rows = [found for one in recordings if (found := _rows(one)) is not None]
+        if not rows:
+            return None
+        rows = np.concatenate(rows).astype(np.float64)
+        deviation = rows.std(axis=0)
+        return cls(rows.mean(axis=0), np.where(deviation < CONSTANT, 1.0, deviation))
+
+    def standardise(self, one: ModalityData) -> ModalityData:
+        """Return a recording with the mean 0 and the deviation 1 of those of the reference."""
+        return _with_rows(one, ((_rows(one) - self.mean) / self.deviation).astype(np.float32))
+
+
+def _rows(one: ModalityData) -> np.ndarray | None:
+    """Return the rows (n, D) in which data are standardised by person; None of data that are not."""
+    if isinstance(one, FeatureVector):
+        return one.values[np.newaxis]
+    return one.units if isinstance(one, ActionUnitSequence) else None
+
+
+def _with_rows(one: ModalityData, rows: np.ndarray) -> ModalityData:
+    """Return data with other `_rows`."""
+    return replace(one, values=rows[0]) if isinstance(one, FeatureVector) else replace(one, units=rows)
+
+
+def normalise(dataset: ClipDataset, how: str) -> ClipDataset:
+    """Return `dataset` as the key `normalise` of a row of params.yaml wants it.
+
+    corpus : as it is; networks and classical methods standardise by the training people.
+    subject : every recording standardised by all recordings of its person, without labels; pictures as they are.
+
+    Raises
+    ------
+    ConfigError : the corpus does not say who is seen.
+    """
+    if how == "corpus":
+        return dataset
+    person_of = dict(zip(dataset.clips["clip"], dataset.clips.actor, strict=True))
+    media = {}
+    for name, found in dataset.media.items():
+        recordings: dict[str, list[ModalityData]] = {}
+        for clip, one in found.items():
+            recordings.setdefault(person_of[clip], []).append(one)
+        if "" in recordings:
+            raise ConfigError(f"normalise: subject needs to know who is seen, which {dataset.corpus} does not say")
+        references = {person: Reference.of(own) for person, own in recordings.items()}
+        media[name] = {
+            clip: one if (own := references[person_of[clip]]) is None else own.standardise(one)
+            for clip, one in found.items()
+        }
+    return replace(dataset, media=media, digest=digest([dataset.digest, how]))
 
 
 def split(dataset: ClipDataset, fold: int) -> dict[str, pd.DataFrame]:

@@ -8,7 +8,7 @@ applicable", with the reason, and is no error.
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +17,7 @@ import pandas as pd
 from torch import nn
 
 from mien.config import schema
+from mien.config.values import plain
 from mien.errors import ConfigError
 from mien.io import tables
 from mien.io.files import atomic_folder, digest, sha256, write_json
@@ -98,11 +99,9 @@ class RunSpec:
 
 def _plain(value: Any) -> Any:
     """Return sections as dictionaries."""
-    if is_dataclass(value):
-        return asdict(value)
     if isinstance(value, SimpleNamespace):
         value = vars(value)
-    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else value
+    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else plain(value)
 
 
 def read_settings(params: Mapping[str, Any], *keys: str, **rows: str) -> SimpleNamespace:

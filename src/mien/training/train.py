@@ -85,6 +85,7 @@ def train(
     files = run_folder.find_init(where, settings.variant.init, init or [])
     run = RunSpec(corpus=corpus, name=variant, settings=settings, out=out, init=files)
     dataset = clips.read(data, corpus, settings.variant.modalities, faces=settings.faces, sound=settings.sound)
+    dataset = clips.normalise(dataset, settings.variant.normalise)
     run_folder.train_runs(run, lambda one: train_fold(one, dataset), folds=folds, seeds=seeds)
 
 
@@ -157,7 +158,8 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
 def make_card(run: RunSpec, classes: tuple[str, ...]) -> ModelCard:
     """Return what rebuilds the network of a run."""
     row, how = run.settings.variant, run.settings.train
-    shared = ("modalities", "fusion", "aggregator", "trunk", "side_head", "residual", "target", "also", "augmentation")
+    shared = ("modalities", "fusion", "aggregator", "trunk", "side_head", "residual", "target", "also")
+    shared += ("augmentation", "normalise")
     return run.card(
         "variant",
         **{name: getattr(row, name) for name in shared},
