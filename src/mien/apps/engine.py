@@ -17,7 +17,7 @@ training does with a clip of that length, so nothing that comes before or after 
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -27,6 +27,7 @@ import pandas as pd
 import torch
 
 from mien.apps.models import SHOWN_BY, Model, choose_model, join
+from mien.apps.reference import PersonReference, RunningReference
 from mien.apps.units import Shape, StreamingUnits, fit_units
 from mien.audio.resample import is_silent, level_of, to_int16
 from mien.audio.spectrogram import segment_s
@@ -41,6 +42,7 @@ from mien.training.clips import (
     Batch,
     FrameSequence,
     ModalityData,
+    Reference,
     Sampling,
     Wave,
     assemble_inputs,
@@ -139,6 +141,7 @@ class Clip:
     heard: Interval
     candide: CandideConfig | None = None  # None: no network asks for action units
     shape: Shape | None = None
+    references: Mapping[str, Reference] = field(default_factory=dict)  # modality -> where the person's own data lie
 
     @cached_property
     def modalities(self) -> dict[str, ModalityData]:
@@ -172,6 +175,8 @@ def judge(model: Model, clips: Sequence[Clip]) -> np.ndarray:
         looks = []
         for clip in clips:
             there = {name: clip.modalities[name]} if name in clip.modalities else {}
+            if model.by_subject and name in clip.references and there:
+                there = {name: clip.references[name].standardise(there[name])}
             looks.append((clip.heard if name == "audio" else clip.seen, there))
         one, steps = assemble_inputs(looks, [name], sampling, size_px=first.faces.size_px)
         inputs |= one
@@ -275,6 +280,8 @@ class Engine:
         Windows that are judged at once: 1 to have each as soon as it ends, more where nobody waits for them.
     cropped
         Every picture is a face and nothing else: none is looked for, the whole picture is the region.
+    reference
+        Of the person, from other recordings, for models that use one; None: what was seen and heard until then.
 
     Attributes
     ----------
@@ -296,6 +303,7 @@ class Engine:
         tracks: bool = False,
         batch: int = 1,
         cropped: bool = False,
+        reference: PersonReference | None = None,
     ) -> None:
         self.models = list(models)
         self.classes: tuple[str, ...] = common(models, "classes")
@@ -307,7 +315,9 @@ class Engine:
         self._fitted = next((model.candide for model in models if model.candide is not None), None)
         self._has_pictures = True  # until it is said that no more will come
         # Pictures.
-        self._cropped = cropped
+        self._cropped, self._given = cropped, reference
+        self._by_subject = any(part.by_subject for model in models for part in (model.parts or (model,)))
+        self._running: dict[tuple[int, str], RunningReference] = {}  # of a person and modality
         self._tracker = self._begin_shot()
         self._before = 0  # people of earlier shots
         self._highest = 0
@@ -395,6 +405,13 @@ class Engine:
     def duration_s(self) -> float:
         """Return the length by now, in s: that of the longer of pictures and sound."""
         return max(self._next_look / self.faces.rate_fps, self.heard_s)
+
+    @property
+    def reference(self) -> str:
+        """Return which reference of the person is used: none, running, or folder, N recordings."""
+        if not self._by_subject:
+            return "none"
+        return self._given.describe() if self._given is not None else "running"
 
     @property
     def n_people(self) -> int:
@@ -597,6 +614,7 @@ class Engine:
                 self._fitted,
                 self._shape,
             )
+            clip = self._refer(clip, person if counts else None)
             there = tuple(clip.modalities)
             model = choose_model(self.models, there) if there else None
             used = tuple(name for name in model.settings.modalities if name in there) if model else ()
@@ -610,6 +628,19 @@ class Engine:
                 main=person == main,
             )
             self._queue.append((row, model if used else None, clip if used else None))
+
+    def _refer(self, clip: Clip, person: int | None) -> Clip:
+        """Return a clip with the references that models ask for; None: it is all that there is of a person."""
+        if not self._by_subject:
+            return clip
+        found = dict(self._given.of) if self._given is not None else {}
+        for name in clip.modalities.keys() - found.keys() - {"video"}:
+            one = clip.modalities[name]
+            running = self._running.get((person, name), RunningReference())
+            found[name] = running.add(one)
+            if person is not None:
+                self._running[person, name] = running
+        return replace(clip, references=found)
 
     def _flush(self, *, counts: bool = True) -> list[Row]:
         """Judge what is in the queue."""
@@ -651,7 +682,7 @@ class Engine:
             return model, (), self.verdict
         whole = Interval(0.0, max(lengths[name] for name in used))
         clip = Clip(self.faces, self.sound, track, wave, whole, whole, self._fitted, self._shape)
-        return model, used, judge(model, [clip])[0]
+        return model, used, judge(model, [self._refer(clip, None)])[0]
 
 
 def _prominence(person: int, looks: Iterable[_Look]) -> float:

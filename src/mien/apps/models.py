@@ -16,6 +16,7 @@ import hashlib
 import logging
 import math
 import os
+import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -112,7 +113,6 @@ class ModelInfo:
             who += ", on whom its epoch was chosen"
         return f"{text}; right in {100 * self.accuracy:.0f}%{ends} of the clips of {who}"
 
-
     @property
     def shown_by(self) -> str:
         """Return what it judges by: face, voice, or face+voice."""
@@ -175,6 +175,11 @@ class Model:
     info: ModelInfo | None = None
     names: np.ndarray | None = None
     parts: "tuple[Model, ...]" = ()
+
+    @property
+    def by_subject(self) -> bool:
+        """Tell whether the person's own recordings standardise what it is given."""
+        return self.settings.normalise == "subject"
 
     @property
     def shows(self) -> set[str]:
@@ -269,7 +274,7 @@ def _describe_parts(card: ModelCard, parts: tuple[ModelInfo, ...]) -> ModelInfo:
     )
 
 
-def load_models(paths: Sequence[Path]) -> list[Model]:
+def load_models(paths: Sequence[Path], *, reference: bool = False) -> list[Model]:
     """Load networks for whole clips, onto the GPU if there is one.
 
     Parameters
@@ -277,6 +282,9 @@ def load_models(paths: Sequence[Path]) -> list[Model]:
     paths
         Of every model: the folder of a row, such as results/training/ravdess/N2, of which a network of every fold is
         taken; one of these networks, model.safetensors; or a file of `export_model`.
+    reference
+        There are other recordings of the person: of models that judge by the same, those that use them are taken;
+        without, the others are.
 
     Returns
     -------
@@ -293,7 +301,13 @@ def load_models(paths: Sequence[Path]) -> list[Model]:
         network = Ensemble(networks, info.temperature).eval()
         models.append(Model(path, network, settings, **_sections(path, settings), info=info))
         log.info("%s", info.describe())
-    return combine(models)
+    return combine(_choose_by_reference(models, reference=reference))
+
+
+def _choose_by_reference(models: Sequence[Model], *, reference: bool) -> list[Model]:
+    """Return the models without those that have a rival of the same modalities that suits better."""
+    suits = {model.settings.modalities for model in models if model.by_subject == reference}
+    return [one for one in models if one.by_subject == reference or one.settings.modalities not in suits]
 
 
 def _load(path: Path) -> tuple[list[Network], ModelCard, ModelInfo]:
@@ -328,7 +342,9 @@ def _as_of_clips(networks: Sequence[nn.Module], card: ModelCard) -> list[nn.Modu
 def _check_kind(path: Path, card: ModelCard) -> str:
     """Return the kind of a network that can judge clips: one of `variants` or of `pretrain` that learnt emotions."""
     of = {"stream": "streams, which run along with a recording", "classifier": "classifiers, of single pictures"}
-    if card.kind in of:
+    if unknown := set(card.modalities) - SHOWN_BY.keys():
+        found = f"learnt from {', '.join(sorted(unknown))} of a table, which recordings do not have"
+    elif card.kind in of:
         found = f"is a row of {of[card.kind]}"
     elif card.kind == "extractor" and card.corpus != card.base:
         found = "is a row of pretrain that learnt who somebody is (target: actor)"
@@ -519,8 +535,9 @@ def find_trained(results: Path | None, corpus: str, rows: schema.PredictConfig) 
     Parameters
     ----------
     results
-        Folder of results, or of exported models; None: the first that has one of the rows among the one that the
-        environment names, results here, those of the checkout, and what came with the package.
+        Folder of results, or of exported models; None: the one that the environment names, else results here, those of
+        the checkout, and what came with the package: the first of them that has networks that were trained on people,
+        and where none has, the first that has any.
 
     Raises
     ------
@@ -528,9 +545,9 @@ def find_trained(results: Path | None, corpus: str, rows: schema.PredictConfig) 
     """
     names = list(dict.fromkeys((rows.joint, rows.video, rows.audio)))
     places = list_places(results)
-    for place in places:
-        if found := _find_rows(place, corpus, names):
-            return found
+    there = [found for place in places if (found := _find_rows(place, corpus, names))]
+    if there:
+        return next((found for found in there if not _is_synthetic(found[0])), there[0])
     raise ModelError(
         f"{', '.join(map(str, places))}: no trained run of {', '.join(names)} of {corpus}; run snakemake in"
         " the folder of mien to train them, name a folder with models with --models, or model files with --checkpoint"
@@ -548,13 +565,21 @@ def list_places(results: Path | None) -> list[Path]:
     return [Path("results"), *checkout, home / "resources" / "models"]
 
 
+def _is_synthetic(path: Path) -> bool:
+    """Say whether it is known that a row of results, or an exported file, has met synthetic people only."""
+    if path.is_file():
+        return checkpoint.read_export(path).facts.get("synthetic") is True
+    info = path.parents[2] / "corpora" / path.parent.name / "corpus.json"
+    return info.is_file() and read_json(info).get("source") == "synthetic"
+
+
 def _find_rows(place: Path, corpus: str, names: Sequence[str]) -> list[Path]:
     """Return the rows of a folder of results, or its exported files: those that are asked for, if it has some."""
     if found := [row for name in names if files_of_row(row := place / "training" / corpus / name)]:
         return found
     exported = []
     for path in sorted(place.glob("*.safetensors")):
-        if (said := checkpoint.read_export(path)) is not None and said.cards[0].kind == "variant":
+        if (said := checkpoint.read_export(path)) is not None and said.cards[0].kind in ("variant", "extractor"):
             exported.append((path, said.cards[0]))
     asked = [path for path, card in exported if card.corpus == corpus and card.variant in names]
     return asked or [path for path, _ in exported]
@@ -570,7 +595,16 @@ def files_of_row(folder: Path) -> list[Path]:
     return [found[fold][1] for fold in sorted(found, key=lambda name: (len(name), name))]
 
 
-def export_model(out: Path, /, *, rows: list[str] | None = None, results: Models = None, config: str = "") -> None:
+def export_model(
+    out: Path,
+    /,
+    *,
+    rows: list[str] | None = None,
+    weights: Path | None = None,
+    half: bool = False,
+    results: Models = None,
+    config: str = "",
+) -> None:
     """Write trained models as files that can be given away, one of each row: CORPUS-ROW.safetensors.
 
     A file holds the networks of all folds, what is known of them, the temperature and a digest of the weights that is
@@ -579,6 +613,7 @@ def export_model(out: Path, /, *, rows: list[str] | None = None, results: Models
     Examples:
 
         mien export_model models
+        mien export_model models --rows fer2013/P1 --half
         mien predict clip.mp4 --models models
 
     Parameters
@@ -586,7 +621,14 @@ def export_model(out: Path, /, *, rows: list[str] | None = None, results: Models
     out
         Folder for the files.
     rows
-        Rows of `variants`; by default those that section `predict` names.
+        Rows of `variants` or `pretrain`; by default those that section `predict` names. CORPUS/ROW where it is another
+        corpus than that of `predict`.
+    weights
+        Of one row: the folder of another row whose networks are written in the place of its own, such as one that was
+        trained on everybody; what is said of how often it is right stays that of the row, of people whom its networks
+        did not learn from.
+    half
+        Store weights with 16 bits.
     results
         Folder with results.
     config
@@ -595,19 +637,71 @@ def export_model(out: Path, /, *, rows: list[str] | None = None, results: Models
     asked = schema.section(schema.PredictConfig, schema.load(config), "predict")
     places = list_places(results)
     names = rows or list(dict.fromkeys((asked.joint, asked.video, asked.audio)))
+    if weights is not None and len(names) != 1:
+        raise ConfigError(f"--weights {weights} is of one row, and there are {len(names)}; name it with --rows")
     for name in names:
-        row = next((one for place in places if files_of_row(one := place / "training" / asked.corpus / name)), None)
+        corpus, _, name = name.rpartition("/")
+        corpus = corpus or asked.corpus
+        row = next((one for place in places if files_of_row(one := place / "training" / corpus / name)), None)
         if row is None:
-            raise ModelError(
-                f"{', '.join(map(str, places))}: no trained run of {name} of {asked.corpus}; train it first"
-            )
+            raise ModelError(f"{', '.join(map(str, places))}: no trained run of {name} of {corpus}; train it first")
         files = files_of_row(row)
-        networks = [checkpoint.load(file) for file in files]
-        info = describe_files(files, networks[0][1], place=row)
-        facts = replace(info, file="", sha256="").to_dict()
-        target = Path(out) / f"{asked.corpus}-{name}.safetensors"
-        checkpoint.export(target, networks, facts)
+        networks, card = _load_files(files)
+        info = describe_files(files, card, place=row)
+        if weights is not None:
+            others = files_of_row(weights)
+            if not others:
+                raise ModelError(f"{weights}: holds no trained network of a row; name such a folder with --weights")
+            networks, other = _load_files(others)
+            if (other.classes, other.modalities) != (card.classes, card.modalities):
+                raise ModelError(f"{weights}: was trained for other classes or modalities than {row}; name another")
+            card, final = other, describe_files(others, other, place=weights)
+            learnt = ("networks", "people", "n_people", "clips", "synthetic", "shares", "checked")
+            info = replace(info, **{key: getattr(final, key) for key in learnt})
+            files += others
+        info = replace(info, file="", sha256="", **_facts_to_give(files, corpus, card, half=half))
+        target = Path(out) / f"{corpus}-{name}.safetensors"
+        cards = [replace(card, fold=k) for k in range(len(networks))]
+        checkpoint.export(target, list(zip(networks, cards, strict=True)), info.to_dict(), half=half)
         print(f"{target}: {info.describe()}", flush=True)
+
+
+def _facts_to_give(files: Sequence[Path], corpus: str, card: ModelCard, *, half: bool) -> dict[str, Any]:
+    """Return what those who are given a file should know: terms of the data, and how it was made."""
+    from mien.corpora.index import adapter_for
+    from mien.io.provenance import git_revision
+
+    access = adapter_for(corpus.removesuffix("_actor")).ACCESS
+    made: dict[str, Any] = {
+        "command": f"snakemake {files[0].parent.parent}/seed0.json",
+        "revision": git_revision(Path(__file__).parent),
+        "processor": _processor(),
+        "epochs": [read_json(file.parent / "run.json").get("best_epoch") for file in files],
+        "weights": "16 bits" if half else "32 bits",
+    }
+    if seconds := _cpu_seconds({file.parent.parent for file in files}):
+        made["cpu_hours"] = round(seconds / 3600, 2)
+    return {"terms": access.terms, "address": access.address, "made": made}
+
+
+def _cpu_seconds(rows: Iterable[Path]) -> float:
+    """Return what the jobs that trained rows took on processors, as Snakemake's benchmarks beside results say, s."""
+    total = 0.0
+    for row in rows:
+        folder = row.parents[2].parent / "benchmarks"
+        for path in folder.glob(f"*/{row.parent.name}-{row.name}-seed*.tsv"):
+            heads, *lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+            total += sum(float(line[heads.index("cpu_time")]) for line in lines)
+    return total
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def choose_model(models: Iterable[Model], modalities: Sequence[str]) -> Model:
