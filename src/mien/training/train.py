@@ -26,8 +26,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.augment.aug_a import MODES, augment
+from mien.augment.masks import mask_spectra
 from mien.config import schema
 from mien.config.labels import LEVELS
+from mien.config.schema import MasksConfig
 from mien.errors import ModelError
 from mien.io.files import read_json, sha256
 from mien.models import checkpoint
@@ -44,7 +46,7 @@ SECTIONS = ("train", "augment", "sound", "faces", "seed")  # that a variant depe
 FLOOR = 0.1  # G-Blend: least overfitting, in units of the loss
 LEAST = 0.01  # G-Blend: least share of a head in the sum of all weights
 LOSSES = {  # target -> the loss of every clip, (B, C) and (B,) -> (B,)
-    "label": lambda score, label: functional.cross_entropy(score, label, reduction="none"),
+    "label": partial(functional.cross_entropy, reduction="none"),
     "intensity": lambda score, level: (score.squeeze(1) - level).square(),
 }
 
@@ -80,6 +82,8 @@ def train(
     where = f"variants.{variant}"
     params = schema.load(config)
     settings = run_folder.read_settings(params, *SECTIONS, variant=where)
+    settings.train = settings.variant.learns(settings.train)
+    settings.sound = settings.variant.hears(settings.sound)
     if "units" in settings.variant.modalities:
         settings.candide = schema.section(schema.CandideConfig, params, "candide")
     files = run_folder.find_init(where, settings.variant.init, init or [])
@@ -140,9 +144,9 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
         *(record, given),
         code="training.train:train",
         learning_rate=how.learning_rate,
-        weight_decay=how.weight_decay,
         epochs=how.epochs,
-        schedule="plateau",
+        steps=clips.count_batches(len(roles["training"]), size=how.batch),
+        **engine.recipe(row, schedule="plateau", weight_decay=how.weight_decay),
         patience=how.patience,
         stop=how.stop,
         roles=tuple(role for role in ("validation", "test") if role in roles),
@@ -212,6 +216,15 @@ class ClipTask:
         of = self.settings
         return Sampling.of(of.variant.augmentation, frames=of.train.frames, share=of.augment.slice, sound=of.sound)
 
+    @property
+    def loss(self) -> Callable[..., Tensor]:
+        """Return the loss of every clip, (B, C) and (B,) -> (B,)."""
+        row = self.settings.variant
+        if row.target != "label":
+            return LOSSES[row.target]
+        label = self.roles["training"].label.to_numpy()
+        return partial(engine.make_loss(row, label, len(self.dataset.classes)), reduction="none")
+
     def count_steps(self) -> dict[str, float]:
         """Return modality -> mean number of steps of a whole training clip, to the hundredth."""
         seconds = [self.dataset.duration_s(clip) for clip in self.roles["training"]["clip"]]
@@ -233,7 +246,7 @@ class ClipTask:
                 optimizer,
                 inputs_of=partial(self.inputs_of, generator=generator),
                 precision=how.precision,
-                target=row.target,
+                loss_of=self.loss,
                 weights=self.loss_weights,
             )
         return Pass(loss)
@@ -248,7 +261,10 @@ class ClipTask:
         """Return what a network is given of a batch of training."""
         mode = MODES[self.settings.variant.augmentation]
         change = partial(augment, config=self.settings.augment, mode=mode, generator=generator)
-        return network_inputs(batch, augment=change)
+        inputs = network_inputs(batch, augment=change)
+        if (masks := self.settings.variant.masks) != MasksConfig():
+            inputs["audio"] = mask_spectra(inputs["audio"], masks, generator=generator)
+        return inputs
 
     def asked(self, model: Network) -> Callable[..., dict[str, Tensor]]:
         """Return the part of a network that answers what `inputs_of` gives, in its present mode."""
@@ -358,7 +374,7 @@ def train_epoch(
     *,
     inputs_of: Callable[[Batch], dict[str, Tensor]],
     precision: str = "float32",
-    target: str = "label",
+    loss_of: Callable[..., Tensor] = LOSSES["label"],
     weights: Mapping[str, float] | None = None,
 ) -> float:
     """Run one pass over `batches` of complete clips, minimising the sum of all heads' losses (eq. 28).
@@ -366,6 +382,7 @@ def train_epoch(
     A side head's loss is the mean over the clips that have its modality: all, unless modalities are dropped.
 
     model : a network in training mode, or the part of it that answers what `inputs_of` makes of a batch.
+    loss_of : the loss of every clip, of heads that learn the target.
     weights : head -> factor of its loss; 1 where absent.
 
     Returns the mean loss per clip of the fused head, which is comparable between networks.
@@ -376,7 +393,7 @@ def train_epoch(
         with engine.autocast(batch.label.device, precision):
             scores = model(inputs, batch.n_steps)
         losses = {
-            head: _mean(LOSSES[target](score.float(), batch.label), batch.n_steps.get(head))
+            head: _mean(loss_of(score.float(), batch.label), batch.n_steps.get(head))
             for head, score in scores.items()
             if head not in batch.also
         }
