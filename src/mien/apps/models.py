@@ -160,7 +160,7 @@ class Model:
     ----------
     network : of a joined model None.
     settings : its classes are the names that the model answers in.
-    faces, sound : of a model that does not look, or listen, those of params.yaml of the package.
+    sound : of a network of single pictures, that of params.yaml of the package.
     names : (C, L) 0 and 1: as which of the L classes each of the C that the network knows counts; None: they are the
         same.
     parts : of a joined model.
@@ -514,14 +514,13 @@ def _device() -> str:
 def _sections(path: Path, settings: Any) -> dict[str, Any]:
     """Return the sections faces and sound of a header, and candide where it looks at action units.
 
-    A network of pictures says nothing of sound, and the other way round: then they are those of the package.
+    A network of single pictures knows no sound; a film that it looks at has that of the package.
     """
     kinds = {"faces": FacesConfig, "sound": SoundConfig}
     kinds |= {"candide": CandideConfig} if "units" in settings.modalities else {}
     said = {name: getattr(settings, name) for name in kinds}
-    if not all(said.values()):
-        usual = schema.load(schema.DEFAULTS)
-        said = {name: values or usual[name] for name, values in said.items()}
+    if settings.kind == "extractor":
+        said["sound"] = said["sound"] or schema.load(schema.DEFAULTS)["sound"]
     try:
         return {name: schema.build(kind, said[name], name) for name, kind in kinds.items()}
     except ConfigError as error:
