@@ -26,6 +26,7 @@ FUSION = {
     "AM": ("single", ("audio",)),
     "N2_units": ("mrpn", ("video", "audio", "units")),
 }
+FACE_BY_UNITS = {"units": ("single", ("units",))}
 CANDIDE = {"landmarks": "printed", "ridge": 1e-3, "warm_start": True, "evaluations": 100, "tolerance": 1e-8}
 WATCH = WatchConfig(joint="AV", video="V", audio="A", forget_s=0.6, timeline_s=5.0)
 PREDICT = {"corpus": "ravdess", "joint": "N2", "video": "VM", "audio": "AM", "window_s": 1.0, "hop_s": 0.5}
@@ -35,7 +36,7 @@ def write_model(
     path: Path, variant: str, *, seed: int = 3, faces: FacesConfig = FACES, classes: tuple[str, ...] = CLASSES, **more
 ) -> Path:
     """Write a model file with random weights."""
-    fusion, modalities = FUSION[variant]
+    fusion, modalities = (FUSION | FACE_BY_UNITS)[variant]
     settings = ModelCard(
         kind="variant",
         corpus="ravdess",

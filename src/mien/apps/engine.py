@@ -680,8 +680,10 @@ class Engine:
         used = tuple(name for name in model.settings.modalities if name in clip.modalities)
         if not used:
             return model, (), self.verdict
-        whole = Interval(0.0, max(lengths[name] for name in used))
-        clip = Clip(self.faces, self.sound, track, wave, whole, whole, self._fitted, self._shape)
+        seen = heard = Interval(0.0, max(lengths[name] for name in used))
+        if model.parts:  # each of them knows of nothing else
+            seen, heard = Interval(0.0, lengths["video"]), Interval(0.0, lengths["audio"])
+        clip = Clip(self.faces, self.sound, track, wave, seen, heard, self._fitted, self._shape)
         return model, used, judge(model, [self._refer(clip, None)])[0]
 
 
