@@ -75,11 +75,11 @@ class Steps:
         for _ in range(3):
             self.rates.append(optimizer.param_groups[0]["lr"])
             engine.step(optimizer, model.weight.sum())
-            self.weights.append(float(model.weight))
+            self.weights.append(model.weight.item())
         return Pass(1.0)
 
     def evaluate(self, model, role):
-        return EvalResult({"fused": model.weight.detach().clone()}, float(model.weight), 0.5)
+        return EvalResult({"fused": model.weight.detach().clone()}, model.weight.item(), 0.5)
 
 
 def one_weight() -> nn.Linear:
@@ -122,7 +122,7 @@ def test_the_moving_average_is_evaluated_and_kept():
         means.append(mean)
     assert [row["validation_loss"] for row in progress.history] == pytest.approx([means[2], means[5]])
     assert float(progress.choices["honest"].weights["weight"]) == pytest.approx(means[5])
-    assert float(model.weight) == task.weights[-1]
+    assert model.weight.item() == task.weights[-1]
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])

@@ -610,7 +610,7 @@ class TrustConfig:
         return (*self.rows, *(name for name in self.options if name not in self.rows))
 
 
-SCALES = ("mini", "study", "thesis")
+SCALES = ("mini", "study", "people", "thesis")
 DEFAULTS = Path(__file__).resolve().parents[1] / "params.yaml"  # of the package: a link in the checkout, else a copy
 T = TypeVar("T")
 
