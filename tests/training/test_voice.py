@@ -1,5 +1,6 @@
 """Whole voices: what networks of the front end logmel are given, a person's reference, the command `train`."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,13 +9,13 @@ import torch
 
 from mien.augment.slicing import Interval
 from mien.config.schema import MelConfig
-from mien.errors import ConfigError
+from mien.errors import ConfigError, ModelError
 from mien.io import shards
 from mien.io.files import read_json
 from mien.models import checkpoint
 from mien.training import clips
 from mien.training.clips import Sampling, Wave, assemble_inputs, reference_of, transform_wave
-from training.commands import check_folder, train_variant
+from training.commands import check_folder, rows_of, run_command, train_variant
 from training.tiny_corpus import FACES, SOUND, TinyCorpus
 
 MEL = replace(SOUND, front_end="logmel", mel=MelConfig(columns=32))
@@ -88,6 +89,25 @@ def test_train_says_what_it_hears(tiny, tmp_path, how):
     assert card.sound["front_end"] == "logmel"
     assert card.sound.get("normalise", "corpus") == card.normalise == how
     assert read_json(folder / "run.json")["config"]["variant"].get("normalise", "corpus") == how
+
+
+@pytest.mark.usefixtures("scratch")
+def test_everybody_is_trained_on_as_long_as_on_the_folds(tiny, tmp_path):
+    row = ROW | CHANGES | {"schedule": "one_cycle", "average": 0.5}
+    config = json.dumps(tiny.params | {"variants": {"Voice": row}})
+    options = {"corpus": tiny.name, "variant": "Voice", "seeds": [0], "data": tiny.results, "config": config}
+    with pytest.raises(ModelError, match="no fold was trained"):
+        run_command("train", folds=[], everybody=True, out=tmp_path / "empty", **options)
+    run_command("train", folds=[0], everybody=True, out=tmp_path / "Voice", **options)
+    of_fold, of_all = (read_json(tmp_path / "Voice" / f"{name}-seed0" / "run.json") for name in ("fold0", "everybody"))
+    assert of_all["epochs"] == of_all["best_epoch"]["honest"] == of_fold["best_epoch"]["honest"]
+    assert of_all["n_clips"] == {"training": 6 * 8 - 1}  # one clip is silent
+    _, card = checkpoint.load(tmp_path / "Voice" / "everybody-seed0" / "model.safetensors")
+    assert card.fold == -1
+    assert len(rows_of(tmp_path / "Voice" / "everybody-seed0")) == 0
+    other = options | {"config": config.replace('"epochs": 2', '"epochs": 1')}
+    with pytest.raises(ModelError, match="of another config"):
+        run_command("train", folds=[], everybody=True, out=tmp_path / "Voice", **other)
 
 
 @pytest.mark.parametrize(

@@ -30,15 +30,15 @@ from mien.augment.masks import mask_spectra
 from mien.config import schema
 from mien.config.labels import LEVELS
 from mien.config.schema import MasksConfig
-from mien.errors import ModelError
-from mien.io.files import read_json, sha256
+from mien.errors import ConfigError, ModelError
+from mien.io.files import digest, read_json, sha256
 from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard
-from mien.models.mrpn import Network, first_mismatch
+from mien.models.mrpn import Network, first_mismatch, n_parameters
 from mien.training import clips, engine, run_folder
 from mien.training.clips import Batch, ClipDataset, Sampling, network_inputs
-from mien.training.engine import Draws, EvalResult, Pass
-from mien.training.run_folder import RunSpec
+from mien.training.engine import Choice, Draws, EvalResult, Pass
+from mien.training.run_folder import EVERYBODY, RunSpec
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ def train(
     init: list[str] | None = None,
     config: str = "params.yaml",
     jobs: int = 1,
+    everybody: bool = False,
 ) -> None:
     """Train a variant on folds of a corpus; a run that was killed goes on from its checkpoints.
 
@@ -69,6 +70,9 @@ def train(
     ----------
     variant : str
         Row of variants in params.yaml.
+    everybody : bool
+        After the folds, which may have been trained before, train on all people too, for as many epochs as were chosen
+        on the folds on average. Nobody is left to judge these networks; their folders are everybody-seed<s>.
     out : Path
         results/training/CORPUS/VARIANT.
     init : list of str
@@ -91,6 +95,8 @@ def train(
     dataset = clips.read(data, corpus, settings.variant.modalities, faces=settings.faces, sound=settings.sound)
     dataset = clips.normalise(dataset, settings.variant.normalise)
     run_folder.train_runs(run, lambda one: train_fold(one, dataset), folds=folds, seeds=seeds)
+    if everybody:
+        run_folder.train_runs(run, lambda one: train_everybody(one, dataset), folds=[EVERYBODY], seeds=seeds)
 
 
 def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
@@ -157,6 +163,63 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
     run_folder.write(
         run, record, card, progress=progress, samples=samples, media=dataset.media, kept=kept, also=row.also
     )
+
+
+def train_everybody(run: RunSpec, dataset: ClipDataset) -> None:
+    """Train on all people of a corpus with one seed and write its folder.
+
+    Raises
+    ------
+    ModelError : no run on a fold, with the same settings and data, has chosen an epoch.
+    ConfigError : the row is made from other networks, which have not seen everybody.
+    """
+    row, how = run.settings.variant, run.settings.train
+    if row.frozen or row.blend:
+        raise ConfigError(f"{run.name} is made from other rows, which were not trained on everybody; name another row")
+    dataset = clips.select_target(dataset, row.target)
+    if row.also:
+        dataset = clips.add_targets(dataset, row.also)
+    listed = dataset.clips[~dataset.clips.apart & (dataset.clips.label >= 0)]
+    training = clips.complete(dataset, listed.sort_values("clip"))
+    draws = run.draws("training", run.corpus, run.fold, run.seed)
+    card = make_card(run, dataset.classes)
+    model = checkpoint.network(card, seed=draws.number("weights"))
+    record = run.record(
+        "everybody",
+        dataset.classes,
+        n_parameters=n_parameters(model),
+        n_clips={"training": len(training)},
+        data_digest=dataset.digest,
+    )
+    kept = "optimistic" if how.protocol == "thesis" else "honest"
+    chosen = []
+    for path in sorted(Path(run.out).glob("fold*-seed*/run.json")):
+        other = read_json(path)
+        if other["status"] == "trained":
+            if differing := [key for key in ("config", "data_digest") if digest(other[key]) != digest(record[key])]:
+                raise ModelError(f"{path}: is of another {differing[0]}; train it again before everybody is trained on")
+            chosen.append(other["best_epoch"][kept])
+    if not chosen:
+        raise ModelError(
+            f"{run.out}: no fold was trained, whose epoch is needed to train on everybody; train one first"
+        )
+    epochs = round(fmean(chosen))
+    given = run_folder.load_init(model, run.init)
+    model.freeze(trunks=row.init if row.extractors == "frozen" else ())
+    task = ClipTask(settings=run.settings, dataset=dataset, roles={"training": training}, draws=draws, loss_weights={})
+    record |= {"n_steps": task.count_steps(), "epochs_of_folds": chosen}
+    spec = run.spec(
+        *(record, given),
+        code="training.train:train",
+        learning_rate=how.learning_rate,
+        epochs=epochs,
+        steps=clips.count_batches(len(training), size=how.batch),
+        **engine.recipe(row, schedule="constant", weight_decay=how.weight_decay),
+        roles=(),
+    )
+    progress = engine.fit(model, task, spec)
+    progress.choices[kept] = Choice(epochs, weights=model.state_dict())
+    run_folder.write(run, record, card, progress=progress, kept=kept)
 
 
 def make_card(run: RunSpec, classes: tuple[str, ...]) -> ModelCard:
