@@ -13,6 +13,8 @@ from mien.apps.engine import ONE_PASS_S, Engine, table
 from mien.apps.models import load_models
 from mien.apps.recording import judge_file
 from mien.errors import ModelError
+from mien.faces import track as track_module
+from mien.faces.detect import locate
 from mien.faces.track import region_around
 from mien.io import media
 from mien.io.randomness import rng_for
@@ -161,6 +163,19 @@ def test_the_region_of_a_face_that_stands_still_stays(networks, take, monkeypatc
         steps = np.diff(engine_module._along(walking, time_s, region_around(walking, margin=1.2)), axis=0)
         assert np.abs(steps[:, 0] - 12).max() <= 0.05 * region[2]
         assert np.abs(steps[:, 2]).max() == 0
+
+
+def test_landmarks_are_found_where_somebody_wants_them(networks, take, monkeypatch):
+    """They are a large share of the time, and networks that look at pictures need none."""
+    pictures, wave = take(0, "angry", 1.0)
+    calls = []
+    monkeypatch.setattr(track_module, "locate", lambda grey, box: calls.append(box) or locate(grey, box))
+    without, _ = play(networks, pictures, wave)
+    assert calls == []
+    with_them, engine = play(networks, pictures, wave, tracks=True)
+    assert len(calls) == FPS
+    assert np.isfinite(engine.track_of(1).landmarks).all()
+    same(without, with_them)
 
 
 def test_two_people_are_judged_apart_and_the_voice_is_the_larger_ones(networks, take):

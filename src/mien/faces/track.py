@@ -172,9 +172,7 @@ class FaceTracker:
     landmarks : find them; without, they are NaN, and the film takes less time.
     """
 
-    def __init__(
-        self, config: FacesConfig, *, forget_s: float, most: int = MOST_FACES, landmarks: bool = True
-    ) -> None:
+    def __init__(self, config: FacesConfig, *, forget_s: float, most: int = MOST_FACES, landmarks: bool = True) -> None:
         self.config, self.forget_s, self.most, self.landmarks = config, forget_s, most, landmarks
         self._searched: list[Box] = []  # what a search of the whole newest frame found
         self._n_frames = 0
