@@ -24,7 +24,7 @@ from mien.apps.units import median_shape
 from mien.config.schema import CandideConfig
 from mien.errors import ConfigError, MediaError
 from mien.faces.track import follow
-from mien.io import isolated
+from mien.io import isolated, media
 from mien.models import checkpoint
 from mien.models.checkpoint import OfGrey
 from mien.training import clips as training_clips
@@ -167,3 +167,13 @@ def test_a_running_reference_is_that_of_all_that_was_shown():
     whole = Reference.of(parts)
     np.testing.assert_allclose(last.mean, whole.mean, rtol=1e-6)
     np.testing.assert_allclose(last.deviation, whole.deviation, rtol=1e-6)
+
+
+def test_how_far_it_is_is_told(models, media_folder):
+    told, path = [], media_folder / "half.mp4"
+    judge_file(path, load_models([models["VM"]]), **WINDOWS, on_time=lambda *one: told.append(one))
+    times, lengths = np.array(told).T
+    np.testing.assert_allclose(lengths, media.probe(path).duration_s)
+    assert (np.diff(times) > 0).all()
+    assert times[0] == 0
+    assert times[-1] == pytest.approx(lengths[0], abs=0.2)

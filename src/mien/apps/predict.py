@@ -233,11 +233,19 @@ def _predict_one(
 
     how : arguments of `judge_file`.
     """
+    from tqdm import tqdm
+
     from mien.apps.outputs import model_facts, to_frames
     from mien.apps.recording import judge_file
     from mien.apps.units import fit_units, summarise_units, write_units
 
-    found = judge_file(path, models, **how, tracks=candide is not None)
+    with tqdm(desc=printable(path.name), unit="s", leave=False, disable=None) as bar:
+
+        def tell(time_s: float, length_s: float) -> None:
+            bar.total = None if math.isnan(length_s) else max(1, round(length_s))
+            bar.update(int(time_s) - bar.n)
+
+        found = judge_file(path, models, **how, tracks=candide is not None, on_time=tell)
     line = describe_judgement(found, models)
     further: dict[str, Any] = {}
     units = {}

@@ -1,6 +1,6 @@
 """From a file to what the engine says of it: decoded once, in the order of time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,7 @@ def judge_file(
     shape: Shape | None = None,
     cropped: bool = False,
     reference: PersonReference | None = None,
+    on_time: Callable[[float, float], None] = lambda time_s, length_s: None,
 ) -> Judgement:
     """Judge a video, a sound file or a picture.
 
@@ -71,6 +72,8 @@ def judge_file(
     ----------
     cropped, reference
         See `Engine`.
+    on_time
+        Is told up to when it is judged, and the declared length, NaN where there is none; in s.
 
     Raises
     ------
@@ -82,6 +85,7 @@ def judge_file(
     with closing(open_source(str(path), rate_hz=engine.sound.rate_hz, sound_alone=True)) as source:
         for item in source:
             rows += engine.add(item.time_s, item.pixels, item.sound)
+            on_time(item.time_s, source.duration_s)
         if source.problem:
             raise MediaError(source.problem)
     rows += engine.finish()

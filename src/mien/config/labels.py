@@ -39,6 +39,18 @@ def colour_of(emotion: str) -> str:
     return PALETTE.get(_SAME.get(emotion, emotion), OTHER)
 
 
+CORPORA = ("ravdess", "cremad", "fer2013", "ckplus", "rafd", "mug", "jaffe", "voxceleb")
+ACTED = ("ravdess", "cremad")  # films of emotions, with sentences and intensities
+FACED = ("ckplus", "rafd", "mug", "jaffe")  # people with a neutral face each
+CLASSICAL = ("ssvm", "svm_poly", "eigenfaces", "fisherfaces")  # classifiers without epochs
+# Modality of one vector per clip -> the column of CLIPS that says whether it is there.
+VECTORS = {"face_features": "has_video", "voice_features": "has_audio"}
+MODALITIES = ("video", "audio", "units", *VECTORS)  # of variants; units: the action units of the Candide-3 fit
+# People that can be synthesised: as many as the names of the corpus allow.
+MAX_ACTORS = {"ravdess": 24, "cremad": 91, "ckplus": 123, "rafd": 67, "mug": 86, "jaffe": 10, "voxceleb": 1251}
+NETWORKS = ("dnn_au", "dnn_fp", "cnn1", "cnn2", "cnn3")
+
+
 def common_name(emotion: str) -> str:
     """Return the name of an emotion that networks of several corpora share; calm counts as neutral."""
     return _ALIKE.get(name := _SAME.get(emotion, emotion), name)
@@ -53,15 +65,3 @@ def common_names(*vocabularies: Sequence[str]) -> tuple[str, ...]:
 def label_map(words: Sequence[str], names: Sequence[str]) -> np.ndarray:
     """Return (C, L) 0 and 1: which of the common names (L) each word of a vocabulary (C) counts as, if any."""
     return np.array([[common_name(word) == name for name in names] for word in words], dtype=np.float64)
-
-
-CORPORA = ("ravdess", "cremad", "fer2013", "ckplus", "rafd", "mug", "jaffe", "voxceleb")
-ACTED = ("ravdess", "cremad")  # films of emotions, with sentences and intensities
-FACED = ("ckplus", "rafd", "mug", "jaffe")  # people with a neutral face each
-CLASSICAL = ("ssvm", "svm_poly", "eigenfaces", "fisherfaces")  # classifiers without epochs
-# Modality of one vector per clip -> the column of CLIPS that says whether it is there.
-VECTORS = {"face_features": "has_video", "voice_features": "has_audio"}
-MODALITIES = ("video", "audio", "units", *VECTORS)  # of variants; units: the action units of the Candide-3 fit
-# People that can be synthesised: as many as the names of the corpus allow.
-MAX_ACTORS = {"ravdess": 24, "cremad": 91, "ckplus": 123, "rafd": 67, "mug": 86, "jaffe": 10, "voxceleb": 1251}
-NETWORKS = ("dnn_au", "dnn_fp", "cnn1", "cnn2", "cnn3")
