@@ -529,6 +529,27 @@ class PredictConfig:
 
 
 @dataclass(**SECTION)
+class CheckConfig:
+    """One row of ``checks``: recordings of known emotions on which `mien predict` is tried."""
+
+    material: Text  # what they are, in words
+    models: Some[tuple[Text, ...]]  # rows that judge together, as CORPUS/ROW, or files of `export_model`
+    corpus: Literal[("", *CORPORA)] = ""  # whose recordings; or `folder`
+    group: str = ""  # of the corpus, such as PrivateTest: no others
+    folder: str = ""  # with recordings that all show the emotion `label`
+    label: str = ""
+    by_fold: Bool = False  # each by the network of the fold that tests its person; of one row
+    reference: Bool = False  # beside what is usual for the person, from all recordings of the corpus
+    most: whole(ge=0) = 0  # so many, drawn by their names; 0: all
+
+    def __post_init__(self) -> None:
+        _refuse_unless(bool(self.corpus) != bool(self.folder), "corpus or folder should be named, not both")
+        _refuse_unless(bool(self.folder) == bool(self.label), "label should be named with a folder, and only with it")
+        _refuse_unless(not self.by_fold or len(self.models) == 1, "models should be one row where by_fold is true")
+        _refuse_unless(bool(self.corpus) or not self.reference, "reference should be false for a folder")
+
+
+@dataclass(**SECTION)
 class OverviewRow:
     """One row of table 5.4."""
 
@@ -652,6 +673,7 @@ class Params:
     predict: PredictConfig
     watch: WatchConfig
     serve: ServeConfig
+    checks: dict[Identifier, CheckConfig] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check(self)
