@@ -17,7 +17,7 @@ import logging
 import math
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Rows = Callable[[Network], Tensor]  # what a network says of some recordings, (M, D)
 SHOWN_BY = {"video": "face", "audio": "voice", "units": "face"}  # modality -> what a clip without it lacks
 VARIABLE = "MIEN_MODELS"  # of the environment: the folder with models
 CONFIDENCE = 0.95  # of the interval of an accuracy
@@ -137,6 +138,21 @@ class OfFrame(nn.Module):
         return {"fused": self.network(pictures)}
 
 
+def _ask(
+    network: nn.Module,
+    inputs: Mapping[str, Tensor],
+    n_steps: Mapping[str, Tensor] | None,
+    references: Sequence[Mapping[str, Rows]],
+) -> dict[str, Tensor]:
+    if not any(references):
+        return network(inputs, n_steps)
+    said = {name: value.clone() for name, value in network.perceive(inputs, n_steps).items()}
+    for clip, reference in enumerate(references):
+        for name, rows in reference.items():
+            said[name][clip] = network.refer(name, said[name][clip], rows(network))
+    return network.answer(said, n_steps)
+
+
 class Ensemble(nn.Module):
     """Networks of one row as one: head -> log of the mean of their probabilities, so softmax gives that mean."""
 
@@ -145,9 +161,17 @@ class Ensemble(nn.Module):
         self.networks = nn.ModuleList(networks)
         self.temperature = temperature
 
-    def forward(self, inputs: Mapping[str, Tensor], n_steps: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-        """Return head -> (B, C); see `Network`."""
-        said = [network(inputs, n_steps) for network in self.networks]
+    def forward(
+        self,
+        inputs: Mapping[str, Tensor],
+        n_steps: Mapping[str, Tensor] | None = None,
+        references: Sequence[Mapping[str, Rows]] = (),
+    ) -> dict[str, Tensor]:
+        """Return head -> (B, C); see `Network`.
+
+        references : of every clip, modality -> what a network says of other recordings of the person.
+        """
+        said = [_ask(network, inputs, n_steps, references) for network in self.networks]
         logs = {head: [(one[head].float() / self.temperature).log_softmax(1) for one in said] for head in said[0]}
         return {head: torch.stack(rows).logsumexp(0) - math.log(len(rows)) for head, rows in logs.items()}
 
