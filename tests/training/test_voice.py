@@ -119,7 +119,7 @@ def test_everybody_is_trained_on_as_long_as_on_the_folds(tiny, tmp_path):
     config = json.dumps(tiny.params | {"variants": {"Voice": row}})
     options = {"corpus": tiny.name, "variant": "Voice", "seeds": [0], "data": tiny.results, "config": config}
     with pytest.raises(ModelError, match="no fold was trained"):
-        run_command("train", folds=[], everybody=True, out=tmp_path / "empty", **options)
+        run_command("train", everybody=True, out=tmp_path / "empty", **options)
     run_command("train", folds=[0], everybody=True, out=tmp_path / "Voice", **options)
     of_fold, of_all = (read_json(tmp_path / "Voice" / f"{name}-seed0" / "run.json") for name in ("fold0", "everybody"))
     assert of_all["epochs"] == of_all["best_epoch"]["honest"] == of_fold["best_epoch"]["honest"]
@@ -129,7 +129,7 @@ def test_everybody_is_trained_on_as_long_as_on_the_folds(tiny, tmp_path):
     assert len(rows_of(tmp_path / "Voice" / "everybody-seed0")) == 0
     other = options | {"config": config.replace('"epochs": 2', '"epochs": 1')}
     with pytest.raises(ModelError, match="of another config"):
-        run_command("train", folds=[], everybody=True, out=tmp_path / "Voice", **other)
+        run_command("train", everybody=True, out=tmp_path / "Voice", **other)
 
 
 @pytest.mark.usefixtures("scratch")
