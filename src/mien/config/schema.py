@@ -73,6 +73,7 @@ class SyntheticConfig:
     blended_video: Share  # of clips with a mixed face
     missing_audio: Share
     blended_audio: Share
+    statements: Literal[1, 2] = 2  # that an actor of RAVDESS says; one more in CREMA-D, with one take
 
     def __post_init__(self) -> None:
         for missing, blended in ("missing_video", "blended_video"), ("missing_audio", "blended_audio"):
