@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from apps.tiny_models import CANDIDE, FACES, PREDICT, SOUND, model_of, write_results
+from mien.apps.models import load_models
 from mien.apps.recording import judge_file
 from mien.apps.units import median_shape
 from mien.config.schema import CandideConfig
+from mien.io import media
 from mien.models import checkpoint
 from mien.training import clips as training_clips
 from mien.training.clips import Sampling, assemble, network_inputs
@@ -64,3 +66,13 @@ def test_action_units_are_those_of_the_corpus(models, media_folder, tmp_path, na
         np.testing.assert_allclose(found.probabilities, expected[row], atol=ATOL)
         assert found.used == tuple(one for one in card.modalities if batch.n_steps[one][row])
         assert ("units" in found.used) == (name != "blank.mp4")
+
+
+def test_how_far_it_is_is_told(models, media_folder):
+    told, path = [], media_folder / "half.mp4"
+    judge_file(path, load_models([models["VM"]]), **WINDOWS, on_time=lambda *one: told.append(one))
+    times, lengths = np.array(told).T
+    np.testing.assert_allclose(lengths, media.probe(path).duration_s)
+    assert (np.diff(times) > 0).all()
+    assert times[0] == 0
+    assert times[-1] == pytest.approx(lengths[0], abs=0.2)

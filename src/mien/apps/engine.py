@@ -6,7 +6,7 @@ training does with a clip of that length, so nothing that comes before or after 
 
 * Pictures are looked at `faces.rate_fps` times a second, each time at the one that is shown then. Faces are followed
   within a shot; a cut starts everybody anew. The region of a face is the square around the median of its boxes in the
-  window; where the face has moved away from there, the square moves with it.
+  window, as in training; where the face walks away from there, the square goes with it.
 * The sound is that of the window without silence at its ends, down to the length of a segment.
 * The voice belongs to the main face of the window, which is the most prominent; the others are judged by their faces
   alone. Without a face it belongs to person 0.
@@ -52,7 +52,8 @@ ONE_PASS_S = 6.0  # films up to this length, those of the corpora, are judged in
 FORGET_S = 1.0  # a face that was lost for so long is somebody new
 LIVE_HOLD_S = 1.0  # a picture of a camera is taken to be shown for no longer
 LEAST_REST_S = 0.1  # at the end of a film that is worth a window of its own
-MOVED = 0.15  # sides of the region by which a face may be beside its middle before the region moves
+MOVED = 0.15  # sides of the region by which a face may be beside its middle before the region goes with it
+SMOOTH_S = 0.2  # before and after a look, over which the way of a region is averaged: detectors are off by some px
 PATCH = 3.0  # side of what is kept around a face of a large picture, in sides of its box
 BLOCK_S = 0.1  # in which sound is silent or not
 TOLERANCE_S = 1e-6  # by which times may differ that are meant to be equal
@@ -61,6 +62,7 @@ DIGITS = 9  # of times from the beginning of a window: the same wherever in a fi
 # Cuts, much as the adaptive detector of PySceneDetect finds them: a change of the picture that is large, and beside
 # those before it too. One that is missed costs little: windows know nothing of each other, regions are their own.
 CUT_SIZE = (32, 18)  # px that pictures are compared at
+CUT_ROWS = 90  # of a picture, of which these are means: enough, and all would be the costliest part of a look
 CUT_LEAST = 12.0  # mean change, grey levels
 CUT_RATIO = 4.0  # to the median of the last changes
 CUT_MEMORY = 12  # changes
@@ -287,7 +289,7 @@ class Engine:
         self._fitted = next((model.candide for model in models if model.candide is not None), None)
         self._has_pictures = True  # until it is said that no more will come
         # Pictures.
-        self._tracker = FaceTracker(self.faces, forget_s=forget_s)
+        self._tracker = self._begin_shot()
         self._before = 0  # people of earlier shots
         self._highest = 0
         self._held: tuple[float, np.ndarray] | None = None  # the picture that is shown now
@@ -438,7 +440,8 @@ class Engine:
     # ---- pictures ----
 
     def _is_cut(self, picture: np.ndarray) -> bool:
-        thumbnail = cv2.resize(picture, CUT_SIZE, interpolation=cv2.INTER_AREA).astype(np.float32)
+        rows = picture[:: max(1, len(picture) // CUT_ROWS)]
+        thumbnail = cv2.resize(rows, CUT_SIZE, interpolation=cv2.INTER_AREA).astype(np.float32)
         before, self._thumbnail = self._thumbnail, thumbnail
         if before is None:
             return False
@@ -460,7 +463,7 @@ class Engine:
     def _look(self, time_s: float, picture: np.ndarray) -> None:
         if self._cut:
             self._cut, self._before = False, self._highest
-            self._tracker = FaceTracker(self.faces, forget_s=self.forget_s)
+            self._tracker = self._begin_shot()
         self._n_same = self._n_same + 1 if picture is self._looked_at else 0
         self._looked_at = picture
         if self._n_same <= self.faces.detect_every:  # a picture that stays has been searched as a whole by then
@@ -486,6 +489,11 @@ class Engine:
                 here = {face.person for face in self._here}
                 self._people = {person: kept for person, kept in self._people.items() if person in here}
 
+    def _begin_shot(self) -> FaceTracker:
+        """Return a tracker of people who are all new; landmarks are found where somebody wants them."""
+        wanted = self._tracks or self._candide is not None or self._fitted is not None
+        return FaceTracker(self.faces, forget_s=self.forget_s, landmarks=wanted)
+
     def _keep(self, picture: np.ndarray, face: Face) -> _Seen:
         """Keep a picture as a whole where memory allows it, else what is around the face."""
         if picture.nbytes * self.faces.rate_fps * max(ONE_PASS_S, self.window_s) <= KEPT_BYTES:
@@ -495,8 +503,8 @@ class Engine:
         right, bottom = np.ceil(centre + half).astype(int)
         return _Seen(face, picture[top:bottom, left:right].copy(), (int(left), int(top)))
 
-    def _track(self, person: int, looks: Sequence[_Look], start_s: float, *, follows: bool) -> Track:
-        """Return the track of a person who is found in one of the looks; `follows`: the region may move."""
+    def _track(self, person: int, looks: Sequence[_Look], start_s: float) -> Track:
+        """Return the track of a person who is found in one of the looks; the region goes with a face that walks."""
         n, size = len(looks), self.faces.size_px
         frames, landmarks = np.zeros((n, size, size, 3), np.uint8), np.full((n, 68, 2), np.nan, np.float32)
         boxes, score = np.full((n, 3), np.nan), np.full(n, np.nan)
@@ -504,15 +512,11 @@ class Engine:
         for k in np.flatnonzero(found):
             face = looks[k].seen[person].face
             boxes[k], landmarks[k], score[k] = face.box, face.landmarks, face.score
-        region = region_around(boxes, margin=self.faces.margin)
-        for k in np.flatnonzero(found):
-            seen, own = looks[k].seen[person], region
-            if follows:
-                centre = boxes[k, :2] + boxes[k, 2] / 2
-                if np.abs(centre - region[:2] - region[2] / 2).max() > MOVED * region[2]:
-                    own = np.array([*np.floor(centre - region[2] / 2 + 0.5), region[2]])
-            frames[k] = cut_region(seen.pixels, own - [*seen.origin, 0], size_px=size)
         times = np.array([look.time_s - start_s for look in looks]).round(DIGITS)
+        region = region_around(boxes, margin=self.faces.margin)
+        for k, own in zip(np.flatnonzero(found), _along(boxes[found], times[found], region), strict=True):
+            seen = looks[k].seen[person]
+            frames[k] = cut_region(seen.pixels, own - [*seen.origin, 0], size_px=size)
         return Track(frames, landmarks, boxes, region, times, score, found)
 
     # ---- windows ----
@@ -566,7 +570,7 @@ class Engine:
             clip = Clip(
                 self.faces,
                 self.sound,
-                self._track(person, looks, start_s, follows=True) if person else None,
+                self._track(person, looks, start_s) if person else None,
                 own,
                 seen,
                 Interval(0.0, len(wave) / self.sound.rate_hz),
@@ -614,7 +618,7 @@ class Engine:
     def _judge_whole(self) -> tuple[Model, tuple[str, ...], np.ndarray] | None:
         """Judge the film in one pass, as evaluation does with a clip; None if there is nothing to judge by."""
         person, wave = self._highest, None if self.is_silent else self._wave
-        track = self._track(person, self._looks, 0.0, follows=False) if person else None
+        track = self._track(person, self._looks, 0.0) if person else None
         lengths = {"video": self._next_look / self.faces.rate_fps, "audio": self.heard_s}
         lengths["units"] = lengths["video"]
         whole = Interval(0.0, lengths["video"])
@@ -628,6 +632,22 @@ class Engine:
         whole = Interval(0.0, max(lengths[name] for name in used))
         clip = Clip(self.faces, self.sound, track, wave, whole, whole, self._fitted, self._shape)
         return model, used, judge(model, [clip])[0]
+
+
+def _along(boxes: np.ndarray, time_s: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Return the region (N, 3) of each of N boxes (N, 3): one for all, or along the way of a face that walks.
+
+    The way is the mean over as many looks before as after each, within `SMOOTH_S`: no offset where a face walks evenly.
+    """
+    centres, way = boxes[:, :2] + boxes[:, 2:] / 2, np.empty((len(boxes), 2))
+    for k, now_s in enumerate(time_s):
+        first, last = np.searchsorted(time_s, [now_s - SMOOTH_S - TOLERANCE_S, now_s + SMOOTH_S + TOLERANCE_S])
+        reach = min(k - first, last - 1 - k)
+        way[k] = centres[k - reach : k + reach + 1].mean(axis=0)
+    regions = np.tile(region, (len(boxes), 1))
+    if np.abs(way - region[:2] - region[2] / 2).max() > MOVED * region[2]:
+        regions[:, :2] = np.floor(way - region[2] / 2 + 0.5)
+    return regions
 
 
 def _prominence(person: int, looks: Iterable[_Look]) -> float:

@@ -215,12 +215,20 @@ def _predict_one(
     more: "Outputs",
 ) -> str:
     """Predict one clip, write its files, whose names begin as `target`, and return its line."""
+    from tqdm import tqdm
+
     from mien.apps.outputs import model_facts, to_frames
     from mien.apps.recording import judge_file
     from mien.apps.units import fit_units, summarise_units, write_units
 
     windows = {"window_s": settings.window_s, "hop_s": settings.hop_s, "forget_s": forget_s}
-    found = judge_file(path, models, **windows, tracks=candide is not None)
+    with tqdm(desc=printable(path.name), unit="s", leave=False, disable=None) as bar:
+
+        def tell(time_s: float, length_s: float) -> None:
+            bar.total = None if math.isnan(length_s) else max(1, round(length_s))
+            bar.update(int(time_s) - bar.n)
+
+        found = judge_file(path, models, **windows, tracks=candide is not None, on_time=tell)
     line = describe_judgement(found, models)
     further: dict[str, Any] = {}
     units = {}

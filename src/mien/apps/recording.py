@@ -1,6 +1,6 @@
 """From a file to what the engine says of it: decoded once, in the order of time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +59,11 @@ def judge_file(
     forget_s: float = FORGET_S,
     tracks: bool = False,
     shape: Shape | None = None,
+    on_time: Callable[[float, float], None] = lambda time_s, length_s: None,
 ) -> Judgement:
     """Judge a video, a sound file or a picture.
+
+    on_time : is told up to when it is judged, and the declared length, NaN where there is none; in s.
 
     Raises
     ------
@@ -71,6 +74,7 @@ def judge_file(
     with closing(open_source(str(path), rate_hz=engine.sound.rate_hz, sound_alone=True)) as source:
         for item in source:
             rows += engine.add(item.time_s, item.pixels, item.sound)
+            on_time(item.time_s, source.duration_s)
         if source.problem:
             raise MediaError(source.problem)
     rows += engine.finish()
