@@ -61,6 +61,15 @@ def test_the_rate_falls_along_half_a_cosine():
     assert rates([1.0] * 4, schedule="cosine", epochs=4) == pytest.approx([1.0, 0.853553, 0.5, 0.146447], rel=1e-5)
 
 
+def test_every_epoch_has_a_line_in_the_log(caplog):
+    with caplog.at_level("INFO", "mien.training.engine"):
+        rates([0.5, 0.25], epochs=2)
+    lines = [text for text in caplog.messages if "epoch" in text]
+    wanted = "none: epoch 1 of 2: rate 1, loss: training 0.5000, validation 0.5000 (50.0%), test 0.5000 (50.0%); "
+    assert lines[0].startswith(wanted)
+    assert len(lines) == 2
+
+
 def test_a_diverging_run_ends_with_advice():
     with pytest.raises(ModelError, match="the loss is nan in epoch 2; lower the learning rate"):
         rates([1.0, float("nan")])

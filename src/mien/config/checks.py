@@ -83,6 +83,9 @@ def _check_corpora(params: "Params") -> None:
                 raise _wrong(f"folds.{name}", f"should be 1, its official division; got {n_folds}")
         elif synthetic and not 2 <= n_folds <= corpus.actors:
             raise _wrong(f"folds.{name}", f"should be 2 to {corpus.actors}, the number of its actors; got {n_folds}")
+    for name in params.validation:
+        if name in params.splits:
+            raise _wrong(f"validation.{name}", f"splits.{name} says who validates; take one of the two away")
     if params.classify.seeds > params.cross.splits:
         raise _wrong("classify.seeds", f"should be at most cross.splits ({params.cross.splits})")
 

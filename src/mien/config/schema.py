@@ -524,6 +524,7 @@ class Params:
     corpora: dict[Literal[CORPORA], CorpusConfig]
     folds: dict[Literal[CORPORA], Count]
     splits: dict[Literal[ACTED], Text] = field(default_factory=dict)  # corpus -> file of a published division in folds
+    validation: dict[Literal[ACTED], Count] = field(default_factory=dict)  # corpus -> people of a fold who validate
     synthetic: SyntheticConfig
     faces: FacesConfig
     sound: SoundConfig
