@@ -21,6 +21,7 @@ ROWS = {
     "Voice": {"modality": "audio", "model": "svm"},
     "Units": {"modality": "units", "model": "logistic"},
     "Late": {"model": "late", "parts": ["Voice", "Units"]},
+    "Own": {"modality": "units", "model": "logistic", "normalise": "subject"},
 }
 
 

@@ -8,16 +8,19 @@ import pandas as pd
 import pytest
 import torch
 
-from mien.errors import TableError
+from mien.errors import ConfigError, TableError
 from mien.io.randomness import rng_for
 from mien.training.clips import (
     ClipDataset,
+    FeatureVector,
     FrameSequence,
+    Reference,
     Sampling,
     Spectrogram,
     assemble,
     complete,
     evaluation_batches,
+    normalise,
     read_ahead,
     split,
     training_batches,
@@ -67,6 +70,36 @@ def test_clips_without_a_face_or_voice_are_judged_but_not_trained_on(data):
     assert "a0-7" not in data.media["audio"]  # silent
     assert {"a0-0", "a0-7"} <= set(roles["test"]["clip"])
     assert {"a0-0", "a0-7"}.isdisjoint(complete(data, roles["test"])["clip"])
+
+
+def test_a_person_is_standardised_by_all_own_recordings_and_by_nobody_elses(data):
+    rng = rng_for(0, "normalise")
+    of_person = dict(zip(sorted(set(data.clips.actor)), range(100), strict=False))
+    lies = dict(zip(data.clips["clip"], data.clips.actor.map(of_person), strict=True))
+    raw = {clip: np.array([rng.normal(k, 1 + k), k, rng.normal()], np.float32) for clip, k in lies.items()}
+    given = replace(data, media={"face_features": {clip: FeatureVector(one, 0.0) for clip, one in raw.items()}})
+    assert normalise(given, "corpus") is given
+    found = normalise(given, "subject")
+    assert found.digest != given.digest
+    for k in of_person.values():
+        rows = np.stack([found.media["face_features"][clip].values for clip, own in lies.items() if own == k])
+        np.testing.assert_allclose(rows.mean(axis=0), 0.0, atol=1e-5)
+        np.testing.assert_allclose(rows.std(axis=0), [1.0, 0.0, 1.0], atol=1e-5)  # the second does not vary
+    # neither labels nor anybody else have a part in it
+    others = {clip: FeatureVector(one + (9 if lies[clip] else 0), 0.0) for clip, one in raw.items()}
+    apart = replace(given, clips=given.clips.assign(label=-1), media={"face_features": others})
+    again = normalise(apart, "subject").media["face_features"]
+    assert all(
+        (again[clip].values == found.media["face_features"][clip].values).all() for clip, k in lies.items() if k == 0
+    )
+    with pytest.raises(ConfigError, match="does not say"):
+        normalise(replace(given, clips=given.clips.assign(actor="")), "subject")
+
+
+def test_pictures_stay_as_they_are_where_a_person_is_standardised(data):
+    found = normalise(replace(data, media={"video": data.media["video"]}), "subject")
+    assert found.media["video"] == data.media["video"]
+    assert Reference.of(data.media["video"].values()) is None
 
 
 def test_unlabelled_clips_and_those_set_apart_are_in_no_role(data):

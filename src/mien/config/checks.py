@@ -83,6 +83,9 @@ def _check_corpora(params: "Params") -> None:
                 raise _wrong(f"folds.{name}", f"should be 1, its official division; got {n_folds}")
         elif synthetic and not 2 <= n_folds <= corpus.actors:
             raise _wrong(f"folds.{name}", f"should be 2 to {corpus.actors}, the number of its actors; got {n_folds}")
+    for key, usual in (("front_end", "stft"), ("normalise", "corpus")):
+        if (found := getattr(params.sound, key)) != usual:
+            raise _wrong(f"sound.{key}", f"should be {usual}, got {found}; rows of variants have {key} of their own")
     for name in params.validation:
         if name in params.splits:
             raise _wrong(f"validation.{name}", f"splits.{name} says who validates; take one of the two away")
@@ -122,11 +125,18 @@ def _check_names(params: "Params") -> None:
         if n_folds > params.folds[corpus]:
             raise _wrong(where, f"{n_folds} folds, and {corpus} has {params.folds[corpus]}")
     for where, names, target in rows:
+        study = where.partition(".")[0]
         for name in names:
             _known_variant(params, where, name)
             row = params.variants[name]
             if target not in (learnt := (row.target, *row.also)):
                 raise _wrong(where, f"{name} learns {' and '.join(learnt)}, not {target}")
+            if row.front_end != "stft" and study in ("embeddings", "fuzziness", "trust"):
+                raise _wrong(where, f"{name} has the front end {row.front_end}, which is not there; name another row")
+            if row.normalise != "corpus" and study in ("embeddings", "fuzziness", "trust", "predict"):
+                raise _wrong(
+                    where, f"{name} is normalised by {row.normalise}, which is not done there; name another row"
+                )
 
 
 def _check_variant(params: "Params", name: str) -> None:

@@ -38,7 +38,9 @@ CORPORA = ("ravdess", "cremad", "fer2013", "ckplus", "rafd", "mug", "jaffe", "vo
 ACTED = ("ravdess", "cremad")  # films of emotions, with sentences and intensities
 FACED = ("ckplus", "rafd", "mug", "jaffe")  # people with a neutral face each
 CLASSICAL = ("ssvm", "svm_poly", "eigenfaces", "fisherfaces")  # classifiers without epochs
-MODALITIES = ("video", "audio", "units")  # of variants; units: the action units of the Candide-3 fit
+# Modality of one vector per clip -> the column of CLIPS that says whether it is there.
+VECTORS = {"face_features": "has_video", "voice_features": "has_audio"}
+MODALITIES = ("video", "audio", "units", *VECTORS)  # of variants; units: the action units of the Candide-3 fit
 # People that can be synthesised: as many as the names of the corpus allow.
 MAX_ACTORS = {"ravdess": 24, "cremad": 91, "ckplus": 123, "rafd": 67, "mug": 86, "jaffe": 10, "voxceleb": 1251}
 NETWORKS = ("dnn_au", "dnn_fp", "cnn1", "cnn2", "cnn3")

@@ -58,6 +58,25 @@ Dropout = number(ge=0, lt=1)
 Rate = number(gt=0, le=10)  # of learning
 Text = Annotated[str, Field(min_length=1)]
 T = TypeVar("T")
+
+
+def later(default: Any) -> Any:
+    """Return the default of a key that older results do not have: `plain` leaves it out, and their bytes stay."""
+    return dataclasses.field(default=default, metadata={"later": True})
+
+
+def plain(value: Any) -> Any:
+    """Return sections as dictionaries, without keys that came `later` and are at their default."""
+    if dataclasses.is_dataclass(value):
+        known = {key.name: (key, getattr(value, key.name)) for key in dataclasses.fields(value)}
+        return {
+            name: plain(one)
+            for name, (key, one) in known.items()
+            if not (key.metadata.get("later") and one == key.default)
+        }
+    return {key: plain(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
 Some = Annotated[T, Field(min_length=1)]  # a list or mapping that is not empty
 FileNameOrNone = Annotated[str, AfterValidator(_is_file_name)]
 FileName = Annotated[FileNameOrNone, Field(min_length=1)]

@@ -14,7 +14,7 @@ and a digest of the weights, which is checked when they are loaded.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ from safetensors.torch import save as serialise
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from mien.config.values import later, plain
 from mien.errors import ModelError
 from mien.io.files import atomic_file
 from mien.io.prune import CHANGED, is_as_listed
 from mien.models.layout import to_device
 from mien.models.mrpn import CHANNELS, build, first_mismatch, normalise_pixels
-from mien.models.resnet import ResNetClassifier
+from mien.models.resnet import ResNet12, ResNetClassifier
 from mien.models.small import Scaled, classifier
 from mien.models.vgg import VGG16
 
@@ -68,24 +69,27 @@ class ModelCard:
     also: tuple[str, ...] = ()  # further targets, numbers
     augmentation: str = ""
     frames: int = 0  # of a clip
+    normalise: str = later("corpus")  # subject: its inputs are standardised by the person's own recordings
     # of stream
     rate_fps: int = 0  # frames per second that are looked at
     hop_s: float = 0.0  # between the ends of two segments, and between two joint judgements
     # of extractor and classifier
     base: str = ""  # corpus of the clips
-    model: str = ""  # resnet18 or vgg16; key of small.CLASSIFIERS
+    model: str = ""  # resnet18, resnet12 or vgg16; key of small.CLASSIFIERS
     features: str = ""  # AU8, FP68 or image
     size_px: int = 0  # side of the picture; 0 for sound and vectors
 
 
 class OfGrey(nn.Module):
-    """A network of colour pictures that looks at grey ones; (B, 1, S, S) grey levels 0..255 -> (B, classes) logits."""
+    """A network of pictures that looks at grey ones; (B, 1, S, S) grey levels 0..255 -> (B, classes) logits."""
 
-    def __init__(self, network: ResNetClassifier | VGG16) -> None:
+    def __init__(self, network: ResNetClassifier | ResNet12 | VGG16) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, grey: Tensor) -> Tensor:
+        if isinstance(self.network, ResNet12):
+            return self.network(grey)
         pictures = grey.expand(-1, 3, -1, -1).contiguous()  # three equal channels (thesis 4.3)
         if not isinstance(self.network, VGG16):  # which normalises them itself
             pictures = normalise_pixels(pictures)
@@ -98,7 +102,7 @@ def network(card: ModelCard, *, seed: int = 0, dropout: float | None = None) -> 
     Parameters
     ----------
     dropout
-        In training, in the place of the card's; of variants, streams and vgg16.
+        In training, in the place of the card's; of variants, streams, resnet12 and vgg16.
 
     Raises
     ------
@@ -116,6 +120,8 @@ def network(card: ModelCard, *, seed: int = 0, dropout: float | None = None) -> 
             torch.manual_seed(seed)
             if card.model == "vgg16":
                 return VGG16(n_classes, width=card.width, size_px=card.size_px, dropout=dropout)
+            if card.model == "resnet12":
+                return ResNet12(n_classes, width=card.width, dropout=dropout)
             if card.model != "resnet18":
                 raise KeyError(card.model)
             return ResNetClassifier(n_classes, in_channels=CHANNELS[card.modalities[0]], width=card.width)
@@ -148,7 +154,7 @@ def save(path: Path, weights: nn.Module | Mapping[str, Tensor] | None, card: Mod
     state = weights.state_dict() if isinstance(weights, nn.Module) else weights or {}
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     with atomic_file(path) as scratch:
-        save_file(tensors, scratch, metadata={HEADER: json.dumps(asdict(card), sort_keys=True)})
+        save_file(tensors, scratch, metadata={HEADER: json.dumps(plain(card), sort_keys=True)})
 
 
 def load(path: Path, *, kind: str = "variant", device: str = "cpu") -> tuple[nn.Module, ModelCard]:
@@ -238,7 +244,7 @@ def export(path: Path, networks: Sequence[tuple[nn.Module, ModelCard]], facts: M
         for k, (model, _) in enumerate(networks)
         for name, value in model.state_dict().items()
     }
-    header = {"cards": [asdict(card) for _, card in networks], "facts": dict(facts), "sha256": _digest(tensors)}
+    header = {"cards": [plain(card) for _, card in networks], "facts": dict(facts), "sha256": _digest(tensors)}
     with atomic_file(path) as scratch:  # save_file would make one that others may not read
         scratch.write_bytes(serialise(tensors, metadata={EXPORTED: json.dumps(header, sort_keys=True)}))
 

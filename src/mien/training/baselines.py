@@ -12,6 +12,7 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from mien.evaluation.runs import Run, read_run
 from mien.io.files import digest
 from mien.io.shards import FULL_SCALE
 from mien.training import clips, engine, run_folder
-from mien.training.clips import ActionUnitSequence, ClipDataset, ModalityData
+from mien.training.clips import ActionUnitSequence, ClipDataset, FeatureVector, ModalityData
 from mien.training.run_folder import RunSpec
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,11 @@ def fit_baseline(
         clip: functionals(one, rate_hz=settings.sound.rate_hz)
         for clip, one in dataset.media[settings.baseline.modality].items()
     }
+    if settings.baseline.normalise != "corpus":
+        vectors = {clip: FeatureVector(values, 0.0) for clip, values in features.items()}
+        dataset = replace(dataset, media={settings.baseline.modality: vectors})
+        dataset = clips.normalise(dataset, settings.baseline.normalise)
+        features = {clip: one.values for clip, one in dataset.media[settings.baseline.modality].items()}
     run_folder.train_runs(run, lambda one: _fit_fold(one, dataset, features), folds=folds, seeds=seeds)
 
 

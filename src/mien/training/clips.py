@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mien.audio.spectrogram import cut_segments, segment_s, segment_shape, spectrogram
+from mien.audio.spectrogram import cut_segments, cut_whole, log_mel, segment_s, segment_shape, spectrogram
 from mien.augment.slicing import (
     HOPS,
     SLICED,
@@ -42,6 +42,7 @@ ROLES = ("training", "validation", "test")
 IN_MEMORY = 2**28  # bytes; face shards of a corpus up to this size are copied into memory, larger ones stay mapped
 NO_LEVEL = -1
 ALSO = "also_"  # how columns of further targets begin
+CONSTANT = 1e-6  # deviation below which a feature does not vary, and is not divided by it
 LEAST = 2  # clips of a batch that keep a modality: batch statistics need two
 
 T = TypeVar("T")  # a batch of any kind
@@ -67,11 +68,20 @@ class ActionUnitSequence:
 
 
 @dataclass(frozen=True)
+class FeatureVector:
+    """Numbers that describe a clip as a whole; values (D,) float32."""
+
+    values: np.ndarray
+    duration_s: float
+
+
+@dataclass(frozen=True)
 class Spectrogram:
-    """The sound of a clip; spectrum (F, K) from `mien.audio.spectrogram`."""
+    """The sound of a clip; spectrum (F, K) from `mien.audio.spectrogram`, whose first column is at `start_s`."""
 
     spectrum: Tensor
     duration_s: float
+    start_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,7 @@ class Wave:
     duration_s: float
 
 
-ModalityData = FrameSequence | ActionUnitSequence | Spectrogram | Wave
+ModalityData = FrameSequence | ActionUnitSequence | FeatureVector | Spectrogram | Wave
 
 
 @dataclass(frozen=True)
@@ -206,9 +216,27 @@ def _read_sounds(
 
 
 def transform_wave(wave: Wave, config: SoundConfig) -> Spectrogram:
-    """Return the spectrogram of a stored wave."""
+    """Return the spectrogram of a stored wave as networks take it.
+
+    That of the front end logmel is brought to mean 0 and deviation 1 in itself, or is left as it is where a `Reference`
+    of the person does that (normalise: subject).
+    """
     level = torch.from_numpy(wave.samples.astype(np.float32) / shards.FULL_SCALE)
-    return Spectrogram(spectrogram(level, config), wave.duration_s)
+    if config.front_end == "stft":
+        return Spectrogram(spectrogram(level, config), wave.duration_s)
+    spectrum, start_s = log_mel(level, config)
+    if config.normalise == "corpus":
+        spectrum = (spectrum - spectrum.mean()) / spectrum.std(correction=0).clamp(min=CONSTANT)
+    return Spectrogram(spectrum, wave.duration_s, start_s)
+
+
+def reference_of(waves: Iterable[Wave], config: SoundConfig) -> "Reference":
+    """Return the reference of a person's voice: mean and deviation (bands,) over what they said, see `Reference`.
+
+    It goes with networks whose `sound` has normalise: subject, before which `Reference.standardise` puts what
+    `transform_wave` returns.
+    """
+    return Reference.of(transform_wave(wave, config) for wave in waves)
 
 
 def select_target(dataset: ClipDataset, target: str) -> ClipDataset:
@@ -258,6 +286,75 @@ def describe_levels(dataset: ClipDataset, training: pd.DataFrame, *, column: str
     known = training[column][training[column] != NO_LEVEL]
     mean = float(known.mean()) if len(known) else None
     return {"training_mean": mean, "n_without_level": int((dataset.clips[column] == NO_LEVEL).sum())}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where the features of a person lie: mean and deviation (D,) over all that some recordings of theirs show.
+
+    No label enters, so it can be made of any recordings of a person, those that are judged among them.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def of(cls, recordings: Iterable[ModalityData]) -> "Reference | None":
+        """Return the reference of recordings of one person and modality; None of pictures, which have none."""
+        rows = [found for one in recordings if (found := _rows(one)) is not None]
+        if not rows:
+            return None
+        rows = np.concatenate(rows).astype(np.float64)
+        deviation = rows.std(axis=0)
+        return cls(rows.mean(axis=0), np.where(deviation < CONSTANT, 1.0, deviation))
+
+    def standardise(self, one: ModalityData) -> ModalityData:
+        """Return a recording with the mean 0 and the deviation 1 of those of the reference."""
+        return _with_rows(one, ((_rows(one) - self.mean) / self.deviation).astype(np.float32))
+
+
+def _rows(one: ModalityData) -> np.ndarray | None:
+    """Return the rows (n, D) in which data are standardised by person; None of data that are not."""
+    if isinstance(one, FeatureVector):
+        return one.values[np.newaxis]
+    if isinstance(one, Spectrogram):
+        return one.spectrum.T.numpy()
+    return one.units if isinstance(one, ActionUnitSequence) else None
+
+
+def _with_rows(one: ModalityData, rows: np.ndarray) -> ModalityData:
+    """Return data with other `_rows`."""
+    if isinstance(one, Spectrogram):
+        return replace(one, spectrum=torch.from_numpy(rows.T))
+    return replace(one, values=rows[0]) if isinstance(one, FeatureVector) else replace(one, units=rows)
+
+
+def normalise(dataset: ClipDataset, how: str) -> ClipDataset:
+    """Return `dataset` as the key `normalise` of a row of params.yaml wants it.
+
+    corpus : as it is; networks and classical methods standardise by the training people.
+    subject : every recording standardised by all recordings of its person, without labels; pictures as they are.
+
+    Raises
+    ------
+    ConfigError : the corpus does not say who is seen.
+    """
+    if how == "corpus":
+        return dataset
+    person_of = dict(zip(dataset.clips["clip"], dataset.clips.actor, strict=True))
+    media = {}
+    for name, found in dataset.media.items():
+        recordings: dict[str, list[ModalityData]] = {}
+        for clip, one in found.items():
+            recordings.setdefault(person_of[clip], []).append(one)
+        if "" in recordings:
+            raise ConfigError(f"normalise: subject needs to know who is seen, which {dataset.corpus} does not say")
+        references = {person: Reference.of(own) for person, own in recordings.items()}
+        media[name] = {
+            clip: one if (own := references[person_of[clip]]) is None else own.standardise(one)
+            for clip, one in found.items()
+        }
+    return replace(dataset, media=media, digest=digest([dataset.digest, how]))
 
 
 def split(dataset: ClipDataset, fold: int) -> dict[str, pd.DataFrame]:
@@ -345,7 +442,9 @@ class Sampling:
 
     def count_steps(self, modality: str, duration_s: float) -> int:
         """Return how many steps of a modality a whole clip has."""
-        return len(self.starts(Interval(0.0, duration_s))) if modality == "audio" else self.frames
+        if modality != "audio":
+            return self.frames
+        return 1 if self.sound.front_end == "logmel" else len(self.starts(Interval(0.0, duration_s)))
 
 
 def assemble_inputs(
@@ -385,8 +484,19 @@ def _look(one: ModalityData, interval: Interval, sampling: Sampling, rng: np.ran
     if isinstance(one, FrameSequence | ActionUnitSequence):
         rows = nearest_frames(one.time_s, frame_times(interval, sampling.frames, rng=rng))
         return torch.from_numpy(one.pixels[rows] if isinstance(one, FrameSequence) else one.units[rows])  # (T, ...)
+    if sampling.sound.front_end == "logmel":
+        return _listen(one, interval, sampling.sound, rng)
     starts = sampling.starts(interval, rng)
     return cut_segments(one.spectrum, starts, sampling.sound, stop_s=interval.stop_s)  # (S, 1, F, W)
+
+
+def _listen(one: Spectrogram, interval: Interval, sound: SoundConfig, rng: np.random.Generator | None) -> Tensor:
+    """Return what is heard in a stretch (1, 1, F, W), all of the voice where that is silence; `rng`: begun anywhere."""
+    rate = sound.rate_hz / sound.mel.hop  # columns per second
+    edges = np.round((np.array([interval.start_s, interval.stop_s]) - one.start_s) * rate).clip(0).astype(int)
+    heard = one.spectrum[:, edges[0] : edges[1]]
+    heard = heard if heard.shape[1] else one.spectrum
+    return cut_whole(heard, sound, place=None if rng is None else float(rng.uniform()))
 
 
 def _blank(modality: str, sampling: Sampling, size_px: int) -> Tensor:
@@ -443,6 +553,11 @@ def random_batches(n: int, *, size: int, rng: np.random.Generator) -> Iterator[n
         del edges[-2]
     for start, stop in pairwise(edges):
         yield order[start:stop]
+
+
+def count_batches(n: int, *, size: int) -> int:
+    """Return how many batches `random_batches` yields."""
+    return max(1, -(-n // size) - (n > size and n % size == 1))
 
 
 def training_batches(

@@ -8,7 +8,7 @@ applicable", with the reason, and is no error.
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +17,7 @@ import pandas as pd
 from torch import nn
 
 from mien.config import schema
+from mien.config.values import plain
 from mien.errors import ConfigError
 from mien.io import tables
 from mien.io.files import atomic_folder, digest, sha256, write_json
@@ -31,6 +32,7 @@ from mien.training.engine import Draws, Progress, TrainSpec
 
 log = logging.getLogger(__name__)
 
+EVERYBODY = -1  # in the place of a fold: all people are trained on
 FEWEST_PEOPLE = 3  # to test, to validate and to train
 
 
@@ -42,7 +44,7 @@ class RunSpec:
     settings : sections of params.yaml that the result depends on, from `read_settings`.
     out : results/training/CORPUS/NAME, for a folder of every fold and seed.
     init : modality -> file with pretrained weights; random where absent.
-    fold, seed : the fold that is tested, and the repetition.
+    fold, seed : the fold that is tested, `EVERYBODY` where nobody is, and the repetition.
     """
 
     corpus: str
@@ -56,7 +58,8 @@ class RunSpec:
     @property
     def folder(self) -> Path:
         """Return the folder of the fold and seed."""
-        return Path(self.out) / f"fold{self.fold}-seed{self.seed}"
+        fold = "everybody" if self.fold == EVERYBODY else f"fold{self.fold}"
+        return Path(self.out) / f"{fold}-seed{self.seed}"
 
     def beside(self, name: str) -> Path:
         """Return the folder of the same fold and seed of another row."""
@@ -100,11 +103,9 @@ class RunSpec:
 
 def _plain(value: Any) -> Any:
     """Return sections as dictionaries."""
-    if is_dataclass(value):
-        return asdict(value)
     if isinstance(value, SimpleNamespace):
         value = vars(value)
-    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else value
+    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else plain(value)
 
 
 def read_settings(params: Mapping[str, Any], *keys: str, **rows: str) -> SimpleNamespace:
