@@ -4,6 +4,7 @@ A command receives the sections it uses as one JSON text (from Snakemake) or as 
 come out of `load` as the same nested dictionary, and `section` turns a part of it into a frozen dataclass.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import field
@@ -14,7 +15,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.config.checks import check, check_files
-from mien.config.labels import ACTED, CLASSICAL, CORPORA, FACED, MODALITIES, NETWORKS
+from mien.config.labels import ACTED, CLASSICAL, CORPORA, FACED, MODALITIES, NETWORKS, VECTORS
 from mien.config.rows import expand, merge, read_yaml
 from mien.config.values import (
     SECTION,
@@ -61,6 +62,8 @@ class CorpusConfig:
 
     source: Text  # synthetic, download, or a folder or archive
     actors: whole(ge=2, le=10_000)  # people in the synthetic corpus
+    # of corpora that come as numbers: modality -> first and last column of its vector, the last one not included
+    columns: dict[Literal[tuple(VECTORS)], tuple[whole(ge=0), whole(ge=1)]] = field(default_factory=dict)
 
 
 @dataclass(**SECTION)
@@ -204,6 +207,7 @@ class TableConfig:
     confusion: FileNameOrNone = ""  # number of the figure of confusion matrices; empty: none
     folds: whole(ge=0) = 0  # the first so many of the corpus's folds; 0: all
     baselines: tuple[str, ...] = ()  # rows of ``baselines`` beside them
+    repeats: Repeats = 0
 
 
 @dataclass(**SECTION)
@@ -232,6 +236,19 @@ class TrainConfig:
 
 
 @dataclass(**SECTION)
+class TrainChanges:
+    """Key ``train`` of a row of ``variants``: what takes the place of values of section ``train``."""
+
+    width: Size | None = None
+    batch: Batch | None = None
+    learning_rate: Rate | None = None
+    dropout: Dropout | None = None
+    epochs: Count | None = None
+    patience: Count | None = None
+    stop: Count | None = None
+
+
+@dataclass(**SECTION)
 class VariantConfig:
     """One row of ``variants``: a network that can be trained."""
 
@@ -255,13 +272,18 @@ class VariantConfig:
     also: tuple[Literal["intensity"], ...] = ()  # further targets, with a head and a loss of their own
     # subject: what is no picture is standardised by the person's own recordings, without labels
     normalise: Literal["corpus", "subject"] = later("corpus")
+    train: TrainChanges = later(TrainChanges())  # values in the place of those of section `train`
 
     def __post_init__(self) -> None:
         _check_modalities(self, ("single",))
         _refuse_unless(self.target not in self.also, "also should hold other targets than target")
         _refuse_unless(len(self.also) == len(set(self.also)), "also should name a target once")
-        trunks = set(self.modalities) - {"units"}
-        _refuse_unless(set(self.init) <= trunks, "init should be of its modalities, units aside")
+        trunks = set(self.modalities) - {"units", *VECTORS}
+        _refuse_unless(set(self.init) <= trunks, "init should be of its modalities, units and vectors aside")
+        vectors = set(self.modalities) & set(VECTORS)
+        _refuse_unless(not vectors or not trunks, "modalities should be all vectors of a clip, or none")
+        _refuse_unless(not vectors or self.fusion != "attention", "fusion attention needs steps, which vectors lack")
+        _refuse_unless(not vectors or not self.also, "also should be empty for vectors")
         _refuse_unless(set(self.frozen) <= set(self.modalities), "frozen should be of its modalities")
         kept = set(self.frozen) == set(self.modalities)
         _refuse_unless(self.looks == 0 or kept, "looks should be 0 but for rows with all modalities frozen")
@@ -277,19 +299,24 @@ class VariantConfig:
         heard = set(self.modalities) != {"video"}
         _refuse_unless(self.normalise == "corpus" or heard, "normalise should be corpus for pictures alone")
 
+    def learns(self, train: TrainConfig) -> TrainConfig:
+        """Return section ``train`` with the values of the row."""
+        own = {key: value for key, value in vars(self.train).items() if value is not None}
+        return dataclasses.replace(train, **own)
+
 
 @dataclass(**SECTION)
 class BaselineConfig:
     """One row of ``baselines``: a classical method on statistics of a clip; no part of it is drawn."""
 
     model: Literal["svm", "logistic", "late"]
-    modality: Literal["", "audio", "units"] = ""  # of svm and logistic
+    modality: Literal["", "audio", "units", *VECTORS] = ""  # of svm and logistic
     parts: tuple[str, ...] = ()  # of late: the rows whose log probabilities are added
     normalise: Literal["corpus", "subject"] = later("corpus")  # subject: by the person's own clips; of svm and logistic
 
     def __post_init__(self) -> None:
         late = self.model == "late"
-        _refuse_unless(late == (not self.modality), "modality should be audio or units, of svm and logistic only")
+        _refuse_unless(late == (not self.modality), "modality should be of svm and logistic only")
         distinct = len(set(self.parts)) == len(self.parts)
         fits = distinct and (len(self.parts) >= 2 if late else not self.parts)
         _refuse_unless(fits, "parts should be two other rows or more, of late only")

@@ -29,7 +29,7 @@ from mien.augment.slicing import (
     segment_starts,
 )
 from mien.classical.samples import FITTED
-from mien.config.labels import LEVELS
+from mien.config.labels import LEVELS, VECTORS
 from mien.config.schema import FacesConfig, SoundConfig
 from mien.errors import ConfigError, TableError
 from mien.io import shards, tables
@@ -43,6 +43,7 @@ IN_MEMORY = 2**28  # bytes; face shards of a corpus up to this size are copied i
 NO_LEVEL = -1
 ALSO = "also_"  # how columns of further targets begin
 CONSTANT = 1e-6  # deviation below which a feature does not vary, and is not divided by it
+UNTIMED_S = 1.0  # length of clips that come as vectors, which do not say it
 LEAST = 2  # clips of a batch that keep a modality: batch statistics need two
 
 T = TypeVar("T")  # a batch of any kind
@@ -143,15 +144,17 @@ def read(
     classes = read_json(folder / "corpus.json").get("classes", [])
     media, digests = {}, {name: sha256(folder / name) for name in ("clips.parquet", "folds.parquet")}
     for modality in modalities:
-        stage = {"video": "faces", "audio": "sound", "units": "candide"}[modality]
+        stage = {"video": "faces", "audio": "sound", "units": "candide"}.get(modality, "vectors")
         parts = read_json(Path(results) / stage / corpus / "manifest.json")["parts"]
         digests[stage] = parts
         folders = [Path(results) / stage / corpus / part for part in sorted(parts)]
-        usable = clips[clips.has_audio if modality == "audio" else clips.has_video]
+        usable = clips[clips[VECTORS.get(modality, "has_audio" if modality == "audio" else "has_video")]]
         if modality == "video":
             media[modality] = _read_frames(folders, usable, faces, running=running)
         elif modality == "units":
             media[modality] = _read_units(folders, set(usable["clip"]), rate_fps=faces.rate_fps)
+        elif modality in VECTORS:
+            media[modality] = _read_vectors(folders, set(usable["clip"]), modality)
         else:
             media[modality] = _read_sounds(folders, set(usable["clip"]), sound, waves=running)
         log.info("%s: %d of %d clips have %s", corpus, len(media[modality]), len(clips), modality)
@@ -195,6 +198,12 @@ def _read_units(folders: list[Path], usable: set[str], *, rate_fps: float) -> di
                 duration_s = float(rows.time_s.iloc[-1]) + 1.0 / rate_fps
                 sequences[clip] = ActionUnitSequence(units, fitted.time_s.to_numpy(), duration_s)
     return sequences
+
+
+def _read_vectors(folders: list[Path], usable: set[str], modality: str) -> dict[str, FeatureVector]:
+    rows = pd.concat([shards.read_vectors(folder) for folder in folders])
+    rows = rows[(rows.modality == modality) & rows["clip"].isin(usable)]
+    return {clip: FeatureVector(values, UNTIMED_S) for clip, values in zip(rows["clip"], rows["values"], strict=True)}
 
 
 def _read_sounds(
@@ -414,7 +423,9 @@ class Sampling:
 
     def count_steps(self, modality: str, duration_s: float) -> int:
         """Return how many steps of a modality a whole clip has."""
-        return len(self.starts(Interval(0.0, duration_s))) if modality == "audio" else self.frames
+        if modality == "audio":
+            return len(self.starts(Interval(0.0, duration_s)))
+        return 1 if modality in VECTORS else self.frames
 
 
 def assemble_inputs(
@@ -423,6 +434,7 @@ def assemble_inputs(
     sampling: Sampling,
     *,
     size_px: int,
+    sizes: Mapping[str, int] | None = None,
     rng: np.random.Generator | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Look at stretches of clips: the nearest frames, the segments of the sound, zeros for what is absent.
@@ -432,6 +444,7 @@ def assemble_inputs(
     clips : of each, the stretch that is looked at, and modality -> data of the whole clip, as far as it is there.
     modalities : those of the network, in its order.
     size_px : side of a picture; used for clips without one.
+    sizes : modality -> length of its vectors, likewise.
     rng : draws times within parts, as training does; None: the centres of the parts, as evaluation does.
 
     Returns
@@ -443,7 +456,7 @@ def assemble_inputs(
     for interval, data in clips:
         for name in modalities:
             one = data.get(name)
-            steps = _blank(name, sampling, size_px) if one is None else _look(one, interval, sampling, rng)
+            steps = _blank(name, sampling, size_px, sizes) if one is None else _look(one, interval, sampling, rng)
             n_steps[name].append(0 if one is None else len(steps))
             inputs[name].append(steps)
     stacked = {name: pad_sequence(values, batch_first=True) for name, values in inputs.items()}
@@ -454,16 +467,20 @@ def _look(one: ModalityData, interval: Interval, sampling: Sampling, rng: np.ran
     if isinstance(one, FrameSequence | ActionUnitSequence):
         rows = nearest_frames(one.time_s, frame_times(interval, sampling.frames, rng=rng))
         return torch.from_numpy(one.pixels[rows] if isinstance(one, FrameSequence) else one.units[rows])  # (T, ...)
+    if isinstance(one, FeatureVector):
+        return torch.from_numpy(one.values).unsqueeze(0)  # (1, D)
     starts = sampling.starts(interval, rng)
     return cut_segments(one.spectrum, starts, sampling.sound, stop_s=interval.stop_s)  # (S, 1, F, W)
 
 
-def _blank(modality: str, sampling: Sampling, size_px: int) -> Tensor:
+def _blank(modality: str, sampling: Sampling, size_px: int, sizes: Mapping[str, int] | None) -> Tensor:
     """Return steps for a batch in which no clip may have any."""
     if modality == "audio":
         return torch.zeros(1, 1, *segment_shape(sampling.sound))
     if modality == "units":
         return torch.zeros(sampling.frames, UNITS)
+    if modality in VECTORS:
+        return torch.zeros(1, sizes[modality])
     return torch.zeros(sampling.frames, size_px, size_px, 3, dtype=torch.uint8)
 
 
@@ -495,13 +512,24 @@ def assemble(
             yield interval, {name: media[clip] for name, media in dataset.media.items() if clip in media}
 
     inputs, n_steps = assemble_inputs(
-        looks(), list(dataset.media), sampling, size_px=0 if pictures is None else pictures.pixels.shape[1], rng=rng
+        looks(),
+        list(dataset.media),
+        sampling,
+        size_px=0 if pictures is None else pictures.pixels.shape[1],
+        sizes=vector_sizes(dataset),
+        rng=rng,
     )
     targets = {
         name.removeprefix(ALSO): torch.from_numpy(clips[name].to_numpy(np.int64, copy=True))
         for name in ("label", *also_in(clips))
     }
     return Batch(inputs, n_steps, targets.pop("label"), targets)
+
+
+def vector_sizes(dataset: ClipDataset) -> dict[str, int]:
+    """Return modality -> length of its vectors."""
+    media = {name: found for name, found in dataset.media.items() if name in VECTORS and found}
+    return {name: len(next(iter(found.values())).values) for name, found in media.items()}
 
 
 def random_batches(n: int, *, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
