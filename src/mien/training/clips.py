@@ -203,7 +203,8 @@ def _read_units(folders: list[Path], usable: set[str], *, rate_fps: float) -> di
 def _read_vectors(folders: list[Path], usable: set[str], modality: str) -> dict[str, FeatureVector]:
     rows = pd.concat([shards.read_vectors(folder) for folder in folders])
     rows = rows[(rows.modality == modality) & rows["clip"].isin(usable)]
-    return {clip: FeatureVector(values, UNTIMED_S) for clip, values in zip(rows["clip"], rows["values"], strict=True)}
+    own = zip(rows["clip"], map(np.array, rows["values"]), strict=True)  # copies: those of the table are read-only
+    return {clip: FeatureVector(values, UNTIMED_S) for clip, values in own}
 
 
 def _read_sounds(

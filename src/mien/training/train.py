@@ -257,7 +257,8 @@ class ClipTask:
         row, how = self.settings.variant, self.settings.train
         model.train()
         batches = self.training_batches(epoch)
-        batches = clips.drop_modalities(batches, row.modality_dropout, rng=self.draws.rng("modalities", epoch))
+        if row.modality_dropout:
+            batches = clips.drop_modalities(batches, row.modality_dropout, rng=self.draws.rng("modalities", epoch))
         with self.draws.epoch(epoch) as generator:
             loss = train_epoch(
                 self.asked(model),
