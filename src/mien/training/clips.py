@@ -203,8 +203,7 @@ def _read_units(folders: list[Path], usable: set[str], *, rate_fps: float) -> di
 def _read_vectors(folders: list[Path], usable: set[str], modality: str) -> dict[str, FeatureVector]:
     rows = pd.concat([shards.read_vectors(folder) for folder in folders])
     rows = rows[(rows.modality == modality) & rows["clip"].isin(usable)]
-    own = zip(rows["clip"], map(np.array, rows["values"]), strict=True)  # copies: those of the table are read-only
-    return {clip: FeatureVector(values, UNTIMED_S) for clip, values in own}
+    return {clip: FeatureVector(values, UNTIMED_S) for clip, values in zip(rows["clip"], rows["values"], strict=True)}
 
 
 def _read_sounds(
@@ -435,7 +434,6 @@ def assemble_inputs(
     sampling: Sampling,
     *,
     size_px: int,
-    sizes: Mapping[str, int] | None = None,
     rng: np.random.Generator | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Look at stretches of clips: the nearest frames, the segments of the sound, zeros for what is absent.
@@ -445,7 +443,6 @@ def assemble_inputs(
     clips : of each, the stretch that is looked at, and modality -> data of the whole clip, as far as it is there.
     modalities : those of the network, in its order.
     size_px : side of a picture; used for clips without one.
-    sizes : modality -> length of its vectors, likewise.
     rng : draws times within parts, as training does; None: the centres of the parts, as evaluation does.
 
     Returns
@@ -457,7 +454,7 @@ def assemble_inputs(
     for interval, data in clips:
         for name in modalities:
             one = data.get(name)
-            steps = _blank(name, sampling, size_px, sizes) if one is None else _look(one, interval, sampling, rng)
+            steps = _blank(name, sampling, size_px) if one is None else _look(one, interval, sampling, rng)
             n_steps[name].append(0 if one is None else len(steps))
             inputs[name].append(steps)
     stacked = {name: pad_sequence(values, batch_first=True) for name, values in inputs.items()}
@@ -468,20 +465,16 @@ def _look(one: ModalityData, interval: Interval, sampling: Sampling, rng: np.ran
     if isinstance(one, FrameSequence | ActionUnitSequence):
         rows = nearest_frames(one.time_s, frame_times(interval, sampling.frames, rng=rng))
         return torch.from_numpy(one.pixels[rows] if isinstance(one, FrameSequence) else one.units[rows])  # (T, ...)
-    if isinstance(one, FeatureVector):
-        return torch.from_numpy(one.values).unsqueeze(0)  # (1, D)
     starts = sampling.starts(interval, rng)
     return cut_segments(one.spectrum, starts, sampling.sound, stop_s=interval.stop_s)  # (S, 1, F, W)
 
 
-def _blank(modality: str, sampling: Sampling, size_px: int, sizes: Mapping[str, int] | None) -> Tensor:
+def _blank(modality: str, sampling: Sampling, size_px: int) -> Tensor:
     """Return steps for a batch in which no clip may have any."""
     if modality == "audio":
         return torch.zeros(1, 1, *segment_shape(sampling.sound))
     if modality == "units":
         return torch.zeros(sampling.frames, UNITS)
-    if modality in VECTORS:
-        return torch.zeros(1, sizes[modality])
     return torch.zeros(sampling.frames, size_px, size_px, 3, dtype=torch.uint8)
 
 
@@ -512,19 +505,30 @@ def assemble(
                 interval = random_slice(duration_s, rng, share=sampling.share, least_s=segment_s(sampling.sound))
             yield interval, {name: media[clip] for name, media in dataset.media.items() if clip in media}
 
-    inputs, n_steps = assemble_inputs(
-        looks(),
-        list(dataset.media),
-        sampling,
-        size_px=0 if pictures is None else pictures.pixels.shape[1],
-        sizes=vector_sizes(dataset),
-        rng=rng,
-    )
+    if sizes := vector_sizes(dataset):
+        inputs, n_steps = _stack_vectors(dataset, clips, sizes)
+    else:
+        inputs, n_steps = assemble_inputs(
+            looks(), list(dataset.media), sampling, size_px=0 if pictures is None else pictures.pixels.shape[1], rng=rng
+        )
     targets = {
         name.removeprefix(ALSO): torch.from_numpy(clips[name].to_numpy(np.int64, copy=True))
         for name in ("label", *also_in(clips))
     }
     return Batch(inputs, n_steps, targets.pop("label"), targets)
+
+
+def _stack_vectors(
+    dataset: ClipDataset, clips: pd.DataFrame, sizes: Mapping[str, int]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return (B, 1, D) of every modality, and 0 or 1 step of every clip: a vector looks the same at every look."""
+    inputs, n_steps = {}, {}
+    for name, size in sizes.items():
+        found = [dataset.media[name].get(clip) for clip in clips["clip"]]
+        rows = [np.zeros(size, np.float32) if one is None else one.values for one in found]
+        inputs[name] = torch.from_numpy(np.stack(rows)).unsqueeze(1)
+        n_steps[name] = torch.tensor([int(one is not None) for one in found])
+    return inputs, n_steps
 
 
 def vector_sizes(dataset: ClipDataset) -> dict[str, int]:
