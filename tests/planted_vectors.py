@@ -6,7 +6,7 @@ import numpy as np
 
 from mien.io.randomness import rng_for
 
-ACTORS = 6
+ACTORS = 8
 COLUMNS = {"face_features": [0, 10], "voice_features": [10, 13]}
 
 
@@ -17,16 +17,16 @@ def names(n_actors: int = ACTORS) -> list[str]:
 
 
 def write_table(path: Path, stem: list[str], *, lost: tuple[int, int] | None = None) -> np.ndarray:
-    """Write such an .npz and return its numbers (N, 13): emotions one by one, then what belongs to the person.
+    """Write such an .npz and return its numbers (N, 13): emotions one by one, a constant, the person.
 
     lost : row and column of a number that is none.
     """
     rng = rng_for(0, "vectors")
     parts = [name.split("-") for name in stem]
-    made = rng.normal(0.0, 0.3, (len(stem), 13)).astype(np.float32)
+    made = rng.normal(0.0, 0.2, (len(stem), 13)).astype(np.float32)
     for row, part in zip(made, parts, strict=True):
         row[int(part[2]) - 1] += 1.0
-        row[8:] += int(part[6])
+        row[10:] += int(part[6])
     made[:, 9] = 7.0  # says nothing at all
     if lost is not None:
         made[lost] = np.nan

@@ -49,7 +49,7 @@ def test_strange_names_and_equal_rows_are_put_on_record(tmp_path):
 
 def _prepare(folder, *, columns=COLUMNS):
     row = {"source": str(folder / "in" / "t.npz"), "actors": 6, "columns": columns}
-    config = json.dumps({"corpora": {"ravdess_au": row}, "folds": {"ravdess_au": 3}})
+    config = json.dumps({"corpora": {"ravdess_au": row}, "folds": {"ravdess_au": 4}})
     manifest, corpus = folder / "data/ravdess_au.json", folder / "results/corpora/ravdess_au"
     get_corpus(corpus="ravdess_au", out=manifest, config=config)
     index_corpus(corpus="ravdess_au", manifest=manifest, out=corpus, config=config)
@@ -63,7 +63,7 @@ def test_vectors_are_the_columns_of_the_rows_of_their_names(tmp_path):
     numbers = write_table(tmp_path / "in/t.npz", stem, lost=(4, 11))
     manifest, rows = _prepare(tmp_path)
     assert manifest["sizes"] == {"face_features": 10, "voice_features": 3}
-    assert manifest["n_vectors"] == {"face_features": 90, "voice_features": 89}
+    assert manifest["n_vectors"] == {"face_features": 120, "voice_features": 119}
     (problem,) = manifest["problems"]
     assert (problem["clip"], problem["reason"]) == (stem[4][3:], "voice_features: not finite")
     for k, (first, end) in enumerate(COLUMNS.values()):

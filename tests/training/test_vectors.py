@@ -21,7 +21,7 @@ from training.tiny_corpus import FACES, PARAMS, SOUND
 pytestmark = pytest.mark.usefixtures("scratch")
 
 BOTH = {"modalities": list(COLUMNS)}
-OWN = {"batch": 16, "learning_rate": 3.0e-2, "width": 1, "epochs": 6}
+OWN = {"batch": 16, "learning_rate": 3.0e-2, "width": 2, "epochs": 15}
 ROWS = {
     "Face": {"modalities": ["face_features"], "fusion": "single", "train": OWN},
     "Voice": {"modalities": ["voice_features"], "fusion": "single", "train": OWN},
@@ -38,7 +38,7 @@ def results(tmp_path_factory):
     """Return a results folder; the first clip of the first, tested person has no voice."""
     folder = tmp_path_factory.mktemp("vectors")
     write_table(folder / "in/t.npz", names(), lost=(0, 10))
-    listed, folds, _, classes = index("ravdess_au", folder / "in", n_folds=3)
+    listed, folds, _, classes = index("ravdess_au", folder / "in", n_folds=4)
     corpus = folder / "results/corpora/ravdess_au"
     tables.write(corpus / "clips.parquet", listed, tables.CLIPS)
     tables.write(corpus / "folds.parquet", folds, tables.FOLDS)
