@@ -85,6 +85,9 @@ def _check_corpora(params: "Params") -> None:
                 raise _wrong(f"folds.{name}", f"should be 1, its official division; got {n_folds}")
         elif synthetic and not 2 <= n_folds <= corpus.actors:
             raise _wrong(f"folds.{name}", f"should be 2 to {corpus.actors}, the number of its actors; got {n_folds}")
+    for key, usual in (("front_end", "stft"), ("normalise", "corpus")):
+        if (found := getattr(params.sound, key)) != usual:
+            raise _wrong(f"sound.{key}", f"should be {usual}, got {found}; rows of variants have {key} of their own")
     if params.classify.seeds > params.cross.splits:
         raise _wrong("classify.seeds", f"should be at most cross.splits ({params.cross.splits})")
 
@@ -157,6 +160,8 @@ def _check_names(params: "Params") -> None:
             row = params.variants[name]
             if target not in (learnt := (row.target, *row.also)):
                 raise _wrong(where, f"{name} learns {' and '.join(learnt)}, not {target}")
+            if row.front_end != "stft" and study in ("embeddings", "fuzziness", "trust"):
+                raise _wrong(where, f"{name} has the front end {row.front_end}, which is not there; name another row")
             if row.normalise != "corpus" and study in ("embeddings", "fuzziness", "trust", "predict"):
                 raise _wrong(
                     where, f"{name} is normalised by {row.normalise}, which is not done there; name another row"

@@ -28,6 +28,7 @@ from mien.errors import ModelError
 from mien.io.prune import CHANGED, is_as_listed
 from mien.io.randomness import seed_for
 from mien.models.resnet import ResNet3D18, ResNet18
+from mien.models.voice import VoiceCNN
 
 UNITS = 8  # action units of the thesis (AU8)
 CHANNELS = {"video": 3, "audio": 1}  # of a frame, of a segment of the spectrogram
@@ -230,8 +231,8 @@ class ModalityEncoder(nn.Module):
         return self.aggregator.run(self.encode_steps(sequence, n_steps))[0]
 
 
-TRUNKS = {"resnet18": ResNet18, "resnet3d18": ResNet3D18}
-OF_CLIPS = frozenset({"resnet3d18"})  # these look at whole clips, the others at single steps
+TRUNKS = {"resnet18": ResNet18, "resnet3d18": ResNet3D18, "cnn": VoiceCNN}
+OF_CLIPS = frozenset({"resnet3d18", "cnn"})  # these look at whole clips, the others at single steps
 
 
 # Fusion: from the features of all modalities to one.

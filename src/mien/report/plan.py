@@ -125,11 +125,12 @@ def _count_pretrain(params: Params, corpus: str, name: str) -> dict[str, Any]:
         shape = (CHANNELS["audio"], *segment_shape(params.sound))
     else:
         learnt, looks = learnt * (BALANCED if row.balance else 1) * (PER_FILM if size.seconds else 1), judged
-        shape = (CHANNELS["video"], *[extractor.vgg_size_px if vgg else params.faces.size_px] * 2)
+        channels = 1 if row.network == "resnet12" else CHANNELS["video"]
+        shape = (channels, *[extractor.vgg_size_px if vgg else row.size_px or params.faces.size_px] * 2)
     found = row_costs(
         row,
         classes=size.people if row.target == "actor" else EMOTIONS[corpus],
-        width=extractor.vgg_width if vgg else params.train.width,
+        width=extractor.vgg_width if vgg else row.width or params.train.width,
         shape=(1, *shape),
     )
     return {
@@ -143,12 +144,14 @@ def _count_pretrain(params: Params, corpus: str, name: str) -> dict[str, Any]:
 
 
 def _count_variant(params: Params, corpus: str, name: str) -> dict[str, Any]:
-    row, train = params.variants[name], params.train
+    row = params.variants[name]
+    train = row.learns(params.train)
     learnt, judged = _divide_folds(corpus, params)
     kept = row.modalities if row.extractors == "frozen" else row.frozen
     kept = [f"branches.{modality}{'' if modality in row.frozen else '.trunk'}" for modality in kept]
     steps = steps_of(row, frames=train.frames, seconds=size_of(corpus, params).seconds, sound=params.sound)
-    found = clip_costs(row, steps, **_sizes(params, corpus))
+    own = {"width": train.width, "segment": segment_shape(row.hears(params.sound))}
+    found = clip_costs(row, steps, **_sizes(params, corpus) | own)
     if row.looks:  # the branches look before the first epoch, the heads learn in all of them
         branches = total(found, "branches").multiply_adds / train.epochs
         heads = total(found).multiply_adds - total(found, "branches").multiply_adds

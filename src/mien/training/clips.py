@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mien.audio.spectrogram import cut_segments, segment_s, segment_shape, spectrogram
+from mien.audio.spectrogram import cut_segments, cut_whole, log_mel, segment_s, segment_shape, spectrogram
 from mien.augment.slicing import (
     HOPS,
     SLICED,
@@ -78,10 +78,11 @@ class FeatureVector:
 
 @dataclass(frozen=True)
 class Spectrogram:
-    """The sound of a clip; spectrum (F, K) from `mien.audio.spectrogram`."""
+    """The sound of a clip; spectrum (F, K) from `mien.audio.spectrogram`, whose first column is at `start_s`."""
 
     spectrum: Tensor
     duration_s: float
+    start_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -220,9 +221,27 @@ def _read_sounds(
 
 
 def transform_wave(wave: Wave, config: SoundConfig) -> Spectrogram:
-    """Return the spectrogram of a stored wave."""
+    """Return the spectrogram of a stored wave as networks take it.
+
+    That of the front end logmel is brought to mean 0 and deviation 1 in itself, or is left as it is where a `Reference`
+    of the person does that (normalise: subject).
+    """
     level = torch.from_numpy(wave.samples.astype(np.float32) / shards.FULL_SCALE)
-    return Spectrogram(spectrogram(level, config), wave.duration_s)
+    if config.front_end == "stft":
+        return Spectrogram(spectrogram(level, config), wave.duration_s)
+    spectrum, start_s = log_mel(level, config)
+    if config.normalise == "corpus":
+        spectrum = (spectrum - spectrum.mean()) / spectrum.std(correction=0).clamp(min=CONSTANT)
+    return Spectrogram(spectrum, wave.duration_s, start_s)
+
+
+def reference_of(waves: Iterable[Wave], config: SoundConfig) -> "Reference":
+    """Return the reference of a person's voice: mean and deviation (bands,) over what they said, see `Reference`.
+
+    It goes with networks whose `sound` has normalise: subject, before which `Reference.standardise` puts what
+    `transform_wave` returns.
+    """
+    return Reference.of(transform_wave(wave, config) for wave in waves)
 
 
 def select_target(dataset: ClipDataset, target: str) -> ClipDataset:
@@ -303,11 +322,15 @@ def _rows(one: ModalityData) -> np.ndarray | None:
     """Return the rows (n, D) in which data are standardised by person; None of data that are not."""
     if isinstance(one, FeatureVector):
         return one.values[np.newaxis]
+    if isinstance(one, Spectrogram):
+        return one.spectrum.T.numpy()
     return one.units if isinstance(one, ActionUnitSequence) else None
 
 
 def _with_rows(one: ModalityData, rows: np.ndarray) -> ModalityData:
     """Return data with other `_rows`."""
+    if isinstance(one, Spectrogram):
+        return replace(one, spectrum=torch.from_numpy(rows.T))
     return replace(one, values=rows[0]) if isinstance(one, FeatureVector) else replace(one, units=rows)
 
 
@@ -423,9 +446,9 @@ class Sampling:
 
     def count_steps(self, modality: str, duration_s: float) -> int:
         """Return how many steps of a modality a whole clip has."""
-        if modality == "audio":
+        if modality == "audio" and self.sound.front_end != "logmel":
             return len(self.starts(Interval(0.0, duration_s)))
-        return 1 if modality in VECTORS else self.frames
+        return 1 if modality == "audio" or modality in VECTORS else self.frames
 
 
 def assemble_inputs(
@@ -465,8 +488,19 @@ def _look(one: ModalityData, interval: Interval, sampling: Sampling, rng: np.ran
     if isinstance(one, FrameSequence | ActionUnitSequence):
         rows = nearest_frames(one.time_s, frame_times(interval, sampling.frames, rng=rng))
         return torch.from_numpy(one.pixels[rows] if isinstance(one, FrameSequence) else one.units[rows])  # (T, ...)
+    if sampling.sound.front_end == "logmel":
+        return _listen(one, interval, sampling.sound, rng)
     starts = sampling.starts(interval, rng)
     return cut_segments(one.spectrum, starts, sampling.sound, stop_s=interval.stop_s)  # (S, 1, F, W)
+
+
+def _listen(one: Spectrogram, interval: Interval, sound: SoundConfig, rng: np.random.Generator | None) -> Tensor:
+    """Return what is heard in a stretch (1, 1, F, W), all of the voice where that is silence; `rng`: begun anywhere."""
+    rate = sound.rate_hz / sound.mel.hop  # columns per second
+    edges = np.round((np.array([interval.start_s, interval.stop_s]) - one.start_s) * rate).clip(0).astype(int)
+    heard = one.spectrum[:, edges[0] : edges[1]]
+    heard = heard if heard.shape[1] else one.spectrum
+    return cut_whole(heard, sound, place=None if rng is None else float(rng.uniform()))
 
 
 def _blank(modality: str, sampling: Sampling, size_px: int) -> Tensor:
@@ -545,6 +579,11 @@ def random_batches(n: int, *, size: int, rng: np.random.Generator) -> Iterator[n
         del edges[-2]
     for start, stop in pairwise(edges):
         yield order[start:stop]
+
+
+def count_batches(n: int, *, size: int) -> int:
+    """Return how many batches `random_batches` yields."""
+    return max(1, -(-n // size) - (n > size and n % size == 1))
 
 
 def training_batches(

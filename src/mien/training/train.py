@@ -28,17 +28,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.augment.aug_a import MODES, augment
+from mien.augment.masks import mask_spectra
 from mien.config import schema
 from mien.config.labels import LEVELS
-from mien.errors import ModelError
-from mien.io.files import read_json, sha256
+from mien.config.schema import MasksConfig
+from mien.errors import ConfigError, ModelError
+from mien.io.files import digest, read_json, sha256
 from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard
-from mien.models.mrpn import Network, first_mismatch
+from mien.models.mrpn import Network, first_mismatch, n_parameters
 from mien.training import clips, engine, run_folder
 from mien.training.clips import Batch, ClipDataset, Sampling, network_inputs
-from mien.training.engine import Draws, EvalResult, Pass
-from mien.training.run_folder import RunSpec
+from mien.training.engine import Choice, Draws, EvalResult, Pass
+from mien.training.run_folder import EVERYBODY, RunSpec
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ SECTIONS = ("train", "augment", "sound", "faces", "seed")  # that a variant depe
 FLOOR = 0.1  # G-Blend: least overfitting, in units of the loss
 LEAST = 0.01  # G-Blend: least share of a head in the sum of all weights
 LOSSES = {  # target -> the loss of every clip, (B, C) and (B,) -> (B,)
-    "label": lambda score, label: functional.cross_entropy(score, label, reduction="none"),
+    "label": partial(functional.cross_entropy, reduction="none"),
     "intensity": lambda score, level: (score.squeeze(1) - level).square(),
 }
 
@@ -62,6 +64,7 @@ def train(
     init: list[str] | None = None,
     config: str = "params.yaml",
     jobs: int = 1,
+    everybody: bool = False,
 ) -> None:
     """Train a variant on folds of a corpus; a run that was killed goes on from its checkpoints.
 
@@ -69,6 +72,9 @@ def train(
     ----------
     variant : str
         Row of variants in params.yaml.
+    everybody : bool
+        After the folds, which may have been trained before, train on all people too, for as many epochs as were chosen
+        on the folds on average. Nobody is left to judge these networks; their folders are everybody-seed<s>.
     out : Path
         results/training/CORPUS/VARIANT.
     init : list of str
@@ -83,6 +89,7 @@ def train(
     params = schema.load(config)
     settings = run_folder.read_settings(params, *SECTIONS, variant=where)
     settings.train = settings.variant.learns(settings.train)
+    settings.sound = settings.variant.hears(settings.sound)
     if "units" in settings.variant.modalities:
         settings.candide = schema.section(schema.CandideConfig, params, "candide")
     files = run_folder.find_init(where, settings.variant.init, init or [])
@@ -90,6 +97,8 @@ def train(
     dataset = clips.read(data, corpus, settings.variant.modalities, faces=settings.faces, sound=settings.sound)
     dataset = clips.normalise(dataset, settings.variant.normalise)
     run_folder.train_runs(run, lambda one: train_fold(one, dataset), folds=folds, seeds=seeds)
+    if everybody:
+        run_folder.train_runs(run, lambda one: train_everybody(one, dataset), folds=[EVERYBODY], seeds=seeds)
 
 
 def train_vectors(
@@ -171,9 +180,9 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
         *(record, given),
         code="training.train:train",
         learning_rate=how.learning_rate,
-        weight_decay=how.weight_decay,
         epochs=how.epochs,
-        schedule="plateau",
+        steps=clips.count_batches(len(roles["training"]), size=how.batch),
+        **engine.recipe(row, schedule="plateau", weight_decay=how.weight_decay),
         patience=how.patience,
         stop=how.stop,
         roles=tuple(role for role in ("validation", "test") if role in roles),
@@ -184,6 +193,65 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
     run_folder.write(
         run, record, card, progress=progress, samples=samples, media=dataset.media, kept=kept, also=row.also
     )
+
+
+def train_everybody(run: RunSpec, dataset: ClipDataset) -> None:
+    """Train on all people of a corpus with one seed and write its folder.
+
+    Raises
+    ------
+    ModelError : no run on a fold, with the same settings and data, has chosen an epoch.
+    ConfigError : the row is made from other networks, which have not seen everybody.
+    """
+    row, how = run.settings.variant, run.settings.train
+    if clips.vector_sizes(dataset):
+        raise ConfigError(f"{run.name} looks at numbers, with which nothing can be judged later; name another row")
+    if row.frozen or row.blend:
+        raise ConfigError(f"{run.name} is made from other rows, which were not trained on everybody; name another row")
+    dataset = clips.select_target(dataset, row.target)
+    if row.also:
+        dataset = clips.add_targets(dataset, row.also)
+    listed = dataset.clips[~dataset.clips.apart & (dataset.clips.label >= 0)]
+    training = clips.complete(dataset, listed.sort_values("clip"))
+    draws = run.draws("training", run.corpus, run.fold, run.seed)
+    card = make_card(run, dataset.classes)
+    model = checkpoint.network(card, seed=draws.number("weights"))
+    record = run.record(
+        "everybody",
+        dataset.classes,
+        n_parameters=n_parameters(model),
+        n_clips={"training": len(training)},
+        data_digest=dataset.digest,
+    )
+    kept = "optimistic" if how.protocol == "thesis" else "honest"
+    chosen = []
+    for path in sorted(Path(run.out).glob("fold*-seed*/run.json")):
+        other = read_json(path)
+        if other["status"] == "trained":
+            if differing := [key for key in ("config", "data_digest") if digest(other[key]) != digest(record[key])]:
+                raise ModelError(f"{path}: is of another {differing[0]}; train it again before everybody is trained on")
+            chosen.append(other["best_epoch"][kept])
+    if not chosen:
+        raise ModelError(
+            f"{run.out}: no fold was trained, whose epoch is needed to train on everybody; train one first"
+        )
+    epochs = round(fmean(chosen))
+    given = run_folder.load_init(model, run.init)
+    model.freeze(trunks=row.init if row.extractors == "frozen" else ())
+    task = ClipTask(settings=run.settings, dataset=dataset, roles={"training": training}, draws=draws, loss_weights={})
+    record |= {"n_steps": task.count_steps(), "epochs_of_folds": chosen}
+    spec = run.spec(
+        *(record, given),
+        code="training.train:train",
+        learning_rate=how.learning_rate,
+        epochs=epochs,
+        steps=clips.count_batches(len(training), size=how.batch),
+        **engine.recipe(row, schedule="constant", weight_decay=how.weight_decay),
+        roles=(),
+    )
+    progress = engine.fit(model, task, spec)
+    progress.choices[kept] = Choice(epochs, weights=model.state_dict())
+    run_folder.write(run, record, card, progress=progress, kept=kept)
 
 
 def make_card(run: RunSpec, classes: tuple[str, ...], **more: Any) -> ModelCard:
@@ -244,6 +312,15 @@ class ClipTask:
         of = self.settings
         return Sampling.of(of.variant.augmentation, frames=of.train.frames, share=of.augment.slice, sound=of.sound)
 
+    @property
+    def loss(self) -> Callable[..., Tensor]:
+        """Return the loss of every clip, (B, C) and (B,) -> (B,)."""
+        row = self.settings.variant
+        if row.target != "label":
+            return LOSSES[row.target]
+        label = self.roles["training"].label.to_numpy()
+        return partial(engine.make_loss(row, label, len(self.dataset.classes)), reduction="none")
+
     def count_steps(self) -> dict[str, float]:
         """Return modality -> mean number of steps of a whole training clip, to the hundredth."""
         seconds = [self.dataset.duration_s(clip) for clip in self.roles["training"]["clip"]]
@@ -266,7 +343,7 @@ class ClipTask:
                 optimizer,
                 inputs_of=partial(self.inputs_of, generator=generator),
                 precision=how.precision,
-                target=row.target,
+                loss_of=self.loss,
                 weights=self.loss_weights,
             )
         return Pass(loss)
@@ -281,7 +358,10 @@ class ClipTask:
         """Return what a network is given of a batch of training."""
         mode = MODES[self.settings.variant.augmentation]
         change = partial(augment, config=self.settings.augment, mode=mode, generator=generator)
-        return network_inputs(batch, augment=change)
+        inputs = network_inputs(batch, augment=change)
+        if (masks := self.settings.variant.masks) != MasksConfig():
+            inputs["audio"] = mask_spectra(inputs["audio"], masks, generator=generator)
+        return inputs
 
     def asked(self, model: Network) -> Callable[..., dict[str, Tensor]]:
         """Return the part of a network that answers what `inputs_of` gives, in its present mode."""
@@ -407,7 +487,7 @@ def train_epoch(
     *,
     inputs_of: Callable[[Batch], dict[str, Tensor]],
     precision: str = "float32",
-    target: str = "label",
+    loss_of: Callable[..., Tensor] = LOSSES["label"],
     weights: Mapping[str, float] | None = None,
 ) -> float:
     """Run one pass over `batches` of complete clips, minimising the sum of all heads' losses (eq. 28).
@@ -415,6 +495,7 @@ def train_epoch(
     A side head's loss is the mean over the clips that have its modality: all, unless modalities are dropped.
 
     model : a network in training mode, or the part of it that answers what `inputs_of` makes of a batch.
+    loss_of : the loss of every clip, of heads that learn the target.
     weights : head -> factor of its loss; 1 where absent.
 
     Returns the mean loss per clip of the fused head, which is comparable between networks.
@@ -425,7 +506,7 @@ def train_epoch(
         with engine.autocast(batch.label.device, precision):
             scores = model(inputs, batch.n_steps)
         losses = {
-            head: _mean(LOSSES[target](score.float(), batch.label), batch.n_steps.get(head))
+            head: _mean(loss_of(score.float(), batch.label), batch.n_steps.get(head))
             for head, score in scores.items()
             if head not in batch.also
         }
