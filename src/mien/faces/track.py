@@ -69,8 +69,7 @@ def follow(
         shape = picture.shape
         times.append(time_s)
         if cropped:
-            side = float(max(shape[:2]))
-            box = Box((shape[1] - side) / 2, (shape[0] - side) / 2, side, math.nan)
+            box = whole_picture(shape)
             points = locate(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), box)
             seen.append(((box.x, box.y, box.side), math.nan, points))
         else:
@@ -244,6 +243,26 @@ class FaceTracker:
         points = locate(grey, person.last) if person.here and self.landmarks else _NO_POINTS
         score = person.last.score if person.here and person.last in self._searched else math.nan
         return Face(person.number, seen[-1][1], region, points, score, found=person.here)
+
+
+def whole_picture(shape: tuple[int, ...]) -> Box:
+    """Return the square around a picture of a shape (H, W, ...), which is a face and nothing else."""
+    side = float(max(shape[:2]))
+    return Box((shape[1] - side) / 2, (shape[0] - side) / 2, side, math.nan)
+
+
+class WholePicture:
+    """Stands in the place of a `FaceTracker` where every picture is a face and nothing else."""
+
+    def __init__(self, *, landmarks: bool = True) -> None:
+        self.landmarks = landmarks
+
+    def update(self, time_s: float, picture: np.ndarray) -> list[Face]:
+        """Return the face that a picture (H, W, 3) uint8 RGB is."""
+        box = whole_picture(picture.shape)
+        square = np.array([box.x, box.y, box.side])
+        points = locate(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), box) if self.landmarks else _NO_POINTS
+        return [Face(1, square, np.floor(square), points, math.nan, found=True)]
 
 
 class _Person:
