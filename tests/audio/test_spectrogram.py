@@ -6,11 +6,22 @@ import numpy as np
 import pytest
 import torch
 
-from mien.audio.spectrogram import cut_segments, segment_alone, segment_s, segment_shape, spectrogram
-from mien.config.schema import SoundConfig
+from mien.audio.spectrogram import (
+    POWER_FLOOR,
+    cut_segments,
+    cut_whole,
+    log_mel,
+    mel_filters,
+    segment_alone,
+    segment_s,
+    segment_shape,
+    spectrogram,
+)
+from mien.config.schema import MelConfig, SoundConfig
 
 THESIS = SoundConfig(rate_hz=16000, silence_dbfs=-60.0, window=512, hop=64, segment=250, log=True, pool=1)
 MINI = replace(THESIS, pool=4)
+MEL = replace(THESIS, front_end="logmel", mel=MelConfig(columns=100))
 
 
 def tone(f_hz, seconds=1.0):
@@ -78,3 +89,46 @@ def test_a_segment_alone_is_the_spectrogram_of_its_second(config):
     assert torch.equal(segment, segment_alone(wave[:24000], config))  # the newest second
     torch.testing.assert_close(segment, segment_alone(0.01 * wave[8000:24000], config), rtol=1e-2, atol=1e-2)
     assert len(segment_alone(torch.zeros(16000), config).unique()) == 1
+
+
+def test_mel_filters_are_those_of_torchaudio():
+    from torchaudio.functional import melscale_fbanks
+
+    wanted = melscale_fbanks(257, 50.0, 8000.0, 64, 16000, norm=None, mel_scale="htk")
+    torch.testing.assert_close(mel_filters(16000, MEL.mel), wanted.T, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("f_hz", [300.0, 1000.0, 4000.0])
+def test_a_tone_is_loudest_in_its_mel_band(f_hz):
+    spectrum, _ = log_mel(tone(f_hz), MEL)
+    band = spectrum.mean(1).argmax().item()
+    nearest = int((f_hz / (16000 / 512)) + 0.5)  # row of the transform
+    assert mel_filters(16000, MEL.mel)[band, nearest] == mel_filters(16000, MEL.mel)[:, nearest].max()
+
+
+def test_a_voice_is_heard_from_its_beginning_to_its_end():
+    quiet = torch.zeros(16000)
+    spectrum, start_s = log_mel(torch.cat([quiet, 0.1 * tone(500.0), quiet]), MEL)
+    assert start_s == pytest.approx(1.0 - 0.06)
+    assert spectrum.shape == (64, 50 + 2 * 3)  # 0.02 s a column
+    louder, _ = log_mel(torch.cat([quiet, tone(500.0), quiet]), MEL)
+    band = spectrum.mean(1).argmax()
+    torch.testing.assert_close(
+        louder[band, 3:-3] - spectrum[band, 3:-3], torch.full((50,), np.log(100.0)), atol=1e-3, rtol=0
+    )
+
+
+@pytest.mark.parametrize("n", [1, 100, 320, 16001])
+def test_silence_and_the_shortest_sounds_have_a_mel_spectrogram(n):
+    spectrum, start_s = log_mel(torch.zeros(n), MEL)
+    assert start_s == 0.0
+    torch.testing.assert_close(spectrum, torch.full((64, max(1, n // 320)), np.log(POWER_FLOOR)))
+    assert cut_whole(spectrum, MEL).shape == (1, 1, *segment_shape(MEL)) == (1, 1, 64, 100)
+
+
+def test_a_short_voice_is_repeated_and_a_long_one_cut():
+    short, long = (torch.arange(n).expand(64, n) for n in (40, 160))
+    assert cut_whole(short, MEL)[0, 0, 0].tolist() == [*range(40), *range(40), *range(20)]
+    assert cut_whole(short, MEL, place=1.0)[0, 0, 0].tolist()[:3] == [39, 0, 1]
+    assert cut_whole(long, MEL)[0, 0, 0].tolist() == list(range(30, 130))  # the middle
+    assert cut_whole(long, MEL, place=1.0)[0, 0, 0].tolist() == list(range(60, 160))

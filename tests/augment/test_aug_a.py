@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mien.augment.aug_a import Factors, augment, warp
+from mien.augment.aug_a import Factors, augment, erase, warp
 from mien.augment.corrupt import add_noise, blur, darken
 from mien.config.schema import AugmentConfig
 from mien.io.randomness import rng_for
@@ -117,3 +117,23 @@ def test_light_is_a_factor_and_levels_stay_within_their_range():
     noisy = add_noise(ramp, deviation=200.0, rng=rng_for(0, "much"))
     assert noisy.dtype == np.uint8
     assert {int(noisy.min()), int(noisy.max())} == {0, 255}
+
+
+def test_a_square_is_covered_with_the_mean_of_its_picture():
+    pictures = 100 * torch.rand(400, 1, 20, 20, generator=generator())
+    out = erase(pictures, replace(STILL, erase=0.5), factors(400))
+    changed = out != pictures
+    mean = pictures.mean(dim=(1, 2, 3), keepdim=True).expand_as(out)
+    assert torch.equal(out[changed], mean[changed])
+    sides = torch.stack([changed.any(3).sum(2).max(1).values, changed.any(2).sum(2).max(1).values])
+    assert sides.max() == 10
+    assert (changed.sum(dim=(1, 2, 3)) == sides.prod(0)).all()  # a rectangle: a square that the border may cut
+    covered = changed.float().mean().item()
+    assert 0.04 < covered < 0.5**2 / 3  # of squares that the border does not cut: the mean of a uniform side, squared
+
+
+def test_what_comes_before_the_square_does_not_depend_on_it():
+    configs = CONFIG, replace(CONFIG, erase=0.3)
+    one, two = (augment(faces(), config, mode="clip", generator=generator()) for config in configs)
+    assert (one == two).float().mean() > 0.8
+    assert not torch.equal(one, two)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mien.models.mrpn import n_parameters
-from mien.models.resnet import BasicBlock, ResNet3D18, ResNet18
+from mien.models.resnet import BasicBlock, ResNet3D18, ResNet12, ResNet18
 
 
 def test_outputs_equal_torchvision_with_its_weights():
@@ -66,3 +66,26 @@ def test_a_block_of_clips_is_that_of_torchvision():
 @pytest.mark.parametrize("n_frames", [1, 2, 3, 25])
 def test_clips_of_any_length_give_a_feature(trunk, n_frames):
     assert trunk(clips(n_frames)).shape == (2, trunk.dim) == (2, 16)
+
+
+@torch.no_grad()
+def test_a_small_network_minds_neither_side_nor_light():
+    torch.manual_seed(0)
+    network = ResNet12(7, width=8, dropout=0.5).eval()
+    faces = 40 * torch.randn(3, 1, 44, 44, generator=torch.Generator().manual_seed(1)) + 120
+    logits = network(faces)
+    torch.testing.assert_close(network(faces.flip(-1)), logits)
+    torch.testing.assert_close(network(0.5 * faces + 60), logits, rtol=0.2, atol=0.1)  # FLAT is small beside 20 levels
+    assert network(torch.full((1, 1, 24, 32), 80.0)).isfinite().all()
+    network.train()
+    assert not torch.equal(network(faces), network(faces))  # dropout
+
+
+def test_the_small_network_has_twelve_layers_and_its_published_shortcuts():
+    network = ResNet12(7, width=32)
+    layers = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
+    assert sum(m.weight.ndim == 2 or m.kernel_size == (3, 3) for m in layers) == 12
+    stages = 32 * 9 + 2 * 32 * 32 * 9 + (32 * 64 + 3 * 64 * 64) * 9 + (64 * 128 + 3 * 128 * 128) * 9
+    shortcuts = 32 * 64 + 64 * 128
+    norms = 2 * (3 * 32 + 5 * 64 + 5 * 128)
+    assert n_parameters(network) == stages + shortcuts + norms + 128 * 7 + 7

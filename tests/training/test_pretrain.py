@@ -28,6 +28,10 @@ ROWS = {
     "P1": ROW | {"network": "resnet18", "learning_rate": 1.0e-2, "epochs": 4},
     "Faces": ROW | {"corpus": "ravdess", "target": "actor", "balance": False},
     "FER": ROW | {"init": "Faces"},
+    "Small": ROW
+    | {"network": "resnet12", "balance": False, "width": 4, "size_px": 20, "sides": [16, 20], "dropout": 0.2}
+    | {"optimizer": "sgd", "schedule": "one_cycle", "learning_rate": 0.1, "weight_decay": 1e-4, "label_smoothing": 0.1}
+    | {"average": 0.9, "class_weights": "sqrt", "epochs": 6, "evaluate_every": 2},
     "FER_dense": ROW | {"init": "Faces", "trained": "dense"},
 }
 SECTIONS = PARAMS | {
@@ -73,12 +77,13 @@ def results(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(results, tmp_path_factory) -> Path:
-    """Return a folder with the rows Faces, FER and P1."""
+    """Return a folder with the rows Faces, FER, P1 and Small."""
     out = tmp_path_factory.mktemp("rows")
     with inside(out):
         init = run(results, "Faces", out) / "model.safetensors"
         run(results, "FER", out, init=init)
         run(results, "P1", out)
+        run(results, "Small", out)
     return out
 
 
@@ -198,8 +203,31 @@ def test_fine_tuning_starts_where_the_other_row_ended(trained, results, tmp_path
     assert len(record["init"]) == 64
 
 
-def test_a_killed_run_goes_on_to_the_same_bits(trained, results, tmp_path, monkeypatch):
-    check_resume(monkeypatch, ImageTask, 2, lambda: run(results, "P1", tmp_path), trained / "P1" / "fold0-seed0")
+@pytest.mark.parametrize(("row", "at"), [("P1", 2), ("Small", 4)])
+def test_a_killed_run_goes_on_to_the_same_bits(trained, results, tmp_path, monkeypatch, row, at):
+    check_resume(monkeypatch, ImageTask, at, lambda: run(results, row, tmp_path), trained / row / "fold0-seed0")
+
+
+def test_a_small_network_grows_with_its_pictures_and_is_evaluated_now_and_then(trained, results, tmp_path, monkeypatch):
+    shown = []
+
+    def follow(self, rows, device, batch=AlbumDataset.batch):
+        pictures, label = batch(self, rows, device)
+        shown.append(pictures.shape[-1])
+        return pictures, label
+
+    monkeypatch.setattr(AlbumDataset, "batch", follow)
+    folder = run(results, "Small", tmp_path)
+    assert contents(folder) == contents(trained / "Small" / "fold0-seed0")
+    epoch = shown[: shown.index(20)]
+    assert epoch == [16] * len(epoch)
+    history = pd.read_csv(folder / "history.csv")
+    assert history.epoch[history.validation_loss.notna()].tolist() == [2, 4, 6]
+    assert history.train_loss.notna().all()
+    record = read_json(folder / "run.json")
+    network, card = checkpoint.load(folder / "model.safetensors", kind="extractor")
+    assert (card.model, card.width, card.size_px) == ("resnet12", 4, 20)
+    assert sum(weight.numel() for weight in network.parameters()) == record["n_parameters"]
 
 
 def test_large_training_sets_are_not_listed(trained, results, tmp_path, monkeypatch):

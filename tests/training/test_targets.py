@@ -91,7 +91,7 @@ def test_a_step_follows_the_sum_of_the_losses_of_all_heads(target):
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     again = build(names, fusion="n1", **sizes).train()
     again.load_state_dict(model.state_dict())
-    loss = train_epoch(model.train(), [batch], optimizer, inputs_of=network_inputs, target=target)
+    loss = train_epoch(model.train(), [batch], optimizer, inputs_of=network_inputs, loss_of=LOSSES[target])
     heads = {head: LOSSES[target](score, label).mean() for head, score in again(network_inputs(batch)).items()}
     assert set(heads) == {"fused", *names}
     sum(heads.values()).backward()

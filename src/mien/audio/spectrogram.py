@@ -5,21 +5,33 @@ segments start at multiples of the hop (of `pool` hops where squares are average
 
 Networks that run along with a sound cannot wait for its end: they are given segments that are transformed and
 standardised each on its own (`segment_alone`), so that what is heard later changes nothing.
+
+Networks that look at a whole voice at once (front end logmel) are given `log_mel`, which is cut by `cut_whole`.
 """
+
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mien.config.schema import SoundConfig
+from mien.config.schema import MelConfig, SoundConfig
 
 FLOOR = 1e-6  # added to the magnitude before the logarithm
 TOLERANCE_S = 1e-6  # by which times may differ that are meant to be equal
+LOWEST_HZ = 50.0  # of the mel bands
+POWER_FLOOR = 1e-6  # added to the power of a band before the logarithm; full scale is 1
+QUIET_S = 0.06  # of what is below the level of silence, kept at both ends of a voice
 
 
 def segment_shape(config: SoundConfig) -> tuple[int, int]:
-    """Return rows (frequency) and columns (time) of a segment; a remainder of an averaged square is left out."""
+    """Return rows (frequency) and columns (time) of a segment; a remainder of an averaged square is left out.
+
+    Of the front end logmel, rows and columns of `cut_whole`.
+    """
+    if config.front_end == "logmel":
+        return config.mel.bands, config.mel.columns
     return (config.window // 2 + 1) // config.pool, config.segment // config.pool
 
 
@@ -116,6 +128,75 @@ def segment_ends(duration_s: float, config: SoundConfig, *, hop_s: float) -> np.
     if duration_s < length_s - TOLERANCE_S:
         return np.empty(0)
     return length_s + hop_s * np.arange(int((duration_s - length_s + TOLERANCE_S) / hop_s) + 1)
+
+
+def log_mel(wave: Tensor, config: SoundConfig) -> tuple[Tensor, float]:
+    """Return the logarithm of the power in mel bands of a voice, without the silence before and after it.
+
+    Silence is what stays `trim_db` below the loudest stretch of `hop` samples.
+
+    Parameters
+    ----------
+    wave : (N,) float at `config.rate_hz`, full scale 1.
+
+    Returns
+    -------
+    spectrum : (bands, K) float, K >= 1; a column every `hop` samples, centred on its first sample.
+    start_s : time of the first column in the wave.
+    """
+    how, wave = config.mel, wave.float()
+    if (short := how.hop - len(wave)) > 0:
+        wave = functional.pad(wave, (0, short))
+    level = wave[: len(wave) // how.hop * how.hop].view(-1, how.hop).square().mean(1).sqrt()  # (K',)
+    heard = torch.nonzero(level >= level.max() * 10.0 ** (-how.trim_db / 20.0)).flatten()
+    margin = round(QUIET_S * config.rate_hz / how.hop)
+    first, last = max(int(heard[0]) - margin, 0), min(int(heard[-1]) + margin + 1, len(level))
+    bins = torch.stft(
+        wave[first * how.hop : last * how.hop],
+        n_fft=how.window,
+        hop_length=how.hop,
+        window=torch.hann_window(how.window, device=wave.device),
+        pad_mode="constant",
+        return_complex=True,
+    )[:, : last - first]
+    power = mel_filters(config.rate_hz, how).to(wave.device) @ (bins.real.square() + bins.imag.square())
+    return torch.log(power + POWER_FLOOR), first * how.hop / config.rate_hz
+
+
+@cache
+def mel_filters(rate_hz: int, config: MelConfig) -> Tensor:
+    """Return what every frequency adds to every band, (bands, window // 2 + 1) float.
+
+    Triangles whose corners are evenly spaced from `LOWEST_HZ` to half the rate on the mel scale, 2595 log10(1 + f/700)
+    (O'Shaughnessy 1987), of height 1.
+    """
+    ends = 2595.0 * np.log10(1.0 + np.array([LOWEST_HZ, rate_hz / 2]) / 700.0)
+    corners = 700.0 * (10.0 ** (np.linspace(*ends, config.bands + 2) / 2595.0) - 1.0)
+    hz = np.arange(config.window // 2 + 1)[:, np.newaxis] * rate_hz / config.window
+    rising = (hz - corners[:-2]) / (corners[1:-1] - corners[:-2])
+    falling = (corners[2:] - hz) / (corners[2:] - corners[1:-1])
+    return torch.from_numpy(np.minimum(rising, falling).clip(0.0).T.astype(np.float32))
+
+
+def cut_whole(spectrum: Tensor, config: SoundConfig, *, place: float | None = None) -> Tensor:
+    """Return as many columns of a voice as a network is given; a shorter one is repeated.
+
+    Parameters
+    ----------
+    spectrum : (bands, K), K >= 1.
+    place : share, 0 to 1, of what is left over before the columns, or of a shorter voice, where in it they begin; None:
+        the middle of a longer voice, all of a shorter one from its beginning.
+
+    Returns
+    -------
+    (1, 1, bands, columns).
+    """
+    n_columns = spectrum.shape[1]
+    spare = n_columns - config.mel.columns
+    place = (0.5 if spare > 0 else 0.0) if place is None else place
+    first = round(place * (spare if spare > 0 else n_columns - 1))
+    columns = (first + torch.arange(config.mel.columns)) % n_columns
+    return spectrum[:, columns].unsqueeze(0).unsqueeze(0)
 
 
 def _standardise(values: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 Six operations run in random order: mirror, crop and resize, Gaussian blur, contrast, Gaussian noise, affine warp. The
 order is drawn once per batch (drawing it per clip would split the batch); factors are drawn per frame or per clip.
+A square may be covered last (random erasing, Zhong et al. 2020, arXiv 1708.04896), which the thesis does not do.
 """
 
 import math
@@ -50,6 +51,8 @@ def augment(frames: Tensor, config: AugmentConfig, *, mode: str, generator: Gene
     steps = (mirror, crop, blur, contrast, noise, warp)
     for index in torch.randperm(len(steps), generator=generator, device=generator.device).tolist():
         pictures = steps[index](pictures, config, factors)
+    if config.erase:
+        pictures = erase(pictures, config, factors)
     return pictures.view_as(frames)
 
 
@@ -104,6 +107,17 @@ def warp(pictures: Tensor, config: AugmentConfig, factors: Factors) -> Tensor:
     shift = [2 * factors.uniform(-config.translate, config.translate) for _ in range(2)]
     rows = [cos, cos * shear - sin, shift[0], sin, sin * shear + cos, shift[1]]
     return _sample(pictures, torch.stack(rows, dim=1).view(-1, 2, 3))
+
+
+def erase(pictures: Tensor, config: AugmentConfig, factors: Factors) -> Tensor:
+    """Cover a square of up to `erase` of the side, around any point, with the mean grey level of the picture."""
+    half = factors.uniform(0.0, config.erase) / 2
+    inside = []
+    for size in pictures.shape[2:]:
+        centres = (torch.arange(size, device=pictures.device) + 0.5) / size
+        inside.append((centres - factors.uniform(0.0, 1.0).unsqueeze(1)).abs() < half.unsqueeze(1))  # (N, size)
+    covered = (inside[0].unsqueeze(2) & inside[1].unsqueeze(1)).unsqueeze(1)
+    return torch.where(covered, pictures.mean(dim=(1, 2, 3), keepdim=True), pictures)
 
 
 def _sample(pictures: Tensor, theta: Tensor) -> Tensor:

@@ -34,7 +34,8 @@ def colour_of(emotion: str) -> str:
     return PALETTE.get(_SAME.get(emotion, emotion), OTHER)
 
 
-CORPORA = ("ravdess", "cremad", "fer2013", "ckplus", "rafd", "mug", "jaffe", "voxceleb")
+CORPORA = ("ravdess", "cremad", "fer2013", "ckplus", "rafd", "mug", "jaffe", "voxceleb", "ravdess_au")
+AS_VECTORS = ("ravdess_au",)  # come as numbers, one vector of a face or a voice per clip
 ACTED = ("ravdess", "cremad")  # films of emotions, with sentences and intensities
 FACED = ("ckplus", "rafd", "mug", "jaffe")  # people with a neutral face each
 CLASSICAL = ("ssvm", "svm_poly", "eigenfaces", "fisherfaces")  # classifiers without epochs

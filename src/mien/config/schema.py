@@ -4,6 +4,7 @@ A command receives the sections it uses as one JSON text (from Snakemake) or as 
 come out of `load` as the same nested dictionary, and `section` turns a part of it into a frozen dataclass.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import field
@@ -14,7 +15,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.config.checks import check, check_files
-from mien.config.labels import ACTED, CLASSICAL, CORPORA, FACED, MODALITIES, NETWORKS
+from mien.config.labels import ACTED, CLASSICAL, CORPORA, FACED, MODALITIES, NETWORKS, VECTORS
 from mien.config.rows import expand, merge, read_yaml
 from mien.config.values import (
     SECTION,
@@ -61,6 +62,8 @@ class CorpusConfig:
 
     source: Text  # synthetic, download, or a folder or archive
     actors: whole(ge=2, le=10_000)  # people in the synthetic corpus
+    # of corpora that come as numbers: modality -> first and last column of its vector, the last one not included
+    columns: dict[Literal[tuple(VECTORS)], tuple[whole(ge=0), whole(ge=1)]] = field(default_factory=dict)
 
 
 @dataclass(**SECTION)
@@ -95,6 +98,20 @@ class FacesConfig:
 
 
 @dataclass(**SECTION)
+class MelConfig:
+    """Keys ``sound.mel``: the mel spectrogram that the front end logmel of a row gives a network of whole voices."""
+
+    bands: whole(ge=16, le=256) = 64
+    window: Count = 512  # samples, of the transform
+    hop: Count = 320  # samples
+    columns: whole(ge=16, le=10_000) = 150  # of a voice; a shorter one is repeated
+    trim_db: Positive = 35.0  # below the loudest stretch: silence at the ends, which is cut away
+
+    def __post_init__(self) -> None:
+        _refuse_unless(self.hop <= self.window, "hop should be at most window")
+
+
+@dataclass(**SECTION)
 class SoundConfig:
     """Section ``sound``: from any sound to segments of a spectrogram (thesis 4.5)."""
 
@@ -105,6 +122,10 @@ class SoundConfig:
     segment: Size  # columns of a segment
     log: Bool  # log magnitude
     pool: Size  # side of the averaged squares
+    mel: MelConfig = later(MelConfig())
+    # Of a row of variants, which sets them; for networks that are trained ahead and that run along as here.
+    front_end: Literal["stft", "logmel"] = later("stft")
+    normalise: Literal["corpus", "subject"] = later("corpus")
 
     def __post_init__(self) -> None:
         _refuse_unless(self.window <= self.rate_hz, "window should be at most rate_hz")
@@ -127,6 +148,7 @@ class AugmentConfig:
     rotate: NonNegative  # degrees
     shear: NonNegative  # degrees
     slice: number(gt=0, le=1)  # share of the clip kept by random slicing
+    erase: number(ge=0, lt=1) = later(0.0)  # largest share of the side that a square has which is covered, last of all
 
     def __post_init__(self) -> None:
         _refuse_unless(self.contrast[0] <= self.contrast[1], "contrast should be in ascending order")
@@ -204,6 +226,7 @@ class TableConfig:
     confusion: FileNameOrNone = ""  # number of the figure of confusion matrices; empty: none
     folds: whole(ge=0) = 0  # the first so many of the corpus's folds; 0: all
     baselines: tuple[str, ...] = ()  # rows of ``baselines`` beside them
+    repeats: Repeats = 0
 
 
 @dataclass(**SECTION)
@@ -232,7 +255,45 @@ class TrainConfig:
 
 
 @dataclass(**SECTION)
-class VariantConfig:
+class RecipeConfig:
+    """How the weights of a row of ``pretrain`` or ``variants`` are optimised; every key may be left out."""
+
+    optimizer: Literal["adam", "sgd"] = later("adam")  # sgd: with Nesterov momentum
+    # one_cycle: `learning_rate` is reached in the first steps, and falls along a cosine. Empty: constant in pretrain,
+    # plateau in variants
+    schedule: Literal["", "constant", "plateau", "cosine", "one_cycle"] = later("")
+    weight_decay: NonNegative | None = later(None)  # null: none in pretrain, train.weight_decay in variants
+    label_smoothing: number(ge=0, lt=1) = later(0.0)  # share of the target that all classes divide
+    # decay of a moving average of the weights, which is evaluated and kept; 0: none
+    average: number(ge=0, lt=1) = later(0.0)
+    # of the loss of a class: inverse to its number of training samples, or to the root of it
+    class_weights: Literal["none", "sqrt", "inverse"] = later("none")
+
+
+@dataclass(**SECTION)
+class MasksConfig:
+    """Key ``masks`` of a row of ``variants``: what SpecAugment hides of a training voice."""
+
+    shift: whole(ge=0, le=16) = 0  # bands by which all of it moves, at most
+    bands: whole(ge=0, le=256) = 0  # masked at most, one run of them
+    columns: whole(ge=0, le=10_000) = 0  # masked at most, one run of them
+
+
+@dataclass(**SECTION)
+class TrainChanges:
+    """Key ``train`` of a row of ``variants``: what takes the place of values of section ``train``."""
+
+    width: Size | None = None
+    batch: Batch | None = None
+    learning_rate: Rate | None = None
+    dropout: Dropout | None = None
+    epochs: Count | None = None
+    patience: Count | None = None
+    stop: Count | None = None
+
+
+@dataclass(**SECTION)
+class VariantConfig(RecipeConfig):
     """One row of ``variants``: a network that can be trained."""
 
     modalities: Some[tuple[Literal[MODALITIES], ...]]
@@ -244,7 +305,8 @@ class VariantConfig:
     init: dict[Literal[MODALITIES], str] = field(default_factory=dict)
     # modality -> variant whose trained branch stays as it is
     frozen: dict[Literal[MODALITIES], str] = field(default_factory=dict)
-    trunk: dict[Literal["video"], Literal["resnet18", "resnet3d18"]] = field(default_factory=dict)  # resnet18 if absent
+    # resnet18 if absent; resnet3d18, of pictures, and cnn, of the front end logmel, look at whole clips
+    trunk: dict[Literal["video", "audio"], Literal["resnet18", "resnet3d18", "cnn"]] = field(default_factory=dict)
     residual: Literal["sigmoid", "relu"] = "sigmoid"  # in the residual perceptron of mrpn (eq. 29)
     extractors: Literal["tuned", "frozen"] = "tuned"  # frozen: trunks stay as `init` gave them, statistics too
     # 0: branches look at training clips in every epoch; else so many times before it, and what they say is stored
@@ -255,13 +317,24 @@ class VariantConfig:
     also: tuple[Literal["intensity"], ...] = ()  # further targets, with a head and a loss of their own
     # subject: what is no picture is standardised by the person's own recordings, without labels
     normalise: Literal["corpus", "subject"] = later("corpus")
+    # stft: segments of the spectrogram of section `sound`.  logmel: the whole voice in mel bands, see `sound.mel`
+    front_end: Literal["stft", "logmel"] = later("stft")
+    masks: MasksConfig = later(MasksConfig())  # of the front end logmel
+    train: TrainChanges = later(TrainChanges())  # values in the place of those of section `train`
 
     def __post_init__(self) -> None:
         _check_modalities(self, ("single",))
+        classes = self.target == "label"
+        _refuse_unless(classes or self.class_weights == "none", "class_weights should be none but for the target label")
+        _refuse_unless(classes or self.label_smoothing == 0, "label_smoothing should be 0 but for the target label")
         _refuse_unless(self.target not in self.also, "also should hold other targets than target")
         _refuse_unless(len(self.also) == len(set(self.also)), "also should name a target once")
-        trunks = set(self.modalities) - {"units"}
-        _refuse_unless(set(self.init) <= trunks, "init should be of its modalities, units aside")
+        trunks = set(self.modalities) - {"units", *VECTORS}
+        _refuse_unless(set(self.init) <= trunks, "init should be of its modalities, units and vectors aside")
+        vectors = set(self.modalities) & set(VECTORS)
+        _refuse_unless(not vectors or not trunks, "modalities should be all vectors of a clip, or none")
+        _refuse_unless(not vectors or self.fusion != "attention", "fusion attention needs steps, which vectors lack")
+        _refuse_unless(not vectors or not self.also, "also should be empty for vectors")
         _refuse_unless(set(self.frozen) <= set(self.modalities), "frozen should be of its modalities")
         kept = set(self.frozen) == set(self.modalities)
         _refuse_unless(self.looks == 0 or kept, "looks should be 0 but for rows with all modalities frozen")
@@ -272,10 +345,27 @@ class VariantConfig:
         _refuse_unless(not self.blend or whole, "blend should name all heads, fused and its modalities, of n1 or mrpn")
         started = set(self.init) == trunks
         _refuse_unless(self.extractors == "tuned" or started, "extractors should be frozen with an init each only")
-        plain = self.aggregator == "lstm" and "resnet3d18" not in self.trunk.values()
-        _refuse_unless(self.fusion != "attention" or plain, "fusion attention needs aggregator lstm and no 3D trunk")
+        plain = self.aggregator == "lstm" and not {"resnet3d18", "cnn"} & set(self.trunk.values())
+        _refuse_unless(self.fusion != "attention" or plain, "fusion attention needs aggregator lstm, no trunk of clips")
+        _refuse_unless(self.trunk.get("video") != "cnn", "trunk should be resnet18 or resnet3d18 for video")
+        _refuse_unless(self.trunk.get("audio") != "resnet3d18", "trunk should be resnet18 or cnn for audio")
+        mel = self.front_end == "logmel"
+        whole_voice = "audio" in self.modalities and self.trunk.get("audio") == "cnn"
+        _refuse_unless(mel == whole_voice, "front_end should be logmel with the trunk cnn of audio, and only with it")
+        _refuse_unless(mel or self.masks == MasksConfig(), "masks should be of the front end logmel")
         heard = set(self.modalities) != {"video"}
         _refuse_unless(self.normalise == "corpus" or heard, "normalise should be corpus for pictures alone")
+
+    def hears(self, sound: SoundConfig) -> SoundConfig:
+        """Return section ``sound`` with what the row sets of it."""
+        if self.front_end == "stft":
+            return sound
+        return dataclasses.replace(sound, front_end=self.front_end, normalise=self.normalise)
+
+    def learns(self, train: TrainConfig) -> TrainConfig:
+        """Return section ``train`` with the values of the row."""
+        own = {key: value for key, value in vars(self.train).items() if value is not None}
+        return dataclasses.replace(train, **own)
 
 
 @dataclass(**SECTION)
@@ -283,13 +373,13 @@ class BaselineConfig:
     """One row of ``baselines``: a classical method on statistics of a clip; no part of it is drawn."""
 
     model: Literal["svm", "logistic", "late"]
-    modality: Literal["", "audio", "units"] = ""  # of svm and logistic
+    modality: Literal["", "audio", "units", *VECTORS] = ""  # of svm and logistic
     parts: tuple[str, ...] = ()  # of late: the rows whose log probabilities are added
     normalise: Literal["corpus", "subject"] = later("corpus")  # subject: by the person's own clips; of svm and logistic
 
     def __post_init__(self) -> None:
         late = self.model == "late"
-        _refuse_unless(late == (not self.modality), "modality should be audio or units, of svm and logistic only")
+        _refuse_unless(late == (not self.modality), "modality should be of svm and logistic only")
         distinct = len(set(self.parts)) == len(self.parts)
         fits = distinct and (len(self.parts) >= 2 if late else not self.parts)
         _refuse_unless(fits, "parts should be two other rows or more, of late only")
@@ -309,24 +399,35 @@ class ExtractorConfig:
 
 
 @dataclass(**SECTION)
-class PretrainConfig:
+class PretrainConfig(RecipeConfig):
     """One row of ``pretrain``: a network of one modality that is trained ahead, or fine-tuned from such a one."""
 
     corpus: Literal[CORPORA]
     modality: Literal["video", "audio"]
     target: Literal["label", "actor"]  # emotions, or who it is
-    network: Literal["resnet18", "vgg16"]
+    network: Literal["resnet18", "resnet12", "vgg16"]
     init: Text = "random"  # random, a row of pretrain, a file of weights, or none: a file that you have to name
     trained: Literal["all", "dense"] = "all"  # dense: convolutions stay as they are
     balance: Bool = False  # AUG-B: classes filled up to within 5 %
     learning_rate: Rate
     epochs: Count
     batch: Batch
+    # of resnet12
+    width: whole(ge=0, le=4096) = later(0)  # channels of the first stage; 0: train.width
+    size_px: whole(ge=0, le=4096) = later(0)  # side of the picture; 0: faces.size_px
+    sides: tuple[whole(ge=16, le=4096), ...] = later(())  # in training, for equal parts of the epochs; empty: size_px
+    dropout: Dropout = later(0.0)  # probability, of the features
+    evaluate_every: Count = later(1)  # epochs; the last one is always evaluated
 
     def __post_init__(self) -> None:
+        _refuse_unless(self.schedule != "plateau", "schedule should be constant, cosine or one_cycle")
         pictures = self.modality == "video"
         _refuse_unless(pictures or self.network == "resnet18", "network should be resnet18 for the modality audio")
         _refuse_unless(pictures or not self.balance, "balance should be false for the modality audio")
+        small = (self.width, self.size_px, self.sides, self.dropout) == (0, 0, (), 0.0)
+        _refuse_unless(
+            small or self.network == "resnet12", "width, size_px, sides and dropout should be of the network resnet12"
+        )
         starts = self.network == "vgg16" and self.init != "random"
         _refuse_unless(self.trained == "all" or starts, "trained should be dense for a network vgg16 with an init only")
 
@@ -516,7 +617,7 @@ class TrustConfig:
         return (*self.rows, *(name for name in self.options if name not in self.rows))
 
 
-SCALES = ("mini", "study", "thesis")
+SCALES = ("mini", "study", "people", "thesis")
 DEFAULTS = Path(__file__).resolve().parents[1] / "params.yaml"  # of the package: a link in the checkout, else a copy
 T = TypeVar("T")
 

@@ -30,7 +30,7 @@ from mien.io.files import atomic_file
 from mien.io.prune import CHANGED, is_as_listed
 from mien.models.layout import to_device
 from mien.models.mrpn import CHANNELS, build, first_mismatch, normalise_pixels
-from mien.models.resnet import ResNetClassifier
+from mien.models.resnet import ResNet12, ResNetClassifier
 from mien.models.small import Scaled, classifier
 from mien.models.vgg import VGG16
 
@@ -69,25 +69,28 @@ class ModelCard:
     also: tuple[str, ...] = ()  # further targets, numbers
     augmentation: str = ""
     frames: int = 0  # of a clip
+    vectors: dict[str, int] | None = later(None)  # noqa: RUF009 (no list) modality -> length, of clips as vectors
     normalise: str = later("corpus")  # subject: its inputs are standardised by the person's own recordings
     # of stream
     rate_fps: int = 0  # frames per second that are looked at
     hop_s: float = 0.0  # between the ends of two segments, and between two joint judgements
     # of extractor and classifier
     base: str = ""  # corpus of the clips
-    model: str = ""  # resnet18 or vgg16; key of small.CLASSIFIERS
+    model: str = ""  # resnet18, resnet12 or vgg16; key of small.CLASSIFIERS
     features: str = ""  # AU8, FP68 or image
     size_px: int = 0  # side of the picture; 0 for sound and vectors
 
 
 class OfGrey(nn.Module):
-    """A network of colour pictures that looks at grey ones; (B, 1, S, S) grey levels 0..255 -> (B, classes) logits."""
+    """A network of pictures that looks at grey ones; (B, 1, S, S) grey levels 0..255 -> (B, classes) logits."""
 
-    def __init__(self, network: ResNetClassifier | VGG16) -> None:
+    def __init__(self, network: ResNetClassifier | ResNet12 | VGG16) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, grey: Tensor) -> Tensor:
+        if isinstance(self.network, ResNet12):
+            return self.network(grey)
         pictures = grey.expand(-1, 3, -1, -1).contiguous()  # three equal channels (thesis 4.3)
         if not isinstance(self.network, VGG16):  # which normalises them itself
             pictures = normalise_pixels(pictures)
@@ -100,7 +103,7 @@ def network(card: ModelCard, *, seed: int = 0, dropout: float | None = None) -> 
     Parameters
     ----------
     dropout
-        In training, in the place of the card's; of variants, streams and vgg16.
+        In training, in the place of the card's; of variants, streams, resnet12 and vgg16.
 
     Raises
     ------
@@ -118,6 +121,8 @@ def network(card: ModelCard, *, seed: int = 0, dropout: float | None = None) -> 
             torch.manual_seed(seed)
             if card.model == "vgg16":
                 return VGG16(n_classes, width=card.width, size_px=card.size_px, dropout=dropout)
+            if card.model == "resnet12":
+                return ResNet12(n_classes, width=card.width, dropout=dropout)
             if card.model != "resnet18":
                 raise KeyError(card.model)
             return ResNetClassifier(n_classes, in_channels=CHANNELS[card.modalities[0]], width=card.width)
@@ -132,6 +137,7 @@ def network(card: ModelCard, *, seed: int = 0, dropout: float | None = None) -> 
         trunk=card.trunk,
         residual=card.residual,
         also=card.also,
+        vectors=card.vectors,
         seed=seed,
     )
     if card.kind == "stream":

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from mien.config.schema import ClassifierConfig, PretrainConfig, StreamConfig, VariantConfig
 from mien.models.mrpn import CHANNELS, UNITS, build
-from mien.models.resnet import ResNet3D18, ResNet18, ResNetClassifier
+from mien.models.resnet import ResNet3D18, ResNet12, ResNet18, ResNetClassifier
 from mien.models.small import classifier
 from mien.models.vgg import VGG16
 
@@ -132,6 +132,8 @@ def row_costs(
                 model = classifier(row.model, classes=classes, size_px=row.size_px, seed=0)
             case PretrainConfig(network="vgg16"):
                 model = VGG16(classes, width=width, size_px=shape[-1])
+            case PretrainConfig(network="resnet12"):
+                model = ResNet12(classes, width=width)
             case PretrainConfig():
                 model = ResNetClassifier(classes, in_channels=CHANNELS[row.modality], width=width)
             case _:

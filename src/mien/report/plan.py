@@ -18,7 +18,7 @@ import pandas as pd
 
 from mien.audio.spectrogram import segment_shape
 from mien.config.fuzziness import VERSIONS
-from mien.config.labels import CLASSICAL
+from mien.config.labels import AS_VECTORS, CLASSICAL
 from mien.config.runs import list_runs
 from mien.config.schema import SCALES, Params, StreamConfig, VariantConfig, build, hint, load
 from mien.errors import ConfigError, TableError
@@ -92,7 +92,7 @@ DIVIDED = (0.7, 0.3)  # where the recordings of each person are divided
 
 
 def planned(params: Params) -> pd.DataFrame:
-    """Return a row per kind of training in the table of runs, in the order of the stages.
+    """Return a row per kind of training in the table of runs, in the order of the stages; without those of vectors.
 
     Columns: stage, corpus, name, runs; clips that a run learns from in an epoch, and those that are judged in the end;
     epochs; family: video, audio, joint or vgg16, networks with one speed, empty where no GPU is needed; precision, in
@@ -100,7 +100,7 @@ def planned(params: Params) -> pd.DataFrame:
     are kept; learning, judging: multiply-adds of a training pass of a clip, and of judging in an epoch; work:
     multiply-adds of all runs.
     """
-    counts = Counter((run.kind, run.corpus, run.name) for run in list_runs(params))
+    counts = Counter((run.kind, run.corpus, run.name) for run in list_runs(params) if run.corpus not in AS_VECTORS)
     rows = []
     for kind, (stage, _, count) in STAGES.items():
         for corpus, name in [key[1:] for key in counts if key[0] == kind]:
@@ -125,11 +125,12 @@ def _count_pretrain(params: Params, corpus: str, name: str) -> dict[str, Any]:
         shape = (CHANNELS["audio"], *segment_shape(params.sound))
     else:
         learnt, looks = learnt * (BALANCED if row.balance else 1) * (PER_FILM if size.seconds else 1), judged
-        shape = (CHANNELS["video"], *[extractor.vgg_size_px if vgg else params.faces.size_px] * 2)
+        channels = 1 if row.network == "resnet12" else CHANNELS["video"]
+        shape = (channels, *[extractor.vgg_size_px if vgg else row.size_px or params.faces.size_px] * 2)
     found = row_costs(
         row,
         classes=size.people if row.target == "actor" else EMOTIONS[corpus],
-        width=extractor.vgg_width if vgg else params.train.width,
+        width=extractor.vgg_width if vgg else row.width or params.train.width,
         shape=(1, *shape),
     )
     return {
@@ -143,12 +144,14 @@ def _count_pretrain(params: Params, corpus: str, name: str) -> dict[str, Any]:
 
 
 def _count_variant(params: Params, corpus: str, name: str) -> dict[str, Any]:
-    row, train = params.variants[name], params.train
+    row = params.variants[name]
+    train = row.learns(params.train)
     learnt, judged = _divide_folds(corpus, params)
     kept = row.modalities if row.extractors == "frozen" else row.frozen
     kept = [f"branches.{modality}{'' if modality in row.frozen else '.trunk'}" for modality in kept]
     steps = steps_of(row, frames=train.frames, seconds=size_of(corpus, params).seconds, sound=params.sound)
-    found = clip_costs(row, steps, **_sizes(params, corpus))
+    own = {"width": train.width, "segment": segment_shape(row.hears(params.sound))}
+    found = clip_costs(row, steps, **_sizes(params, corpus) | own)
     if row.looks:  # the branches look before the first epoch, the heads learn in all of them
         branches = total(found, "branches").multiply_adds / train.epochs
         heads = total(found).multiply_adds - total(found, "branches").multiply_adds
@@ -267,7 +270,7 @@ def spaces(params: Params, runs: pd.DataFrame) -> pd.DataFrame:
     """Return the bytes that all stages leave, as columns stage, corpus, bytes; `runs` is what `planned` returns."""
     fuzzy = params.fuzziness
     twin = made_size(fuzzy.corpus, fuzzy.actors, params.synthetic.takes)
-    stored = [(corpus, corpus, size_of(corpus, params)) for corpus in params.corpora]
+    stored = [(corpus, corpus, size_of(corpus, params)) for corpus in params.corpora if corpus not in AS_VECTORS]
     stored += [(fuzzy.corpus, f"{fuzzy.corpus}, {version}", twin) for version in VERSIONS]
     found: list[tuple[str, str, float]] = []
     for corpus, name, size in stored:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mien.audio.spectrogram import cut_segments, segment_s, segment_shape, spectrogram
+from mien.audio.spectrogram import cut_segments, cut_whole, log_mel, segment_s, segment_shape, spectrogram
 from mien.augment.slicing import (
     HOPS,
     SLICED,
@@ -29,7 +29,7 @@ from mien.augment.slicing import (
     segment_starts,
 )
 from mien.classical.samples import FITTED
-from mien.config.labels import LEVELS
+from mien.config.labels import LEVELS, VECTORS
 from mien.config.schema import FacesConfig, SoundConfig
 from mien.errors import ConfigError, TableError
 from mien.io import shards, tables
@@ -43,6 +43,7 @@ IN_MEMORY = 2**28  # bytes; face shards of a corpus up to this size are copied i
 NO_LEVEL = -1
 ALSO = "also_"  # how columns of further targets begin
 CONSTANT = 1e-6  # deviation below which a feature does not vary, and is not divided by it
+UNTIMED_S = 1.0  # length of clips that come as vectors, which do not say it
 LEAST = 2  # clips of a batch that keep a modality: batch statistics need two
 
 T = TypeVar("T")  # a batch of any kind
@@ -77,10 +78,11 @@ class FeatureVector:
 
 @dataclass(frozen=True)
 class Spectrogram:
-    """The sound of a clip; spectrum (F, K) from `mien.audio.spectrogram`."""
+    """The sound of a clip; spectrum (F, K) from `mien.audio.spectrogram`, whose first column is at `start_s`."""
 
     spectrum: Tensor
     duration_s: float
+    start_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -143,15 +145,17 @@ def read(
     classes = read_json(folder / "corpus.json").get("classes", [])
     media, digests = {}, {name: sha256(folder / name) for name in ("clips.parquet", "folds.parquet")}
     for modality in modalities:
-        stage = {"video": "faces", "audio": "sound", "units": "candide"}[modality]
+        stage = {"video": "faces", "audio": "sound", "units": "candide"}.get(modality, "vectors")
         parts = read_json(Path(results) / stage / corpus / "manifest.json")["parts"]
         digests[stage] = parts
         folders = [Path(results) / stage / corpus / part for part in sorted(parts)]
-        usable = clips[clips.has_audio if modality == "audio" else clips.has_video]
+        usable = clips[clips[VECTORS.get(modality, "has_audio" if modality == "audio" else "has_video")]]
         if modality == "video":
             media[modality] = _read_frames(folders, usable, faces, running=running)
         elif modality == "units":
             media[modality] = _read_units(folders, set(usable["clip"]), rate_fps=faces.rate_fps)
+        elif modality in VECTORS:
+            media[modality] = _read_vectors(folders, set(usable["clip"]), modality)
         else:
             media[modality] = _read_sounds(folders, set(usable["clip"]), sound, waves=running)
         log.info("%s: %d of %d clips have %s", corpus, len(media[modality]), len(clips), modality)
@@ -197,6 +201,12 @@ def _read_units(folders: list[Path], usable: set[str], *, rate_fps: float) -> di
     return sequences
 
 
+def _read_vectors(folders: list[Path], usable: set[str], modality: str) -> dict[str, FeatureVector]:
+    rows = pd.concat([shards.read_vectors(folder) for folder in folders])
+    rows = rows[(rows.modality == modality) & rows["clip"].isin(usable)]
+    return {clip: FeatureVector(values, UNTIMED_S) for clip, values in zip(rows["clip"], rows["values"], strict=True)}
+
+
 def _read_sounds(
     folders: list[Path], usable: set[str], config: SoundConfig, *, waves: bool
 ) -> dict[str, Spectrogram | Wave]:
@@ -211,9 +221,27 @@ def _read_sounds(
 
 
 def transform_wave(wave: Wave, config: SoundConfig) -> Spectrogram:
-    """Return the spectrogram of a stored wave."""
+    """Return the spectrogram of a stored wave as networks take it.
+
+    That of the front end logmel is brought to mean 0 and deviation 1 in itself, or is left as it is where a `Reference`
+    of the person does that (normalise: subject).
+    """
     level = torch.from_numpy(wave.samples.astype(np.float32) / shards.FULL_SCALE)
-    return Spectrogram(spectrogram(level, config), wave.duration_s)
+    if config.front_end == "stft":
+        return Spectrogram(spectrogram(level, config), wave.duration_s)
+    spectrum, start_s = log_mel(level, config)
+    if config.normalise == "corpus":
+        spectrum = (spectrum - spectrum.mean()) / spectrum.std(correction=0).clamp(min=CONSTANT)
+    return Spectrogram(spectrum, wave.duration_s, start_s)
+
+
+def reference_of(waves: Iterable[Wave], config: SoundConfig) -> "Reference":
+    """Return the reference of a person's voice: mean and deviation (bands,) over what they said, see `Reference`.
+
+    It goes with networks whose `sound` has normalise: subject, before which `Reference.standardise` puts what
+    `transform_wave` returns.
+    """
+    return Reference.of(transform_wave(wave, config) for wave in waves)
 
 
 def select_target(dataset: ClipDataset, target: str) -> ClipDataset:
@@ -294,11 +322,15 @@ def _rows(one: ModalityData) -> np.ndarray | None:
     """Return the rows (n, D) in which data are standardised by person; None of data that are not."""
     if isinstance(one, FeatureVector):
         return one.values[np.newaxis]
+    if isinstance(one, Spectrogram):
+        return one.spectrum.T.numpy()
     return one.units if isinstance(one, ActionUnitSequence) else None
 
 
 def _with_rows(one: ModalityData, rows: np.ndarray) -> ModalityData:
     """Return data with other `_rows`."""
+    if isinstance(one, Spectrogram):
+        return replace(one, spectrum=torch.from_numpy(rows.T))
     return replace(one, values=rows[0]) if isinstance(one, FeatureVector) else replace(one, units=rows)
 
 
@@ -414,7 +446,9 @@ class Sampling:
 
     def count_steps(self, modality: str, duration_s: float) -> int:
         """Return how many steps of a modality a whole clip has."""
-        return len(self.starts(Interval(0.0, duration_s))) if modality == "audio" else self.frames
+        if modality == "audio" and self.sound.front_end != "logmel":
+            return len(self.starts(Interval(0.0, duration_s)))
+        return 1 if modality == "audio" or modality in VECTORS else self.frames
 
 
 def assemble_inputs(
@@ -454,8 +488,19 @@ def _look(one: ModalityData, interval: Interval, sampling: Sampling, rng: np.ran
     if isinstance(one, FrameSequence | ActionUnitSequence):
         rows = nearest_frames(one.time_s, frame_times(interval, sampling.frames, rng=rng))
         return torch.from_numpy(one.pixels[rows] if isinstance(one, FrameSequence) else one.units[rows])  # (T, ...)
+    if sampling.sound.front_end == "logmel":
+        return _listen(one, interval, sampling.sound, rng)
     starts = sampling.starts(interval, rng)
     return cut_segments(one.spectrum, starts, sampling.sound, stop_s=interval.stop_s)  # (S, 1, F, W)
+
+
+def _listen(one: Spectrogram, interval: Interval, sound: SoundConfig, rng: np.random.Generator | None) -> Tensor:
+    """Return what is heard in a stretch (1, 1, F, W), all of the voice where that is silence; `rng`: begun anywhere."""
+    rate = sound.rate_hz / sound.mel.hop  # columns per second
+    edges = np.round((np.array([interval.start_s, interval.stop_s]) - one.start_s) * rate).clip(0).astype(int)
+    heard = one.spectrum[:, edges[0] : edges[1]]
+    heard = heard if heard.shape[1] else one.spectrum
+    return cut_whole(heard, sound, place=None if rng is None else float(rng.uniform()))
 
 
 def _blank(modality: str, sampling: Sampling, size_px: int) -> Tensor:
@@ -494,14 +539,36 @@ def assemble(
                 interval = random_slice(duration_s, rng, share=sampling.share, least_s=segment_s(sampling.sound))
             yield interval, {name: media[clip] for name, media in dataset.media.items() if clip in media}
 
-    inputs, n_steps = assemble_inputs(
-        looks(), list(dataset.media), sampling, size_px=0 if pictures is None else pictures.pixels.shape[1], rng=rng
-    )
+    if sizes := vector_sizes(dataset):
+        inputs, n_steps = _stack_vectors(dataset, clips, sizes)
+    else:
+        inputs, n_steps = assemble_inputs(
+            looks(), list(dataset.media), sampling, size_px=0 if pictures is None else pictures.pixels.shape[1], rng=rng
+        )
     targets = {
         name.removeprefix(ALSO): torch.from_numpy(clips[name].to_numpy(np.int64, copy=True))
         for name in ("label", *also_in(clips))
     }
     return Batch(inputs, n_steps, targets.pop("label"), targets)
+
+
+def _stack_vectors(
+    dataset: ClipDataset, clips: pd.DataFrame, sizes: Mapping[str, int]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return (B, 1, D) of every modality, and 0 or 1 step of every clip: a vector looks the same at every look."""
+    inputs, n_steps = {}, {}
+    for name, size in sizes.items():
+        found = [dataset.media[name].get(clip) for clip in clips["clip"]]
+        rows = [np.zeros(size, np.float32) if one is None else one.values for one in found]
+        inputs[name] = torch.from_numpy(np.stack(rows)).unsqueeze(1)
+        n_steps[name] = torch.tensor([int(one is not None) for one in found])
+    return inputs, n_steps
+
+
+def vector_sizes(dataset: ClipDataset) -> dict[str, int]:
+    """Return modality -> length of its vectors."""
+    media = {name: found for name, found in dataset.media.items() if name in VECTORS and found}
+    return {name: len(next(iter(found.values())).values) for name, found in media.items()}
 
 
 def random_batches(n: int, *, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -512,6 +579,11 @@ def random_batches(n: int, *, size: int, rng: np.random.Generator) -> Iterator[n
         del edges[-2]
     for start, stop in pairwise(edges):
         yield order[start:stop]
+
+
+def count_batches(n: int, *, size: int) -> int:
+    """Return how many batches `random_batches` yields."""
+    return max(1, -(-n // size) - (n > size and n % size == 1))
 
 
 def training_batches(

@@ -9,6 +9,7 @@ A killed run goes on from its last checkpoint to the same bits: all random numbe
 are named by seed, fold and epoch, so there are no generator states to keep.
 """
 
+import copy
 import importlib
 import logging
 import math
@@ -17,9 +18,10 @@ import pickle
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, NamedTuple, Protocol
@@ -32,6 +34,7 @@ from tqdm import tqdm
 
 from mien import kernels
 from mien.config.labels import nearest_level
+from mien.config.schema import RecipeConfig
 from mien.errors import ConfigError, ModelError
 from mien.io import tables
 from mien.io.files import atomic_file
@@ -44,6 +47,8 @@ log = logging.getLogger(__name__)
 ROOT = Path(".checkpoints") / "training"
 DAMAGE = (OSError, RuntimeError, LookupError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
 PREFIX = "epoch-"  # of the file of an epoch
+MOMENTUM = 0.9  # of Nesterov's method
+RISE = 0.15  # share of the steps in which the rate of one_cycle rises, from 1/25 of its peak
 CHECKPOINT_S = 5.0  # least time between two checkpoints; the last epoch always has one
 EVALUATED = 4  # training batches at once where no gradients are kept: fewer and larger calls
 
@@ -114,12 +119,17 @@ class Task(Protocol):
 class TrainSpec:
     """How a network is trained.
 
-    weight_decay : of AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101); None: Adam (Kingma and Ba 2015, arXiv
-        1412.6980).
+    optimizer, weight_decay : adam is Adam (Kingma and Ba 2015, arXiv 1412.6980), with a decay AdamW (Loshchilov and
+        Hutter 2019, arXiv 1711.05101); sgd has Nesterov's momentum (Sutskever et al. 2013), and its decay is a part of
+        the gradient.
     schedule : the learning rate stays; or is halved after `patience` epochs without a lower loss on the validation
-        people (on the test people if nobody validates); or falls to zero along half a cosine (Loshchilov, Hutter 2017).
+        people (on the test people if nobody validates); or falls to zero along half a cosine (Loshchilov, Hutter 2017);
+        or changes with every one of `steps` an epoch, up and down once (Smith, Topin 2018, arXiv 1708.07120).
+    average : decay of an exponential moving average of all weights and statistics over the steps (Polyak, Juditsky
+        1992), which is evaluated and kept in the place of the last ones; 0: none.
     stop : epochs without a lower loss after which training ends early.
-    roles : evaluated after every epoch: test, and validation unless nobody validates; none: no epoch is chosen.
+    roles : evaluated after an epoch: test, and validation unless nobody validates; none: no epoch is chosen.
+    evaluate_every : number of epochs between two that are evaluated; the last one always is.
     keep : selections whose weights are kept.
     checkpoint, key : folder of the checkpoints, and a digest of all that the result depends on.
     """
@@ -128,12 +138,41 @@ class TrainSpec:
     epochs: int
     checkpoint: Path
     key: str
+    optimizer: Literal["adam", "sgd"] = "adam"
     weight_decay: float | None = None
-    schedule: Literal["constant", "plateau", "cosine"] = "constant"
+    schedule: Literal["constant", "plateau", "cosine", "one_cycle"] = "constant"
     patience: int = 0
+    steps: int = 0
+    average: float = 0.0
     stop: int | None = None
+    evaluate_every: int = 1
     roles: tuple[str, ...] = ("validation", "test")
     keep: tuple[str, ...] = ("honest", "optimistic")
+
+
+def recipe(row: RecipeConfig, *, schedule: str, weight_decay: float | None) -> dict[str, Any]:
+    """Return the fields of `TrainSpec` that a row decides; `schedule` and `weight_decay` are of rows that do not."""
+    return {
+        "optimizer": row.optimizer,
+        "schedule": row.schedule or schedule,
+        "weight_decay": weight_decay if row.weight_decay is None else row.weight_decay,
+        "average": row.average,
+    }
+
+
+def make_loss(row: RecipeConfig, label: np.ndarray, n_classes: int) -> Callable[..., Tensor]:
+    """Return the loss of logits (B, C) and classes (B,): cross-entropy as the keys of a row change it.
+
+    label : classes (N,) of the training samples, over which the weights of the classes have the mean 1.
+
+    Label smoothing: Szegedy et al. 2016, arXiv 1512.00567.
+    """
+    changes: dict[str, Any] = {"label_smoothing": row.label_smoothing} if row.label_smoothing else {}
+    if row.class_weights != "none":
+        number = np.bincount(label, minlength=n_classes)
+        weight = np.maximum(number, 1) ** (-0.5 if row.class_weights == "sqrt" else -1.0)
+        changes["weight"] = torch.tensor(weight * len(label) / (weight @ number), dtype=torch.float32, device=device())
+    return partial(functional.cross_entropy, **changes)
 
 
 @dataclass
@@ -202,10 +241,40 @@ class Progress:
         return cls(**(dict(state) | {"choices": choices}))
 
 
+class MovingAverage:
+    """The exponential moving average of the weights and statistics of a model over its steps.
+
+    The decay grows to `decay` over the first steps, so that the random first weights are soon forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model, self.decay, self.n_steps = copy.deepcopy(model), decay, 0
+
+    @torch.no_grad()
+    def follow(self, model: nn.Module) -> None:
+        """Take a step of `model` in."""
+        self.n_steps += 1
+        decay = min(self.decay, (1 + self.n_steps) / (10 + self.n_steps))
+        for mean, value in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, 1 - decay)
+            else:
+                mean.copy_(value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {"n_steps": self.n_steps, "weights": self.model.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what a checkpoint kept."""
+        self.n_steps = state["n_steps"]
+        self.model.load_state_dict(state["weights"])
+
+
 def fit(model: nn.Module, task: Task, spec: TrainSpec, *, group: Group = ALONE) -> Progress:
     """Train until the last epoch or an early stop, going on from a checkpoint if there is one.
 
-    model : is moved to the device and changed.
+    model : is moved to the device and changed; of a moving average it has the weights where no epoch is chosen.
     group : the processes that train together; all of them call this, and the first one keeps checkpoints.
 
     Raises
@@ -214,14 +283,16 @@ def fit(model: nn.Module, task: Task, spec: TrainSpec, *, group: Group = ALONE) 
     """
     to_device(model, device())
     network = group.spread(model, device())
-    options = {"lr": spec.learning_rate, "fused": True}  # fused: one call for all weights
-    learning = [weight for weight in model.parameters() if weight.requires_grad]
-    if spec.weight_decay is None:
-        optimizer = torch.optim.Adam(learning, **options)
-    else:
-        optimizer = torch.optim.AdamW(learning, weight_decay=spec.weight_decay, **options)
+    optimizer = _make_optimizer([weight for weight in model.parameters() if weight.requires_grad], spec)
     scheduler = _make_scheduler(optimizer, spec)
     parts = {"model": model, "optimizer": optimizer} | ({} if scheduler is None else {"scheduler": scheduler})
+    judged = model
+    if spec.average:
+        average = parts["average"] = MovingAverage(model, spec.average)
+        judged = average.model
+        optimizer.register_step_post_hook(lambda *_: average.follow(model))
+    if spec.schedule == "one_cycle":
+        optimizer.register_step_post_hook(lambda *_: scheduler.step())
     progress = Progress()
     kept = load(spec.checkpoint, key=spec.key) if group.is_first else None
     if state := group.collect(kept)[0]:
@@ -239,17 +310,20 @@ def fit(model: nn.Module, task: Task, spec: TrainSpec, *, group: Group = ALONE) 
         passed = task.train_epoch(network, optimizer, epoch)
         if not math.isfinite(passed.loss):
             raise ModelError(f"{spec.checkpoint}: the loss is {passed.loss} in epoch {epoch}; lower the learning rate")
-        results = {role: task.evaluate(model, role) for role in spec.roles}
-        progress.enter(passed, results, rate=rate, weights=model.state_dict(), keep=spec.keep)
+        roles = spec.roles if (spec.epochs - epoch) % spec.evaluate_every == 0 else ()
+        results = {role: task.evaluate(judged, role) for role in roles}
+        progress.enter(passed, results, rate=rate, weights=judged.state_dict(), keep=spec.keep)
         if followed := results.get("validation", results.get("test")):
             progress.follow(followed.loss)
-        if scheduler is not None:
+        if scheduler is not None and spec.schedule != "one_cycle":  # which has followed every step
             scheduler.step(*([followed.loss] if spec.schedule == "plateau" else []))
         progress.finished = epoch == spec.epochs or (spec.stop is not None and progress.stale >= spec.stop)
         if group.is_first and (progress.finished or time.monotonic() - saved_s >= CHECKPOINT_S):
             state = {name: part.state_dict() for name, part in parts.items()} | {"progress": progress.state_dict()}
             save(spec.checkpoint, state, epoch=epoch, key=spec.key)
             saved_s = time.monotonic()
+    if judged is not model and not spec.roles:  # no epoch is chosen: the model is what was trained
+        model.load_state_dict(judged.state_dict())
     return progress
 
 
@@ -260,6 +334,16 @@ def step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.step()
 
 
+def _make_optimizer(learning: list[nn.Parameter], spec: TrainSpec) -> torch.optim.Optimizer:
+    options = {"lr": spec.learning_rate, "fused": True}  # fused: one call for all weights
+    if spec.optimizer == "sgd":
+        decay = spec.weight_decay or 0.0
+        return torch.optim.SGD(learning, momentum=MOMENTUM, nesterov=True, weight_decay=decay, **options)
+    if spec.weight_decay is None:
+        return torch.optim.Adam(learning, **options)
+    return torch.optim.AdamW(learning, weight_decay=spec.weight_decay, **options)
+
+
 def _make_scheduler(optimizer: torch.optim.Optimizer, spec: TrainSpec) -> Any:
     if spec.schedule == "plateau":  # torch waits one epoch longer than `patience`
         return torch.optim.lr_scheduler.ReduceLROnPlateau(
@@ -267,7 +351,17 @@ def _make_scheduler(optimizer: torch.optim.Optimizer, spec: TrainSpec) -> Any:
         )
     if spec.schedule == "cosine":
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=spec.epochs)
+    if spec.schedule == "one_cycle":
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_one_cycle, n_steps=spec.steps * spec.epochs))
     return None
+
+
+def _one_cycle(step: int, *, n_steps: int) -> float:
+    """Return the share of the peak that the rate of a step has; counted from 0."""
+    done = step / n_steps
+    if done < RISE:
+        return 0.04 + 0.96 * done / RISE
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - RISE) / (1 - RISE))))
 
 
 def save(folder: Path, state: dict[str, Any], *, epoch: int, key: str) -> None:

@@ -28,7 +28,7 @@ from mien.config.schema import AugmentConfig, FacesConfig
 from mien.errors import CorpusError
 from mien.training import clips as training_clips
 from mien.training import engine
-from mien.training.clips import ROLES, random_batches, split
+from mien.training.clips import ROLES, count_batches, random_batches, split
 from mien.training.engine import Draws, EvalResult, Pass, Progress
 
 CACHED = 2**17  # input numbers at once on a CPU: with more, the first feature maps leave its cache (half the speed)
@@ -139,6 +139,8 @@ class ImageTask:
 
     augment : changes of training pictures, new in every epoch; None: none.
     follow_training : enter the accuracy of the training pass into the history.
+    loss : mean over logits (B, C) and classes (B,).
+    side_of : epoch -> side of its pictures (progressive resizing); None: that of the data.
     """
 
     data: ImageDataset
@@ -147,21 +149,29 @@ class ImageTask:
     draws: Draws
     precision: str = "float32"
     follow_training: bool = False
+    loss: Callable[..., Tensor] = functional.cross_entropy
+    side_of: Callable[[int], int] | None = None
+
+    @property
+    def steps(self) -> int:
+        """Return the number of steps of an epoch."""
+        return count_batches(len(self.data.shown), size=self.batch)
 
     def train_epoch(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> Pass:
         """Run one pass over the training samples."""
         model.train()
         device, rows = engine.device(), self.data.shown
+        data = self.data if self.side_of is None else replace(self.data, size_px=self.side_of(epoch))
         order = self.draws.rng("order", epoch)
         total = torch.zeros((), dtype=torch.float64, device=device)
         n_hits = torch.zeros((), dtype=torch.int64, device=device)
         with self.draws.epoch(epoch) as generator:
             for chosen in random_batches(len(rows), size=self.batch, rng=order):
-                inputs, label = self.data.batch(rows[chosen], device)
+                inputs, label = data.batch(rows[chosen], device)
                 if self.augment is not None:  # a picture is a clip of one frame
                     inputs = augment(inputs.unsqueeze(1), self.augment, mode="frame", generator=generator).squeeze(1)
                 logits = self._predict(model, inputs)
-                loss = functional.cross_entropy(logits, label)
+                loss = self.loss(logits, label)
                 engine.step(optimizer, loss)
                 total += loss.detach() * len(label)
                 n_hits += (logits.detach().argmax(1) == label).sum()

@@ -31,7 +31,7 @@ from mien.models import checkpoint
 from mien.models.mrpn import Network
 from mien.training import clips as media
 from mien.training import engine, run_folder
-from mien.training.clips import ClipDataset
+from mien.training.clips import ClipDataset, count_batches
 from mien.training.engine import Draws, TrainSpec
 from mien.training.run_folder import RunSpec
 from mien.training.train import SECTIONS, ClipTask, make_card
@@ -283,9 +283,9 @@ def _train(experiment: Experiment, run: RunSpec, condition: Condition, others: M
     task = ClipTask(settings=run.settings, dataset=dataset, roles=experiment.roles, draws=draws, loss_weights={})
     spec = TrainSpec(
         learning_rate=how.learning_rate,
-        weight_decay=how.weight_decay,
         epochs=how.epochs,
-        schedule="cosine",
+        steps=count_batches(len(experiment.roles["training"]), size=how.batch),
+        **engine.recipe(row, schedule="cosine", weight_decay=how.weight_decay),
         roles=(),
         checkpoint=experiment.folder / condition.name / run.name,
         key=f"{experiment.key} {run.name} {condition.name}",

@@ -10,7 +10,7 @@ run.json             settings, sizes, cost of a pass, chosen epochs and their me
 pairs.parquet        networks of sound alone: table PAIRS, without rows where the corpus has no list of pairs
 
 Pictures: VGG-16 sees the pictures and the copies of AUG-B as they are (thesis 4.3); ResNet-18 sees them through AUG-A,
-new in every epoch, as it is the start of the branches of chapter 5.
+new in every epoch, as it is the start of the branches of chapter 5, and so does ResNet-12, a network for small faces.
 
 Sound: ResNet-18 learns who speaks. Identification: the speakers are the same in all roles, utterances are divided.
 Verification: the pairs of the corpus's list (veri_test.txt) are scored by the cosine of the features of two utterances,
@@ -28,6 +28,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -137,13 +138,14 @@ def _make_card(run: RunSpec, classes: tuple[str, ...]) -> ModelCard:
     row, of = run.settings.pretrain, run.settings
     faces, sound = getattr(of, "faces", None), getattr(of, "sound", None)
     is_vgg = row.network == "vgg16"
+    size_px = of.extractor.vgg_size_px if is_vgg else row.size_px or faces.size_px if faces else 0
     return run.card(
         "extractor",
         base=row.corpus,
         modalities=(row.modality,),
         model=row.network,
-        width=of.extractor.vgg_width if is_vgg else of.train.width,
-        size_px=of.extractor.vgg_size_px if is_vgg else faces.size_px if faces else 0,
+        width=of.extractor.vgg_width if is_vgg else row.width or of.train.width,
+        size_px=size_px,
         classes=classes,
         sound=sound or {},
         faces=faces or {},
@@ -188,7 +190,7 @@ def _train_pictures(run: RunSpec, data: AlbumDataset) -> None:
     if reason := run_folder.find_reason(_check_pictures(run, data)):
         run_folder.write(run, record | UNTRAINED, card, reason=reason)
         return
-    dropout = run.settings.extractor.vgg_dropout if row.network == "vgg16" else 0.0
+    dropout = run.settings.extractor.vgg_dropout if row.network == "vgg16" else row.dropout
     network = checkpoint.network(card, seed=draws.number("weights"), dropout=dropout)
     init = _load_init(run, network)
     model = OfGrey(network)
@@ -205,14 +207,23 @@ def _train_pictures(run: RunSpec, data: AlbumDataset) -> None:
         draws=draws,
         precision=run.settings.extractor.precision,
         follow_training=True,
+        loss=engine.make_loss(row, data.label[data.pictures], len(data.classes)),
+        side_of=(lambda epoch: row.sides[(epoch - 1) * len(row.sides) // row.epochs]) if row.sides else None,
     )
-    spec = run.spec(record, code="training.pretrain:train_pictures", learning_rate=row.learning_rate, epochs=row.epochs)
+    spec = run.spec(record, code="training.pretrain:train_pictures", **_recipe(row, task))
     progress = engine.fit(model, task, spec)
     task.evaluate_choices(model, progress)
     listed = {role: rows for role, rows in data.rows.items() if role != "training" or len(rows) <= MOST_LISTED}
     samples = {role: data.clips.iloc[data.clip[rows]] for role, rows in listed.items()}
     samples = {role: rows[["clip", "actor"]].assign(label=rows.target) for role, rows in samples.items()}
     run_folder.write(run, record, card, progress=progress, samples=samples, within="network.")
+
+
+def _recipe(row: PretrainConfig, task: ImageTask | SpeakerTask) -> dict[str, Any]:
+    """Return the fields of `TrainSpec` that a row decides."""
+    decided = engine.recipe(row, schedule="constant", weight_decay=None)
+    how = {"learning_rate": row.learning_rate, "epochs": row.epochs, "steps": task.steps}
+    return how | {"evaluate_every": row.evaluate_every} | decided
 
 
 def _load_init(run: RunSpec, network: nn.Module) -> str:
@@ -306,12 +317,16 @@ def _train_speakers(run: RunSpec, data: SpeakerDataset, pairs: pd.DataFrame | No
         data_digest=digest(data.files),
         init="".join(sha256(path) for path in run.init.values()),
     )
-    spec = run.spec(
-        *(record, group.size),
-        code="training.pretrain:train_speakers",
-        learning_rate=row.learning_rate,
-        epochs=row.epochs,
+    task = SpeakerTask(
+        data=data,
+        crops=of.extractor.crops,
+        batch=row.batch,
+        draws=draws,
+        precision=of.extractor.precision,
+        group=group,
+        loss=engine.make_loss(row, data.label[data.rows["training"]], len(data.speakers)),
     )
+    spec = run.spec(*(record, group.size), code="training.pretrain:train_speakers", **_recipe(row, task))
     group.require_equal(spec.key, f"{run.corpus} {run.name} seed {run.seed}")
     if reason := run_folder.find_reason(_check_speakers(run, data)):
         if group.is_first:
@@ -320,14 +335,6 @@ def _train_speakers(run: RunSpec, data: SpeakerDataset, pairs: pd.DataFrame | No
         return
     network = checkpoint.network(card, seed=draws.number("weights"))
     _load_init(run, network)
-    task = SpeakerTask(
-        data=data,
-        crops=of.extractor.crops,
-        batch=row.batch,
-        draws=draws,
-        precision=of.extractor.precision,
-        group=group,
-    )
     progress = engine.fit(network, task, spec, group=group)
     pairs = tables.empty(tables.PAIRS) if pairs is None else _verify(pairs, task, network, progress)
     if not group.is_first:

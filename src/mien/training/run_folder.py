@@ -32,6 +32,8 @@ from mien.training.engine import Draws, Progress, TrainSpec
 
 log = logging.getLogger(__name__)
 
+EVERYBODY = -1  # in the place of a fold: all people are trained on
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
@@ -41,7 +43,7 @@ class RunSpec:
     settings : sections of params.yaml that the result depends on, from `read_settings`.
     out : results/training/CORPUS/NAME, for a folder of every fold and seed.
     init : modality -> file with pretrained weights; random where absent.
-    fold, seed : the fold that is tested, and the repetition.
+    fold, seed : the fold that is tested, `EVERYBODY` where nobody is, and the repetition.
     """
 
     corpus: str
@@ -55,7 +57,8 @@ class RunSpec:
     @property
     def folder(self) -> Path:
         """Return the folder of the fold and seed."""
-        return Path(self.out) / f"fold{self.fold}-seed{self.seed}"
+        fold = "everybody" if self.fold == EVERYBODY else f"fold{self.fold}"
+        return Path(self.out) / f"{fold}-seed{self.seed}"
 
     def beside(self, name: str) -> Path:
         """Return the folder of the same fold and seed of another row."""

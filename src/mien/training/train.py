@@ -19,24 +19,28 @@ from itertools import chain
 from pathlib import Path
 from statistics import fmean
 from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.augment.aug_a import MODES, augment
+from mien.augment.masks import mask_spectra
 from mien.config import schema
 from mien.config.labels import LEVELS
-from mien.errors import ModelError
-from mien.io.files import read_json, sha256
+from mien.config.schema import MasksConfig
+from mien.errors import ConfigError, ModelError
+from mien.io.files import digest, read_json, sha256
 from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard
-from mien.models.mrpn import Network, first_mismatch
+from mien.models.mrpn import Network, first_mismatch, n_parameters
 from mien.training import clips, engine, run_folder
 from mien.training.clips import Batch, ClipDataset, Sampling, network_inputs
-from mien.training.engine import Draws, EvalResult, Pass
-from mien.training.run_folder import RunSpec
+from mien.training.engine import Choice, Draws, EvalResult, Pass
+from mien.training.run_folder import EVERYBODY, RunSpec
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +48,7 @@ SECTIONS = ("train", "augment", "sound", "faces", "seed")  # that a variant depe
 FLOOR = 0.1  # G-Blend: least overfitting, in units of the loss
 LEAST = 0.01  # G-Blend: least share of a head in the sum of all weights
 LOSSES = {  # target -> the loss of every clip, (B, C) and (B,) -> (B,)
-    "label": lambda score, label: functional.cross_entropy(score, label, reduction="none"),
+    "label": partial(functional.cross_entropy, reduction="none"),
     "intensity": lambda score, level: (score.squeeze(1) - level).square(),
 }
 
@@ -60,6 +64,7 @@ def train(
     init: list[str] | None = None,
     config: str = "params.yaml",
     jobs: int = 1,
+    everybody: bool = False,
 ) -> None:
     """Train a variant on folds of a corpus; a run that was killed goes on from its checkpoints.
 
@@ -67,6 +72,9 @@ def train(
     ----------
     variant : str
         Row of variants in params.yaml.
+    everybody : bool
+        After the folds, which may have been trained before, train on all people too, for as many epochs as were chosen
+        on the folds on average. Nobody is left to judge these networks; their folders are everybody-seed<s>.
     out : Path
         results/training/CORPUS/VARIANT.
     init : list of str
@@ -80,6 +88,8 @@ def train(
     where = f"variants.{variant}"
     params = schema.load(config)
     settings = run_folder.read_settings(params, *SECTIONS, variant=where)
+    settings.train = settings.variant.learns(settings.train)
+    settings.sound = settings.variant.hears(settings.sound)
     if "units" in settings.variant.modalities:
         settings.candide = schema.section(schema.CandideConfig, params, "candide")
     files = run_folder.find_init(where, settings.variant.init, init or [])
@@ -87,6 +97,31 @@ def train(
     dataset = clips.read(data, corpus, settings.variant.modalities, faces=settings.faces, sound=settings.sound)
     dataset = clips.normalise(dataset, settings.variant.normalise)
     run_folder.train_runs(run, lambda one: train_fold(one, dataset), folds=folds, seeds=seeds)
+    if everybody:
+        run_folder.train_runs(run, lambda one: train_everybody(one, dataset), folds=[EVERYBODY], seeds=seeds)
+
+
+def train_vectors(
+    *,
+    corpus: str,
+    variant: str,
+    folds: list[int],
+    seeds: list[int],
+    out: Path,
+    data: Path = Path("results"),
+    init: list[str] | None = None,
+    config: str = "params.yaml",
+    jobs: int = 1,
+) -> None:
+    """Train a variant on all folds of a corpus that comes as numbers, with all seeds: each takes about a second.
+
+    Parameters
+    ----------
+    variant, out, init
+        As of command train.
+    """
+    given = {"data": data, "init": init, "config": config, "jobs": jobs}
+    train(corpus=corpus, variant=variant, folds=folds, seeds=seeds, out=out, **given)
 
 
 def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
@@ -107,7 +142,7 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
         roles = {"training": both, "test": roles["test"]}
     roles["training"] = clips.complete(dataset, roles["training"])
     draws = run.draws("training", run.corpus, run.fold, run.seed)
-    card = make_card(run, dataset.classes)
+    card = make_card(run, dataset.classes, vectors=clips.vector_sizes(dataset) or None)
     model = checkpoint.network(card, seed=draws.number("weights"))
     record = run_folder.describe_clips(run, dataset, roles, model)
     if row.target == "intensity":
@@ -124,6 +159,9 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
     ):
         run_folder.write(run, record, card, reason=reason)
         return
+    for name in card.vectors or {}:
+        vectors = np.stack([dataset.media[name][clip].values for clip in roles["training"]["clip"]])
+        model.branches[name].trunk.standardise_by(torch.from_numpy(vectors))
     given = run_folder.load_init(model, run.init) | _load_frozen(run, model)
     model.freeze(*row.frozen, trunks=row.init if row.extractors == "frozen" else ())
     weights = {}
@@ -135,14 +173,16 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
     record |= {"n_steps": task.count_steps()}
     if row.looks:
         task = FeatureTask(**vars(task), features=task.store_features(model))
+    elif card.vectors:
+        task = VectorTask(**vars(task), features=task.store_inputs())
     kept = "optimistic" if how.protocol == "thesis" else "honest"
     spec = run.spec(
         *(record, given),
         code="training.train:train",
         learning_rate=how.learning_rate,
-        weight_decay=how.weight_decay,
         epochs=how.epochs,
-        schedule="plateau",
+        steps=clips.count_batches(len(roles["training"]), size=how.batch),
+        **engine.recipe(row, schedule="plateau", weight_decay=how.weight_decay),
         patience=how.patience,
         stop=how.stop,
         roles=tuple(role for role in ("validation", "test") if role in roles),
@@ -155,7 +195,66 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
     )
 
 
-def make_card(run: RunSpec, classes: tuple[str, ...]) -> ModelCard:
+def train_everybody(run: RunSpec, dataset: ClipDataset) -> None:
+    """Train on all people of a corpus with one seed and write its folder.
+
+    Raises
+    ------
+    ModelError : no run on a fold, with the same settings and data, has chosen an epoch.
+    ConfigError : the row is made from other networks, which have not seen everybody.
+    """
+    row, how = run.settings.variant, run.settings.train
+    if clips.vector_sizes(dataset):
+        raise ConfigError(f"{run.name} looks at numbers, with which nothing can be judged later; name another row")
+    if row.frozen or row.blend:
+        raise ConfigError(f"{run.name} is made from other rows, which were not trained on everybody; name another row")
+    dataset = clips.select_target(dataset, row.target)
+    if row.also:
+        dataset = clips.add_targets(dataset, row.also)
+    listed = dataset.clips[~dataset.clips.apart & (dataset.clips.label >= 0)]
+    training = clips.complete(dataset, listed.sort_values("clip"))
+    draws = run.draws("training", run.corpus, run.fold, run.seed)
+    card = make_card(run, dataset.classes)
+    model = checkpoint.network(card, seed=draws.number("weights"))
+    record = run.record(
+        "everybody",
+        dataset.classes,
+        n_parameters=n_parameters(model),
+        n_clips={"training": len(training)},
+        data_digest=dataset.digest,
+    )
+    kept = "optimistic" if how.protocol == "thesis" else "honest"
+    chosen = []
+    for path in sorted(Path(run.out).glob("fold*-seed*/run.json")):
+        other = read_json(path)
+        if other["status"] == "trained":
+            if differing := [key for key in ("config", "data_digest") if digest(other[key]) != digest(record[key])]:
+                raise ModelError(f"{path}: is of another {differing[0]}; train it again before everybody is trained on")
+            chosen.append(other["best_epoch"][kept])
+    if not chosen:
+        raise ModelError(
+            f"{run.out}: no fold was trained, whose epoch is needed to train on everybody; train one first"
+        )
+    epochs = round(fmean(chosen))
+    given = run_folder.load_init(model, run.init)
+    model.freeze(trunks=row.init if row.extractors == "frozen" else ())
+    task = ClipTask(settings=run.settings, dataset=dataset, roles={"training": training}, draws=draws, loss_weights={})
+    record |= {"n_steps": task.count_steps(), "epochs_of_folds": chosen}
+    spec = run.spec(
+        *(record, given),
+        code="training.train:train",
+        learning_rate=how.learning_rate,
+        epochs=epochs,
+        steps=clips.count_batches(len(training), size=how.batch),
+        **engine.recipe(row, schedule="constant", weight_decay=how.weight_decay),
+        roles=(),
+    )
+    progress = engine.fit(model, task, spec)
+    progress.choices[kept] = Choice(epochs, weights=model.state_dict())
+    run_folder.write(run, record, card, progress=progress, kept=kept)
+
+
+def make_card(run: RunSpec, classes: tuple[str, ...], **more: Any) -> ModelCard:
     """Return what rebuilds the network of a run."""
     row, how = run.settings.variant, run.settings.train
     shared = ("modalities", "fusion", "aggregator", "trunk", "side_head", "residual", "target", "also")
@@ -170,6 +269,7 @@ def make_card(run: RunSpec, classes: tuple[str, ...]) -> ModelCard:
         sound=run.settings.sound,
         faces=run.settings.faces,
         candide=vars(run.settings).get("candide", {}),  # of rows with action units
+        **more,
     )
 
 
@@ -212,6 +312,15 @@ class ClipTask:
         of = self.settings
         return Sampling.of(of.variant.augmentation, frames=of.train.frames, share=of.augment.slice, sound=of.sound)
 
+    @property
+    def loss(self) -> Callable[..., Tensor]:
+        """Return the loss of every clip, (B, C) and (B,) -> (B,)."""
+        row = self.settings.variant
+        if row.target != "label":
+            return LOSSES[row.target]
+        label = self.roles["training"].label.to_numpy()
+        return partial(engine.make_loss(row, label, len(self.dataset.classes)), reduction="none")
+
     def count_steps(self) -> dict[str, float]:
         """Return modality -> mean number of steps of a whole training clip, to the hundredth."""
         seconds = [self.dataset.duration_s(clip) for clip in self.roles["training"]["clip"]]
@@ -225,7 +334,8 @@ class ClipTask:
         row, how = self.settings.variant, self.settings.train
         model.train()
         batches = self.training_batches(epoch)
-        batches = clips.drop_modalities(batches, row.modality_dropout, rng=self.draws.rng("modalities", epoch))
+        if row.modality_dropout:
+            batches = clips.drop_modalities(batches, row.modality_dropout, rng=self.draws.rng("modalities", epoch))
         with self.draws.epoch(epoch) as generator:
             loss = train_epoch(
                 self.asked(model),
@@ -233,7 +343,7 @@ class ClipTask:
                 optimizer,
                 inputs_of=partial(self.inputs_of, generator=generator),
                 precision=how.precision,
-                target=row.target,
+                loss_of=self.loss,
                 weights=self.loss_weights,
             )
         return Pass(loss)
@@ -248,7 +358,10 @@ class ClipTask:
         """Return what a network is given of a batch of training."""
         mode = MODES[self.settings.variant.augmentation]
         change = partial(augment, config=self.settings.augment, mode=mode, generator=generator)
-        return network_inputs(batch, augment=change)
+        inputs = network_inputs(batch, augment=change)
+        if (masks := self.settings.variant.masks) != MasksConfig():
+            inputs["audio"] = mask_spectra(inputs["audio"], masks, generator=generator)
+        return inputs
 
     def asked(self, model: Network) -> Callable[..., dict[str, Tensor]]:
         """Return the part of a network that answers what `inputs_of` gives, in its present mode."""
@@ -299,6 +412,13 @@ class ClipTask:
         looks = (replace(one, inputs=self.inputs_of(one, generator)) for one in clips.on_device(engine.device(), looks))
         return stored | {"training": self._store(model, looks)}
 
+    def store_inputs(self) -> dict[str, list[Batch]]:
+        """Return role -> all of its clips, which look the same whenever they are looked at."""
+        batches = {
+            role: clips.assemble(self.dataset, rows, self.sampling, rng=None) for role, rows in self.roles.items()
+        }
+        return {role: [batch.to(engine.device())] for role, batch in batches.items()}
+
     @torch.no_grad()
     def _store(self, model: Network, batches: Iterable[Batch]) -> list[Batch]:
         """Return one batch of features with the clips of all `batches`."""
@@ -334,8 +454,9 @@ class FeatureTask(ClipTask):
         """Return the batches of an epoch: of every clip one of its looks, drawn anew."""
         rng, n = self.draws.rng("order", epoch), len(self.roles["training"])
         (looks,) = self.features["training"]
+        n_looks = len(looks) // n
         for rows in clips.random_batches(n, size=self.settings.train.batch, rng=rng):
-            which = rng.integers(self.settings.variant.looks, size=len(rows))
+            which = rng.integers(n_looks, size=len(rows))
             yield looks.take(torch.from_numpy(which * n + rows))
 
     def evaluation_batches(self, role: str) -> Iterable[Batch]:
@@ -351,6 +472,14 @@ class FeatureTask(ClipTask):
         return model.answer
 
 
+class VectorTask(FeatureTask):
+    """A network is trained on clips that come as vectors; `features` are from `store_inputs`."""
+
+    def asked(self, model: Network) -> Callable[..., dict[str, Tensor]]:
+        """Return all of the network."""
+        return model
+
+
 def train_epoch(
     model: Callable[..., dict[str, Tensor]],
     batches: Iterable[Batch],
@@ -358,7 +487,7 @@ def train_epoch(
     *,
     inputs_of: Callable[[Batch], dict[str, Tensor]],
     precision: str = "float32",
-    target: str = "label",
+    loss_of: Callable[..., Tensor] = LOSSES["label"],
     weights: Mapping[str, float] | None = None,
 ) -> float:
     """Run one pass over `batches` of complete clips, minimising the sum of all heads' losses (eq. 28).
@@ -366,6 +495,7 @@ def train_epoch(
     A side head's loss is the mean over the clips that have its modality: all, unless modalities are dropped.
 
     model : a network in training mode, or the part of it that answers what `inputs_of` makes of a batch.
+    loss_of : the loss of every clip, of heads that learn the target.
     weights : head -> factor of its loss; 1 where absent.
 
     Returns the mean loss per clip of the fused head, which is comparable between networks.
@@ -376,7 +506,7 @@ def train_epoch(
         with engine.autocast(batch.label.device, precision):
             scores = model(inputs, batch.n_steps)
         losses = {
-            head: _mean(LOSSES[target](score.float(), batch.label), batch.n_steps.get(head))
+            head: _mean(loss_of(score.float(), batch.label), batch.n_steps.get(head))
             for head, score in scores.items()
             if head not in batch.also
         }

@@ -29,7 +29,7 @@ from mien.io.files import read_json, sha256
 from mien.models.checkpoint import ResNetClassifier
 from mien.models.resnet import ResNet18
 from mien.training import engine
-from mien.training.clips import ROLES, random_batches
+from mien.training.clips import ROLES, count_batches, random_batches
 from mien.training.distributed import Group
 from mien.training.engine import Draws, EvalResult, Pass
 from mien.training.images import divide_voices
@@ -244,7 +244,7 @@ class SpeakerTask:
     cut into seconds that touch: its feature is the mean of their features, and so, the classifier being linear, its
     logits are the mean of their logits.
 
-    batch : crops of all processes together.
+    batch : crops of all processes together.   loss : of logits (B, C) and classes (B,).
     """
 
     data: SpeakerDataset
@@ -253,6 +253,12 @@ class SpeakerTask:
     draws: Draws
     precision: str
     group: Group
+    loss: Callable[..., Tensor] = functional.cross_entropy
+
+    @property
+    def steps(self) -> int:
+        """Return the number of steps of an epoch."""
+        return count_batches(self.crops * len(self.data.rows["training"]), size=self.batch)
 
     @cached_property
     def level(self) -> Tensor:
@@ -278,7 +284,7 @@ class SpeakerTask:
             label = torch.from_numpy(self.data.label[rows[item[own]]]).to(device)
             with engine.autocast(device, self.precision):
                 logits = model(segments).float()
-            loss = functional.cross_entropy(logits, label, reduction="sum")
+            loss = self.loss(logits, label, reduction="sum")
             engine.step(optimizer, loss * (self.group.size / len(batch)))  # gradients are averaged over processes
             sums += torch.stack([loss.detach(), (logits.detach().argmax(1) == label).sum()])
         return Pass(*(self.group.sum(sums) / len(item)).tolist())

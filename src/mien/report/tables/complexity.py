@@ -18,6 +18,7 @@ import torch
 
 from mien.audio.spectrogram import segment_s, segment_shape
 from mien.augment.slicing import HOPS, Interval, segment_starts
+from mien.config.labels import VECTORS
 from mien.config.schema import (
     FacesConfig,
     SoundConfig,
@@ -102,9 +103,12 @@ def count_ours(params: Mapping[str, Any], *, classes: int) -> pd.DataFrame:
     sizes = {"classes": classes, "width": train.width, "size_px": faces.size_px, "segment": segment_shape(sound)}
     ours = []
     for name, row in section(dict[str, VariantConfig], params, "variants").items():
+        if VECTORS.keys() & set(row.modalities):  # what made the vectors costs more than these networks
+            continue
+        own = {"width": row.learns(train).width, "segment": segment_shape(row.hears(sound))}
         steps = steps_of(row, frames=train.frames, seconds=CLIP_S, sound=sound)
         given = " and ".join(f"{n} {STEPS[modality]}" for modality, n in steps.items())
-        cost = total(clip_costs(row, steps, **sizes))
+        cost = total(clip_costs(row, steps, **sizes | own))
         ours.append(_row(name, "total", f"a clip of {CLIP_S:g} s: {given}", cost))
     for name, row in section(dict[str, StreamConfig], params, "streams").items():
         rates, judgements, cost = second_cost(row, streaming, **sizes)
@@ -117,7 +121,7 @@ def steps_of(row: VariantConfig, *, frames: int, seconds: float, sound: SoundCon
     """Return how many steps of each of its modalities a variant is given of a clip of so many seconds."""
     length_s = segment_s(sound)
     starts = segment_starts(Interval(0.0, seconds), length_s=length_s, hop_s=HOPS[row.augmentation] * length_s)
-    numbers = {"video": frames, "audio": len(starts), "units": frames}
+    numbers = {"video": frames, "audio": 1 if row.front_end == "logmel" else len(starts), "units": frames}
     return {modality: numbers[modality] for modality in row.modalities}
 
 

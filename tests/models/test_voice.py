@@ -1,0 +1,38 @@
+"""The network of a whole voice."""
+
+import torch
+
+from mien.models.mrpn import build
+from mien.models.voice import VoiceCNN
+
+
+def test_statistics_are_over_the_course_of_all_segments():
+    model = VoiceCNN(in_channels=1, width=2).eval()
+    assert model.dim == 36
+    voices = torch.randn(3, 2, 1, 64, 48, generator=torch.Generator().manual_seed(0))
+    maps = torch.stack([model.layers(segment).mean(2) for segment in voices.unbind(1)], 2).flatten(2)  # (3, 12, 6)
+    wanted = torch.cat([maps.mean(2), maps.max(2).values, maps.var(2, correction=0).sqrt()], 1)
+    torch.testing.assert_close(model(voices), wanted)
+
+
+def test_gradients_are_numbers_where_nothing_varies():
+    model = VoiceCNN(in_channels=1, width=1)
+    model(torch.zeros(2, 1, 1, 16, 16)).sum().backward()
+    assert all(weight.grad.isfinite().all() for weight in model.parameters())
+
+
+def test_a_clip_without_a_voice_is_the_mean_one():
+    model = build(
+        ["audio"],
+        fusion="single",
+        aggregator="lstm",
+        side_head="dense",
+        classes=3,
+        width=1,
+        dropout=0.0,
+        trunk={"audio": "cnn"},
+    ).eval()
+    voices = torch.randn(2, 1, 1, 64, 32, generator=torch.Generator().manual_seed(0))
+    both = model({"audio": voices}, {"audio": torch.tensor([1, 0])})["fused"]
+    torch.testing.assert_close(both[:1], model({"audio": voices[:1]}, {"audio": torch.tensor([1])})["fused"])
+    torch.testing.assert_close(both[1:], model.score(torch.zeros(1, 18)))
