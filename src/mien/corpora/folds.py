@@ -27,14 +27,13 @@ FEW = 4  # with fewer people left beside the test block, one of them validates i
 ROLES = ("test", "validation", "training")
 
 
-def cut_blocks(people: pd.DataFrame, n_folds: int, *, corpus: str, validating: int = 1) -> pd.DataFrame:
+def cut_blocks(people: pd.DataFrame, n_folds: int, *, corpus: str) -> pd.DataFrame:
     """Cut the people, paired man with woman in numerical order, into `n_folds` consecutive blocks.
 
     Parameters
     ----------
     people : columns group (numbers as text) and sex, a row per person.
     n_folds : up to the number of pairs, blocks hold whole pairs; above, single people.
-    validating : men and women, so many of each, who validate where there are enough (see `choose_validation`).
 
     Returns
     -------
@@ -57,7 +56,7 @@ def cut_blocks(people: pd.DataFrame, n_folds: int, *, corpus: str, validating: i
             return f"A{numbers[0]}-{numbers[-1]}"
         return "A" + ",".join(map(str, numbers))
 
-    return _make_folds(people, n_folds, cut, name, corpus, validating)
+    return _make_folds(people, n_folds, cut, name, corpus)
 
 
 def deal_people(people: pd.DataFrame, n_folds: int, *, corpus: str) -> pd.DataFrame:
@@ -101,14 +100,10 @@ def select_members(
     return chosen if with_apart else chosen[~chosen.apart]
 
 
-def choose_validation(after: Sequence[str], sex_of: Mapping[str, str], each: int = 1) -> list[str]:
-    """Choose who validates among the people `after` a test block: the first men and the first women, or one of few.
-
-    each : men, and as many women, of whom at most half of `after` may be taken.
-    """
-    sexes = sorted({sex_of[person] for person in after}, reverse=True)[:2]  # male before female
-    each = max(1, min(each, len(after) // FEW))
-    chosen = [person for sex in sexes for person in [one for one in after if sex_of[one] == sex][:each]]
+def choose_validation(after: Sequence[str], sex_of: Mapping[str, str]) -> list[str]:
+    """Choose who validates among the people `after` a test block: the first man and the first woman, or one of few."""
+    sexes = sorted({sex_of[person] for person in after}, reverse=True)  # male before female
+    chosen = [next(person for person in after if sex_of[person] == sex) for sex in sexes][:2]
     return after[:1] if len(after) < FEW else chosen
 
 
@@ -118,7 +113,6 @@ def _make_folds(
     cut: Callable[[int], list[list[str]]],
     name: Callable[[int, list[str]], str],
     corpus: str,
-    validating: int = 1,
 ) -> pd.DataFrame:
     """Test what `cut` gives for a number of folds, let some of those after a test block validate, train on the rest."""
     n_people = len(people)
@@ -142,7 +136,7 @@ def _make_folds(
     rows = []
     for fold, block in enumerate(tested):
         after = list(itertools.chain(*tested[fold + 1 :], *tested[:fold]))
-        roles = dict.fromkeys(block, "test") | dict.fromkeys(choose_validation(after, sex_of, validating), "validation")
+        roles = dict.fromkeys(block, "test") | dict.fromkeys(choose_validation(after, sex_of), "validation")
         rows += [(fold, name(fold, block), group, roles.get(group, "training")) for group in sorted(sex_of)]
     return pd.DataFrame(rows, columns=tables.FOLDS.columns.names)
 

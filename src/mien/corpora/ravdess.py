@@ -72,9 +72,9 @@ def list_takes(listing: Listing, takes: Mapping[str, Mapping[str, str]]) -> None
     listing.add_gaps(grid, takes, words=_MODALITIES, partly="use the files that are there")
 
 
-def arrange(listing: Listing, n_folds: int, *, validating: int = 1) -> pd.DataFrame:
+def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
     """Fold by consecutive pairs of a man and a woman: A1,2 to A23,24 for 12 folds (thesis L1306)."""
-    return cut_blocks(list_people(listing.clips), n_folds, corpus=listing.corpus, validating=validating)
+    return cut_blocks(list_people(listing.clips), n_folds, corpus=listing.corpus)
 
 
 def parse(path: str) -> tuple[str, str] | None:

@@ -20,7 +20,7 @@ ACCESS = Access(
     files="the audio-video files, and write a row of numbers for each into one .npz (see mien.corpora.vectors)",
 )
 PUBLISHED = ravdess.PUBLISHED
-VALIDATING = 2  # men, and as many women, who validate a fold
+arrange = ravdess.arrange
 
 
 def find(root: Path) -> Listing:
@@ -41,11 +41,6 @@ def find(root: Path) -> Listing:
     for row in listing.clips:
         row["item"] = rows[row["clip"]]
     return listing
-
-
-def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
-    """Fold as RAVDESS does, by pairs of a man and a woman; two men and two women validate where there are enough."""
-    return ravdess.arrange(listing, n_folds, validating=VALIDATING)
 
 
 def examine(root: Path, listing: Listing, *, n_jobs: int = 1) -> dict[str, Facts]:
