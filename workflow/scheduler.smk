@@ -1,7 +1,9 @@
-"""Keeps Snakemake's scheduler from waking itself ever more often, and a dry run from importing pandas."""
+"""Keeps Snakemake's scheduler from waking itself ever more often, ends its jobs with it, and spares a dry run pandas."""
 
+import contextlib
 import threading
 
+import psutil
 from snakemake.persistence import PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
 
@@ -19,6 +21,18 @@ def schedule_reevaluation(self, delay):
         self.reevaluation.start()
 
 
+def exit_with_jobs(self, *args):
+    """End a run that gets SIGTERM, and its jobs: Snakemake's own version waits for them, which may take hours.
+
+    A job ends at once; what it has finished so far is kept, as after a kill.
+    """
+    exit_gracefully(self, *args)
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+
+
+exit_gracefully, JobScheduler.exit_gracefully = JobScheduler.exit_gracefully, exit_with_jobs
 JobScheduler._schedule_reevalutation = schedule_reevaluation
 # To compare params it imports pandas, a sixth of the CPU time of a dry run, lest one be a data frame; ours are text.
 PersistenceBase._serialize_param_pandas = PersistenceBase._serialize_param_builtin

@@ -187,10 +187,10 @@ def test_only_this_page_may_talk_to_it(site):
 def test_what_cannot_be_judged_or_is_too_large_is_refused_in_a_sentence(site, clip, stub, tmp_path):
     media.write_video(tmp_path / "long.mp4", [np.zeros((64, 64, 3), np.uint8)] * 8, rate_fps=2)
     picture = io.BytesIO()
-    Image.new("1", (4096, 4096)).save(picture, "PNG")
+    Image.new("1", (12000, 10000)).save(picture, "PNG")
     playlist = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n"
     for content, expected, words in [
-        (picture.getvalue(), 422, "its pictures are 4096x4096"),
+        (picture.getvalue(), 415, "a picture of 12000x10000; at most 100 million pixels"),
         (playlist, 415, "cannot be read"),
         (b"ffconcat version 1.0\nfile /etc/passwd\n", 415, "cannot be read"),
         (clip[: len(clip) // 3], 415, "cannot be read"),
@@ -205,6 +205,18 @@ def test_what_cannot_be_judged_or_is_too_large_is_refused_in_a_sentence(site, cl
         assert "\n" not in sentence
         assert str(site.folder) not in sentence
     assert (site.files(), stub.n_judged) == ([], 0)
+
+
+def test_a_photograph_larger_than_films_may_be_is_made_smaller(site, stub):
+    stub.may_end.clear()
+    picture = io.BytesIO()
+    Image.new("RGB", (6000, 4000)).save(picture, "JPEG")
+    answer = site.upload(picture.getvalue(), "photo.jpg")
+    assert answer.status_code == 202, answer.text
+    (upload,) = site.folder.rglob("upload")
+    assert media.read_image(upload).shape == (2508, 3762, 3)
+    stub.may_end.set()
+    site.wait(answer.json()["id"], "done")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mien.corpora import voxceleb
 from mien.corpora.base import Listing
-from mien.corpora.folds import arrange_published, cut_blocks, deal_people, read_split
+from mien.corpora.folds import arrange_published, cut_blocks, deal_people, hold_out, read_split
 from mien.corpora.index import index
 from mien.errors import CorpusError
 from mien.io import tables
@@ -52,6 +52,21 @@ def test_every_scheme_keeps_the_promises(n_people, n_folds, scheme, sexes):
         n_left = n_people - counts["test"]
         sexes_left = cast.set_index("group").sex[fold.group[fold.role != "test"]].nunique()
         assert counts["validation"] == (1 if n_left < 4 else sexes_left)
+
+
+def test_more_people_validate_where_they_are_asked_for():
+    cast = people([f"{k:02d}" for k in range(1, 25)])
+    folds, sex_of = cut_blocks(cast, 12, corpus="x"), dict(zip(cast.group, cast.sex, strict=True))
+    held = hold_out(folds, sex_of, 4, corpus="x")
+    validating = held[held.role == "validation"].groupby("fold").group.agg(list)
+    assert validating[0] == ["03", "04", "05", "06"]
+    assert validating[11] == ["01", "02", "03", "04"]
+    assert held.drop(columns="role").equals(folds.drop(columns="role"))
+    assert (held.role == "test").equals(folds.role == "test")
+    assert held.role.value_counts().to_dict() == {"training": 12 * 18, "validation": 12 * 4, "test": 12 * 2}
+    assert hold_out(folds, sex_of, 2, corpus="x").equals(folds)  # a man and a woman, as without
+    with pytest.raises(CorpusError, match=r"12 people cannot validate fold A1,2.* validation\.x can be up to 11"):
+        hold_out(folds, sex_of, 12, corpus="x")
 
 
 def test_ravdess_pairs_are_those_of_the_thesis():

@@ -417,6 +417,26 @@ def png_of(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
 
 
+@pytest.mark.parametrize("n_tiles", [1, 4])
+def test_a_photograph_of_tiles_is_not_taken_for_its_first(tmp_path, n_tiles):
+    path = tmp_path / "a.heic"
+    with av.open(str(path), "w", format="mp4") as container:  # FFmpeg shows tiles as streams of one size
+        streams = [container.add_stream("libx264", rate=1) for _ in range(n_tiles)]
+        for stream in streams:
+            stream.width, stream.height = SIZE
+            stream.pix_fmt = "yuv420p"
+        for stream in streams:
+            frame = av.VideoFrame.from_ndarray(picture(), format="rgb24")
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    path.write_bytes(path.read_bytes()[:8] + b"heic" + path.read_bytes()[12:])
+    if n_tiles == 1:
+        assert np.abs(media.read_image(path).astype(int) - picture()).mean() < 12
+        return
+    with pytest.raises(MediaError, match=r"a\.heic: a HEIC of 4 tiles, .* save it as JPEG"):
+        media.read_image(path)
+
+
 def test_huge_and_broken_pictures_are_said(tmp_path):
     (tmp_path / "huge.png").write_bytes(png_of(20000, 10000))
     (tmp_path / "large.png").write_bytes(png_of(12000, 10000))

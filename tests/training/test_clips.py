@@ -25,6 +25,7 @@ from mien.training.clips import (
     split,
     training_batches,
 )
+from mien.training.run_folder import check_clips, find_reason
 from training.tiny_corpus import SOUND
 
 
@@ -49,6 +50,18 @@ def test_a_group_in_two_roles_is_refused(data):
         split(replace(data, folds=twice), 0)
     with pytest.raises(TableError, match="no fold 7"):
         split(data, 7)
+
+
+@pytest.mark.parametrize(
+    ("n", "words"), [(1, "tiny has 1 person, 3 or"), (2, "tiny has 2 people, 3 or more are needed")]
+)
+def test_too_few_people_for_folds_are_not_applicable(data, n, words):
+    few = data.clips[data.clips.group.isin(sorted(set(data.clips.group))[:n])]
+    alone = replace(data, corpus="tiny", clips=few, folds=data.folds.head(0))
+    roles = split(alone, 0)
+    assert [len(clips) for clips in roles.values()] == [0, 0, 0]
+    assert find_reason(check_clips(alone, roles)).startswith(words)
+    assert alone.name_of(2) == "2"
 
 
 def test_clips_without_a_face_or_voice_are_judged_but_not_trained_on(data):

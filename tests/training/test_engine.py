@@ -159,6 +159,15 @@ def test_the_loss_smooths_labels_and_weighs_classes_to_a_mean_of_one():
     assert float(smooth(logits[:1], torch.tensor([0]))) == pytest.approx(float(-(0.8 * log[0] + 0.1 * log[1:].sum())))
 
 
+def test_every_epoch_has_a_line_in_the_log(caplog):
+    with caplog.at_level("INFO", "mien.training.engine"):
+        rates([0.5, 0.25], epochs=2)
+    lines = [text for text in caplog.messages if "epoch" in text]
+    wanted = "none: epoch 1 of 2: rate 1, loss: training 0.5000, validation 0.5000 (50.0%), test 0.5000 (50.0%); "
+    assert lines[0].startswith(wanted)
+    assert len(lines) == 2
+
+
 def test_a_diverging_run_ends_with_advice():
     with pytest.raises(ModelError, match="the loss is nan in epoch 2; lower the learning rate"):
         rates([1.0, float("nan")])

@@ -1,8 +1,10 @@
-"""Snakemake's scheduler passes about once per finished job, however many jobs are finished."""
+"""Snakemake's scheduler passes about once per finished job, however many are finished; its jobs end when it does."""
 
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -45,3 +47,27 @@ def test_passes_do_not_grow_with_the_jobs_that_are_finished(repository, tmp_path
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     passes = len((tmp_path / "passes").read_text().splitlines())
     assert (passes < 1.5 * JOBS) == fewer, passes
+
+
+LONG = """
+rule all:
+    output:
+        "made",
+    shell:
+        "touch begun; sleep 600; touch {output}"
+"""
+
+
+def test_a_run_that_is_stopped_ends_with_its_jobs(repository, tmp_path):
+    (tmp_path / "Snakefile").write_text(f'include: "{repository / "workflow" / "scheduler.smk"}"\n{LONG}')
+    command = [sys.executable, "-m", "snakemake", "-k", "--cores", "1", "--quiet", "all"]
+    with subprocess.Popen(command, cwd=tmp_path) as run:
+        while not (tmp_path / "begun").exists():
+            assert run.poll() is None
+            time.sleep(0.1)
+        jobs = psutil.Process(run.pid).children(recursive=True)
+        assert jobs
+        run.terminate()
+        assert run.wait(60) == 1
+    assert psutil.wait_procs(jobs, timeout=10)[1] == []
+    assert not (tmp_path / "made").exists()

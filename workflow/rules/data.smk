@@ -59,9 +59,10 @@ def corpus_code(wildcards):
 
 
 def fold_sections(wildcards):
-    """Give the number of folds; the people of fuzziness are divided when networks are trained."""
+    """Give the number of folds and who validates; the people of fuzziness are divided when networks are trained."""
     if wildcards.corpus in CORPORA:
-        return given(f"folds.{wildcards.corpus}")
+        also = [f"validation.{wildcards.corpus}"] if wildcards.corpus in PARAMS.validation else []
+        return given(f"folds.{wildcards.corpus}", *also)
     return given(folds={FUZZY.corpus: 2})
 
 

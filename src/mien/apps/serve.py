@@ -316,8 +316,7 @@ class Clip(Visit):
         try:
             if isolated.is_still(self.upload):
                 self.kind = "picture"
-                height, width, _ = isolated.read_image(self.upload).shape
-                self._check_size(width, height)
+                self._shrink(isolated.read_image(self.upload))
                 return
             facts = isolated.probe(self.upload)
         except MediaError as error:
@@ -333,6 +332,15 @@ class Clip(Visit):
         self.duration_s, self.has_sound = facts.duration_s, facts.has_audio
         if self.duration_s > self.longest_s:
             raise HTTPException(422, self._too_long(self.duration_s))
+
+    def _shrink(self, picture: np.ndarray) -> None:
+        """Put a smaller copy in the place of a photograph (H, W, 3) of more than `MOST_PIXELS`, as phones take them."""
+        from PIL import Image
+
+        height, width, _ = picture.shape
+        if (scale := math.sqrt(MOST_PIXELS / (width * height))) < 1:
+            size = (max(1, int(width * scale)), max(1, int(height * scale)))
+            Image.fromarray(picture).resize(size, Image.Resampling.BOX).save(self.upload, "JPEG", quality=95)
 
     def _check_size(self, width: int, height: int) -> None:
         if not 0 < width * height <= MOST_PIXELS:

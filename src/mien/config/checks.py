@@ -88,6 +88,9 @@ def _check_corpora(params: "Params") -> None:
     for key, usual in (("front_end", "stft"), ("normalise", "corpus")):
         if (found := getattr(params.sound, key)) != usual:
             raise _wrong(f"sound.{key}", f"should be {usual}, got {found}; rows of variants have {key} of their own")
+    for name in params.validation:
+        if name in params.splits:
+            raise _wrong(f"validation.{name}", f"splits.{name} says who validates; take one of the two away")
     if params.classify.seeds > params.cross.splits:
         raise _wrong("classify.seeds", f"should be at most cross.splits ({params.cross.splits})")
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.config.checks import check, check_files
-from mien.config.labels import ACTED, CLASSICAL, CORPORA, FACED, MODALITIES, NETWORKS, VECTORS
+from mien.config.labels import ACTED, AS_VECTORS, CLASSICAL, CORPORA, FACED, MODALITIES, NETWORKS, VECTORS
 from mien.config.rows import expand, merge, read_yaml
 from mien.config.values import (
     SECTION,
@@ -633,6 +633,9 @@ class Params:
     corpora: dict[Literal[CORPORA], CorpusConfig]
     folds: dict[Literal[CORPORA], Count]
     splits: dict[Literal[ACTED], Text] = field(default_factory=dict)  # corpus -> file of a published division in folds
+    validation: dict[Literal[ACTED + tuple(AS_VECTORS)], Count] = field(
+        default_factory=dict
+    )  # corpus -> people of a fold who validate
     synthetic: SyntheticConfig
     faces: FacesConfig
     sound: SoundConfig

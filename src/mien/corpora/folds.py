@@ -100,6 +100,31 @@ def select_members(
     return chosen if with_apart else chosen[~chosen.apart]
 
 
+def hold_out(folds: pd.DataFrame, sex_of: Mapping[str, str], n_people: int, *, corpus: str) -> pd.DataFrame:
+    """Return FOLDS in which `n_people` of every fold validate: the first men and women after its test block, in turn.
+
+    Two people are a noisy guide to an epoch and a learning rate.
+
+    Raises
+    ------
+    CorpusError : in a fold, fewer people than validate would be left to train on.
+    """
+    tested = folds[folds.role == "test"].groupby("fold").group.agg(list).tolist()
+    changed = []
+    for k, (_, fold) in enumerate(folds.groupby("fold")):
+        after = list(itertools.chain(*tested[k + 1 :], *tested[:k]))
+        if len(after) < 2 * n_people:
+            raise CorpusError(
+                f"{corpus}: {n_people} people cannot validate fold {fold.name.iloc[0]}, of whose {len(fold)} people"
+                f" {len(after)} are not tested; in params.yaml, validation.{corpus} can be up to {len(after) // 2}"
+            )
+        sexes = pd.Series([sex_of[person] for person in after], index=after)
+        chosen = sexes.groupby(sexes).cumcount().sort_values(kind="stable").index[:n_people]
+        role = fold.role.replace("validation", "training").mask(fold.group.isin(chosen), "validation")
+        changed.append(fold.assign(role=role))
+    return pd.concat(changed, ignore_index=True) if changed else folds
+
+
 def choose_validation(after: Sequence[str], sex_of: Mapping[str, str]) -> list[str]:
     """Choose who validates among the people `after` a test block: the first man and the first woman, or one of few."""
     sexes = sorted({sex_of[person] for person in after}, reverse=True)  # male before female

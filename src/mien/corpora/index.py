@@ -21,7 +21,7 @@ from mien.config.labels import CORPORA
 from mien.config.schema import load, section
 from mien.corpora import base
 from mien.corpora.base import Listing, is_packed
-from mien.corpora.folds import TooFewPeople, arrange_published, deal_people, list_people, read_split
+from mien.corpora.folds import TooFewPeople, arrange_published, deal_people, hold_out, list_people, read_split
 from mien.errors import ConfigError, CorpusError
 from mien.io import tables
 from mien.io.files import digest, read_json, write_json
@@ -38,11 +38,19 @@ def adapter_for(corpus: str) -> ModuleType:
 
 
 def index(
-    corpus: str, root: Path, *, n_folds: int, n_jobs: int = 1, split: Path | None = None, published: bool = False
+    corpus: str,
+    root: Path,
+    *,
+    n_folds: int,
+    n_jobs: int = 1,
+    split: Path | None = None,
+    validation: int | None = None,
+    published: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
     """Return (CLIPS, FOLDS, DEFECTS, class names) of the corpus below `root`.
 
     split : file of a published division in folds, instead of the corpus's own.
+    validation : people of a fold who validate, instead of one of each sex.
     published : put on record where counts are not the published ones.
 
     Of fewer people than training takes there are no folds, which is put on record.
@@ -68,6 +76,9 @@ def index(
         )
     try:  # before the hours of reading
         folds = _arrange(adapter, listing, n_folds, corpus, split, division)
+        if validation is not None:
+            people = list_people(listing.clips)
+            folds = hold_out(folds, dict(zip(people.group, people.sex, strict=True)), validation, corpus=corpus)
     except TooFewPeople as error:
         log.warning("%s%s: nothing can be trained on it", error, _left_out(listing))
         listing.add_defect("few people", detail=str(error), decision="keep: without folds")
@@ -176,11 +187,14 @@ def index_corpus(
     CorpusError
         No file fits the grammar, the people do not make the folds, or the division is not of these people.
     """
-    n_folds = section(int, load(config), "folds", corpus)
+    params = load(config)
+    n_folds = section(int, params, "folds", corpus)
+    validation = section(int, params, "validation", corpus) if corpus in params.get("validation", {}) else None
     root, _ = source_root(manifest, corpus)
     source = read_json(manifest)["source"]
     made = source == "synthetic"
-    clips, folds, defects, classes = index(corpus, root, n_folds=n_folds, n_jobs=jobs, split=split, published=not made)
+    how = {"n_jobs": jobs, "split": split, "validation": validation, "published": not made}
+    clips, folds, defects, classes = index(corpus, root, n_folds=n_folds, **how)
     tables.write(out / "clips.parquet", clips, tables.CLIPS)
     tables.write(out / "folds.parquet", folds, tables.FOLDS)
     tables.write(out / "defects.parquet", defects, tables.DEFECTS)

@@ -110,7 +110,7 @@ def functionals(one: ModalityData, *, rate_hz: int) -> np.ndarray:
 def _fit_fold(run: RunSpec, dataset: ClipDataset, features: Mapping[str, np.ndarray]) -> None:
     roles = clips.split(dataset, run.fold)
     record = run.record(
-        dataset.folds.name[dataset.folds.fold == run.fold].iloc[0],
+        dataset.name_of(run.fold),
         dataset.classes,
         n_clips={role: len(rows) for role, rows in roles.items()},
         data_digest=dataset.digest,

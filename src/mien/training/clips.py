@@ -116,6 +116,10 @@ class ClipDataset:
         """Return the length of a clip, that of its longest modality."""
         return max(media[clip].duration_s for media in self.media.values() if clip in media)
 
+    def name_of(self, fold: int) -> str:
+        """Return the name of a fold, its number where the corpus has too few people for folds."""
+        return str(fold) if self.folds.empty else self.folds.name[self.folds.fold == fold].iloc[0]
+
 
 def read(
     results: Path,
@@ -365,14 +369,15 @@ def normalise(dataset: ClipDataset, how: str) -> ClipDataset:
 def split(dataset: ClipDataset, fold: int) -> dict[str, pd.DataFrame]:
     """Return the labelled clips of a fold by role, each with at least one of the modalities.
 
-    Clips set apart (an identical duplicate is on another side) are in no role.
+    Clips set apart (an identical duplicate is on another side) are in no role. A corpus of too few people has no folds
+    at all, and nobody is in a role.
 
     Raises
     ------
     TableError : the fold does not exist or has a group in two roles.
     """
     folds = dataset.folds[dataset.folds.fold == fold]
-    if folds.empty:
+    if folds.empty and len(dataset.folds):
         known = sorted(dataset.folds.fold.unique().tolist())
         raise TableError(f"{dataset.corpus}: there is no fold {fold}; folds.parquet has {known}")
     if folds.group.duplicated().any():

@@ -306,13 +306,21 @@ def fit(model: nn.Module, task: Task, spec: TrainSpec, *, group: Group = ALONE) 
     for epoch in tqdm(epochs, desc=title, initial=start, total=spec.epochs, disable=quiet):
         if progress.finished:
             break
-        rate = optimizer.param_groups[0]["lr"]
+        rate, began_s = optimizer.param_groups[0]["lr"], time.monotonic()
         passed = task.train_epoch(network, optimizer, epoch)
         if not math.isfinite(passed.loss):
             raise ModelError(f"{spec.checkpoint}: the loss is {passed.loss} in epoch {epoch}; lower the learning rate")
         roles = spec.roles if (spec.epochs - epoch) % spec.evaluate_every == 0 else ()
         results = {role: task.evaluate(judged, role) for role in roles}
         progress.enter(passed, results, rate=rate, weights=judged.state_dict(), keep=spec.keep)
+        if group.is_first:
+            seen = ", ".join(f"{role} {one.loss:.4f} ({one.accuracy:.1%})" for role, one in results.items())
+            log.info(
+                "%s: epoch %d of %d: rate %.3g, loss: training %.4f%s%s; %.1f s",
+                *(title, epoch, spec.epochs, rate, passed.loss),
+                f" ({passed.accuracy:.1%})" if passed.accuracy is not None else "",
+                *(f", {seen}" if seen else "", time.monotonic() - began_s),
+            )
         if followed := results.get("validation", results.get("test")):
             progress.follow(followed.loss)
         if scheduler is not None and spec.schedule != "one_cycle":  # which has followed every step

@@ -33,6 +33,7 @@ from mien.training.engine import Draws, Progress, TrainSpec
 log = logging.getLogger(__name__)
 
 EVERYBODY = -1  # in the place of a fold: all people are trained on
+FEWEST_PEOPLE = 3  # to test, to validate and to train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +149,7 @@ def describe_clips(
 ) -> dict[str, Any]:
     """Return what run.json says about a fold of a corpus before it is trained on the clips of `roles`."""
     return run.record(
-        dataset.folds.name[dataset.folds.fold == run.fold].iloc[0],
+        dataset.name_of(run.fold),
         dataset.classes,
         n_parameters=n_parameters(model),
         n_clips={role: len(clips) for role, clips in roles.items()},
@@ -159,6 +160,9 @@ def describe_clips(
 def check_clips(dataset: ClipDataset, roles: Mapping[str, pd.DataFrame]) -> Iterable[tuple[bool, str]]:
     """Yield what keeps a network of the modalities of `dataset` from being trained on the clips of `roles`."""
     names = list(dataset.media)
+    n_people = dataset.clips.group.nunique()
+    has = f"{dataset.corpus} has {n_people} {'person' if n_people == 1 else 'people'}"
+    yield dataset.folds.empty, f"{has}, {FEWEST_PEOPLE} or more are needed"
     for modality, media in dataset.media.items():
         yield not media, f"{dataset.corpus} has no usable {modality}"
     n_training = len(roles["training"])
