@@ -21,9 +21,7 @@ LEARNT = {PARAMS.pretrain[run.name].corpus for run in runs_of("pretrain")}
 HEADLINED = sorted({*TABLED, STREAMED, *LEARNT})
 # Verdicts on chapter 5 rest on networks that name emotions.
 CLAIMED = [
-    run
-    for run in runs_of("variant")
-    if PARAMS.variants[run.name].target == "label" and run.corpus not in AS_VECTORS
+    run for run in runs_of("variant") if PARAMS.variants[run.name].target == "label" and run.corpus not in AS_VECTORS
 ]
 # Whose faces figure 4.9 shows: those that a start of table 4.3 has learnt to tell apart, else any film corpus's.
 TOLD_APART = [

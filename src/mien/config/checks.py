@@ -232,6 +232,10 @@ def _check_tables(params: "Params") -> None:
             if other != name or table.confusion in params.tables:
                 owner = f"figure of table {other}" if other != name else "table"
                 raise _wrong(f"tables.{name}.confusion", f"{table.confusion} is the {owner} as well")
+        for row, other in table.thesis.items():
+            _known_variant(params, f"tables.{name}.thesis.{row}", other)
+            if row not in table.rows:
+                raise _wrong(f"tables.{name}.thesis", f"{row!r} is no row of the table; {hint(row, table.rows)}")
         for what, pairs in table.controls.items():
             for row in (*pairs, *pairs.values()):
                 if row not in table.rows:

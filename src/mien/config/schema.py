@@ -226,6 +226,7 @@ class TableConfig:
     folds: whole(ge=0) = 0  # the first so many of the corpus's folds; 0: all
     baselines: tuple[str, ...] = ()  # rows of ``baselines`` beside them
     repeats: Repeats = 0
+    thesis: dict[str, str] = field(default_factory=dict)  # row -> the row whose numbers of the thesis stand beside it
 
 
 @dataclass(**SECTION)

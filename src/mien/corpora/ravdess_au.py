@@ -20,6 +20,7 @@ ACCESS = Access(
     files="the audio-video files, and write a row of numbers for each into one .npz (see mien.corpora.vectors)",
 )
 PUBLISHED = ravdess.PUBLISHED
+arrange = ravdess.arrange
 
 
 def find(root: Path) -> Listing:
@@ -40,9 +41,6 @@ def find(root: Path) -> Listing:
     for row in listing.clips:
         row["item"] = rows[row["clip"]]
     return listing
-
-
-arrange = ravdess.arrange
 
 
 def examine(root: Path, listing: Listing, *, n_jobs: int = 1) -> dict[str, Facts]:
