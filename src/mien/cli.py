@@ -133,6 +133,10 @@ def _run(argv: list[str]) -> None:
     except MienError as error:
         _refuse(str(error), command)
         sys.exit(1 if isinstance(error, NotJudgedError) else 2)
+    except ModuleNotFoundError as error:  # the commands of people need fewer packages than those of the workflow
+        if (error.name or "mien").startswith("mien"):
+            raise
+        sys.exit(_refuse(f"{error.name} is not installed; pip install 'mien[workflow]' installs it", command))
     except OSError as error:  # a folder that cannot be written, a full disk
         if not error.filename:
             raise
@@ -148,6 +152,7 @@ def _app(command: str) -> "cyclopts.App":
     app = cyclopts.App(
         name="mien",
         help="Emotion recognition from faces and voices. Stages of the workflow are commands too: mien STAGE --help.",
+        version=_version,
         default_parameter=cyclopts.Parameter(consume_multiple=command in STAGES, negative=()),
         help_formatter="plain",
         suppress_keyboard_interrupt=False,
@@ -158,7 +163,14 @@ def _app(command: str) -> "cyclopts.App":
     for name, module in STAGES.items():
         stage = _explain(getattr(importlib.import_module(module), name)) if name == command else f"{module}:{name}"
         app.command(stage, name=name, show=False)
+    app.register_install_completion_command(help="Complete commands and options in this shell (bash, zsh, fish).")
     return app
+
+
+def _version() -> str:
+    from mien.apps.doctor import version
+
+    return version("mien")
 
 
 def _explain(stage: Callable[..., None]) -> Callable[..., None]:
