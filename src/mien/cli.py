@@ -133,10 +133,11 @@ def _run(argv: list[str]) -> None:
     except MienError as error:
         _refuse(str(error), command)
         sys.exit(1 if isinstance(error, NotJudgedError) else 2)
-    except ModuleNotFoundError as error:  # the commands of people need fewer packages than those of the workflow
-        if (error.name or "mien").startswith("mien"):
+    except ImportError as error:  # the commands of people need fewer packages than those of the workflow
+        name = getattr(error.__cause__ or error, "name", None) or "mien"  # cyclopts wraps what an import raises
+        if name.startswith("mien"):
             raise
-        sys.exit(_refuse(f"{error.name} is not installed; pip install 'mien[workflow]' installs it", command))
+        sys.exit(_refuse(f"{name} is not installed; pip install 'mien[workflow]' installs it", command))
     except OSError as error:  # a folder that cannot be written, a full disk
         if not error.filename:
             raise
