@@ -29,7 +29,7 @@ test: setup
 lint: setup
 	ruff check src tests
 	ruff format --check src tests
-	snakefmt --check workflow
+	snakefmt --check Snakefile workflow
 
 clean:
 	rm -rf data results/corpora results/faces results/sound results/candide results/samples results/training results/embeddings results/trust results/fuzziness results/figures logs .checkpoints .snakemake mlflow.db mlartifacts

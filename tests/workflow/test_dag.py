@@ -23,6 +23,7 @@ def bare(repository, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bare") / "clone"
     for name in ("workflow", "profiles", "resources"):
         shutil.copytree(repository / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(repository / "Snakefile", folder)
     write_params(folder, shrink(yaml.safe_load((repository / "params.yaml").read_text())))
     return folder
 
@@ -88,7 +89,7 @@ def test_a_bare_clone_plans_every_stage(bare, planned):
 
 def test_stages_of_dvc_are_targets(repository, planned):
     named = yaml.safe_load((repository / "dvc.yaml").read_text())["stages"].values()
-    files = [repository / "workflow" / "Snakefile", *(repository / "workflow").rglob("*.smk")]
+    files = [repository / "Snakefile", *(repository / "workflow").rglob("*.smk")]
     rules = "".join(file.read_text() for file in files)
     for stage in named:
         for target in stage["cmd"].removeprefix("snakemake --cores all ").split():

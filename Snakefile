@@ -8,16 +8,16 @@ min_version("9.27")
 configfile: "params.yaml"
 
 
-report: "report/workflow.rst"
+report: "workflow/report/workflow.rst"
 
 
-include: "scheduler.smk"
-include: "outputs.smk"
-include: "rules/common.smk"
-include: "rules/data.smk"
-include: "rules/train.smk"
-include: "rules/studies.smk"
-include: "rules/report.smk"
+include: "workflow/scheduler.smk"
+include: "workflow/outputs.smk"
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/studies.smk"
+include: "workflow/rules/report.smk"
 
 
 localrules:
