@@ -37,12 +37,14 @@ STAGES = {  # command -> module; called by the rules of the workflow
     "index_corpus": "mien.corpora.index",
     "extract_faces": "mien.faces.extract",
     "extract_sound": "mien.audio.extract",
+    "extract_vectors": "mien.corpora.vectors",
     "fit_candide": "mien.candide.extract",
     "select_samples": "mien.classical.samples",
     "fit_classical": "mien.classical.fit",
     "train_classifier": "mien.training.classify",
     "pretrain": "mien.training.pretrain",
     "train": "mien.training.train",
+    "train_vectors": "mien.training.train",
     "fit_baseline": "mien.training.baselines",
     "assess": "mien.training.robustness",
     "measure_changes": "mien.training.changes",
@@ -135,6 +137,11 @@ def _run(argv: list[str]) -> None:
     except MienError as error:
         _refuse(str(error), command)
         sys.exit(1 if isinstance(error, NotJudgedError) else 2)
+    except ImportError as error:  # the commands of people need fewer packages than those of the workflow
+        name = getattr(error.__cause__ or error, "name", None) or "mien"  # cyclopts wraps what an import raises
+        if name.startswith("mien"):
+            raise
+        sys.exit(_refuse(f"{name} is not installed; pip install 'mien[workflow]' installs it", command))
     except OSError as error:  # a folder that cannot be written, a full disk
         if not error.filename:
             raise
@@ -150,6 +157,7 @@ def _app(command: str) -> "cyclopts.App":
     app = cyclopts.App(
         name="mien",
         help="Emotion recognition from faces and voices. Stages of the workflow are commands too: mien STAGE --help.",
+        version=_version,
         default_parameter=cyclopts.Parameter(consume_multiple=command in STAGES, negative=()),
         help_formatter="plain",
         suppress_keyboard_interrupt=False,
@@ -160,7 +168,14 @@ def _app(command: str) -> "cyclopts.App":
     for name, module in STAGES.items():
         stage = _explain(getattr(importlib.import_module(module), name)) if name == command else f"{module}:{name}"
         app.command(stage, name=name, show=False)
+    app.register_install_completion_command(help="Complete commands and options in this shell (bash, zsh, fish).")
     return app
+
+
+def _version() -> str:
+    from mien.apps.doctor import version
+
+    return version("mien")
 
 
 def _explain(stage: Callable[..., None]) -> Callable[..., None]:
