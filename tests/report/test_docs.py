@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import pandas as pd
 import pytest
 
 from mien.errors import TableError
@@ -60,3 +61,45 @@ def test_a_study_is_published_and_quoted(tmp_path, repository):
     before = page.read_bytes()
     write_docs(results=tmp_path / "results", root=tmp_path)
     assert page.read_bytes() == before
+
+
+def test_tables_of_people_make_a_page_and_a_quote(tmp_path, repository):
+    for name in ("results/tables", "resources"):
+        shutil.copytree(repository / name, tmp_path / name, ignore=shutil.ignore_patterns("*.svg"))
+    shutil.copy(repository / "results" / "hypotheses.md", tmp_path / "results")
+    shutil.copy(repository / "README.md", tmp_path)
+    (tmp_path / "docs").mkdir()
+    with (tmp_path / "resources" / "footprint.csv").open("a", encoding="utf-8") as file:
+        file.write("people_mrpn,600,CPU s,a machine of the test\n")
+    accuracy = {"AU": 50, "MFCC": 30, "F_late": 58, "F_N0": 59, "F_N1": 60, "F_N2": 60, "F_gated": 57}
+    accuracy |= {"AU_logistic": 50, "MFCC_logistic": 30, "F_logistic": 58}
+    for table, ending, more in (("mrpn", "", 0), ("mrpn-subject", "_S", 20)):
+        rows = [
+            {"variant": f"{name}{ending}", "fold": fold, "honest": value + more + gain * (name == "F_N2")}
+            for name, value in accuracy.items()
+            for fold, gain in {"A1,2": 1, "A3,4": 2, "A5,6": 3, "mean": 2}.items()
+        ]
+        found = pd.DataFrame(rows).assign(uar=50.0, thesis=90.0, n_actors=6, n_clips=360, n_seeds=10)
+        found["thesis"] += found.fold.map({"A1,2": 0.5, "A3,4": 0.1, "A5,6": 0.3, "mean": 0.3}) * (
+            found.variant == "F_N2"
+        )
+        found = found.assign(low=found.honest - 5, high=found.honest + 5)
+        path = tmp_path / "people" / "tables" / f"{table}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found.to_csv(path, index=False)
+        path.with_suffix(".md").write_text("# a table\n")
+    write_docs(results=tmp_path / "results", root=tmp_path, people=tmp_path / "people")
+    path = tmp_path / "docs" / "people" / "mrpn.md"
+    page = path.read_text(encoding="utf-8")
+    assert "| N2 (MRPN) less N1 | +2.0 (-0.5 to +4.5) | not decided | +2.0 (-0.5 to +4.5) | not decided |" in page
+    assert "| N2 (MRPN) less face alone | +12.0 (+9.5 to +14.5) | better |" in page
+    assert "difference, +0.3, lies inside of this interval" in page
+    assert "for MRPN: +20.0 points" in page
+    assert "in 600 CPU s (a machine of the test)" in page
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page):
+        assert (path.parent / target).exists(), target
+    readme = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "MRPN has 62.0 (57.0–67.0), N1 60.0 (55.0–65.0), the face alone 50.0 (45.0–55.0)" in readme
+    assert "(docs/people/mrpn.md)" in readme
+    write_docs(results=tmp_path / "results", root=tmp_path)
+    assert path.read_text(encoding="utf-8") == page

@@ -21,7 +21,6 @@ ROWS = {
     "Voice": {"modality": "audio", "model": "svm"},
     "Units": {"modality": "units", "model": "logistic"},
     "Late": {"model": "late", "parts": ["Voice", "Units"]},
-    "Own": {"modality": "units", "model": "logistic", "normalise": "subject"},
 }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from mien import cli, kernels
+from mien.config.labels import AS_VECTORS, VECTORS
 from mien.config.runs import list_runs, select_wanted
 from mien.config.checks import check_files
 from mien.config.rows import read_yaml
@@ -59,7 +60,7 @@ PAIR = PARAMS.cross.name
 FUZZY_VERSIONS = {f"{FUZZY.corpus}-{version}": version for version in VERSIONS}
 # Corpus -> the name of the adapter that reads it.
 ADAPTERS = {corpus: corpus for corpus in CORPORA} | dict.fromkeys(FUZZY_VERSIONS, FUZZY.corpus)
-PICTURED = [corpus for corpus in ADAPTERS if corpus != "voxceleb"]
+PICTURED = [corpus for corpus in ADAPTERS if corpus != "voxceleb" and corpus not in AS_VECTORS]
 # A version with another face has the voices of the clear one: they are not stored again.
 VOICED = [
     corpus

@@ -181,6 +181,20 @@ use rule extract_faces as extract_sound with:
         config=sections("sound"),
 
 
+# Cut the numbers of a corpus that comes as such into vectors.
+use rule extract_faces as extract_vectors with:
+    output:
+        manifest="results/vectors/{corpus}/manifest.json",
+    log:
+        "logs/extract_vectors/{corpus}.log",
+    wildcard_constraints:
+        corpus=one_of(AS_VECTORS),
+    threads: 1
+    params:
+        code=code("extract_vectors"),
+        config=sections("corpora.{corpus}"),
+
+
 rule fit_candide:
     """Fit the Candide-3 mesh to the landmarks of every frame of a corpus."""
     input:

@@ -14,11 +14,15 @@ STREAMED = PARAMS.streaming.corpus
 FER = type(PARAMS.transfer).corpus
 FACES_MADE = [corpus for corpus in FITTED if is_synthetic(corpus)]
 TRAINED = runs_of()
-TABLED = sorted({run.corpus for run in runs_of("variant")})
+# Thousands of trainings of a second are in tables alone.
+FOLLOWED = [run for run in TRAINED if run.corpus not in AS_VECTORS]
+TABLED = sorted({run.corpus for run in FOLLOWED if run.kind == "variant"})
 LEARNT = {PARAMS.pretrain[run.name].corpus for run in runs_of("pretrain")}
 HEADLINED = sorted({*TABLED, STREAMED, *LEARNT})
 # Verdicts on chapter 5 rest on networks that name emotions.
-CLAIMED = [run for run in runs_of("variant") if PARAMS.variants[run.name].target == "label"]
+CLAIMED = [
+    run for run in runs_of("variant") if PARAMS.variants[run.name].target == "label" and run.corpus not in AS_VECTORS
+]
 # Whose faces figure 4.9 shows: those that a start of table 4.3 has learnt to tell apart, else any film corpus's.
 TOLD_APART = [
     PARAMS.pretrain[run.name].corpus
@@ -353,11 +357,12 @@ JOBS = {
             **figure(f"samples-{corpus}", "png"),
         )
         for corpus in CORPORA
+        if corpus not in AS_VECTORS
     ],
     "summary": call(
         "summarise",
         "evaluate",
-        runs=TRAINED,
+        runs=FOLLOWED,
         clips=tables_of(*HEADLINED, names=["clips.parquet"]),
         words="--plots results/plots",
         out=["results/metrics.json"],
@@ -365,7 +370,7 @@ JOBS = {
     ),
     "store": call(
         "track",
-        runs=TRAINED,
+        runs=FOLLOWED,
         corpus_info=[*tables_of(*HEADLINED, names=["corpus.json"]), SAMPLES[-1]],
         words="--db mlflow.db --artifacts mlartifacts",
         makes=[update("mlflow.db")],
@@ -388,6 +393,7 @@ def kept_paths():
         *(f"faces/{corpus}" for corpus in PICTURED),
         *(f"sound/{corpus}" for corpus in VOICED),
         *(f"candide/{corpus}" for corpus in FITTED),
+        *(f"vectors/{corpus}" for corpus in CORPORA if corpus in AS_VECTORS),
         f"samples/{PAIR}",
         f"embeddings/{EMBEDDED}",
         *(f"trust/{corpus}" for corpus in PARAMS.trust.corpora),

@@ -64,6 +64,8 @@ def pretrain_data(wildcards):
 def variant_data(wildcards):
     """List what a variant, or a running network, learns from."""
     row = {**PARAMS.variants, **PARAMS.streams}[wildcards.name]
+    if wildcards.corpus in AS_VECTORS:
+        return tables_of(wildcards.corpus) + data_of("vectors", wildcards.corpus)
     stages = ["faces", "sound", *(["candide"] if "units" in row.modalities else [])]
     return tables_of(wildcards.corpus) + data_of(stages, wildcards.corpus)
 
@@ -76,7 +78,8 @@ def variant_sections(wildcards):
 
 def baseline_data(wildcards):
     """List what a classical method beside the networks learns from; a sum of others has nothing of its own."""
-    stage = {"audio": "sound", "units": "candide"}.get(PARAMS.baselines[wildcards.name].modality)
+    stages = {"audio": "sound", "units": "candide"} | dict.fromkeys(VECTORS, "vectors")
+    stage = stages.get(PARAMS.baselines[wildcards.name].modality)
     return tables_of(wildcards.corpus) + data_of(stage, wildcards.corpus) if stage else []
 
 
@@ -105,7 +108,7 @@ rule train:
     benchmark:
         "benchmarks/train/{corpus}-{name}-seed{seed}.tsv"
     wildcard_constraints:
-        corpus=one_of(run.corpus for run in runs_of("variant")),
+        corpus=one_of(run.corpus for run in runs_of("variant") if run.corpus not in AS_VECTORS),
         name=names_of("variant"),
     priority: soon(0)
     threads: TRAINING_THREADS
@@ -123,6 +126,29 @@ rule train:
             --data results --out results/training/{wildcards.corpus}/{wildcards.name} \
             --then list_runs --folders {params.folders:q} --out {output:q} >{log:q} 2>&1
         """
+
+
+# Train a variant on a corpus that comes as numbers, on all folds and with all seeds.
+use rule train as train_vectors with:
+    output:
+        "results/training/{corpus}/{name}/seeds.json",
+    log:
+        "logs/train_vectors/{corpus}-{name}.log",
+    benchmark:
+        "benchmarks/train_vectors/{corpus}-{name}.tsv"
+    wildcard_constraints:
+        corpus=one_of(run.corpus for run in runs_of("variant") if run.corpus in AS_VECTORS),
+        name=names_of("variant"),
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        code=code("train_vectors"),
+        options=lambda wildcards: "--corpus {} --variant {} --folds {} --seeds {}".format(
+            wildcards.corpus,
+            wildcards.name,
+            *(" ".join(map(str, sorted({getattr(run, key) for run in job(wildcards)}))) for key in ("fold", "seed")),
+        ),
 
 
 # Train a network of one modality ahead, or fine-tune such a one.

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.config.labels import MAX_ACTORS
+from mien.config.labels import AS_VECTORS, MAX_ACTORS, VECTORS
 from mien.config.runs import needed_folds, parts_of
 from mien.config.values import hint
 from mien.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mien.config.schema import Params
+    from mien.config.schema import CorpusConfig, Params
 
 RESERVED = {  # numbers and names of tables and figures that other sections make
     *("4.1", "4.2", "4.3", "5.4", "5.5", "complexity", "fuzziness", "intensity", "streams", "units"),
@@ -39,6 +39,7 @@ def check(params: "Params") -> None:
     _check_transfer(params)
     _check_streams(params)
     for corpus, variant in trained:
+        _check_modalities_of(params, corpus, variant)
         if variant in params.variants:
             _check_people(params, f"variants.{variant}", corpus, params.variants[variant].init)
     for name, stream in params.streams.items():
@@ -77,6 +78,7 @@ def _check_corpora(params: "Params") -> None:
         synthetic = corpus.source == "synthetic"
         if n_folds is None:
             raise ConfigError(f"params.yaml: folds.{name} is missing")
+        _check_columns(f"corpora.{name}", name, corpus)
         if synthetic and largest and corpus.actors > largest:
             raise _wrong(f"corpora.{name}.actors", f"should be at most {largest}, got {corpus.actors}")
         if name in ("fer2013", "voxceleb"):
@@ -91,6 +93,36 @@ def _check_corpora(params: "Params") -> None:
             raise _wrong(f"validation.{name}", f"splits.{name} says who validates; take one of the two away")
     if params.classify.seeds > params.cross.splits:
         raise _wrong("classify.seeds", f"should be at most cross.splits ({params.cross.splits})")
+
+
+def _check_columns(where: str, name: str, corpus: "CorpusConfig") -> None:
+    """Refuse columns of a corpus that does not come as numbers, and such a corpus without them or without a file."""
+    if name not in AS_VECTORS:
+        if corpus.columns:
+            raise _wrong(f"{where}.columns", f"{name} has no vectors; leave it out, or see {', '.join(AS_VECTORS)}")
+        return
+    if corpus.source in ("synthetic", "download"):
+        raise _wrong(f"{where}.source", f"should be a file of numbers (.npz); got {corpus.source}")
+    if not corpus.columns:
+        raise _wrong(f"{where}.columns", f"should say where the vectors are, as in {{{next(iter(VECTORS))}: [0, 35]}}")
+    last = 0
+    for modality, (first, end) in sorted(corpus.columns.items(), key=lambda one: one[1]):
+        if not last <= first < end:
+            raise _wrong(
+                f"{where}.columns.{modality}", f"should begin at {last} or later and end later; got {first}, {end}"
+            )
+        last = end
+
+
+def _check_modalities_of(params: "Params", corpus: str, name: str) -> None:
+    """Refuse networks and classical methods of vectors on other corpora, and others on corpora of vectors."""
+    row = params.baselines.get(name)
+    modalities = params.variants[name].modalities if row is None else (row.modality,) * bool(row.modality)
+    for modality in modalities:
+        known = params.corpora[corpus].columns or ("video", "audio", "units")
+        if modality not in known:
+            where = f"{'variants' if row is None else 'baselines'}.{name}"
+            raise _wrong(where, f"looks at {modality}, and {corpus} has {', '.join(known)}; ask for another row there")
 
 
 def _check_names(params: "Params") -> None:
@@ -159,6 +191,8 @@ def _check_variant(params: "Params", name: str) -> None:
         _known_variant(params, f"{where}.frozen.{modality}", other)
         if params.variants[other].modalities != (modality,) or params.variants[other].frozen:
             raise _wrong(f"{where}.frozen.{modality}", f"{other} is not a {modality} network")
+        if params.variants[other].normalise != variant.normalise:
+            raise _wrong(f"{where}.frozen.{modality}", f"{other} is normalised by {params.variants[other].normalise}")
     for head, other in variant.blend.items():
         _known_variant(params, f"{where}.blend.{head}", other)
         row = params.variants[other]
@@ -198,6 +232,10 @@ def _check_tables(params: "Params") -> None:
             if other != name or table.confusion in params.tables:
                 owner = f"figure of table {other}" if other != name else "table"
                 raise _wrong(f"tables.{name}.confusion", f"{table.confusion} is the {owner} as well")
+        for row, other in table.thesis.items():
+            _known_variant(params, f"tables.{name}.thesis.{row}", other)
+            if row not in table.rows:
+                raise _wrong(f"tables.{name}.thesis", f"{row!r} is no row of the table; {hint(row, table.rows)}")
         for what, pairs in table.controls.items():
             for row in (*pairs, *pairs.values()):
                 if row not in table.rows:

@@ -39,7 +39,9 @@ def colour_of(emotion: str) -> str:
     return PALETTE.get(_SAME.get(emotion, emotion), OTHER)
 
 
-CORPORA = ("ravdess", "cremad", "fer2013", "ckplus", "rafd", "mug", "jaffe", "voxceleb")
+CORPORA = ("ravdess", "cremad", "fer2013", "ckplus", "rafd", "mug", "jaffe", "voxceleb", "ravdess_au")
+# Corpora that come as numbers, one vector of a face or a voice per clip -> the corpus whose clips these are.
+AS_VECTORS = {"ravdess_au": "ravdess"}
 ACTED = ("ravdess", "cremad")  # films of emotions, with sentences and intensities
 FACED = ("ckplus", "rafd", "mug", "jaffe")  # people with a neutral face each
 CLASSICAL = ("ssvm", "svm_poly", "eigenfaces", "fisherfaces")  # classifiers without epochs

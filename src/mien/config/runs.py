@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from mien.config.labels import CLASSICAL
+from mien.config.labels import AS_VECTORS, CLASSICAL
 
 if TYPE_CHECKING:
     from mien.config.schema import Params
@@ -112,7 +112,7 @@ def _tables(params: "Params") -> Wanted:
                 table.corpus,
                 variant,
                 range(table.folds or params.folds[table.corpus]),
-                range(1 if variant in params.baselines else params.repeats),
+                range(1 if variant in params.baselines else table.repeats or params.repeats),
             )
             for variant in (*table.rows, *table.baselines)
         ]
@@ -199,7 +199,8 @@ def _list_variants(params: "Params", ahead: Mapping[str, Run]) -> list[Run]:
             run = _run("baseline", corpus, name, fold, seed, wanted=wanted, **_begin({}, ahead, parts))
             return replace(run, has_epochs=False)
         begun = _begin(params.variants[name].init, ahead, parts)
-        return _run("variant", corpus, name, fold, seed, wanted=wanted, **begun)
+        run = _run("variant", corpus, name, fold, seed, wanted=wanted, **begun)
+        return replace(run, manifest=_all_seeds(run)) if corpus in AS_VECTORS else run  # a training takes a second
 
     return [
         make(corpus, name, fold, seed)
@@ -223,10 +224,13 @@ def _list_classifiers(params: "Params") -> list[Run]:
         classical = row.model in CLASSICAL
         for seed in range(params.cross.splits if classical else params.classify.seeds):
             run = _run("classifier", corpus, name, 0, seed, wanted=wanted)
-            found.append(
-                replace(run, has_epochs=not classical, manifest=f"results/training/{corpus}/{name}/seeds.json")
-            )
+            found.append(replace(run, has_epochs=not classical, manifest=_all_seeds(run)))
     return found
+
+
+def _all_seeds(run: Run) -> str:
+    """Return the output of the job that trains a row of a corpus on all folds, with all seeds."""
+    return f"results/training/{run.corpus}/{run.name}/seeds.json"
 
 
 def _list_fuzzy(params: "Params", ahead: Mapping[str, Run]) -> list[Run]:

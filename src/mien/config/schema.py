@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.config.checks import check, check_files
-from mien.config.labels import ACTED, CLASSICAL, CORPORA, FACED, MODALITIES, NETWORKS
+from mien.config.labels import ACTED, AS_VECTORS, CLASSICAL, CORPORA, FACED, MODALITIES, NETWORKS, VECTORS
 from mien.config.rows import expand, merge, read_yaml
 from mien.config.values import (
     SECTION,
@@ -62,6 +62,8 @@ class CorpusConfig:
 
     source: Text  # synthetic, download, or a folder or archive
     actors: whole(ge=2, le=10_000)  # people in the synthetic corpus
+    # of corpora that come as numbers: modality -> first and last column of its vector, the last one not included
+    columns: dict[Literal[tuple(VECTORS)], tuple[whole(ge=0), whole(ge=1)]] = field(default_factory=dict)
 
 
 @dataclass(**SECTION)
@@ -222,6 +224,8 @@ class TableConfig:
     confusion: FileNameOrNone = ""  # number of the figure of confusion matrices; empty: none
     folds: whole(ge=0) = 0  # the first so many of the corpus's folds; 0: all
     baselines: tuple[str, ...] = ()  # rows of ``baselines`` beside them
+    repeats: Repeats = 0
+    thesis: dict[str, str] = field(default_factory=dict)  # row -> the row whose numbers of the thesis stand beside it
 
 
 @dataclass(**SECTION)
@@ -327,8 +331,12 @@ class VariantConfig(RecipeConfig):
         _refuse_unless(classes or self.label_smoothing == 0, "label_smoothing should be 0 but for the target label")
         _refuse_unless(self.target not in self.also, "also should hold other targets than target")
         _refuse_unless(len(self.also) == len(set(self.also)), "also should name a target once")
-        trunks = set(self.modalities) - {"units"}
-        _refuse_unless(set(self.init) <= trunks, "init should be of its modalities, units aside")
+        trunks = set(self.modalities) - {"units", *VECTORS}
+        _refuse_unless(set(self.init) <= trunks, "init should be of its modalities, units and vectors aside")
+        vectors = set(self.modalities) & set(VECTORS)
+        _refuse_unless(not vectors or not trunks, "modalities should be all vectors of a clip, or none")
+        _refuse_unless(not vectors or self.fusion != "attention", "fusion attention needs steps, which vectors lack")
+        _refuse_unless(not vectors or not self.also, "also should be empty for vectors")
         _refuse_unless(set(self.frozen) <= set(self.modalities), "frozen should be of its modalities")
         kept = set(self.frozen) == set(self.modalities)
         _refuse_unless(self.looks == 0 or kept, "looks should be 0 but for rows with all modalities frozen")
@@ -367,13 +375,13 @@ class BaselineConfig:
     """One row of ``baselines``: a classical method on statistics of a clip; no part of it is drawn."""
 
     model: Literal["svm", "logistic", "late"]
-    modality: Literal["", "audio", "units"] = ""  # of svm and logistic
+    modality: Literal["", "audio", "units", *VECTORS] = ""  # of svm and logistic
     parts: tuple[str, ...] = ()  # of late: the rows whose log probabilities are added
     normalise: Literal["corpus", "subject"] = later("corpus")  # subject: by the person's own clips; of svm and logistic
 
     def __post_init__(self) -> None:
         late = self.model == "late"
-        _refuse_unless(late == (not self.modality), "modality should be audio or units, of svm and logistic only")
+        _refuse_unless(late == (not self.modality), "modality should be of svm and logistic only")
         distinct = len(set(self.parts)) == len(self.parts)
         fits = distinct and (len(self.parts) >= 2 if late else not self.parts)
         _refuse_unless(fits, "parts should be two other rows or more, of late only")
@@ -646,7 +654,9 @@ class Params:
     corpora: dict[Literal[CORPORA], CorpusConfig]
     folds: dict[Literal[CORPORA], Count]
     splits: dict[Literal[ACTED], Text] = field(default_factory=dict)  # corpus -> file of a published division in folds
-    validation: dict[Literal[ACTED], Count] = field(default_factory=dict)  # corpus -> people of a fold who validate
+    validation: dict[Literal[ACTED + tuple(AS_VECTORS)], Count] = field(
+        default_factory=dict
+    )  # corpus -> people of a fold who validate
     synthetic: SyntheticConfig
     faces: FacesConfig
     sound: SoundConfig

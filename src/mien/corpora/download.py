@@ -24,9 +24,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from mien.config.labels import AS_VECTORS
 from mien.config.schema import CorpusConfig, SyntheticConfig, load, section
 from mien.corpora.base import Access, list_files
 from mien.corpora.index import adapter_for
+from mien.corpora.vectors import SUFFIX as VECTORS_SUFFIX
 from mien.errors import CorpusError
 from mien.io.files import atomic_file, atomic_folder, digest, sha256, write_json
 from mien.io.media import LFS_POINTER
@@ -358,6 +360,10 @@ def open_source(corpus: str, source: Path, folder: Path) -> Path:
             " a folder or an archive"
         )
     if source.is_file():
+        if corpus in AS_VECTORS and source.suffix.lower() == VECTORS_SUFFIX:
+            with atomic_folder(folder) as scratch:
+                shutil.copyfile(source, scratch / source.name)
+            return folder
         if not is_archive(source):
             raise CorpusError(f"{source}: neither a folder nor an archive ({', '.join(SUFFIXES)}); mend {where}")
         unpack([source], folder)

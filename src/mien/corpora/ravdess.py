@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -34,12 +35,18 @@ def find(root: Path) -> Listing:
     """
     listing = Listing(CORPUS, CLASSES)
     files = [path for path in list_files(root) if not is_packed(path)]
-    songs = {path for path in files if (fields := _parse(path)) and fields[1].startswith("02-")}
+    songs = {path for path in files if (fields := parse(path)) and fields[1].startswith("02-")}
     for path in sorted(songs):
         listing.add_defect("song", path=path, detail="vocal channel 02", decision="drop: song")
     takes: dict[str, dict[str, str]] = defaultdict(dict)  # clip -> modality -> path
-    for path, (modality, clip) in parse_names(listing, [path for path in files if path not in songs], _parse, EXAMPLE):
+    for path, (modality, clip) in parse_names(listing, [path for path in files if path not in songs], parse, EXAMPLE):
         takes[clip][modality] = path
+    list_takes(listing, takes)
+    return listing
+
+
+def list_takes(listing: Listing, takes: Mapping[str, Mapping[str, str]]) -> None:
+    """Add the takes, clip -> code of the modality -> path, and put on record which are missing of the full grid."""
     for clip, of_modality in sorted(takes.items()):
         _, emotion, intensity, statement, _, actor = clip.split("-")
         listing.add_clip(
@@ -63,15 +70,14 @@ def find(root: Path) -> Listing:
         )
     ]
     listing.add_gaps(grid, takes, words=_MODALITIES, partly="use the files that are there")
-    return listing
 
 
 def arrange(listing: Listing, n_folds: int) -> pd.DataFrame:
     """Fold by consecutive pairs of a man and a woman: A1,2 to A23,24 for 12 folds (thesis L1306)."""
-    return cut_blocks(list_people(listing.clips), n_folds, corpus=CORPUS)
+    return cut_blocks(list_people(listing.clips), n_folds, corpus=listing.corpus)
 
 
-def _parse(path: str) -> tuple[str, str] | None:
+def parse(path: str) -> tuple[str, str] | None:
     """Return the modality of a file and its clip, which begins with the vocal channel."""
     match = _NAME.fullmatch(plain_name(path))
     if match is None:

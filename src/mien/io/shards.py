@@ -115,6 +115,12 @@ def read_fits(folder: Path) -> pd.DataFrame:
     return tables.read(Path(folder) / INDEX, tables.FITS)
 
 
+def read_vectors(folder: Path) -> pd.DataFrame:
+    """Read VECTORS of a part, once its bytes are found to be those that its report names."""
+    check_part(Path(folder))
+    return tables.read(Path(folder) / INDEX, tables.VECTORS)
+
+
 @cache
 def check_part(folder: Path) -> None:
     """Refuse a part whose bytes are not those that the report beside it names; a process reads them once.

@@ -128,6 +128,13 @@ FITS = _schema(
     residual=_float,  # root mean square distance of the 35 points, model units
     iterations=_int,  # of Levenberg-Marquardt; 0 where nothing was tried
 )
+VECTORS = _schema(
+    "VECTORS",
+    "one row per clip and modality of a corpus that comes as numbers",
+    clip=_text,
+    modality=_text,  # see config.labels.VECTORS
+    values=pa.list_(pa.float32()),  # (D,), finite
+)
 PEOPLE = _schema(
     "PEOPLE",
     "one row per person of a part: the face that the frames are fitted with",

@@ -69,6 +69,7 @@ class ModelCard:
     also: tuple[str, ...] = ()  # further targets, numbers
     augmentation: str = ""
     frames: int = 0  # of a clip
+    vectors: dict[str, int] | None = later(None)  # noqa: RUF009 (no list) modality -> length, of clips as vectors
     normalise: str = later("corpus")  # subject: its inputs are standardised by the person's own recordings
     # of stream
     rate_fps: int = 0  # frames per second that are looked at
@@ -136,6 +137,7 @@ def network(card: ModelCard, *, seed: int = 0, dropout: float | None = None) -> 
         trunk=card.trunk,
         residual=card.residual,
         also=card.also,
+        vectors=card.vectors,
         seed=seed,
     )
     if card.kind == "stream":

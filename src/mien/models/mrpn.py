@@ -167,6 +167,34 @@ class UnitPerceptron(nn.Sequential):
         self.dim = dim
 
 
+class VectorPerceptron(nn.Module):
+    """Backbone of clips that are one vector: standardisation, dense, ReLU, dropout, dense, ReLU; (B, 1, D) -> (B, dim).
+
+    Mean and deviation are those of the training people (`standardise_by`), and travel with the weights.
+    """
+
+    FARTHEST = 6.0  # deviations; what lies farther is taken to be there
+
+    def __init__(self, inputs: int, dim: int, *, dropout: float) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("deviation", torch.ones(inputs))
+        self.layers = nn.Sequential(
+            nn.Linear(inputs, dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(dim, dim), nn.ReLU()
+        )
+        self.dim = dim
+
+    def standardise_by(self, vectors: Tensor) -> None:
+        """Take mean and deviation from vectors (N, D); a number that does not vary is not divided by it."""
+        deviation = vectors.std(dim=0, correction=0)
+        self.mean.copy_(vectors.mean(dim=0))
+        self.deviation.copy_(torch.where(deviation < 1e-6, 1.0, deviation))
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        centred = (sequence.squeeze(1) - self.mean) / self.deviation
+        return self.layers(centred.clamp(-self.FARTHEST, self.FARTHEST))
+
+
 class ModalityEncoder(nn.Module):
     """A backbone and an aggregator; (B, T, ...) -> (B, D), where ... is one step of the modality.
 
@@ -502,6 +530,7 @@ def build(
     trunk: Mapping[str, str] | None = None,
     residual: str = "sigmoid",
     also: Sequence[str] = (),
+    vectors: Mapping[str, int] | None = None,
     seed: int = 0,
 ) -> Network:
     """Build a network with random weights.
@@ -509,7 +538,7 @@ def build(
     Parameters
     ----------
     modalities
-        Names in the order of the fused vector; each is one of `CHANNELS`, or units.
+        Names in the order of the fused vector; each is one of `CHANNELS` or of `vectors`, or units.
     fusion
         See `Network`.
     aggregator
@@ -525,6 +554,8 @@ def build(
         Key of `ACTIVATIONS`; of mrpn.
     also
         See `Network`.
+    vectors
+        Modality -> length of its vector, of modalities that are one vector of a clip; no aggregator then.
     seed
         The first weights of an encoder depend on this, its modality and its kind of backbone and aggregator only, so
         networks of one fold and seed start from the same encoders (thesis section 5.3).
@@ -547,6 +578,9 @@ def build(
         for name in modalities:
             torch.manual_seed(seed_for(seed, "branch", name))
             kind = trunk.get(name, "resnet18")
+            if name in (vectors or {}):
+                encoders[name] = ModalityEncoder(VectorPerceptron(vectors[name], 8 * width, dropout=dropout), None)
+                continue
             if name == "units":
                 backbone = UnitPerceptron(8 * width, HIDDEN * width)
             else:

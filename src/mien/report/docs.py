@@ -1,6 +1,7 @@
 """Fill the pages of results and the generated parts of README.md with the numbers of the tracked results.
 
-results/ is of the default run; docs/study holds tables, verdicts and metrics of the run with config/study.yaml.
+results/ is of the default run; docs/study holds tables, verdicts and metrics of the run with config/study.yaml,
+docs/people tables of the run with config/people.yaml, on real corpora, and pages about them.
 """
 
 import logging
@@ -13,12 +14,15 @@ from typing import Any
 import pandas as pd
 
 from mien.errors import TableError
+from mien.evaluation.statistics import Gain, gain_of_folds
 from mien.io.files import atomic_file, atomic_folder
 from mien.report.page import cells_of, environment
 
 log = logging.getLogger(__name__)
 
 STUDY = Path("docs", "study")
+PEOPLE = Path("docs", "people")
+PAGES = {"mrpn": ("mrpn", "mrpn-subject")}  # page of docs/people -> the tables that it is made from
 PUBLISHED = ("tables/*.md", "tables/*.csv", "hypotheses.md", "hypotheses.csv", "metrics.json")  # of a study
 PICTURES = {  # of docs -> figure of the default run
     "confusion-ravdess": "5.6",
@@ -32,7 +36,9 @@ PICTURES = {  # of docs -> figure of the default run
 PART = re.compile(r"(<!-- generated: (?P<name>\w+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)
 
 
-def write_docs(*, results: Path = Path("results"), root: Path = Path(), study: Path | None = None) -> None:
+def write_docs(
+    *, results: Path = Path("results"), root: Path = Path(), study: Path | None = None, people: Path | None = None
+) -> None:
     """Rewrite docs/results.md and what stands between the marks of README.md from the tables of `results`.
 
     Where its figures are too, those that the pages show are copied.
@@ -45,7 +51,15 @@ def write_docs(*, results: Path = Path("results"), root: Path = Path(), study: P
         Folder of README.md, docs/ and resources/.
     study
         Such a folder of a run with config/study.yaml: its tables, verdicts and metrics replace those of docs/study.
+    people
+        Such a folder of a run with config/people.yaml: those of its tables that pages are made from replace those of
+        docs/people.
     """
+    if people is not None:
+        for name in (f"{name}.{suffix}" for names in PAGES.values() for name in names for suffix in ("csv", "md")):
+            if (path := people / "tables" / name).is_file():
+                with atomic_file(root / PEOPLE / "tables" / name) as scratch:
+                    shutil.copy(path, scratch)
     if study is not None:
         with atomic_folder(root / STUDY) as scratch:
             for path in (path for pattern in PUBLISHED for path in sorted(study.glob(pattern))):
@@ -75,12 +89,19 @@ def render_docs(results: Path, root: Path) -> dict[Path, str]:
     names = [part["name"] for part in PART.finditer(text)]
     if not names:
         raise TableError(f"{readme}: has no <!-- generated: NAME --> ... <!-- end: NAME -->; take them from git")
-    found = reader(study if study.is_dir() else results, root) | {"study": study.is_dir()}
+    people = root / PEOPLE
+    real = [
+        page for page, names in PAGES.items() if all((people / "tables" / f"{name}.csv").is_file() for name in names)
+    ]
+    found = reader(study if study.is_dir() else results, root) | {"study": study.is_dir(), "people": real}
+    found |= {"on_people": (rows := Rows(people, root)), "gain": Differences(rows)}
     parts = {name: environment().get_template(f"readme_{name}.md.j2").render(found) for name in names}
     page = environment().get_template("results.md.j2")
-    return {readme: PART.sub(lambda part: f"{part[1]}{parts[part['name']]}{part[3]}", text)} | {
-        path: page.render(reader(folder, root), base=base) for path, (folder, base) in pages.items()
-    }
+    return (
+        {readme: PART.sub(lambda part: f"{part[1]}{parts[part['name']]}{part[3]}", text)}
+        | {path: page.render(reader(folder, root), base=base) for path, (folder, base) in pages.items()}
+        | {people / f"{name}.md": environment().get_template(f"people_{name}.md.j2").render(found) for name in real}
+    )
 
 
 def reader(results: Path, root: Path) -> dict[str, Any]:
@@ -111,12 +132,39 @@ class Rows:
             )
         return rows.iloc[0].to_dict()
 
+    def folds(self, table: str, variant: str) -> pd.DataFrame:
+        """Return the rows of a variant by fold, without their mean."""
+        rows = self.read(table)
+        return rows[(rows.variant == variant) & (rows.fold != "mean")].set_index("fold")
+
     def _read(self, table: str) -> pd.DataFrame:
         paths = [folder / f"{table}.csv" for folder in self.folders]
         path = next(filter(Path.is_file, paths), None)
         if path is None:
             raise TableError(f"{paths[0]}: is missing; run snakemake, or `git checkout results`")
         return pd.read_csv(path)
+
+
+class Differences:
+    """Differences of two rows of tables of chapter 5 over the folds of both, points: gain("mrpn", "F_N2", "F_N1").
+
+    The interval is Student's t over folds, of means over trainings.
+    """
+
+    CONFIDENCE = 0.95
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def __call__(self, table: str, one: str, other: str, *, beside: str = "", column: str = "honest") -> Gain:
+        """Return how much better `one` of a table is than `other` of the same table, or of `beside`.
+
+        column : honest, or thesis: of what is printed.
+        """
+        mine, theirs = (
+            self.rows.folds(name, variant)[column] for name, variant in ((table, one), (beside or table, other))
+        )
+        return gain_of_folds(one, other, (mine - theirs).dropna().to_dict(), confidence=self.CONFIDENCE)
 
 
 def read_grid(path: Path, column: str) -> list[dict[str, str]]:

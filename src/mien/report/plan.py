@@ -18,7 +18,7 @@ import pandas as pd
 
 from mien.audio.spectrogram import segment_shape
 from mien.config.fuzziness import VERSIONS
-from mien.config.labels import CLASSICAL
+from mien.config.labels import AS_VECTORS, CLASSICAL
 from mien.config.runs import list_runs
 from mien.config.schema import SCALES, Params, StreamConfig, VariantConfig, build, hint, load
 from mien.errors import ConfigError, TableError
@@ -92,7 +92,7 @@ DIVIDED = (0.7, 0.3)  # where the recordings of each person are divided
 
 
 def planned(params: Params) -> pd.DataFrame:
-    """Return a row per kind of training in the table of runs, in the order of the stages.
+    """Return a row per kind of training in the table of runs, in the order of the stages; without those of vectors.
 
     Columns: stage, corpus, name, runs; clips that a run learns from in an epoch, and those that are judged in the end;
     epochs; family: video, audio, joint or vgg16, networks with one speed, empty where no GPU is needed; precision, in
@@ -100,7 +100,7 @@ def planned(params: Params) -> pd.DataFrame:
     are kept; learning, judging: multiply-adds of a training pass of a clip, and of judging in an epoch; work:
     multiply-adds of all runs.
     """
-    counts = Counter((run.kind, run.corpus, run.name) for run in list_runs(params))
+    counts = Counter((run.kind, run.corpus, run.name) for run in list_runs(params) if run.corpus not in AS_VECTORS)
     rows = []
     for kind, (stage, _, count) in STAGES.items():
         for corpus, name in [key[1:] for key in counts if key[0] == kind]:
@@ -270,7 +270,7 @@ def spaces(params: Params, runs: pd.DataFrame) -> pd.DataFrame:
     """Return the bytes that all stages leave, as columns stage, corpus, bytes; `runs` is what `planned` returns."""
     fuzzy = params.fuzziness
     twin = made_size(fuzzy.corpus, fuzzy.actors, params.synthetic.takes)
-    stored = [(corpus, corpus, size_of(corpus, params)) for corpus in params.corpora]
+    stored = [(corpus, corpus, size_of(corpus, params)) for corpus in params.corpora if corpus not in AS_VECTORS]
     stored += [(fuzzy.corpus, f"{fuzzy.corpus}, {version}", twin) for version in VERSIONS]
     found: list[tuple[str, str, float]] = []
     for corpus, name, size in stored:

@@ -94,8 +94,11 @@ def fit_baseline(
 def functionals(one: ModalityData, *, rate_hz: int) -> np.ndarray:
     """Return the features (D,) of a clip, float64.
 
-    Of action units mean, standard deviation, minimum, maximum and the middle frame of the eight, in this order.
+    Of vectors the numbers themselves; of action units mean, standard deviation, minimum, maximum and the middle frame
+    of the eight, in this order.
     """
+    if isinstance(one, FeatureVector):
+        return one.values.astype(np.float64)
     if isinstance(one, ActionUnitSequence):
         units = one.units.astype(np.float64)
         return np.concatenate(

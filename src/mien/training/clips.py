@@ -29,7 +29,7 @@ from mien.augment.slicing import (
     segment_starts,
 )
 from mien.classical.samples import FITTED
-from mien.config.labels import LEVELS
+from mien.config.labels import LEVELS, VECTORS
 from mien.config.schema import FacesConfig, SoundConfig
 from mien.errors import ConfigError, TableError
 from mien.io import shards, tables
@@ -43,6 +43,7 @@ IN_MEMORY = 2**28  # bytes; face shards of a corpus up to this size are copied i
 NO_LEVEL = -1
 ALSO = "also_"  # how columns of further targets begin
 CONSTANT = 1e-6  # deviation below which a feature does not vary, and is not divided by it
+UNTIMED_S = 1.0  # length of clips that come as vectors, which do not say it
 LEAST = 2  # clips of a batch that keep a modality: batch statistics need two
 
 T = TypeVar("T")  # a batch of any kind
@@ -148,15 +149,17 @@ def read(
     classes = read_json(folder / "corpus.json").get("classes", [])
     media, digests = {}, {name: sha256(folder / name) for name in ("clips.parquet", "folds.parquet")}
     for modality in modalities:
-        stage = {"video": "faces", "audio": "sound", "units": "candide"}[modality]
+        stage = {"video": "faces", "audio": "sound", "units": "candide"}.get(modality, "vectors")
         parts = read_json(Path(results) / stage / corpus / "manifest.json")["parts"]
         digests[stage] = parts
         folders = [Path(results) / stage / corpus / part for part in sorted(parts)]
-        usable = clips[clips.has_audio if modality == "audio" else clips.has_video]
+        usable = clips[clips[VECTORS.get(modality, "has_audio" if modality == "audio" else "has_video")]]
         if modality == "video":
             media[modality] = _read_frames(folders, usable, faces, running=running)
         elif modality == "units":
             media[modality] = _read_units(folders, set(usable["clip"]), rate_fps=faces.rate_fps)
+        elif modality in VECTORS:
+            media[modality] = _read_vectors(folders, set(usable["clip"]), modality)
         else:
             media[modality] = _read_sounds(folders, set(usable["clip"]), sound, waves=running)
         log.info("%s: %d of %d clips have %s", corpus, len(media[modality]), len(clips), modality)
@@ -200,6 +203,12 @@ def _read_units(folders: list[Path], usable: set[str], *, rate_fps: float) -> di
                 duration_s = float(rows.time_s.iloc[-1]) + 1.0 / rate_fps
                 sequences[clip] = ActionUnitSequence(units, fitted.time_s.to_numpy(), duration_s)
     return sequences
+
+
+def _read_vectors(folders: list[Path], usable: set[str], modality: str) -> dict[str, FeatureVector]:
+    rows = pd.concat([shards.read_vectors(folder) for folder in folders])
+    rows = rows[(rows.modality == modality) & rows["clip"].isin(usable)]
+    return {clip: FeatureVector(values, UNTIMED_S) for clip, values in zip(rows["clip"], rows["values"], strict=True)}
 
 
 def _read_sounds(
@@ -424,9 +433,9 @@ class Sampling:
 
     def count_steps(self, modality: str, duration_s: float) -> int:
         """Return how many steps of a modality a whole clip has."""
-        if modality != "audio":
-            return self.frames
-        return 1 if self.sound.front_end == "logmel" else len(self.starts(Interval(0.0, duration_s)))
+        if modality == "audio" and self.sound.front_end != "logmel":
+            return len(self.starts(Interval(0.0, duration_s)))
+        return 1 if modality == "audio" or modality in VECTORS else self.frames
 
 
 def assemble_inputs(
@@ -517,14 +526,36 @@ def assemble(
                 interval = random_slice(duration_s, rng, share=sampling.share, least_s=segment_s(sampling.sound))
             yield interval, {name: media[clip] for name, media in dataset.media.items() if clip in media}
 
-    inputs, n_steps = assemble_inputs(
-        looks(), list(dataset.media), sampling, size_px=0 if pictures is None else pictures.pixels.shape[1], rng=rng
-    )
+    if sizes := vector_sizes(dataset):
+        inputs, n_steps = _stack_vectors(dataset, clips, sizes)
+    else:
+        inputs, n_steps = assemble_inputs(
+            looks(), list(dataset.media), sampling, size_px=0 if pictures is None else pictures.pixels.shape[1], rng=rng
+        )
     targets = {
         name.removeprefix(ALSO): torch.from_numpy(clips[name].to_numpy(np.int64, copy=True))
         for name in ("label", *also_in(clips))
     }
     return Batch(inputs, n_steps, targets.pop("label"), targets)
+
+
+def _stack_vectors(
+    dataset: ClipDataset, clips: pd.DataFrame, sizes: Mapping[str, int]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return (B, 1, D) of every modality, and 0 or 1 step of every clip: a vector looks the same at every look."""
+    inputs, n_steps = {}, {}
+    for name, size in sizes.items():
+        found = [dataset.media[name].get(clip) for clip in clips["clip"]]
+        rows = [np.zeros(size, np.float32) if one is None else one.values for one in found]
+        inputs[name] = torch.from_numpy(np.stack(rows)).unsqueeze(1)
+        n_steps[name] = torch.tensor([int(one is not None) for one in found])
+    return inputs, n_steps
+
+
+def vector_sizes(dataset: ClipDataset) -> dict[str, int]:
+    """Return modality -> length of its vectors."""
+    media = {name: found for name, found in dataset.media.items() if name in VECTORS and found}
+    return {name: len(next(iter(found.values())).values) for name, found in media.items()}
 
 
 def random_batches(n: int, *, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -21,6 +21,7 @@ from statistics import fmean
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -101,6 +102,29 @@ def train(
         run_folder.train_runs(run, lambda one: train_everybody(one, dataset), folds=[EVERYBODY], seeds=seeds)
 
 
+def train_vectors(
+    *,
+    corpus: str,
+    variant: str,
+    folds: list[int],
+    seeds: list[int],
+    out: Path,
+    data: Path = Path("results"),
+    init: list[str] | None = None,
+    config: str = "params.yaml",
+    jobs: int = 1,
+) -> None:
+    """Train a variant on all folds of a corpus that comes as numbers, with all seeds: each takes about a second.
+
+    Parameters
+    ----------
+    variant, out, init
+        As of command train.
+    """
+    given = {"data": data, "init": init, "config": config, "jobs": jobs}
+    train(corpus=corpus, variant=variant, folds=folds, seeds=seeds, out=out, **given)
+
+
 def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
     """Train one fold with one seed and write its folder.
 
@@ -119,7 +143,7 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
         roles = {"training": both, "test": roles["test"]}
     roles["training"] = clips.complete(dataset, roles["training"])
     draws = run.draws("training", run.corpus, run.fold, run.seed)
-    card = make_card(run, dataset.classes)
+    card = make_card(run, dataset.classes, vectors=clips.vector_sizes(dataset) or None)
     model = checkpoint.network(card, seed=draws.number("weights"))
     record = run_folder.describe_clips(run, dataset, roles, model)
     if row.target == "intensity":
@@ -136,6 +160,9 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
     ):
         run_folder.write(run, record, card, reason=reason)
         return
+    for name in card.vectors or {}:
+        vectors = np.stack([dataset.media[name][clip].values for clip in roles["training"]["clip"]])
+        model.branches[name].trunk.standardise_by(torch.from_numpy(vectors))
     given = run_folder.load_init(model, run.init) | _load_frozen(run, model)
     model.freeze(*row.frozen, trunks=row.init if row.extractors == "frozen" else ())
     weights = {}
@@ -150,6 +177,8 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
     record |= {"n_steps": task.count_steps()}
     if row.looks:
         task = FeatureTask(**vars(task), features=task.store_features(model))
+    elif card.vectors:
+        task = VectorTask(**vars(task), features=task.store_inputs())
     kept = "optimistic" if how.protocol == "thesis" else "honest"
     spec = run.spec(
         *(record, given),
@@ -214,6 +243,8 @@ def train_everybody(run: RunSpec, dataset: ClipDataset) -> None:
     ConfigError : the row is made from other networks, which have not seen everybody.
     """
     row, how = run.settings.variant, run.settings.train
+    if clips.vector_sizes(dataset):
+        raise ConfigError(f"{run.name} looks at numbers, with which nothing can be judged later; name another row")
     if row.frozen or row.blend:
         raise ConfigError(f"{run.name} is made from other rows, which were not trained on everybody; name another row")
     dataset = clips.select_target(dataset, row.target)
@@ -266,7 +297,7 @@ def train_everybody(run: RunSpec, dataset: ClipDataset) -> None:
     run_folder.write(run, record, card, progress=progress, kept=kept)
 
 
-def make_card(run: RunSpec, classes: tuple[str, ...]) -> ModelCard:
+def make_card(run: RunSpec, classes: tuple[str, ...], **more: Any) -> ModelCard:
     """Return what rebuilds the network of a run."""
     row, how = run.settings.variant, run.settings.train
     shared = ("modalities", "fusion", "aggregator", "trunk", "side_head", "residual", "target", "also")
@@ -281,6 +312,7 @@ def make_card(run: RunSpec, classes: tuple[str, ...]) -> ModelCard:
         sound=run.settings.sound,
         faces=run.settings.faces,
         candide=vars(run.settings).get("candide", {}),  # of rows with action units
+        **more,
     )
 
 
@@ -345,7 +377,8 @@ class ClipTask:
         row, how = self.settings.variant, self.settings.train
         model.train()
         batches = self.training_batches(epoch)
-        batches = clips.drop_modalities(batches, row.modality_dropout, rng=self.draws.rng("modalities", epoch))
+        if row.modality_dropout:
+            batches = clips.drop_modalities(batches, row.modality_dropout, rng=self.draws.rng("modalities", epoch))
         with self.draws.epoch(epoch) as generator:
             loss = train_epoch(
                 self.asked(model),
@@ -443,6 +476,13 @@ class ClipTask:
         looks = (replace(one, inputs=self.inputs_of(one, generator)) for one in clips.on_device(engine.device(), looks))
         return stored | {"training": self._store(model, looks)}
 
+    def store_inputs(self) -> dict[str, list[Batch]]:
+        """Return role -> all of its clips, which look the same whenever they are looked at."""
+        batches = {
+            role: clips.assemble(self.dataset, rows, self.sampling, rng=None) for role, rows in self.roles.items()
+        }
+        return {role: [batch.to(engine.device())] for role, batch in batches.items()}
+
     @torch.no_grad()
     def _store(self, model: Network, batches: Iterable[Batch]) -> list[Batch]:
         """Return one batch of features with the clips of all `batches`."""
@@ -478,8 +518,9 @@ class FeatureTask(ClipTask):
         """Return the batches of an epoch: of every clip one of its looks, drawn anew."""
         rng, n = self.draws.rng("order", epoch), len(self.roles["training"])
         (looks,) = self.features["training"]
+        n_looks = len(looks) // n
         for rows in clips.random_batches(n, size=self.settings.train.batch, rng=rng):
-            which = rng.integers(self.settings.variant.looks, size=len(rows))
+            which = rng.integers(n_looks, size=len(rows))
             yield looks.take(torch.from_numpy(which * n + rows))
 
     def evaluation_batches(self, role: str) -> Iterable[Batch]:
@@ -498,6 +539,14 @@ class FeatureTask(ClipTask):
     def asked(self, model: Network) -> Callable[..., dict[str, Tensor]]:
         """Return what comes after the branches."""
         return model.answer
+
+
+class VectorTask(FeatureTask):
+    """A network is trained on clips that come as vectors; `features` are from `store_inputs`."""
+
+    def asked(self, model: Network) -> Callable[..., dict[str, Tensor]]:
+        """Return all of the network."""
+        return model
 
 
 def train_epoch(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mien.config.labels import AS_VECTORS
 from mien.config.schema import EvaluateConfig, TableConfig, load, section
 from mien.evaluation.measures import columns, measure, percents
 from mien.evaluation.metrics import MEASURES, by_fold, n_seeds, read_duplicates, reported, score, spread_of_seeds
@@ -312,7 +313,9 @@ def build_table(
     params = load(config)
     asked = section(TableConfig, params, "tables", table)
     evaluate, tables = section(EvaluateConfig, params, "evaluate"), read_published(thesis)
-    published = {name: published_beside(tables, name, asked.corpus, number=table) for name in asked.rows}
+    corpus = AS_VECTORS.get(asked.corpus, asked.corpus)
+    beside = {name: asked.thesis.get(name, name) for name in asked.rows}
+    published = {name: published_beside(tables, other, corpus, number=table) for name, other in beside.items()}
     published |= dict.fromkeys(asked.baselines)
     chosen = select_runs(read_runs(runs), asked.corpus, published, n_folds=asked.folds)
     comparison = compare(chosen, score(chosen, read_duplicates([clips])), published, evaluate, seed=params["seed"])

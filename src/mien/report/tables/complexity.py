@@ -18,6 +18,7 @@ import torch
 
 from mien.audio.spectrogram import segment_s, segment_shape
 from mien.augment.slicing import HOPS, Interval, segment_starts
+from mien.config.labels import VECTORS
 from mien.config.schema import (
     FacesConfig,
     SoundConfig,
@@ -102,6 +103,8 @@ def count_ours(params: Mapping[str, Any], *, classes: int) -> pd.DataFrame:
     sizes = {"classes": classes, "width": train.width, "size_px": faces.size_px, "segment": segment_shape(sound)}
     ours = []
     for name, row in section(dict[str, VariantConfig], params, "variants").items():
+        if VECTORS.keys() & set(row.modalities):  # what made the vectors costs more than these networks
+            continue
         own = {"width": row.learns(train).width, "segment": segment_shape(row.hears(sound))}
         steps = steps_of(row, frames=train.frames, seconds=CLIP_S, sound=sound)
         given = " and ".join(f"{n} {STEPS[modality]}" for modality, n in steps.items())
