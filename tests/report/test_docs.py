@@ -109,10 +109,9 @@ def test_tables_of_people_make_a_page_and_a_quote(tmp_path, repository):
 
 
 def test_a_card_says_what_the_header_of_the_model_says(tmp_path):
-    card = ModelCard(
-        kind="extractor", corpus="fer2013", base="fer2013", variant="P1", fold=0, seed=0, width=1, size_px=40
-    )
-    card = replace(card, modalities=("video",), model="resnet18", classes=("angry", "happy"), faces={"margin": 1.15})
+    card = ModelCard(kind="extractor", corpus="fer2013", variant="P1", fold=0, seed=0, classes=("angry", "happy"))
+    card = replace(card, base="fer2013", width=1, size_px=40, modalities=("video",), faces={"margin": 1.15})
+    card = replace(card, model="resnet18")
     facts = {"row": "P1", "corpus": "fer2013", "classes": ["angry", "happy"], "networks": 1, "temperature": 1.37}
     facts |= {
         "people": "77 pictures of people",

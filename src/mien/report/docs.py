@@ -101,7 +101,7 @@ def render_docs(results: Path, root: Path) -> dict[Path, str]:
     found = reader(study if study.is_dir() else results, root) | {"study": study.is_dir(), "people": real}
     found |= {"on_people": (rows := Rows(people, root)), "gain": Differences(rows)}
     parts = {name: environment().get_template(f"readme_{name}.md.j2").render(found) for name in names}
-    page, models = environment().get_template("results.md.j2"), sorted((root / MODELS).glob("*.safetensors"))
+    page = environment().get_template("results.md.j2")
     return (
         {readme: PART.sub(lambda part: f"{part[1]}{parts[part['name']]}{part[3]}", text)}
         | {path: page.render(reader(folder, root), base=base) for path, (folder, base) in pages.items()}
