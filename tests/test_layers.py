@@ -23,7 +23,7 @@ OURS = {  # package -> further packages of ours it may import
     "training": {"audio", "augment", "classical", "evaluation", "models"},
     "evaluation": {"models"},
     "report": {"audio", "augment", "candide", "classical", "evaluation", "faces", "models"},
-    "apps": {"audio", "augment", "candide", "evaluation", "faces", "models", "training"},
+    "apps": {"audio", "augment", "candide", "corpora", "evaluation", "faces", "models", "training"},
 }
 FLOOR = {"config": {"io"}, "io": set()}  # what the two themselves may import beside mien.errors
 HOMES = {  # heavy library -> where it may be imported

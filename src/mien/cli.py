@@ -51,6 +51,8 @@ STAGES = {  # command -> module; called by the rules of the workflow
     "embed": "mien.training.embed",
     "train_stream": "mien.training.stream",
     "train_fuzzy": "mien.training.noise",
+    "check_models": "mien.apps.check",
+    "build_predicted": "mien.report.tables.predicted",
     "build_table": "mien.report.tables.comparison",
     "build_overview": "mien.report.tables.overview",
     "plot_confusion": "mien.report.figures.confusion",

@@ -13,6 +13,9 @@ from mien.apps.engine import ONE_PASS_S, Engine, table
 from mien.apps.models import load_models
 from mien.apps.recording import judge_file
 from mien.errors import ModelError
+from mien.faces import track as track_module
+from mien.faces.detect import locate
+from mien.faces.track import region_around
 from mien.io import media
 from mien.io.randomness import rng_for
 from mien.synthetic.people import CLEAR, person_for
@@ -140,7 +143,39 @@ def test_the_region_follows_a_face_that_walks(networks, take, monkeypatch):
         centres = one.track.boxes[:, 0] + one.track.boxes[:, 2] / 2
         middle = one.track.region[0] + one.track.region[2] / 2
         assert np.nanmax(np.abs(centres - middle)) > 0.4 * one.track.region[2]  # one square would lose it
-        assert np.abs(one.track.frames.astype(float) - other.track.frames).mean() < 20
+        assert np.abs(one.track.frames.astype(float) - other.track.frames).mean() < 12
+
+
+def test_the_region_of_a_face_that_stands_still_stays(networks, take, monkeypatch):
+    """As in training, one square for all pictures, whatever the boxes of the detector do; here it is off by 5 %."""
+    pictures, wave = take(0, "neutral", 2.0)
+    judge, seen = engine_module.judge, []
+    monkeypatch.setattr(engine_module, "judge", lambda model, clips: seen.extend(clips) or judge(model, clips))
+    play(networks, pictures, wave)
+    assert len(seen) == 4  # three windows and the whole
+    for clip in seen:
+        boxes, region = clip.track.boxes, clip.track.region
+        assert np.ptp(boxes[:, 0]) > 0.04 * region[2]
+        time_s = np.arange(len(boxes)) / FPS
+        regions = engine_module._along(boxes, time_s, region)
+        np.testing.assert_array_equal(regions, np.tile(region, (len(boxes), 1)))
+        walking = boxes + np.outer(np.arange(len(boxes)), [12.0, 0.0, 0.0])
+        steps = np.diff(engine_module._along(walking, time_s, region_around(walking, margin=1.2)), axis=0)
+        assert np.abs(steps[:, 0] - 12).max() <= 0.05 * region[2]
+        assert np.abs(steps[:, 2]).max() == 0
+
+
+def test_landmarks_are_found_where_somebody_wants_them(networks, take, monkeypatch):
+    """They are a large share of the time, and networks that look at pictures need none."""
+    pictures, wave = take(0, "angry", 1.0)
+    calls = []
+    monkeypatch.setattr(track_module, "locate", lambda grey, box: calls.append(box) or locate(grey, box))
+    without, _ = play(networks, pictures, wave)
+    assert calls == []
+    with_them, engine = play(networks, pictures, wave, tracks=True)
+    assert len(calls) == FPS
+    assert np.isfinite(engine.track_of(1).landmarks).all()
+    same(without, with_them)
 
 
 def test_two_people_are_judged_apart_and_the_voice_is_the_larger_ones(networks, take):

@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 import torch
 
-from apps.tiny_models import CANDIDE, CLASSES, write_model
+from apps.tiny_models import CANDIDE, CLASSES, FER_CLASSES, write_frames_model, write_model
 from mien.apps.models import (
     Ensemble,
     choose_model,
+    combine,
     export_model,
     find_trained,
+    join,
     list_places,
     load_models,
 )
@@ -110,7 +112,7 @@ def test_an_exported_model_is_the_same_anywhere_and_refused_when_changed(results
     assert find_trained(None, "ravdess", CONFIG) == [file]
     assert find_trained(None, "cremad", CONFIG) == [file]  # the only one there is
     (there,), (here,) = load_models([file]), load_models(find_trained(results, "ravdess", CONFIG))
-    same = ("file", "sha256")
+    same = ("file", "sha256", "terms", "address", "made")  # the last three are known of what is given away
     assert {k: v for k, v in vars(there.info).items() if k not in same} == {
         k: v for k, v in vars(here.info).items() if k not in same
     }
@@ -198,3 +200,137 @@ def test_networks_of_intensity_or_of_units_of_unknown_fits_do_not_judge_clips(tm
     checkpoint.save(tmp_path / "model.safetensors", checkpoint.network(other), other)
     with pytest.raises(ModelError, match=words):
         load_models([tmp_path / "model.safetensors"])
+
+
+RAVDESS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+COMMON = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+
+
+@pytest.fixture
+def two_parts(tmp_path):
+    """Return files of a network of faces with FER2013's classes and one of voices with RAVDESS's."""
+    face = write_frames_model(tmp_path / "face.safetensors")
+    return [face, write_model(tmp_path / "voice.safetensors", "AM", classes=RAVDESS)]
+
+
+def test_faces_and_voices_of_two_corpora_are_one_model_of_two_parts(two_parts):
+    both, face, voice = load_models(two_parts)
+    assert [part.path for part in both.parts] == two_parts
+    assert {model.settings.classes for model in (both, face, voice)} == {COMMON}
+    assert (both.settings.modalities, both.faces.size_px, both.sound) == (("video", "audio"), 48, voice.sound)
+    assert [part["row"] for part in both.info.to_dict()["parts"]] == ["P1", "AM"]
+    assert json.loads(json.dumps(both.info.to_dict())) == both.info.to_dict()
+    line = both.info.describe()
+    assert line.startswith("product of calibrated probabilities")
+    assert "(face) P1 of fer2013" in line
+    for shown, model in (("video", face), ("audio", voice)):
+        assert choose_model([both, face, voice], (shown,)) is model
+    assert choose_model([both, face, voice], ("video", "audio")) is both
+
+
+def test_names_of_other_corpora_are_those_of_ravdess_and_calm_is_neutral(two_parts):
+    _, face, voice = load_models(two_parts)
+    said = np.arange(1.0, 8.0)[None] / 28  # angry, disgust, fear, happy, sad, surprise, neutral
+    assert face.to_names(said)[0] == pytest.approx(np.array([7, 4, 5, 1, 3, 2, 6]) / 28)
+    said = np.arange(1.0, 9.0)[None] / 36  # neutral, calm, happy, ...
+    assert voice.to_names(said)[0] == pytest.approx(np.array([3, 3, 4, 5, 6, 7, 8]) / 36)
+
+
+def test_what_one_part_does_not_know_is_left_out(tmp_path, two_parts):
+    face = write_frames_model(tmp_path / "few.safetensors", classes=("happy", "contempt", "sad", "neutral"))
+    _, few, voice = load_models([face, two_parts[1]])
+    assert few.settings.classes == voice.settings.classes == ("neutral", "happy", "sad")
+    assert few.to_names(np.array([[0.1, 0.5, 0.1, 0.3]]))[0] == pytest.approx([0.6, 0.2, 0.2])
+    other = write_frames_model(tmp_path / "other.safetensors", classes=("contempt", "sad"))
+    with pytest.raises(ModelError, match="have sad in common, two are needed"):
+        load_models([other, two_parts[1]])
+
+
+def test_parts_are_multiplied_and_divided_by_the_shares_of_their_training(two_parts):
+    _, face, voice = load_models(two_parts)
+    of_face = dict(zip(FER_CLASSES, (0.2, 0.0, 0.1, 0.4, 0.1, 0.1, 0.1), strict=True))
+    of_face["disgust"] = 0.1
+    face = replace(face, info=replace(face.info, shares={name: of_face[name] / 1.1 for name in sorted(of_face)}))
+    of_voice = dict(zip(RAVDESS, (0.04, 0.16, 0.16, 0.16, 0.12, 0.12, 0.12, 0.12), strict=True))
+    voice = replace(voice, info=replace(voice.info, shares=of_voice))
+    seen, heard = np.full((1, 7), 1 / 7), np.array([[0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]])
+    # neutral, happy, sad, angry, fearful, disgust, surprised: shares 0.1, 0.4, 0.1, 0.2, 0.1, 0.1, 0.1 (of 1.1) seen,
+    # 0.2, 0.16, 0.16, 0.12, 0.12, 0.12, 0.12 heard
+    by_hand = np.array([0.4 / 0.02, 0.1 / 0.064, 0.1 / 0.016, 0.1 / 0.024, 0.1 / 0.012, 0.1 / 0.012, 0.1 / 0.012])
+    assert join([face, voice], [seen, heard])[0] == pytest.approx(by_hand / by_hand.sum())
+    sure = join([face, voice], [np.eye(7)[:1], np.eye(7)[:1]])[0]
+    assert sure[0] == pytest.approx(1.0)
+    assert np.isfinite(sure).all()
+
+
+def test_where_a_model_judges_by_both_nothing_is_joined(models):
+    together = load_models([models[name] for name in ("N2", "VM", "AM")])
+    assert [model.settings.variant for model in together] == ["N2", "VM", "AM"]
+    assert not any(model.parts for model in together)
+    alike = combine(together[1:])
+    assert alike[0].settings.classes == CLASSES  # names of one corpus stay as they are
+    assert alike[1:] == together[1:]
+
+
+def test_networks_of_another_kind_are_called_what_they_are(tmp_path, two_parts):
+    people = write_frames_model(tmp_path / "people.safetensors", corpus="fer2013_actor")
+    strength = write_model(tmp_path / "strength.safetensors", "AM", target="intensity")
+    for path, words in ((people, r"learnt who somebody is \(target: actor\)"), (strength, "learnt intensity")):
+        with pytest.raises(ModelError, match=f"{path.name}: .*{words}; clips are judged by networks that learnt emo"):
+            load_models([path])
+    card = replace(checkpoint.read_card(two_parts[1]), kind="stream", rate_fps=5, hop_s=0.5)
+    stream = tmp_path / "stream.safetensors"
+    checkpoint.save(stream, checkpoint.network(replace(card, kind="variant"), seed=1), card)
+    with pytest.raises(ModelError, match="is a row of streams, which run along with a recording"):
+        load_models([stream])
+
+
+def test_of_models_that_judge_by_the_same_the_reference_chooses(tmp_path, two_parts):
+    own = write_model(tmp_path / "own.safetensors", "AM", classes=RAVDESS, normalise="subject")
+    assert [model.path for model in load_models([*two_parts, own])[1:]] == two_parts
+    assert [model.path for model in load_models([*two_parts, own], reference=True)[1:]] == [two_parts[0], own]
+    assert load_models([own])[0].by_subject
+
+
+def test_networks_trained_on_people_come_before_synthetic_ones_unless_named(results, tmp_path, monkeypatch):
+    monkeypatch.delenv("MIEN_MODELS", raising=False)
+    package = tmp_path / "package"
+    export_model(package, rows=["AM"], results=results)
+    file = package / "ravdess-AM.safetensors"
+    said = checkpoint.read_export(file)
+    networks, _ = checkpoint.load_export(file)
+    checkpoint.export(file, list(zip(networks, said.cards, strict=True)), said.facts | {"synthetic": False})
+    monkeypatch.setattr("mien.apps.models.list_places", lambda named: [named] if named else [results, package])
+    assert find_trained(None, "ravdess", CONFIG) == [file]
+    assert find_trained(results, "ravdess", CONFIG) == [results / "training" / "ravdess" / "AM"]
+    write_json(results / "corpora" / "ravdess" / "corpus.json", {"source": "/data/ravdess"})
+    assert find_trained(None, "ravdess", CONFIG) == [results / "training" / "ravdess" / "AM"]
+
+
+def test_an_exported_file_may_have_16_bits(results, tmp_path):
+    export_model(tmp_path / "whole", rows=["AM"], results=results)
+    export_model(tmp_path / "half", rows=["AM"], results=results, half=True)
+    whole, half = (load_models([tmp_path / name / "ravdess-AM.safetensors"])[0] for name in ("whole", "half"))
+    inputs = {"audio": torch.randn(2, 3, 1, 32, 31)}
+    with torch.no_grad():
+        torch.testing.assert_close(half.network(inputs), whole.network(inputs), rtol=0.02, atol=0.02)
+    assert half.path.stat().st_size < 0.75 * whole.path.stat().st_size
+    assert (half.info.made["weights"], whole.info.made["weights"]) == ("16 bits", "32 bits")
+    assert half.info.terms == "CC BY-NC-SA 4.0"
+    assert (half.info.recalls, half.info.uar) == ({"neutral": 0.5}, 0.5)
+
+
+def test_weights_of_a_row_that_was_trained_on_everybody_keep_the_accuracy_of_the_protocol(results, tmp_path):
+    other = results / "training" / "ravdess" / "all"
+    for file in (results / "training" / "ravdess" / "AM" / "fold0-seed0").iterdir():
+        (other / "fold0-seed0").mkdir(parents=True, exist_ok=True)
+        (other / "fold0-seed0" / file.name).write_bytes(file.read_bytes())
+    write_model(other / "fold0-seed0" / "model.safetensors", "AM", seed=9)
+    export_model(tmp_path / "out", rows=["AM"], results=results, weights=other)
+    (given,) = load_models([tmp_path / "out" / "ravdess-AM.safetensors"])
+    assert (given.info.networks, given.info.accuracy, given.info.tested_people) == (1, 0.5, 3)
+    inputs = {"audio": torch.randn(2, 3, 1, 32, 31)}
+    alone = checkpoint.load(other / "fold0-seed0" / "model.safetensors")[0]
+    with torch.no_grad():
+        wanted = (alone(inputs)["fused"] / given.info.temperature).softmax(1)
+        torch.testing.assert_close(given.network(inputs)["fused"].softmax(1), wanted)

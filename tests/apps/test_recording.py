@@ -2,17 +2,33 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from apps.tiny_models import CANDIDE, FACES, PREDICT, SOUND, model_of, write_results
+from apps.tiny_models import (
+    CANDIDE,
+    FACES,
+    PREDICT,
+    SOUND,
+    model_of,
+    write_frames_model,
+    write_model,
+    write_results,
+)
+from mien.apps.models import join, load_models
 from mien.apps.recording import judge_file
+from mien.apps.reference import PersonReference, RunningReference, read_reference
 from mien.apps.units import median_shape
 from mien.config.schema import CandideConfig
+from mien.errors import ConfigError, MediaError
+from mien.faces.track import follow
+from mien.io import isolated, media
 from mien.models import checkpoint
+from mien.models.checkpoint import OfGrey
 from mien.training import clips as training_clips
-from mien.training.clips import Sampling, assemble, network_inputs
+from mien.training.clips import ActionUnitSequence, Reference, Sampling, assemble, network_inputs
 
 ATOL = 1e-3  # sound that is resampled in pieces rounds one of 20 000 samples the other way, which silence amplifies
 CONFIG = CandideConfig(**CANDIDE)
@@ -64,3 +80,100 @@ def test_action_units_are_those_of_the_corpus(models, media_folder, tmp_path, na
         np.testing.assert_allclose(found.probabilities, expected[row], atol=ATOL)
         assert found.used == tuple(one for one in card.modalities if batch.n_steps[one][row])
         assert ("units" in found.used) == (name != "blank.mp4")
+
+
+@pytest.fixture
+def two_parts(tmp_path):
+    """Return a network of single pictures and one of voices, of other classes, joined, and both alone."""
+    voice = write_model(tmp_path / "voice.safetensors", "AM", classes=("neutral", "calm", "happy", "angry"))
+    return load_models([write_frames_model(tmp_path / "face.safetensors"), voice])
+
+
+def _alone(path, pixels):
+    """Return what the network of a file says of RGB pictures (N, S, S, 3), probabilities (N, 7)."""
+    network, _ = checkpoint.load(path, kind="extractor")
+    grey = np.stack([cv2.cvtColor(np.ascontiguousarray(one), cv2.COLOR_RGB2GRAY) for one in pixels])
+    with torch.no_grad():
+        return OfGrey(network)(torch.from_numpy(grey)[:, None].float()).softmax(1).numpy()
+
+
+def test_a_network_of_single_pictures_is_the_mean_over_the_pictures(two_parts, media_folder):
+    (_, face, _) = two_parts
+    (model,) = load_models([face.path])
+    found = judge_file(media_folder / "face.mp4", [model], **WINDOWS)
+    pictures = [(time_s, one) for time_s, one in isolated.read_frames(media_folder / "face.mp4", 10)]
+    track = follow(pictures, model.faces)
+    np.testing.assert_allclose(found.probabilities, _alone(face.path, track.frames[track.found]).mean(0), atol=ATOL)
+    assert found.classes[0] == "angry"  # its own names
+
+
+def test_a_cropped_picture_is_judged_as_a_whole(two_parts, tmp_path):
+    (_, face, _) = two_parts
+    (model,) = load_models([face.path])
+    picture = np.random.default_rng(5).integers(0, 255, (60, 60, 3), dtype=np.uint8)  # nobody would find a face in it
+    cv2.imwrite(str(tmp_path / "crop.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    assert np.isnan(judge_file(tmp_path / "crop.png", [model], **WINDOWS).probabilities).all()
+    found = judge_file(tmp_path / "crop.png", [model], **WINDOWS, cropped=True)
+    whole = cv2.resize(picture, (48, 48), interpolation=cv2.INTER_AREA)[None]
+    np.testing.assert_allclose(found.probabilities, _alone(face.path, whole)[0], atol=ATOL)
+    assert found.used == ("video",)
+
+
+def test_a_film_is_judged_by_the_product_of_its_face_and_its_voice(two_parts, media_folder):
+    both, face, voice = two_parts
+    said = [judge_file(media_folder / "both.mp4", [part], **WINDOWS).probabilities[None] for part in (face, voice)]
+    found = judge_file(media_folder / "both.mp4", two_parts, **WINDOWS)
+    np.testing.assert_allclose(found.probabilities, join(both.parts, said)[0], atol=ATOL)
+    assert found.classes == ("neutral", "happy", "angry")
+    assert (found.model, found.used) == (both, ("video", "audio"))
+    mute = judge_file(media_folder / "face.mp4", two_parts, **WINDOWS)
+    assert (mute.model, mute.used) == (face, ("video",))
+    assert judge_file(media_folder / "voice.wav", two_parts, **WINDOWS).model is voice
+
+
+@pytest.fixture
+def by_subject(tmp_path):
+    """Return a network of faces by their units that uses other recordings of the person."""
+    path = write_model(tmp_path / "own.safetensors", "units", normalise="subject")
+    return load_models([path], reference=True)
+
+
+def test_other_recordings_of_the_person_standardise_what_is_judged(by_subject, media_folder, tmp_path):
+    judged, others = media_folder / "face.mp4", [media_folder / name for name in ("both.mp4", "half.mp4", "voice.wav")]
+    running = judge_file(judged, by_subject, **WINDOWS)
+    assert running.reference == "running"
+    own = read_reference(others, by_subject)
+    assert own.n_recordings == 2  # a sound alone has no face
+    far = PersonReference({"units": Reference(own.of["units"].mean - 9, own.of["units"].deviation / 9)}, 2)
+    found = judge_file(judged, by_subject, **WINDOWS, reference=far)
+    assert found.reference == "folder, 2 recordings"
+    assert np.abs(found.probabilities - running.probabilities).max() > 0.003
+    itself = judge_file(judged, by_subject, **WINDOWS, reference=read_reference([judged], by_subject))
+    np.testing.assert_allclose(itself.probabilities, running.probabilities, atol=1e-6)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MediaError, match="empty: --reference has no face in 0 recordings"):
+        read_reference([tmp_path / "empty"], by_subject)
+    without = load_models([write_model(tmp_path / "AM.safetensors", "AM")])
+    with pytest.raises(ConfigError, match="none of the models uses other recordings of a person"):
+        read_reference([media_folder], without)
+    assert judge_file(media_folder / "voice.wav", without, **WINDOWS).reference == "none"
+
+
+def test_a_running_reference_is_that_of_all_that_was_shown():
+    rng = np.random.default_rng(7)
+    parts = [ActionUnitSequence(rng.normal(3, 2, (n, 8)).astype(np.float32), np.arange(n), n) for n in (5, 9, 2)]
+    running = RunningReference()
+    last = [running.add(one) for one in parts][-1]
+    whole = Reference.of(parts)
+    np.testing.assert_allclose(last.mean, whole.mean, rtol=1e-6)
+    np.testing.assert_allclose(last.deviation, whole.deviation, rtol=1e-6)
+
+
+def test_how_far_it_is_is_told(models, media_folder):
+    told, path = [], media_folder / "half.mp4"
+    judge_file(path, load_models([models["VM"]]), **WINDOWS, on_time=lambda *one: told.append(one))
+    times, lengths = np.array(told).T
+    np.testing.assert_allclose(lengths, media.probe(path).duration_s)
+    assert (np.diff(times) > 0).all()
+    assert times[0] == 0
+    assert times[-1] == pytest.approx(lengths[0], abs=0.2)

@@ -1,6 +1,6 @@
 """Model files with random weights and the settings they were made with; clips as the stages of training store them."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +17,7 @@ from mien.models.checkpoint import ModelCard
 from mien.models.mrpn import Network
 
 CLASSES = ("neutral", "happy", "sad", "angry")
+FER_CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 FACES = FacesConfig(rate_fps=10, size_px=32, detect_px=240, detect_every=4, margin=1.2, region_s=0.5)
 SOUND = SoundConfig(rate_hz=16000, silence_dbfs=-60.0, window=512, hop=64, segment=250, log=True, pool=4)
 FUSION = {
@@ -25,14 +26,17 @@ FUSION = {
     "AM": ("single", ("audio",)),
     "N2_units": ("mrpn", ("video", "audio", "units")),
 }
+FACE_BY_UNITS = {"units": ("single", ("units",))}
 CANDIDE = {"landmarks": "printed", "ridge": 1e-3, "warm_start": True, "evaluations": 100, "tolerance": 1e-8}
 WATCH = WatchConfig(joint="AV", video="V", audio="A", forget_s=0.6, timeline_s=5.0)
 PREDICT = {"corpus": "ravdess", "joint": "N2", "video": "VM", "audio": "AM", "window_s": 1.0, "hop_s": 0.5}
 
 
-def write_model(path: Path, variant: str, *, seed: int = 3, faces: FacesConfig = FACES) -> Path:
+def write_model(
+    path: Path, variant: str, *, seed: int = 3, faces: FacesConfig = FACES, classes: tuple[str, ...] = CLASSES, **more
+) -> Path:
     """Write a model file with random weights."""
-    fusion, modalities = FUSION[variant]
+    fusion, modalities = (FUSION | FACE_BY_UNITS)[variant]
     settings = ModelCard(
         kind="variant",
         corpus="ravdess",
@@ -45,13 +49,14 @@ def write_model(path: Path, variant: str, *, seed: int = 3, faces: FacesConfig =
         trunk={},
         side_head="dense",
         augmentation="VA+AO",
-        classes=CLASSES,
+        classes=classes,
         width=2,
         dropout=0.0,
         frames=4,
         sound=asdict(SOUND),
         faces=asdict(faces),
         candide=CANDIDE if "units" in modalities else {},
+        **more,
     )
     checkpoint.save(path, checkpoint.network(settings, seed=seed), settings)
     return path
@@ -82,3 +87,12 @@ def write_results(folder: Path, root: Path, names: list[str], *, faces: FacesCon
     work = candide_extract.Work(folder / "faces" / "ravdess" / "01", rows, CandideConfig(**CANDIDE))
     candide_extract.build_part(folder / "candide" / "ravdess" / "01", work)
     return folder
+
+
+def write_frames_model(path: Path, *, classes: tuple[str, ...] = FER_CLASSES, corpus: str = "fer2013") -> Path:
+    """Write the model file of a row of pretrain, which looks at single grey pictures, with random weights."""
+    faces = asdict(FACES) | {"size_px": 48, "margin": 1.1}
+    card = ModelCard(kind="extractor", corpus=corpus, base="fer2013", variant="P1", fold=0, seed=0, classes=classes)
+    card = replace(card, modalities=("video",), model="resnet18", width=2, size_px=48, faces=faces)
+    checkpoint.save(path, checkpoint.network(card, seed=5), card)
+    return path

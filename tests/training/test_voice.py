@@ -1,25 +1,30 @@
 """Whole voices: what networks of the front end logmel are given, a person's reference, the command `train`."""
 
+import copy
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from mien.augment.slicing import Interval
-from mien.config.schema import MelConfig
+from mien.config.schema import AugmentConfig, MelConfig, TrainConfig, VariantConfig
 from mien.errors import ConfigError, ModelError
 from mien.io import shards
-from mien.io.files import read_json
+from mien.io.files import read_json, sha256
 from mien.models import checkpoint
+from mien.models.mrpn import build
 from mien.training import clips
-from mien.training.clips import Sampling, Wave, assemble_inputs, reference_of, transform_wave
+from mien.training.clips import Sampling, Wave, assemble_inputs, transform_wave
+from mien.training.train import ClipTask
 from training.commands import check_folder, rows_of, run_command, train_variant
-from training.tiny_corpus import FACES, SOUND, TinyCorpus
+from training.tiny_corpus import FACES, PARAMS, SOUND, TinyCorpus
 
 MEL = replace(SOUND, front_end="logmel", mel=MelConfig(columns=32))
-SUBJECT = replace(MEL, normalise="subject")
+AUGMENT = AugmentConfig(**PARAMS["augment"])
 ROW = {"modalities": ["audio"], "fusion": "single", "front_end": "logmel", "trunk": {"audio": "cnn"}}
 CHANGES = {"masks": {"bands": 4, "columns": 4, "shift": 1}, "train": {"width": 1, "epochs": 2, "batch": 8}}
 
@@ -32,7 +37,7 @@ def wave(seconds, level=0.1, seed=0):
 def looked(one, interval, config, rng=None):
     sampling = Sampling.of("VA+AO", frames=1, share=0.8, sound=config)
     inputs, n_steps = assemble_inputs([(interval, {"audio": one})], ["audio"], sampling, size_px=0, rng=rng)
-    assert n_steps["audio"].tolist() == [1]
+    assert n_steps["audio"].tolist() == [2 if rng is None else 1]
     return inputs["audio"][0, 0, 0]  # (F, W)
 
 
@@ -53,27 +58,42 @@ def test_networks_hear_the_stretch_that_they_are_given():
     assert len(anywhere) > 1
 
 
-def test_a_reference_takes_the_person_out_of_a_voice():
-    spoken = [wave(1.0, 0.1, seed=1), wave(1.5, 0.02, seed=2)]
-    reference = reference_of(spoken, SUBJECT)
-    assert reference.mean.shape == reference.deviation.shape == (64,)
-    rows = np.concatenate([reference.standardise(transform_wave(one, SUBJECT)).spectrum.T for one in spoken])
-    np.testing.assert_allclose(rows.mean(0), 0, atol=1e-4)
-    np.testing.assert_allclose(rows.std(0), 1, atol=1e-4)
-    loud, quiet = (reference.standardise(transform_wave(one, SUBJECT)).spectrum.mean() for one in spoken)
-    assert loud > quiet  # how loud somebody is, compared with themselves, is kept
+def test_people_are_judged_by_what_is_said_of_their_own_recordings(tiny):
+    params = tiny.params["train"] | {"width": 1, "batch": 2}
+    row = VariantConfig(**ROW, normalise="subject")
+    settings = SimpleNamespace(variant=row, train=TrainConfig(**params), augment=AUGMENT, sound=MEL)
+    data = clips.read(tiny.results, tiny.name, ["audio"], faces=FACES, sound=MEL)
+    rows = data.clips[data.clips.actor.isin(["a0", "a3"]) & data.clips["clip"].isin(data.media["audio"])]
+    rows = rows.sample(frac=1, random_state=0)
+    task = ClipTask(settings=settings, dataset=data, roles={"test": rows}, draws=None, loss_weights={})
+    model = build(
+        ["audio"],
+        fusion="single",
+        aggregator="lstm",
+        side_head="dense",
+        classes=2,
+        width=1,
+        dropout=0.0,
+        trunk=ROW["trunk"],
+    ).eval()
+    model.norms["audio"].running_mean.normal_(generator=torch.Generator().manual_seed(0))
+    model.requires_grad_(False)
+    found = task.evaluate(model, "test").logits["fused"]
+    for actor in ("a0", "a3"):
+        there = (rows.actor == actor).to_numpy(copy=True)
+        batch = clips.assemble(data, rows[there], task.sampling, rng=None)
+        said = model.perceive(batch.inputs, batch.n_steps)["audio"]
+        alone = copy.deepcopy(model)
+        norm = alone.norms["audio"]
+        norm.running_mean, norm.running_var = said.mean(0), said.var(0, correction=0)
+        torch.testing.assert_close(found[torch.from_numpy(there)], alone(batch.inputs, batch.n_steps)["fused"])
+        assert not torch.allclose(found[torch.from_numpy(there)], model(batch.inputs, batch.n_steps)["fused"])
 
 
-def test_training_reads_what_a_reference_makes(tiny):
-    found = clips.read(tiny.results, tiny.name, ["audio"], faces=FACES, sound=SUBJECT)
-    waves = clips.read(tiny.results, tiny.name, ["audio"], faces=FACES, sound=SOUND, running=True).media["audio"]
-    own = [clip for clip in waves if clip.startswith("a2-")]
-    reference = reference_of([waves[clip] for clip in own], SUBJECT)
-    media = clips.normalise(found, "subject").media["audio"]
-    for clip in own:
-        wanted = reference.standardise(transform_wave(waves[clip], SUBJECT))
-        assert torch.equal(media[clip].spectrum, wanted.spectrum)
-        assert media[clip].start_s == wanted.start_s
+def test_one_recording_is_no_reference():
+    model = build(["audio"], fusion="single", aggregator="lstm", side_head="dense", classes=2, width=1, dropout=0.0)
+    features = torch.randn(3, 8)
+    assert torch.equal(model.refer("audio", features, features[:1]), features)
 
 
 @pytest.mark.usefixtures("scratch")
@@ -87,7 +107,7 @@ def test_train_says_what_it_hears(tiny, tmp_path, how):
     assert run["n_steps"] == {"audio": 1.0}
     _, card = checkpoint.load(folder / "model.safetensors")
     assert card.sound["front_end"] == "logmel"
-    assert card.sound.get("normalise", "corpus") == card.normalise == how
+    assert card.normalise == how
     assert read_json(folder / "run.json")["config"]["variant"].get("normalise", "corpus") == how
 
 
@@ -108,6 +128,27 @@ def test_everybody_is_trained_on_as_long_as_on_the_folds(tiny, tmp_path):
     other = options | {"config": config.replace('"epochs": 2', '"epochs": 1')}
     with pytest.raises(ModelError, match="of another config"):
         run_command("train", folds=[], everybody=True, out=tmp_path / "Voice", **other)
+
+
+@pytest.mark.usefixtures("scratch")
+def test_a_row_may_be_the_network_of_another_asked_with_a_reference(tiny, tmp_path):
+    rows = {"Voice": ROW | CHANGES, "Voice_S": ROW | CHANGES | {"normalise": "subject", "weights": "Voice"}}
+    config = json.dumps(tiny.params | {"variants": rows})
+    options = {"corpus": tiny.name, "seeds": [0], "data": tiny.results, "config": config, "everybody": True}
+    with pytest.raises(ModelError, match="no such model file"):
+        run_command("train", variant="Voice_S", folds=[0], out=tmp_path / "Voice_S", **options)
+    for variant in rows:
+        run_command("train", variant=variant, folds=[0], out=tmp_path / variant, **options)
+    for name in ("fold0-seed0", "everybody-seed0"):
+        folders = [tmp_path / variant / name for variant in rows]
+        states = [load_file(folder / "model.safetensors") for folder in folders]
+        assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+        runs = [read_json(folder / "run.json") for folder in folders]
+        assert runs[1]["best_epoch"]["honest"] == runs[0]["best_epoch"]["honest"]
+        assert runs[1]["weights"] == sha256(folders[0] / "model.safetensors")
+    alone, referred = (rows_of(tmp_path / variant / "fold0-seed0").query("selection == 'honest'") for variant in rows)
+    assert alone["clip"].tolist() == referred["clip"].tolist()
+    assert not np.allclose(np.stack(alone.logits), np.stack(referred.logits))
 
 
 @pytest.mark.parametrize(

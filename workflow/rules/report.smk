@@ -132,6 +132,33 @@ def trust_in(corpus):
     ]
 
 
+def check_of(name, row):
+    """Give the call that judges the recordings of a row of `checks`."""
+    rows = [model for model in row.models if not model.endswith(".safetensors")]
+    options = {
+        "material": row.material,
+        "corpus": row.corpus,
+        "group": row.group,
+        "folder": row.folder,
+        "label": row.label,
+        "most": row.most or "",
+    }
+    words = " ".join(f"--{key} {shlex.quote(str(value))}" for key, value in options.items() if value)
+    words += " --by-fold" * row.by_fold + " --reference" * row.reference
+    words += f" --models {shlex.join(f'results/training/{m}' if m in rows else m for m in row.models)}"
+    return call(
+        "check_models",
+        "predict",
+        words=words,
+        also=[
+            *(run.manifest for m in rows for run in runs_of(corpus=m.split("/")[0], name=m.split("/")[1], seed="0")),
+            *(tables_of(row.corpus) + [f"data/{row.corpus}.json"] if row.corpus else [row.folder]),
+            *(model for model in row.models if model not in rows),
+        ],
+        out_csv=[f"results/predicted/{name}.csv"],
+    )
+
+
 # Job, which has the caption workflow/report/<its first word>.rst -> its call, or its calls in order.
 JOBS = {
     "candide": call(
@@ -351,6 +378,10 @@ JOBS = {
 }
 JOBS |= {f"table_{name}": table_of_chapter_5(name, row) for name, row in PARAMS.tables.items()}
 JOBS |= {f"trust_{corpus}": trust_in(corpus) for corpus in PARAMS.trust.corpora}
+JOBS |= {f"predicted_{name}": check_of(name, row) for name, row in PARAMS.checks.items()}
+if PARAMS.checks:
+    JUDGED = [f"results/predicted/{name}.csv" for name in PARAMS.checks]
+    JOBS["predicted"] = call("build_predicted", "evaluate", judged=JUDGED, **table("predicted"))
 JOBS = {page: calls if isinstance(calls, list) else [calls] for page, calls in JOBS.items() if calls}
 REPORT = [str(path) for calls in JOBS.values() for one in calls for path in one.outputs]
 

@@ -4,14 +4,18 @@ import importlib.metadata
 import logging
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mien import kernels
 from mien.apps import Models
 from mien.config import schema
 from mien.errors import MienError
+
+if TYPE_CHECKING:
+    from mien.apps.models import Model
 
 LIBRARIES = ("numpy", "pandas", "torch", "torchaudio", "torchvision", "av", "dlib-bin", "opencv-python-headless")
 
@@ -26,7 +30,6 @@ def doctor(*, results: Models = None, config: str = "") -> None:
     config
         File with the parameters; by default params.yaml here, or the one that came with mien.
     """
-    logging.getLogger("mien").setLevel(logging.ERROR)  # what is logged of models is printed below
     problems = []
     for part, tell in (("installed", _tell_installed), ("devices", _tell_devices), ("faces", _tell_faces)):
         _print(part, tell())
@@ -97,11 +100,22 @@ def _missing() -> list[str]:
     return [f"{name} is not installed: pip install {name}" for module, name in needed.items() if not find_spec(module)]
 
 
+def _quietly(load: Callable[[], "list[Model]"]) -> "list[Model]":
+    """Load models without what is logged of them, which is printed here."""
+    log = logging.getLogger("mien")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        return load()
+    finally:
+        log.setLevel(level)
+
+
 def _tell_models(results: Path | None, config: str) -> Iterator[str]:
     from mien.apps.models import find_trained, load_models
 
     settings = schema.section(schema.PredictConfig, schema.load(config), "predict")
-    for model in load_models(find_trained(results, settings.corpus, settings)):
+    for model in _quietly(lambda: load_models(find_trained(results, settings.corpus, settings))):
         info = model.info
         yield f"{info.describe()}; {', '.join(info.modalities)}"
         state = "checked" if info.checked else "not checked: nothing beside it says what it was"

@@ -6,7 +6,7 @@ training does with a clip of that length, so nothing that comes before or after 
 
 * Pictures are looked at `faces.rate_fps` times a second, each time at the one that is shown then. Faces are followed
   within a shot; a cut starts everybody anew. The region of a face is the square around the median of its boxes in the
-  window; where the face has moved away from there, the square moves with it.
+  window, as in training; where the face walks away from there, the square goes with it.
 * The sound is that of the window without silence at its ends, down to the length of a segment.
 * The voice belongs to the main face of the window, which is the most prominent; the others are judged by their faces
   alone. Without a face it belongs to person 0.
@@ -17,8 +17,8 @@ training does with a clip of that length, so nothing that comes before or after 
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import cv2
@@ -26,7 +26,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mien.apps.models import SHOWN_BY, Model, choose_model
+from mien.apps.models import SHOWN_BY, Model, choose_model, join
+from mien.apps.reference import PersonReference, RunningReference
 from mien.apps.units import Shape, StreamingUnits, fit_units
 from mien.audio.resample import is_silent, level_of, to_int16
 from mien.audio.spectrogram import segment_s
@@ -34,13 +35,14 @@ from mien.augment.slicing import Interval
 from mien.candide.fit import FITTED
 from mien.config.schema import CandideConfig, FacesConfig, SoundConfig
 from mien.errors import ModelError
-from mien.faces.track import KEPT_BYTES, Face, FaceTracker, Track, cut_region, region_around
+from mien.faces.track import KEPT_BYTES, Face, FaceTracker, Track, WholePicture, cut_region, region_around
 from mien.io.shards import FULL_SCALE
 from mien.training.clips import (
     ActionUnitSequence,
     Batch,
     FrameSequence,
     ModalityData,
+    Reference,
     Sampling,
     Wave,
     assemble_inputs,
@@ -52,7 +54,9 @@ ONE_PASS_S = 6.0  # films up to this length, those of the corpora, are judged in
 FORGET_S = 1.0  # a face that was lost for so long is somebody new
 LIVE_HOLD_S = 1.0  # a picture of a camera is taken to be shown for no longer
 LEAST_REST_S = 0.1  # at the end of a film that is worth a window of its own
-MOVED = 0.15  # sides of the region by which a face may be beside its middle before the region moves
+MOVED = 0.15  # sides of the region by which a face may be beside its middle before the region goes with it
+SMOOTH_S = 0.2  # before and after a look, over which the way of a region is averaged: detectors are off by some px
+PICTURES = 128  # that a network of single pictures is shown at once
 PATCH = 3.0  # side of what is kept around a face of a large picture, in sides of its box
 BLOCK_S = 0.1  # in which sound is silent or not
 TOLERANCE_S = 1e-6  # by which times may differ that are meant to be equal
@@ -61,6 +65,7 @@ DIGITS = 9  # of times from the beginning of a window: the same wherever in a fi
 # Cuts, much as the adaptive detector of PySceneDetect finds them: a change of the picture that is large, and beside
 # those before it too. One that is missed costs little: windows know nothing of each other, regions are their own.
 CUT_SIZE = (32, 18)  # px that pictures are compared at
+CUT_ROWS = 90  # of a picture, of which these are means: enough, and all would be the costliest part of a look
 CUT_LEAST = 12.0  # mean change, grey levels
 CUT_RATIO = 4.0  # to the median of the last changes
 CUT_MEMORY = 12  # changes
@@ -138,6 +143,7 @@ class Clip:
     heard: Interval
     candide: CandideConfig | None = None  # None: no network asks for action units
     shape: Shape | None = None
+    references: Mapping[str, Reference] = field(default_factory=dict)  # modality -> where the person's own data lie
 
     @cached_property
     def modalities(self) -> dict[str, ModalityData]:
@@ -159,7 +165,11 @@ class Clip:
 
 @torch.no_grad()
 def judge(model: Model, clips: Sequence[Clip]) -> np.ndarray:
-    """Return the probabilities (B, C) that a network gives B clips, each with something that it uses."""
+    """Return the probabilities (B, C) that a model gives B clips, each with something that it uses."""
+    if model.parts:
+        return join(model.parts, [judge(part, clips) for part in model.parts])
+    if model.settings.kind == "extractor":
+        return model.to_names(_judge_frames(model, clips))
     card, first = model.settings, clips[0]
     sampling = Sampling.of(card.augmentation, frames=card.frames, share=1.0, sound=first.sound)
     inputs, n_steps = {}, {}
@@ -167,22 +177,35 @@ def judge(model: Model, clips: Sequence[Clip]) -> np.ndarray:
         looks = []
         for clip in clips:
             there = {name: clip.modalities[name]} if name in clip.modalities else {}
+            if model.by_subject and name in clip.references and there:
+                there = {name: clip.references[name].standardise(there[name])}
             looks.append((clip.heard if name == "audio" else clip.seen, there))
         one, steps = assemble_inputs(looks, [name], sampling, size_px=first.faces.size_px)
         inputs |= one
         n_steps |= steps
     batch = Batch(inputs, n_steps, torch.full((len(clips),), -1)).to(next(model.network.parameters()).device)
     scores = model.network(network_inputs(batch), batch.n_steps)["fused"].double()
-    return scores.softmax(dim=1).cpu().numpy()
+    return model.to_names(scores.softmax(dim=1).cpu().numpy())
+
+
+def _judge_frames(model: Model, clips: Sequence[Clip]) -> np.ndarray:
+    """Return the means (B, C) over the frames of each clip of what a network of single pictures says of them."""
+    frames = [clip.modalities["video"].pixels for clip in clips]  # (T, S, S, 3) each
+    grey = np.stack([cv2.cvtColor(np.ascontiguousarray(one), cv2.COLOR_RGB2GRAY) for part in frames for one in part])
+    pictures = torch.from_numpy(grey).unsqueeze(1).float().to(next(model.network.parameters()).device)
+    said = [model.network({"video": part})["fused"].double().softmax(1).cpu() for part in pictures.split(PICTURES)]
+    return np.stack([part.mean(0).numpy() for part in torch.cat(said).split(list(map(len, frames)))])
 
 
 def common(models: Sequence[Model], name: str):
-    """Return what all models agree on: settings.classes, faces or sound.
+    """Return what all models agree on: settings.classes; faces, of those that look, or sound, of those that listen.
 
     Raises
     ------
     ModelError : they do not.
     """
+    shown = {"faces": "face", "sound": "voice"}.get(name)
+    models = [model for model in models if shown is None or shown in model.shows] or models[:1]
     values = [getattr(model.settings if name == "classes" else model, name) for model in models]
     for model, value in zip(models, values, strict=True):
         if value != values[0]:
@@ -257,6 +280,10 @@ class Engine:
         Keep where every person was in every picture, see `track_of`.
     batch
         Windows that are judged at once: 1 to have each as soon as it ends, more where nobody waits for them.
+    cropped
+        Every picture is a face and nothing else: none is looked for, the whole picture is the region.
+    reference
+        Of the person, from other recordings, for models that use one; None: what was seen and heard until then.
 
     Attributes
     ----------
@@ -277,17 +304,23 @@ class Engine:
         shape: Shape | None = None,
         tracks: bool = False,
         batch: int = 1,
+        cropped: bool = False,
+        reference: PersonReference | None = None,
     ) -> None:
         self.models = list(models)
         self.classes: tuple[str, ...] = common(models, "classes")
-        self.faces: FacesConfig = common(models, "faces")
+        faces: FacesConfig = common(models, "faces")
+        self.faces = replace(faces, margin=1.0) if cropped else faces
         self.sound: SoundConfig = common(models, "sound")
         self.window_s, self.hop_s, self.forget_s, self.hold_s = window_s, hop_s, forget_s, hold_s
         self._candide, self._shape, self._tracks, self._batch = candide, shape, tracks, batch
         self._fitted = next((model.candide for model in models if model.candide is not None), None)
         self._has_pictures = True  # until it is said that no more will come
         # Pictures.
-        self._tracker = FaceTracker(self.faces, forget_s=forget_s)
+        self._cropped, self._given = cropped, reference
+        self._by_subject = any(part.by_subject for model in models for part in (model.parts or (model,)))
+        self._running: dict[tuple[int, str], RunningReference] = {}  # of a person and modality
+        self._tracker = self._begin_shot()
         self._before = 0  # people of earlier shots
         self._highest = 0
         self._held: tuple[float, np.ndarray] | None = None  # the picture that is shown now
@@ -376,6 +409,13 @@ class Engine:
         return max(self._next_look / self.faces.rate_fps, self.heard_s)
 
     @property
+    def reference(self) -> str:
+        """Return which reference of the person is used: none, running, or folder, N recordings."""
+        if not self._by_subject:
+            return "none"
+        return self._given.describe() if self._given is not None else "running"
+
+    @property
     def n_people(self) -> int:
         """Return how many people were seen; who was lost, or seen again after a cut, counts anew."""
         return self._highest
@@ -438,7 +478,8 @@ class Engine:
     # ---- pictures ----
 
     def _is_cut(self, picture: np.ndarray) -> bool:
-        thumbnail = cv2.resize(picture, CUT_SIZE, interpolation=cv2.INTER_AREA).astype(np.float32)
+        rows = picture[:: max(1, len(picture) // CUT_ROWS)]
+        thumbnail = cv2.resize(rows, CUT_SIZE, interpolation=cv2.INTER_AREA).astype(np.float32)
         before, self._thumbnail = self._thumbnail, thumbnail
         if before is None:
             return False
@@ -460,7 +501,7 @@ class Engine:
     def _look(self, time_s: float, picture: np.ndarray) -> None:
         if self._cut:
             self._cut, self._before = False, self._highest
-            self._tracker = FaceTracker(self.faces, forget_s=self.forget_s)
+            self._tracker = self._begin_shot()
         self._n_same = self._n_same + 1 if picture is self._looked_at else 0
         self._looked_at = picture
         if self._n_same <= self.faces.detect_every:  # a picture that stays has been searched as a whole by then
@@ -486,6 +527,13 @@ class Engine:
                 here = {face.person for face in self._here}
                 self._people = {person: kept for person, kept in self._people.items() if person in here}
 
+    def _begin_shot(self) -> FaceTracker | WholePicture:
+        """Return a tracker of people who are all new; landmarks are found where somebody wants them."""
+        wanted = self._tracks or self._candide is not None or self._fitted is not None
+        if self._cropped:
+            return WholePicture(landmarks=wanted)
+        return FaceTracker(self.faces, forget_s=self.forget_s, landmarks=wanted)
+
     def _keep(self, picture: np.ndarray, face: Face) -> _Seen:
         """Keep a picture as a whole where memory allows it, else what is around the face."""
         if picture.nbytes * self.faces.rate_fps * max(ONE_PASS_S, self.window_s) <= KEPT_BYTES:
@@ -495,8 +543,8 @@ class Engine:
         right, bottom = np.ceil(centre + half).astype(int)
         return _Seen(face, picture[top:bottom, left:right].copy(), (int(left), int(top)))
 
-    def _track(self, person: int, looks: Sequence[_Look], start_s: float, *, follows: bool) -> Track:
-        """Return the track of a person who is found in one of the looks; `follows`: the region may move."""
+    def _track(self, person: int, looks: Sequence[_Look], start_s: float) -> Track:
+        """Return the track of a person who is found in one of the looks; the region goes with a face that walks."""
         n, size = len(looks), self.faces.size_px
         frames, landmarks = np.zeros((n, size, size, 3), np.uint8), np.full((n, 68, 2), np.nan, np.float32)
         boxes, score = np.full((n, 3), np.nan), np.full(n, np.nan)
@@ -504,15 +552,11 @@ class Engine:
         for k in np.flatnonzero(found):
             face = looks[k].seen[person].face
             boxes[k], landmarks[k], score[k] = face.box, face.landmarks, face.score
-        region = region_around(boxes, margin=self.faces.margin)
-        for k in np.flatnonzero(found):
-            seen, own = looks[k].seen[person], region
-            if follows:
-                centre = boxes[k, :2] + boxes[k, 2] / 2
-                if np.abs(centre - region[:2] - region[2] / 2).max() > MOVED * region[2]:
-                    own = np.array([*np.floor(centre - region[2] / 2 + 0.5), region[2]])
-            frames[k] = cut_region(seen.pixels, own - [*seen.origin, 0], size_px=size)
         times = np.array([look.time_s - start_s for look in looks]).round(DIGITS)
+        region = region_around(boxes, margin=self.faces.margin)
+        for k, own in zip(np.flatnonzero(found), _along(boxes[found], times[found], region), strict=True):
+            seen = looks[k].seen[person]
+            frames[k] = cut_region(seen.pixels, own - [*seen.origin, 0], size_px=size)
         return Track(frames, landmarks, boxes, region, times, score, found)
 
     # ---- windows ----
@@ -566,13 +610,14 @@ class Engine:
             clip = Clip(
                 self.faces,
                 self.sound,
-                self._track(person, looks, start_s, follows=True) if person else None,
+                self._track(person, looks, start_s) if person else None,
                 own,
                 seen,
                 Interval(0.0, len(wave) / self.sound.rate_hz),
                 self._fitted,
                 self._shape,
             )
+            clip = self._refer(clip, person if counts else None)
             there = tuple(clip.modalities)
             model = choose_model(self.models, there) if there else None
             used = tuple(name for name in model.settings.modalities if name in there) if model else ()
@@ -586,6 +631,19 @@ class Engine:
                 main=person == main,
             )
             self._queue.append((row, model if used else None, clip if used else None))
+
+    def _refer(self, clip: Clip, person: int | None) -> Clip:
+        """Return a clip with the references that models ask for; None: it is all that there is of a person."""
+        if not self._by_subject:
+            return clip
+        found = dict(self._given.of) if self._given is not None else {}
+        for name in clip.modalities.keys() - found.keys() - {"video"}:
+            one = clip.modalities[name]
+            running = self._running.get((person, name), RunningReference())
+            found[name] = running.add(one)
+            if person is not None:
+                self._running[person, name] = running
+        return replace(clip, references=found)
 
     def _flush(self, *, counts: bool = True) -> list[Row]:
         """Judge what is in the queue."""
@@ -614,7 +672,7 @@ class Engine:
     def _judge_whole(self) -> tuple[Model, tuple[str, ...], np.ndarray] | None:
         """Judge the film in one pass, as evaluation does with a clip; None if there is nothing to judge by."""
         person, wave = self._highest, None if self.is_silent else self._wave
-        track = self._track(person, self._looks, 0.0, follows=False) if person else None
+        track = self._track(person, self._looks, 0.0) if person else None
         lengths = {"video": self._next_look / self.faces.rate_fps, "audio": self.heard_s}
         lengths["units"] = lengths["video"]
         whole = Interval(0.0, lengths["video"])
@@ -625,9 +683,27 @@ class Engine:
         used = tuple(name for name in model.settings.modalities if name in clip.modalities)
         if not used:
             return model, (), self.verdict
-        whole = Interval(0.0, max(lengths[name] for name in used))
-        clip = Clip(self.faces, self.sound, track, wave, whole, whole, self._fitted, self._shape)
-        return model, used, judge(model, [clip])[0]
+        seen = heard = Interval(0.0, max(lengths[name] for name in used))
+        if model.parts:  # each of them knows of nothing else
+            seen, heard = Interval(0.0, lengths["video"]), Interval(0.0, lengths["audio"])
+        clip = Clip(self.faces, self.sound, track, wave, seen, heard, self._fitted, self._shape)
+        return model, used, judge(model, [self._refer(clip, None)])[0]
+
+
+def _along(boxes: np.ndarray, time_s: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Return the region (N, 3) of each of N boxes (N, 3): one for all, or along the way of a face that walks.
+
+    The way is the mean over as many looks before as after each, within `SMOOTH_S`: no offset where a face walks evenly.
+    """
+    centres, way = boxes[:, :2] + boxes[:, 2:] / 2, np.empty((len(boxes), 2))
+    for k, now_s in enumerate(time_s):
+        first, last = np.searchsorted(time_s, [now_s - SMOOTH_S - TOLERANCE_S, now_s + SMOOTH_S + TOLERANCE_S])
+        reach = min(k - first, last - 1 - k)
+        way[k] = centres[k - reach : k + reach + 1].mean(axis=0)
+    regions = np.tile(region, (len(boxes), 1))
+    if np.abs(way - region[:2] - region[2] / 2).max() > MOVED * region[2]:
+        regions[:, :2] = np.floor(way - region[2] / 2 + 0.5)
+    return regions
 
 
 def _prominence(person: int, looks: Iterable[_Look]) -> float:

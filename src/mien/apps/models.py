@@ -5,30 +5,41 @@ that is fitted on the validation people of all folds. Whoever is new to all of t
 the mean of theirs (Jensen's inequality), while the fold of the lowest validation loss is the one with the easiest
 validation people, and leaves others unused. How often the mean is right cannot be measured: everybody was learnt from
 by some of them; what is said is how often one of them is right, of people whom it did not learn from.
+
+Where nothing judges faces and voices together, a network of each does (`combine`): whatever they were trained on, they
+answer in the names of emotions that both know, and the product of their calibrated probabilities, each divided by the
+shares of its training clips, is the answer (Kittler, Hatef, Duin & Matas 1998, On combining classifiers, eq. 8: faces
+and voices of one emotion are taken to be independent, and emotions to be equally frequent).
 """
 
 import hashlib
 import logging
 import math
 import os
+import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mien.apps import Models
 from mien.config import schema
+from mien.config.labels import common_names, label_map
 from mien.config.schema import CandideConfig, FacesConfig, SoundConfig
 from mien.errors import ConfigError, ModelError, TableError
 from mien.io.files import read_json, sha256
 from mien.models import checkpoint
-from mien.models.checkpoint import ModelCard
+from mien.models.checkpoint import ModelCard, OfGrey
 from mien.models.mrpn import Network
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mien.evaluation.runs import Run
 
 log = logging.getLogger(__name__)
@@ -37,6 +48,9 @@ SHOWN_BY = {"video": "face", "audio": "voice", "units": "face"}  # modality -> w
 VARIABLE = "MIEN_MODELS"  # of the environment: the folder with models
 CONFIDENCE = 0.95  # of the interval of an accuracy
 WEIGHTS = "model.safetensors"
+LEAST = 1e-12  # of a probability of which the logarithm is taken
+BINS = 15  # of the calibration error, as in Guo et al. 2017
+RULE = "product of calibrated probabilities, each divided by the shares of its training"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +76,31 @@ class ModelInfo:
     protocol: str = ""  # honest: epochs chosen on people who are not reported; thesis: on those who are
     temperature: float = 1.0
     calibrated: bool = False  # the temperature was fitted, on validation people
+    classes: tuple[str, ...] = ()  # that it answers in
+    uar: float | None = None  # unweighted average recall of the same clips, and its interval
+    uar_low: float | None = None
+    uar_high: float | None = None
+    recalls: Mapping[str, float] | None = None  # class -> share of its clips that are judged rightly
+    calibration_error: float | None = None  # of probabilities at the temperature, on those clips, in `BINS` bins
+    tested_clips: int | None = None
+    shares: Mapping[str, float] | None = None  # class -> share of the training clips, as the loss weighs them
+    terms: str = ""  # of the corpus
+    address: str = ""
+    made: Mapping[str, Any] | None = None  # command, revision, processor, cpu_hours
+    parts: "tuple[ModelInfo, ...]" = ()  # of a model that is several ones joined
     file: str = ""  # or the folder of a row
     sha256: str = ""  # of the file; of a row: of those of its files, in the order of folds, in hexadecimal
     checked: bool = False  # the weights are those that training or export wrote; False: nothing says what they were
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as values of JSON."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        said = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return said | {"parts": [part.to_dict() for part in self.parts]}
 
     def describe(self) -> str:
         """Say it in one line."""
+        if self.parts:
+            return f"{RULE}: " + "; ".join(f"({part.shown_by}) {part.describe()}" for part in self.parts)
         alike = f"{self.networks} networks" if self.networks > 1 else "1 network"
         text = f"{self.row} of {self.corpus} ({alike}), trained on {self.people or 'people of whom nothing is known'}"
         if self.accuracy is None:
@@ -79,10 +108,33 @@ class ModelInfo:
         ends = ""
         if self.accuracy_low is not None:
             ends = f" ({100 * self.accuracy_low:.0f} to {100 * self.accuracy_high:.0f})"
-        who = "such people that a network was not trained on"
+        who = "such people that a network was not trained on" if self.tested_people else "the official test"
         if self.protocol == "thesis":
             who += ", on whom its epoch was chosen"
         return f"{text}; right in {100 * self.accuracy:.0f}%{ends} of the clips of {who}"
+
+    @property
+    def shown_by(self) -> str:
+        """Return what it judges by: face, voice, or face+voice."""
+        return "+".join(dict.fromkeys(SHOWN_BY[name] for name in SHOWN_BY if name in self.modalities))
+
+
+class OfFrame(nn.Module):
+    """A network of `pretrain` as one of clips: every clip is a grey picture.
+
+    {"video": (B, 1, S, S) grey levels 0..255} -> {"fused": (B, C) logits}; pictures of another size are resized, as
+    training does.
+    """
+
+    def __init__(self, network: nn.Module, size_px: int) -> None:
+        super().__init__()
+        self.network, self.size_px = OfGrey(network), size_px
+
+    def forward(self, inputs: Mapping[str, Tensor], n_steps: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        pictures, size = inputs["video"], (self.size_px, self.size_px)
+        if pictures.shape[-1] != self.size_px:
+            pictures = functional.interpolate(pictures, size, mode="bilinear", antialias=True)
+        return {"fused": self.network(pictures)}
 
 
 class Ensemble(nn.Module):
@@ -102,18 +154,127 @@ class Ensemble(nn.Module):
 
 @dataclass(frozen=True)
 class Model:
-    """Trained networks of one row with what their files say."""
+    """Trained networks of one row with what their files say, or several such models joined.
+
+    Attributes
+    ----------
+    network : of a joined model None.
+    settings : its classes are the names that the model answers in.
+    sound : of a network of single pictures, that of params.yaml of the package.
+    names : (C, L) 0 and 1: as which of the L classes each of the C that the network knows counts; None: they are the
+        same.
+    parts : of a joined model.
+    """
 
     path: Path
-    network: Ensemble
+    network: Ensemble | None
     settings: ModelCard
     faces: FacesConfig
     sound: SoundConfig
     candide: CandideConfig | None = None  # where it looks at action units
     info: ModelInfo | None = None
+    names: np.ndarray | None = None
+    parts: "tuple[Model, ...]" = ()
+
+    @property
+    def by_subject(self) -> bool:
+        """Tell whether the person's own recordings standardise what it is given."""
+        return self.settings.normalise == "subject"
+
+    @property
+    def shows(self) -> set[str]:
+        """Return what it judges by: face, voice, or both."""
+        return {SHOWN_BY[name] for name in self.settings.modalities}
+
+    def to_names(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return probabilities (B, C) of the network's classes as those (B, L) of the model's."""
+        if self.names is None:
+            return probabilities
+        found = np.maximum(probabilities @ self.names, LEAST)
+        return found / found.sum(axis=1, keepdims=True)
+
+    @property
+    def prior(self) -> np.ndarray:
+        """Return (L,) the shares of its training clips; alike where they are not known."""
+        shares = self.info.shares if self.info is not None else None
+        if not shares:
+            return np.full(len(self.settings.classes), 1 / len(self.settings.classes))
+        return self.to_names(np.array([[shares.get(name, 0.0) for name in self.info.classes]]))[0]
 
 
-def load_models(paths: Sequence[Path]) -> list[Model]:
+def join(models: Sequence[Model], said: Sequence[np.ndarray]) -> np.ndarray:
+    """Return what models say together, (B, L): the product of p / prior, divided by its sum.
+
+    Parameters
+    ----------
+    said
+        (B, L) of each model, see `Model.to_names`.
+    """
+    logs = sum(np.log(np.maximum(one, LEAST)) - np.log(model.prior) for model, one in zip(models, said, strict=True))
+    shares = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def combine(models: Sequence[Model]) -> list[Model]:
+    """Return the models, and before them the first of faces and the first of voices as one, if none judges by both.
+
+    Where those two answer in different classes, all models answer in the names that all of them know: RAVDESS's
+    neutral and calm are one, and what one of them does not know is left out.
+
+    Raises
+    ------
+    ModelError : fewer than two names are left.
+    """
+    face, voice = (next((one for one in models if one.shows == {shown}), None) for shown in ("face", "voice"))
+    if face is None or voice is None or any(len(model.shows) > 1 for model in models):
+        return list(models)
+    if len({model.settings.classes for model in models}) > 1:
+        names = common_names(voice.settings.classes, *(model.settings.classes for model in models))
+        if len(names) < 2:
+            raise ModelError(
+                f"{face.path} and {voice.path} have {', '.join(names) or 'no emotion'} in common, two are needed;"
+                " name one of them"
+            )
+        renamed = [_answer_in(model, names) for model in models]
+        face, voice = (renamed[models.index(one)] for one in (face, voice))
+        models = renamed
+    infos = tuple(part.info for part in (face, voice))
+    card = replace(
+        voice.settings,
+        corpus=" + ".join(dict.fromkeys((face.settings.corpus, voice.settings.corpus))),
+        variant=f"{face.settings.variant} + {voice.settings.variant}",
+        modalities=(*face.settings.modalities, *voice.settings.modalities),
+    )
+    info = None if None in infos else _describe_parts(card, infos)
+    place, candide = Path(f"{face.path} + {voice.path}"), face.candide
+    return [Model(place, None, card, face.faces, voice.sound, candide, info, parts=(face, voice)), *models]
+
+
+def _answer_in(model: Model, names: tuple[str, ...]) -> Model:
+    return replace(
+        model, settings=replace(model.settings, classes=names), names=label_map(model.settings.classes, names)
+    )
+
+
+def _describe_parts(card: ModelCard, parts: tuple[ModelInfo, ...]) -> ModelInfo:
+    files = [part.file for part in parts]
+    return ModelInfo(
+        row=card.variant,
+        corpus=card.corpus,
+        modalities=card.modalities,
+        networks=sum(part.networks for part in parts),
+        people=" and ".join(part.people or "people of whom nothing is known" for part in parts),
+        synthetic=None if None in (known := [part.synthetic for part in parts]) else any(known),
+        calibrated=all(part.calibrated for part in parts),
+        classes=card.classes,
+        file=" + ".join(files),
+        sha256=hashlib.sha256("".join(part.sha256 for part in parts).encode()).hexdigest(),
+        checked=all(part.checked for part in parts),
+        parts=parts,
+    )
+
+
+def load_models(paths: Sequence[Path], *, reference: bool = False) -> list[Model]:
     """Load networks for whole clips, onto the GPU if there is one.
 
     Parameters
@@ -121,6 +282,14 @@ def load_models(paths: Sequence[Path]) -> list[Model]:
     paths
         Of every model: the folder of a row, such as results/training/ravdess/N2, of which a network of every fold is
         taken; one of these networks, model.safetensors; or a file of `export_model`.
+    reference
+        There are other recordings of the person: of models that judge by the same, those that use them are taken;
+        without, the others are.
+
+    Returns
+    -------
+    list of Model
+        As `combine` returns them.
 
     Raises
     ------
@@ -129,31 +298,64 @@ def load_models(paths: Sequence[Path]) -> list[Model]:
     models = []
     for path in map(Path, paths):
         networks, settings, info = _load(path)
-        if settings.target != "label":
-            raise ModelError(
-                f"{path}: {settings.variant} learnt {settings.target}; clips are judged by networks that learnt"
-                " emotions: name another"
-            )
         network = Ensemble(networks, info.temperature).eval()
         models.append(Model(path, network, settings, **_sections(path, settings), info=info))
         log.info("%s", info.describe())
-    return models
+    return combine(_choose_by_reference(models, reference=reference))
+
+
+def _choose_by_reference(models: Sequence[Model], *, reference: bool) -> list[Model]:
+    """Return the models without those that have a rival of the same modalities that suits better."""
+    suits = {model.settings.modalities for model in models if model.by_subject == reference}
+    return [one for one in models if one.by_subject == reference or one.settings.modalities not in suits]
 
 
 def _load(path: Path) -> tuple[list[Network], ModelCard, ModelInfo]:
     if path.is_file() and (said := checkpoint.read_export(path)) is not None:
+        _check_kind(path, said.cards[0])
         networks, said = checkpoint.load_export(path, device=_device())
         info = _read_info(path, said.facts)
-        return networks, said.cards[0], replace(info, file=str(path), sha256=sha256(path), checked=True)
+        info = replace(info, file=str(path), sha256=sha256(path), checked=True)
+        return _as_of_clips(networks, said.cards[0]), said.cards[0], info
     files = files_of_row(path) if path.is_dir() else [path]
     if not files:
         raise ModelError(f"{path}: holds no trained network of a row; name such a folder, or a file")
-    loaded = [checkpoint.load(file, device=_device()) for file in files]
+    networks, settings = _load_files(files)
+    return _as_of_clips(networks, settings), settings, describe_files(files, settings, place=path)
+
+
+def _load_files(files: Sequence[Path]) -> tuple[list[nn.Module], ModelCard]:
+    """Return the networks of the files of a row that can judge clips, and the card of the first."""
+    kind = _check_kind(files[0], checkpoint.read_card(files[0]))
+    loaded = [checkpoint.load(file, kind=kind, device=_device()) for file in files]
     settings = loaded[0][1]
     for file, (_, card) in zip(files, loaded, strict=True):
         if replace(card, fold=settings.fold, seed=settings.seed) != settings:
             raise ModelError(f"{file}: made with other settings than {files[0]}; train the row again")
-    return [network for network, _ in loaded], settings, describe_files(files, settings, place=path)
+    return [network for network, _ in loaded], settings
+
+
+def _as_of_clips(networks: Sequence[nn.Module], card: ModelCard) -> list[nn.Module]:
+    return [OfFrame(one, card.size_px).to(_device()) if card.kind == "extractor" else one for one in networks]
+
+
+def _check_kind(path: Path, card: ModelCard) -> str:
+    """Return the kind of a network that can judge clips: one of `variants` or of `pretrain` that learnt emotions."""
+    of = {"stream": "streams, which run along with a recording", "classifier": "classifiers, of single pictures"}
+    if unknown := set(card.modalities) - SHOWN_BY.keys():
+        found = f"learnt from {', '.join(sorted(unknown))} of a table, which recordings do not have"
+    elif card.kind in of:
+        found = f"is a row of {of[card.kind]}"
+    elif card.kind == "extractor" and card.corpus != card.base:
+        found = "is a row of pretrain that learnt who somebody is (target: actor)"
+    elif card.target != "label":
+        found = f"learnt {card.target}"
+    else:
+        return card.kind
+    raise ModelError(
+        f"{path}: {card.variant} of {card.corpus} {found}; clips are judged by networks that learnt emotions: name a"
+        " row of variants, or of pretrain with target: label"
+    )
 
 
 def _read_info(path: Path, facts: Mapping[str, Any]) -> ModelInfo:
@@ -176,6 +378,7 @@ def describe_files(files: Sequence[Path], settings: ModelCard, *, place: Path) -
     from mien.evaluation.runs import read_run
 
     about = ModelInfo(
+        classes=settings.classes,
         row=settings.variant,
         corpus=settings.corpus,
         modalities=settings.modalities,
@@ -191,6 +394,7 @@ def describe_files(files: Sequence[Path], settings: ModelCard, *, place: Path) -
     try:
         runs = [read_run(file.parent / "run.json") for file in files_of_row(row) or files]
         about = replace(about, **_measured(runs), **_calibrated(runs))
+        about = replace(about, **_resolved(runs, about.temperature))
         judging = [run for run in runs if run.folder / WEIGHTS in files]
         return replace(about, **_learnt(row.parents[2] / "corpora" / settings.corpus, judging))
     except TableError as error:
@@ -213,17 +417,36 @@ def _learnt(corpus: Path, runs: "list[Run]") -> dict[str, Any]:
     from mien.io import tables
 
     found: dict[str, Any] = {"clips": max((run.record["n_clips"]["training"] for run in runs), default=None)}
-    info, folds = corpus / "corpus.json", corpus / "folds.parquet"
+    info, folds, clips = corpus / "corpus.json", corpus / "folds.parquet", corpus / "clips.parquet"
     if info.is_file():
         found["synthetic"] = read_json(info)["source"] == "synthetic"
-    if folds.is_file():
-        roles = {"training"} if all(_protocol(run) == "honest" for run in runs) else {"training", "validation"}
-        rows = tables.read(folds, tables.FOLDS)
-        rows = rows[rows.fold.isin([run.fold for run in runs]) & rows.role.isin(roles)]
-        found["n_people"] = int(rows.group.nunique())
-        kind = {True: "synthetic people", False: "people"}.get(found.get("synthetic"), "people, real or synthetic")
-        found["people"] = f"{found['n_people']} {kind}"
+    kind = {True: "synthetic people", False: "people"}.get(found.get("synthetic"), "people, real or synthetic")
+    if not folds.is_file():
+        return found
+    roles = {"training"} if all(_protocol(run) == "honest" for run in runs) else {"training", "validation"}
+    rows = tables.read(folds, tables.FOLDS)
+    rows = rows[rows.fold.isin([run.fold for run in runs]) & rows.role.isin(roles)]
+    found["n_people"] = int(rows.group.nunique())
+    found["people"] = f"{found['n_people']} {kind}"
+    if clips.is_file() and runs:
+        listed = tables.read(clips, tables.CLIPS)
+        listed = listed[listed.group.isin(rows.group) & (listed.label >= 0) & ~listed.apart]
+        if not (listed.actor != "").any():  # FER2013: nobody knows how many
+            found |= {"n_people": None, "people": f"{found['clips']} pictures of {kind}"}
+        found["shares"] = _weighed(listed.label_name.value_counts(), runs[0])
     return found
+
+
+def _weighed(counts: "pd.Series", run: "Run") -> dict[str, float]:
+    """Return class -> share of the training clips, as balancing and the weights of the loss make it."""
+    config = run.record["config"]
+    row = config.get("pretrain", config.get("variant", {}))
+    power = {"none": 1.0, "sqrt": 0.5, "inverse": 0.0}[row.get("class_weights", "none")]
+    power = 0.0 if row.get("balance") else power
+    values = np.array([counts.get(name, 0) for name in run.classes], dtype=np.float64)
+    values = np.where(values > 0, np.maximum(values, 1.0) ** power, 0.0)
+    values = values / values.sum() if values.sum() else np.full(len(values), 1 / len(values))
+    return {name: round(float(value), 5) for name, value in zip(run.classes, values, strict=True)}
 
 
 def _protocol(run: "Run") -> str:
@@ -239,10 +462,31 @@ def _measured(runs: "list[Run]") -> dict[str, Any]:
     scores = scores[scores.selection == reported(scores)]
     if scores.empty:
         return {}
-    found = measure(scores, confidence=CONFIDENCE)["accuracy"]
-    numbers = {"accuracy": found.value, "accuracy_low": found.low, "accuracy_high": found.high}
+    measured = measure(scores, confidence=CONFIDENCE)
+    numbers: dict[str, Any] = {}
+    for name in ("accuracy", "uar"):
+        found = measured[name]
+        numbers |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
     numbers = {key: None if math.isnan(value) else round(value, 4) for key, value in numbers.items()}
-    return numbers | {"tested_people": found.n_people, "protocol": reported(scores).replace("optimistic", "thesis")}
+    recalls = scores[~scores.apart].groupby("label").hit.mean()
+    numbers["recalls"] = {runs[0].classes[label]: round(float(value), 4) for label, value in recalls.items()}
+    numbers["tested_clips"] = int(scores["clip"].nunique())
+    numbers["tested_people"] = measured["accuracy"].n_people if (scores.actor != "").any() else None
+    return numbers | {"protocol": reported(scores).replace("optimistic", "thesis")}
+
+
+def _resolved(runs: "list[Run]", temperature: float) -> dict[str, Any]:
+    """Return the calibration error of one network at a temperature, on the people whom it did not learn from."""
+    from mien.evaluation.calibration import calibration_error, probabilities
+
+    rows = [run.predictions() for run in runs]
+    rows = [one[(one.selection == "honest") & (one.role == "test") & (one["head"] == "fused")] for one in rows]
+    rows = [one for one in rows if len(one)]
+    if not rows:
+        return {}
+    said = probabilities(np.concatenate([np.stack(one.logits) for one in rows]), temperature)
+    hit = np.concatenate([(one.label == one.predicted).to_numpy() for one in rows])
+    return {"calibration_error": round(calibration_error(said.max(axis=1), hit, bins=BINS), 4)}
 
 
 def _calibrated(runs: "list[Run]") -> dict[str, Any]:
@@ -252,8 +496,6 @@ def _calibrated(runs: "list[Run]") -> dict[str, Any]:
     networks are a little too low rather than too high (Rahaman & Thiery 2021, Uncertainty quantification and deep
     ensembles).
     """
-    import numpy as np
-
     from mien.evaluation.calibration import at_limit, fit_temperature
 
     rows = [run.predictions() for run in runs]
@@ -270,11 +512,17 @@ def _device() -> str:
 
 
 def _sections(path: Path, settings: Any) -> dict[str, Any]:
-    """Return the sections faces and sound of a header, and candide where it looks at action units."""
+    """Return the sections faces and sound of a header, and candide where it looks at action units.
+
+    A network of single pictures knows no sound; a film that it looks at has that of the package.
+    """
     kinds = {"faces": FacesConfig, "sound": SoundConfig}
     kinds |= {"candide": CandideConfig} if "units" in settings.modalities else {}
+    said = {name: getattr(settings, name) for name in kinds}
+    if settings.kind == "extractor":
+        said["sound"] = said["sound"] or schema.load(schema.DEFAULTS)["sound"]
     try:
-        return {name: schema.build(kind, getattr(settings, name), name) for name, kind in kinds.items()}
+        return {name: schema.build(kind, said[name], name) for name, kind in kinds.items()}
     except ConfigError as error:
         found = str(error).removeprefix("params.yaml: ")
         raise ModelError(f"{path}: its header has settings of another version ({found}); train it again") from error
@@ -286,8 +534,9 @@ def find_trained(results: Path | None, corpus: str, rows: schema.PredictConfig) 
     Parameters
     ----------
     results
-        Folder of results, or of exported models; None: the first that has one of the rows among the one that the
-        environment names, results here, those of the checkout, and what came with the package.
+        Folder of results, or of exported models; None: the one that the environment names, else results here, those of
+        the checkout, and what came with the package: the first of them that has networks that were trained on people,
+        and where none has, the first that has any.
 
     Raises
     ------
@@ -295,9 +544,9 @@ def find_trained(results: Path | None, corpus: str, rows: schema.PredictConfig) 
     """
     names = list(dict.fromkeys((rows.joint, rows.video, rows.audio)))
     places = list_places(results)
-    for place in places:
-        if found := _find_rows(place, corpus, names):
-            return found
+    there = [found for place in places if (found := _find_rows(place, corpus, names))]
+    if there:
+        return next((found for found in there if not _is_synthetic(found[0])), there[0])
     raise ModelError(
         f"{', '.join(map(str, places))}: no trained run of {', '.join(names)} of {corpus}; run snakemake in"
         " the folder of mien to train them, name a folder with models with --models, or model files with --checkpoint"
@@ -315,13 +564,21 @@ def list_places(results: Path | None) -> list[Path]:
     return [Path("results"), *checkout, home / "resources" / "models"]
 
 
+def _is_synthetic(path: Path) -> bool:
+    """Say whether it is known that a row of results, or an exported file, has met synthetic people only."""
+    if path.is_file():
+        return checkpoint.read_export(path).facts.get("synthetic") is True
+    info = path.parents[2] / "corpora" / path.parent.name / "corpus.json"
+    return info.is_file() and read_json(info).get("source") == "synthetic"
+
+
 def _find_rows(place: Path, corpus: str, names: Sequence[str]) -> list[Path]:
     """Return the rows of a folder of results, or its exported files: those that are asked for, if it has some."""
     if found := [row for name in names if files_of_row(row := place / "training" / corpus / name)]:
         return found
     exported = []
     for path in sorted(place.glob("*.safetensors")):
-        if (said := checkpoint.read_export(path)) is not None and said.cards[0].kind == "variant":
+        if (said := checkpoint.read_export(path)) is not None and said.cards[0].kind in ("variant", "extractor"):
             exported.append((path, said.cards[0]))
     asked = [path for path, card in exported if card.corpus == corpus and card.variant in names]
     return asked or [path for path, _ in exported]
@@ -337,7 +594,16 @@ def files_of_row(folder: Path) -> list[Path]:
     return [found[fold][1] for fold in sorted(found, key=lambda name: (len(name), name))]
 
 
-def export_model(out: Path, /, *, rows: list[str] | None = None, results: Models = None, config: str = "") -> None:
+def export_model(
+    out: Path,
+    /,
+    *,
+    rows: list[str] | None = None,
+    weights: Path | None = None,
+    half: bool = False,
+    results: Models = None,
+    config: str = "",
+) -> None:
     """Write trained models as files that can be given away, one of each row: CORPUS-ROW.safetensors.
 
     A file holds the networks of all folds, what is known of them, the temperature and a digest of the weights that is
@@ -346,6 +612,7 @@ def export_model(out: Path, /, *, rows: list[str] | None = None, results: Models
     Examples:
 
         mien export_model models
+        mien export_model models --rows fer2013/P1 --half
         mien predict clip.mp4 --models models
 
     Parameters
@@ -353,7 +620,14 @@ def export_model(out: Path, /, *, rows: list[str] | None = None, results: Models
     out
         Folder for the files.
     rows
-        Rows of `variants`; by default those that section `predict` names.
+        Rows of `variants` or `pretrain`; by default those that section `predict` names. CORPUS/ROW where it is another
+        corpus than that of `predict`.
+    weights
+        Of one row: the folder of another row whose networks are written in the place of its own, such as one that was
+        trained on everybody; what is said of how often it is right stays that of the row, of people whom its networks
+        did not learn from.
+    half
+        Store weights with 16 bits.
     results
         Folder with results.
     config
@@ -362,19 +636,71 @@ def export_model(out: Path, /, *, rows: list[str] | None = None, results: Models
     asked = schema.section(schema.PredictConfig, schema.load(config), "predict")
     places = list_places(results)
     names = rows or list(dict.fromkeys((asked.joint, asked.video, asked.audio)))
+    if weights is not None and len(names) != 1:
+        raise ConfigError(f"--weights {weights} is of one row, and there are {len(names)}; name it with --rows")
     for name in names:
-        row = next((one for place in places if files_of_row(one := place / "training" / asked.corpus / name)), None)
+        corpus, _, name = name.rpartition("/")
+        corpus = corpus or asked.corpus
+        row = next((one for place in places if files_of_row(one := place / "training" / corpus / name)), None)
         if row is None:
-            raise ModelError(
-                f"{', '.join(map(str, places))}: no trained run of {name} of {asked.corpus}; train it first"
-            )
+            raise ModelError(f"{', '.join(map(str, places))}: no trained run of {name} of {corpus}; train it first")
         files = files_of_row(row)
-        networks = [checkpoint.load(file) for file in files]
-        info = describe_files(files, networks[0][1], place=row)
-        facts = replace(info, file="", sha256="").to_dict()
-        target = Path(out) / f"{asked.corpus}-{name}.safetensors"
-        checkpoint.export(target, networks, facts)
+        networks, card = _load_files(files)
+        info = describe_files(files, card, place=row)
+        if weights is not None:
+            others = files_of_row(weights)
+            if not others:
+                raise ModelError(f"{weights}: holds no trained network of a row; name such a folder with --weights")
+            networks, other = _load_files(others)
+            if (other.classes, other.modalities) != (card.classes, card.modalities):
+                raise ModelError(f"{weights}: was trained for other classes or modalities than {row}; name another")
+            card, final = other, describe_files(others, other, place=weights)
+            learnt = ("networks", "people", "n_people", "clips", "synthetic", "shares", "checked")
+            info = replace(info, **{key: getattr(final, key) for key in learnt})
+            files += others
+        info = replace(info, file="", sha256="", **_facts_to_give(files, corpus, card, half=half))
+        target = Path(out) / f"{corpus}-{name}.safetensors"
+        cards = [replace(card, fold=k) for k in range(len(networks))]
+        checkpoint.export(target, list(zip(networks, cards, strict=True)), info.to_dict(), half=half)
         print(f"{target}: {info.describe()}", flush=True)
+
+
+def _facts_to_give(files: Sequence[Path], corpus: str, card: ModelCard, *, half: bool) -> dict[str, Any]:
+    """Return what those who are given a file should know: terms of the data, and how it was made."""
+    from mien.corpora.index import adapter_for
+    from mien.io.provenance import git_revision
+
+    access = adapter_for(corpus.removesuffix("_actor")).ACCESS
+    made: dict[str, Any] = {
+        "command": f"snakemake {files[0].parent.parent}/seed0.json",
+        "revision": git_revision(Path(__file__).parent),
+        "processor": _processor(),
+        "epochs": [read_json(file.parent / "run.json").get("best_epoch") for file in files],
+        "weights": "16 bits" if half else "32 bits",
+    }
+    if seconds := _cpu_seconds({file.parent.parent for file in files}):
+        made["cpu_hours"] = round(seconds / 3600, 2)
+    return {"terms": access.terms, "address": access.address, "made": made}
+
+
+def _cpu_seconds(rows: Iterable[Path]) -> float:
+    """Return what the jobs that trained rows took on processors, as Snakemake's benchmarks beside results say, s."""
+    total = 0.0
+    for row in rows:
+        folder = row.parents[2].parent / "benchmarks"
+        for path in folder.glob(f"*/{row.parent.name}-{row.name}-seed*.tsv"):
+            heads, *lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+            total += sum(float(line[heads.index("cpu_time")]) for line in lines)
+    return total
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def choose_model(models: Iterable[Model], modalities: Sequence[str]) -> Model:

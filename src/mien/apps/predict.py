@@ -3,6 +3,7 @@
 import math
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ def predict(
     table: Path | None = None,
     formats: list[str] | None = None,
     fps: str | None = None,
+    cropped: bool = False,
+    reference: Path | None = None,
     checkpoint: list[Path] | None = None,
     results: Models = None,
     config: str = "",
@@ -61,6 +64,8 @@ def predict(
         mien predict clip.mp4 voice.wav holiday/ --out predictions
         mien predict clip.mp4 --units --video annotated.mp4
         mien predict holiday/ --table all.csv --formats srt elan
+        mien predict faces/ --cropped
+        mien predict today.mp4 --reference earlier/
 
     Parameters
     ----------
@@ -83,11 +88,16 @@ def predict(
         (a row per frame in the columns of OpenFace; with --units).
     fps
         Rows per second of --table instead of one per window, or `film`: those of each film.
+    cropped
+        Every picture is a face and nothing else, cut out already: none is looked for.
+    reference
+        Folder with other recordings of the person, whose voice and face are then judged beside what is usual for them;
+        for models that were trained with normalise: subject.
     checkpoint
         Model files to use instead, or folders of rows such as results/training/ravdess/N2; --checkpoint before each.
     results
-        Folder with models: of `mien export_model`, or results of the workflow; by default $MIEN_MODELS, results here
-        or beside mien, or what came with it.
+        Folder with models: of `mien export_model`, or results of the workflow; by default $MIEN_MODELS, or of results
+        here, those beside mien and what came with it the first that was trained on people.
     config
         File with the parameters; by default params.yaml here, or the one that came with mien.
     jobs
@@ -97,7 +107,8 @@ def predict(
     from tqdm import tqdm
 
     from mien.apps.models import find_trained, load_models
-    from mien.apps.outputs import Outputs
+    from mien.apps.outputs import Outputs, describe_model, model_facts
+    from mien.apps.reference import read_reference
     from mien.apps.units import fit_neutral_shape
 
     more = Outputs(table, formats or (), fps)
@@ -119,17 +130,21 @@ def predict(
     if video:
         films = _choose_film_places(files, stems, video, alone=len(clips) == 1 and not clips[0].is_dir())
     watch = schema.section(schema.WatchConfig, params, "watch")
-    models = load_models(checkpoint or find_trained(results, settings.corpus, settings))
+    names = checkpoint or find_trained(results, settings.corpus, settings)
+    models = load_models(names, reference=reference is not None)
+    print(f"mien predict: {describe_model(model_facts(models[0]))}", file=sys.stderr)
+    how: dict[str, Any] = {"window_s": settings.window_s, "hop_s": settings.hop_s, "forget_s": watch.forget_s}
+    how |= {"cropped": cropped, "reference": read_reference([reference], models) if reference is not None else None}
     shape = fit_neutral_shape(neutral, faces=models[0].faces, config=candide) if neutral else None
     unjudged = []
     for path, stem in tqdm(zip(files, stems, strict=True), total=len(files), unit="file", disable=None):
         try:
-            line = _predict_one(path, out / stem, models, settings, watch.forget_s, candide, shape, more)
+            line = _predict_one(path, out / stem, models, how, candide, shape, more)
         except MediaError as error:
             failures.append(error)
             continue
         try:
-            film = f"; {_write_film(path, films[path], models, settings, watch, candide)}" if video else ""
+            film = f"; {_write_film(path, films[path], models, settings, watch, candide, how)}" if video else ""
         except MediaError as error:
             film = "; no film"
             failures.append(error)
@@ -192,7 +207,7 @@ def _choose_film_places(clips: list[Path], stems: list[str], out: Path, *, alone
     return dict(zip(clips, films, strict=True))
 
 
-def _write_film(path: Path, place: Path, models: "list[Model]", settings, watch, candide) -> str:
+def _write_film(path: Path, place: Path, models: "list[Model]", settings, watch, candide, how) -> str:
     """Write the film of a clip and say so, or why there is none."""
     from mien.apps.watch import write_film
 
@@ -200,7 +215,8 @@ def _write_film(path: Path, place: Path, models: "list[Model]", settings, watch,
         return "a still picture has no film"
     if not isolated.probe(path).has_video:
         return "a sound without pictures has no film"
-    write_film(path, place, models, predict=settings, watch=watch, candide=candide)
+    use = {name: how[name] for name in ("cropped", "reference")}
+    write_film(path, place, models, predict=settings, watch=watch, candide=candide, **use)
     return f"film: {place}"
 
 
@@ -208,19 +224,28 @@ def _predict_one(
     path: Path,
     target: Path,
     models: "list[Model]",
-    settings: schema.PredictConfig,
-    forget_s: float,
+    how: Mapping[str, Any],
     candide: schema.CandideConfig | None,
     shape: "Shape | None",
     more: "Outputs",
 ) -> str:
-    """Predict one clip, write its files, whose names begin as `target`, and return its line."""
+    """Predict one clip, write its files, whose names begin as `target`, and return its line.
+
+    how : arguments of `judge_file`.
+    """
+    from tqdm import tqdm
+
     from mien.apps.outputs import model_facts, to_frames
     from mien.apps.recording import judge_file
     from mien.apps.units import fit_units, summarise_units, write_units
 
-    windows = {"window_s": settings.window_s, "hop_s": settings.hop_s, "forget_s": forget_s}
-    found = judge_file(path, models, **windows, tracks=candide is not None)
+    with tqdm(desc=printable(path.name), unit="s", leave=False, disable=None) as bar:
+
+        def tell(time_s: float, length_s: float) -> None:
+            bar.total = None if math.isnan(length_s) else max(1, round(length_s))
+            bar.update(int(time_s) - bar.n)
+
+        found = judge_file(path, models, **how, tracks=candide is not None, on_time=tell)
     line = describe_judgement(found, models)
     further: dict[str, Any] = {}
     units = {}
@@ -253,6 +278,7 @@ def write_judgement(target: Path, found: "Judgement", models: "list[Model]", fur
         "variant": model.settings.variant,
         "corpus": model.settings.corpus,
         "classes": list(found.classes),
+        "reference": found.reference,
         "people": found.n_people,
         "missing": sorted(found.absent),
         "reasons": found.absent,
@@ -316,6 +342,8 @@ def describe_judgement(found: "Judgement", models: "list[Model]") -> str:
     wanted = {SHOWN_BY[name] for name in settings.modalities}
     there = [name for name in dict.fromkeys(SHOWN_BY.values()) if name not in absent]
     remarks += [f"{settings.variant} does not use the {name}" for name in there if name not in wanted]
+    if found.reference != "none":
+        remarks.append(f"reference of the person: {found.reference}")
     if found.n_people > 1:
         remarks.append(f"{found.n_people} people or shots, of which the main face is told")
     basis = " and ".join(dict.fromkeys(SHOWN_BY[name] for name in SHOWN_BY if name in found.used))

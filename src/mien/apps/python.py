@@ -14,6 +14,7 @@ from mien.apps.models import VARIABLE, Model, find_trained
 from mien.apps.models import load_models as load_files
 from mien.apps.outputs import model_facts, name_verdict
 from mien.apps.recording import BATCH, judge_file
+from mien.apps.reference import read_reference
 from mien.audio.resample import Resampler, to_mono
 from mien.config import schema
 from mien.errors import ModelError
@@ -49,6 +50,8 @@ class Models:
         times: Iterable[float] | None = None,
         samples: np.ndarray | None = None,
         rate: int | None = None,
+        cropped: bool = False,
+        reference: str | os.PathLike[str] | None = None,
     ) -> pd.DataFrame:
         """Judge a recording: a file, or arrays.
 
@@ -64,13 +67,19 @@ class Models:
             Sound, float in -1..1 or int16.
         rate : int, optional
             Of the samples, Hz.
+        cropped : bool
+            Every picture is a face and nothing else: none is looked for.
+        reference : path, optional
+            Folder with other recordings of the person; for models that were trained with ``normalise: subject`` and
+            loaded with ``load_models(reference=True)``.
 
         Returns
         -------
         pandas.DataFrame
             A row per person and window: file, person, start_s, end_s, label, ``p_<class>``, face_share, voice_share,
             confidence, used (docs/outputs.md says what each means). ``attrs["verdict"]`` has the label and the
-            probabilities of the whole recording, ``attrs["model"]`` who judged.
+            probabilities of the whole recording, ``attrs["model"]`` who judged, ``attrs["reference"]`` which reference
+            of the person was used: none, running (what was there until then), or folder.
 
         Raises
         ------
@@ -79,14 +88,16 @@ class Models:
         ValueError
             The arrays do not go together.
         """
+        own = read_reference([Path(reference)], self.networks) if reference is not None else None
         if clip is not None:
             if frames is not None or samples is not None:
                 raise ValueError("give a clip, or frames and samples, not both")
-            found = judge_file(Path(clip), self.networks, window_s=self.window_s, hop_s=self.hop_s)
-            return self._finish(found.table, found.probabilities, found.model)
+            windows = {"window_s": self.window_s, "hop_s": self.hop_s}
+            found = judge_file(Path(clip), self.networks, **windows, cropped=cropped, reference=own)
+            return self._finish(found.table, found.probabilities, found.model, found.reference)
         if frames is None and samples is None:
             raise ValueError("there is nothing to judge: give a clip, frames with their times, or samples with rate")
-        engine = self._engine(batch=BATCH)
+        engine = self._engine(batch=BATCH, cropped=cropped, reference=own)
         rows = [] if frames is not None else engine.end_pictures()
         if samples is not None:
             rows += engine.add_sound(to_mono(_as_channels(samples), _as_rate(rate), engine.sound.rate_hz))
@@ -94,7 +105,7 @@ class Models:
             for time_s, picture in _in_order(frames, times):
                 rows += engine.add_picture(time_s, picture)
         rows += engine.finish()
-        return self._finish(table(rows, engine.classes), engine.verdict, engine.verdict_model)
+        return self._finish(table(rows, engine.classes), engine.verdict, engine.verdict_model, engine.reference)
 
     def stream(self, *, pictures: bool = True) -> "Stream":
         """Begin to judge something that is still going on.
@@ -106,12 +117,15 @@ class Models:
         """
         return Stream(self, pictures=pictures)
 
-    def _engine(self, *, batch: int) -> Engine:
-        return Engine(self.networks, window_s=self.window_s, hop_s=self.hop_s, batch=batch)
+    def _engine(self, **how: Any) -> Engine:
+        return Engine(self.networks, window_s=self.window_s, hop_s=self.hop_s, **how)
 
-    def _finish(self, rows: pd.DataFrame, probabilities: np.ndarray, model: Model | None) -> pd.DataFrame:
+    def _finish(
+        self, rows: pd.DataFrame, probabilities: np.ndarray, model: Model | None, reference: str
+    ) -> pd.DataFrame:
         rows.attrs["verdict"] = name_verdict(probabilities, self.classes)
         rows.attrs["model"] = model_facts(model or self.networks[0])
+        rows.attrs["reference"] = reference
         return rows
 
 
@@ -176,14 +190,21 @@ class Stream:
             self._rows += self._engine.add_sound(self._resampler.finish())
         self._rows += self._engine.finish()
         rows = table(self._rows, self._engine.classes)
-        return self._models._finish(rows, self._engine.verdict, self._engine.verdict_model)
+        engine = self._engine
+        return self._models._finish(rows, engine.verdict, engine.verdict_model, engine.reference)
 
     def _keep(self, rows: list[Row]) -> pd.DataFrame:
         self._rows += rows
         return table(rows, self._engine.classes)
 
 
-def predict(clip: str | os.PathLike[str], *, models: Models | None = None) -> pd.DataFrame:
+def predict(
+    clip: str | os.PathLike[str],
+    *,
+    models: Models | None = None,
+    cropped: bool = False,
+    reference: str | os.PathLike[str] | None = None,
+) -> pd.DataFrame:
     """Judge a video, a sound file or a picture.
 
     Parameters
@@ -192,17 +213,24 @@ def predict(clip: str | os.PathLike[str], *, models: Models | None = None) -> pd
         The file.
     models : Models, optional
         Networks that were loaded before; by default those of `load_models`, loaded anew in each call.
+    cropped, reference
+        See `Models.predict`.
 
     Returns
     -------
     pandas.DataFrame
         See `Models.predict`.
     """
-    return (models or load_models()).predict(clip)
+    models = models or load_models(reference=reference is not None)
+    return models.predict(clip, cropped=cropped, reference=reference)
 
 
 def load_models(
-    folder: str | os.PathLike[str] | None = None, *, window_s: float | None = None, hop_s: float | None = None
+    folder: str | os.PathLike[str] | None = None,
+    *,
+    window_s: float | None = None,
+    hop_s: float | None = None,
+    reference: bool = False,
 ) -> Models:
     """Load trained networks once, onto the GPU if there is one.
 
@@ -210,10 +238,13 @@ def load_models(
     ----------
     folder : path, optional
         Folder with model files (of ``mien export_model``, or ``model.safetensors`` of runs), or with the results of the
-        workflow. By default that of the environment variable MIEN_MODELS, else results here or beside mien, else what
-        came with it. Which rows of them judge is said by section ``predict`` of params.yaml here, or of that of mien.
+        workflow. By default that of the environment variable MIEN_MODELS, else of results here, those beside mien and
+        what came with it the first that was trained on people. Which rows of them judge is said by section ``predict``
+        of params.yaml here, or of that of mien.
     window_s, hop_s : float, optional
         Length of a window and step from one to the next, in s; by default as in that section.
+    reference : bool
+        There will be other recordings of the person: of models that judge by the same, those that use them are taken.
 
     Raises
     ------
@@ -228,7 +259,7 @@ def load_models(
         files = sorted(Path(folder).glob("*.safetensors")) if folder else []  # of runs, not exported
         if not files:
             raise
-    return Models(load_files(files), window_s or settings.window_s, hop_s or settings.hop_s)
+    return Models(load_files(files, reference=reference), window_s or settings.window_s, hop_s or settings.hop_s)
 
 
 def _in_order(frames: Iterable[np.ndarray], times: Iterable[float] | None) -> Iterator[tuple[float, np.ndarray]]:

@@ -1,6 +1,6 @@
 """From a file to what the engine says of it: decoded once, in the order of time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ import pandas as pd
 
 from mien.apps.engine import FORGET_S, Engine, Row, table
 from mien.apps.models import Model
+from mien.apps.reference import PersonReference
 from mien.apps.sources import open_source
 from mien.apps.units import Shape
 from mien.errors import MediaError
@@ -31,6 +32,7 @@ class Judgement:
     absent : why something is missing: "face" or "voice" -> a few words.
     tracks : person -> where it was in every picture, the one who was seen most often first; where it was asked for.
     n_people : who were seen; who was lost, or seen again after a cut, counts anew.
+    reference : which reference of the person was used: none, running, or folder, N recordings.
     """
 
     file: Path
@@ -43,6 +45,7 @@ class Judgement:
     absent: dict[str, str]
     tracks: dict[int, Track]
     n_people: int
+    reference: str = "none"
 
     @property
     def table(self) -> pd.DataFrame:
@@ -59,18 +62,30 @@ def judge_file(
     forget_s: float = FORGET_S,
     tracks: bool = False,
     shape: Shape | None = None,
+    cropped: bool = False,
+    reference: PersonReference | None = None,
+    on_time: Callable[[float, float], None] = lambda time_s, length_s: None,
 ) -> Judgement:
     """Judge a video, a sound file or a picture.
+
+    Parameters
+    ----------
+    cropped, reference
+        See `Engine`.
+    on_time
+        Is told up to when it is judged, and the declared length, NaN where there is none; in s.
 
     Raises
     ------
     MediaError : the file cannot be decoded to its end, or has neither a picture nor a sound.
     """
     settings = {"window_s": window_s, "hop_s": hop_s, "forget_s": forget_s, "shape": shape, "tracks": tracks}
+    settings |= {"cropped": cropped, "reference": reference}
     engine, rows = Engine(models, batch=BATCH, **settings), []
     with closing(open_source(str(path), rate_hz=engine.sound.rate_hz, sound_alone=True)) as source:
         for item in source:
             rows += engine.add(item.time_s, item.pixels, item.sound)
+            on_time(item.time_s, source.duration_s)
         if source.problem:
             raise MediaError(source.problem)
     rows += engine.finish()
@@ -86,6 +101,7 @@ def judge_file(
         absent=describe_absent(engine, has_pictures=source.has_pictures, has_sound=source.has_sound),
         tracks={person: engine.track_of(person) for person in people},
         n_people=engine.n_people,
+        reference=engine.reference,
     )
 
 

@@ -97,8 +97,8 @@ def serve(
     checkpoint
         Model files (model.safetensors) to use instead of the best trained ones.
     results
-        Folder with models: of `mien export_model`, or results of the workflow; by default $MIEN_MODELS, results here
-        or beside mien, or what came with it.
+        Folder with models: of `mien export_model`, or results of the workflow; by default $MIEN_MODELS, or of results
+        here, those beside mien and what came with it the first that was trained on people.
     config
         File with the parameters; by default params.yaml here, or the one that came with mien.
     jobs
@@ -357,6 +357,7 @@ class Clip(Visit):
         predict: schema.PredictConfig,
         watch: schema.WatchConfig,
         candide: schema.CandideConfig | None,
+        cropped: bool = False,
     ) -> None:
         """Write film.mp4 and timeline.csv into the folder, and note the answer or the error; in the thread.
 
@@ -377,12 +378,12 @@ class Clip(Visit):
         film, timeline = (self.folder / name for name in _FILES)
         try:
             if self.kind == "film":
-                how = {"predict": predict, "watch": watch, "candide": candide}
+                how = {"predict": predict, "watch": watch, "candide": candide, "cropped": cropped}
                 engine = write_film(self.upload, film, models, **how, timeline=timeline, on_moment=note)
                 self.answer = summary.make_answer(self.name, has_sound=self.has_sound, verdict=engine.verdict)
             else:
                 windows = {"window_s": predict.window_s, "hop_s": predict.hop_s, "forget_s": watch.forget_s}
-                found = judge_file(self.upload, models, **windows)
+                found = judge_file(self.upload, models, **windows, cropped=cropped)
                 rows = [row_columns(found.classes), *(row_cells(row, found.classes) for row in found.rows)]
                 with timeline.open("w", encoding="utf-8", newline="") as file:
                     csv.writer(file, lineterminator="\n").writerows(rows)
@@ -402,8 +403,13 @@ api = APIRouter(prefix="/api")
 
 
 @api.post("/clips", status_code=202)
-async def upload_clip(request: Request, name: str = "clip", units: bool = False) -> dict[str, Any]:
-    """Take a clip, the body of the request, and let it wait for its turn."""
+async def upload_clip(
+    request: Request, name: str = "clip", units: bool = False, cropped: bool = False
+) -> dict[str, Any]:
+    """Take a clip, the body of the request, and let it wait for its turn.
+
+    cropped : its pictures are a face and nothing else.
+    """
     state, settings = request.app.state, request.app.state.settings
     limit = {"most_bytes": settings.upload_mib * MIB, "remedy": "cut the clip"}
     n_busy = sum(clip.state in ("uploading", "waiting", "judging") for clip in state.clips.values())
@@ -421,7 +427,7 @@ async def upload_clip(request: Request, name: str = "clip", units: bool = False)
         state.clips.drop(clip.id)
         raise
     candide = state.candide if units else None
-    how = {"predict": state.predict, "watch": state.watch, "candide": candide}
+    how = {"predict": state.predict, "watch": state.watch, "candide": candide, "cropped": cropped}
     clip.work = state.pool.submit(clip.judge, state.models, **how)
     return await describe_clip(request, clip.id)
 

@@ -60,7 +60,7 @@ class Source:
 
     Attributes
     ----------
-    has_pictures, has_sound, rate_fps : as declared.
+    has_pictures, has_sound, rate_fps, duration_s : as declared; a length in s that is not is NaN.
     problem : after the iteration, why it is not the whole; else empty.
     """
 
@@ -82,6 +82,7 @@ class Source:
             events.close()
             raise MediaError(f"{name}: has no moving picture to watch; a sound alone is judged by: mien predict")
         self.has_pictures, self.has_sound, self.rate_fps = facts.has_pictures, facts.has_sound, facts.rate_fps
+        self.duration_s = facts.duration_s
         self._audio = _AudioTrack(rate_hz) if self.has_sound else None
 
     def close(self) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # torch takes seconds, which --help does not need
     from mien.apps.engine import Engine, Moment, Row
     from mien.apps.models import Model
     from mien.apps.page import MjpegPage
+    from mien.apps.reference import PersonReference
     from mien.apps.sources import Source
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ def watch(
     timeline: Path | None = None,
     units: bool = False,
     realtime: bool = False,
+    cropped: bool = False,
+    reference: Path | None = None,
     checkpoint: list[Path] | None = None,
     results: Models = None,
     config: str = "",
@@ -82,11 +85,16 @@ def watch(
         Show the eight action units of the main face.
     realtime
         Let the clock run for a film too.
+    cropped
+        Every picture is a face and nothing else, cut out already: none is looked for.
+    reference
+        Folder with other recordings of the person, whose voice and face are then judged beside what is usual for them;
+        for models that were trained with normalise: subject.
     checkpoint
         Model files (model.safetensors) to use instead of the best trained ones.
     results
-        Folder with models: of `mien export_model`, or results of the workflow; by default $MIEN_MODELS, results here
-        or beside mien, or what came with it.
+        Folder with models: of `mien export_model`, or results of the workflow; by default $MIEN_MODELS, or of results
+        here, those beside mien and what came with it the first that was trained on people.
     config
         File with the parameters; by default params.yaml here, or the one that came with mien.
     jobs
@@ -96,6 +104,7 @@ def watch(
 
     from mien.apps.engine import LIVE_HOLD_S, Engine, warm_up
     from mien.apps.models import find_trained, load_models
+    from mien.apps.reference import read_reference
     from mien.apps.sources import open_source
 
     params = schema.load(config)
@@ -105,11 +114,14 @@ def watch(
     candide = schema.section(schema.CandideConfig, params, "candide") if units else None
     torch.set_num_threads(max(1, jobs))
     _check_places(source, out, timeline)
-    models = load_models(checkpoint or find_trained(results, predict.corpus, predict))
+    names = checkpoint or find_trained(results, predict.corpus, predict)
+    models = load_models(names, reference=reference is not None)
+    own = read_reference([reference], models) if reference is not None else None
     warm_up(models, **windows)
     film = open_source(source, rate_hz=models[0].sound.rate_hz)
     hold_s = LIVE_HOLD_S if film.live else math.inf
-    engine = Engine(models, **windows, forget_s=settings.forget_s, hold_s=hold_s, candide=candide)
+    use = {"forget_s": settings.forget_s, "hold_s": hold_s, "candide": candide, "cropped": cropped, "reference": own}
+    engine = Engine(models, **windows, **use)
     with _stop_on_interrupt() as stop, contextlib.ExitStack() as stack:
         page = None
         if not out and not timeline:
@@ -129,7 +141,8 @@ def watch(
             outputs.end_sound()
     interrupted = ["interrupted"] if stop.is_set() else []
     written = [f"{name}: {path}" for name, path in (("film", out), ("timeline", timeline)) if path is not None]
-    print(f"{source}: {'; '.join([*count.describe(), *interrupted, *written])}", flush=True)
+    referred = [f"reference of the person: {engine.reference}"] if engine.reference != "none" else []
+    print(f"{source}: {'; '.join([*count.describe(), *referred, *interrupted, *written])}", flush=True)
     if problem:
         raise MediaError(problem)
 
@@ -144,6 +157,8 @@ def write_film(
     candide: schema.CandideConfig | None = None,
     timeline: Path | None = None,
     on_moment: Callable[["Moment"], None] | None = None,
+    cropped: bool = False,
+    reference: "PersonReference | None" = None,
 ) -> "Engine":
     """Write the annotated film of `path` to `out`: every picture at its own time, with the sound.
 
@@ -157,6 +172,8 @@ def write_film(
         Where the CSV of `mien watch` is written, if it is wanted.
     on_moment
         Is told every moment; what it raises ends the film.
+    cropped, reference
+        See `Engine`.
 
     Raises
     ------
@@ -167,7 +184,8 @@ def write_film(
     from mien.apps.sources import open_source
 
     windows = {"window_s": predict.window_s, "hop_s": predict.hop_s}
-    engine = Engine(models, **windows, forget_s=watch.forget_s, candide=candide)
+    use = {"candide": candide, "cropped": cropped, "reference": reference}
+    engine = Engine(models, **windows, forget_s=watch.forget_s, **use)
     source, units = open_source(str(path), rate_hz=engine.sound.rate_hz), candide is not None
     with (
         contextlib.closing(source),

@@ -2,10 +2,11 @@
 
 import math
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 import torch
-import torchaudio.functional
+import torchaudio.transforms
 
 from mien.errors import MediaError
 from mien.io.media import Mixer
@@ -67,7 +68,13 @@ def _ratio(rate_hz: int, target_hz: int) -> Fraction:
 
 
 def _at_other_rate(mono: np.ndarray, ratio: Fraction) -> np.ndarray:
-    return torchaudio.functional.resample(torch.from_numpy(mono), ratio.numerator, ratio.denominator).numpy()
+    return _filter(ratio)(torch.from_numpy(mono)).numpy()
+
+
+@lru_cache(maxsize=8)
+def _filter(ratio: Fraction) -> torchaudio.transforms.Resample:
+    """Return a resampler, whose bank of filters takes longer to make than to use on a block of sound."""
+    return torchaudio.transforms.Resample(ratio.numerator, ratio.denominator, dtype=torch.float32)
 
 
 def level_of(wave: np.ndarray) -> tuple[float, float]:

@@ -185,18 +185,18 @@ def cut_whole(spectrum: Tensor, config: SoundConfig, *, place: float | None = No
     ----------
     spectrum : (bands, K), K >= 1.
     place : share, 0 to 1, of what is left over before the columns, or of a shorter voice, where in it they begin; None:
-        the middle of a longer voice, all of a shorter one from its beginning.
+        two looks, that from the beginning and that to the end, of a shorter voice from its middle on.
 
     Returns
     -------
-    (1, 1, bands, columns).
+    (S, 1, bands, columns), S = 1, or 2 looks.
     """
     n_columns = spectrum.shape[1]
     spare = n_columns - config.mel.columns
-    place = (0.5 if spare > 0 else 0.0) if place is None else place
-    first = round(place * (spare if spare > 0 else n_columns - 1))
-    columns = (first + torch.arange(config.mel.columns)) % n_columns
-    return spectrum[:, columns].unsqueeze(0).unsqueeze(0)
+    places = ((0.0, 1.0) if spare > 0 else (0.0, 0.5)) if place is None else (place,)
+    first = torch.tensor([round(one * (spare if spare > 0 else n_columns - 1)) for one in places])
+    columns = (first.unsqueeze(1) + torch.arange(config.mel.columns)) % n_columns  # (S, columns)
+    return spectrum[:, columns].movedim(1, 0).unsqueeze(1)
 
 
 def _standardise(values: Tensor) -> Tensor:

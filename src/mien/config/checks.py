@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,9 +86,8 @@ def _check_corpora(params: "Params") -> None:
                 raise _wrong(f"folds.{name}", f"should be 1, its official division; got {n_folds}")
         elif synthetic and not 2 <= n_folds <= corpus.actors:
             raise _wrong(f"folds.{name}", f"should be 2 to {corpus.actors}, the number of its actors; got {n_folds}")
-    for key, usual in (("front_end", "stft"), ("normalise", "corpus")):
-        if (found := getattr(params.sound, key)) != usual:
-            raise _wrong(f"sound.{key}", f"should be {usual}, got {found}; rows of variants have {key} of their own")
+    if (found := params.sound.front_end) != "stft":
+        raise _wrong("sound.front_end", f"should be stft, got {found}; rows of variants have a front_end of their own")
     for name in params.validation:
         if name in params.splits:
             raise _wrong(f"validation.{name}", f"splits.{name} says who validates; take one of the two away")
@@ -182,6 +182,11 @@ def _check_variant(params: "Params", name: str) -> None:
                 f"{where}.init.{modality}",
                 f"{init} looks at single pictures, and the trunk {trunk} at whole clips; leave {modality} out of init",
             )
+    if variant.weights:
+        _known_variant(params, f"{where}.weights", variant.weights)
+        other = params.variants[variant.weights]
+        if replace(variant, weights="", normalise=other.normalise) != other or other.normalise == variant.normalise:
+            raise _wrong(f"{where}.weights", f"{variant.weights} differs by more than normalise; make the row like it")
     for modality, other in variant.frozen.items():
         _known_variant(params, f"{where}.frozen.{modality}", other)
         if params.variants[other].modalities != (modality,) or params.variants[other].frozen:

@@ -1,5 +1,7 @@
 """Names that sections of params.yaml are made of, levels of intensity, and the colours of emotions."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 LEVELS = {  # corpus -> its words for the intensity of a clip, in ascending order: 0, 1, ...
@@ -29,6 +31,9 @@ _SAME = {"fear": "fearful", "surprise": "surprised", "anger": "angry", "happines
 OTHER = "#777777"
 
 
+_ALIKE = {"calm": "neutral"}  # RAVDESS's second word for a face and a voice at rest, which no other corpus has
+
+
 def colour_of(emotion: str) -> str:
     """Return the colour of an emotion under any corpus's name for it; grey for what is none."""
     return PALETTE.get(_SAME.get(emotion, emotion), OTHER)
@@ -46,3 +51,19 @@ MODALITIES = ("video", "audio", "units", *VECTORS)  # of variants; units: the ac
 # People that can be synthesised: as many as the names of the corpus allow.
 MAX_ACTORS = {"ravdess": 24, "cremad": 91, "ckplus": 123, "rafd": 67, "mug": 86, "jaffe": 10, "voxceleb": 1251}
 NETWORKS = ("dnn_au", "dnn_fp", "cnn1", "cnn2", "cnn3")
+
+
+def common_name(emotion: str) -> str:
+    """Return the name of an emotion that networks of several corpora share; calm counts as neutral."""
+    return _ALIKE.get(name := _SAME.get(emotion, emotion), name)
+
+
+def common_names(*vocabularies: Sequence[str]) -> tuple[str, ...]:
+    """Return the common names that all vocabularies have a word for, in the order of the first."""
+    first, *others = ([common_name(word) for word in words] for words in vocabularies)
+    return tuple(dict.fromkeys(name for name in first if all(name in other for other in others)))
+
+
+def label_map(words: Sequence[str], names: Sequence[str]) -> np.ndarray:
+    """Return (C, L) 0 and 1: which of the common names (L) each word of a vocabulary (C) counts as, if any."""
+    return np.array([[common_name(word) == name for name in names] for word in words], dtype=np.float64)

@@ -94,14 +94,14 @@ def _needed_trainings(params: "Params") -> dict[tuple[str, str], set[tuple[int, 
 
 
 def parts_of(params: "Params", variant: str) -> list[str]:
-    """Return the variants that `variant` is made from: their branches are kept, or their histories weigh its losses.
+    """Return the variants that `variant` is made from: its network, branches of it, or what weighs its losses.
 
     Of a baseline, the baselines whose log probabilities it adds.
     """
     if variant in params.baselines:
         return sorted(params.baselines[variant].parts)
     row = params.variants[variant]
-    return sorted({*row.frozen.values(), *row.blend.values()})
+    return sorted({*row.frozen.values(), *row.blend.values(), *([row.weights] if row.weights else [])})
 
 
 def _tables(params: "Params") -> Wanted:

@@ -123,9 +123,7 @@ class SoundConfig:
     log: Bool  # log magnitude
     pool: Size  # side of the averaged squares
     mel: MelConfig = later(MelConfig())
-    # Of a row of variants, which sets them; for networks that are trained ahead and that run along as here.
-    front_end: Literal["stft", "logmel"] = later("stft")
-    normalise: Literal["corpus", "subject"] = later("corpus")
+    front_end: Literal["stft", "logmel"] = later("stft")  # of rows of variants, which set it
 
     def __post_init__(self) -> None:
         _refuse_unless(self.window <= self.rate_hz, "window should be at most rate_hz")
@@ -269,6 +267,7 @@ class RecipeConfig:
     average: number(ge=0, lt=1) = later(0.0)
     # of the loss of a class: inverse to its number of training samples, or to the root of it
     class_weights: Literal["none", "sqrt", "inverse"] = later("none")
+    evaluate_every: Count = later(1)  # epochs; the last one is always evaluated
 
 
 @dataclass(**SECTION)
@@ -322,6 +321,8 @@ class VariantConfig(RecipeConfig):
     front_end: Literal["stft", "logmel"] = later("stft")
     masks: MasksConfig = later(MasksConfig())  # of the front end logmel
     train: TrainChanges = later(TrainChanges())  # values in the place of those of section `train`
+    # the row that differs by `normalise` alone and whose network this one is: nothing is trained. Empty: it is trained
+    weights: str = later("")
 
     def __post_init__(self) -> None:
         _check_modalities(self, ("single",))
@@ -356,12 +357,12 @@ class VariantConfig(RecipeConfig):
         _refuse_unless(mel or self.masks == MasksConfig(), "masks should be of the front end logmel")
         heard = set(self.modalities) != {"video"}
         _refuse_unless(self.normalise == "corpus" or heard, "normalise should be corpus for pictures alone")
+        referred = self.normalise == "subject" and set(self.modalities) <= {"audio", "video"}
+        _refuse_unless(not self.weights or referred, "weights should be of rows with a voice and normalise: subject")
 
     def hears(self, sound: SoundConfig) -> SoundConfig:
         """Return section ``sound`` with what the row sets of it."""
-        if self.front_end == "stft":
-            return sound
-        return dataclasses.replace(sound, front_end=self.front_end, normalise=self.normalise)
+        return dataclasses.replace(sound, front_end=self.front_end)
 
     def learns(self, train: TrainConfig) -> TrainConfig:
         """Return section ``train`` with the values of the row."""
@@ -418,7 +419,6 @@ class PretrainConfig(RecipeConfig):
     size_px: whole(ge=0, le=4096) = later(0)  # side of the picture; 0: faces.size_px
     sides: tuple[whole(ge=16, le=4096), ...] = later(())  # in training, for equal parts of the epochs; empty: size_px
     dropout: Dropout = later(0.0)  # probability, of the features
-    evaluate_every: Count = later(1)  # epochs; the last one is always evaluated
 
     def __post_init__(self) -> None:
         _refuse_unless(self.schedule != "plateau", "schedule should be constant, cosine or one_cycle")
@@ -534,6 +534,27 @@ class PredictConfig:
 
     def __post_init__(self) -> None:
         _refuse_unless(self.hop_s <= self.window_s, "hop_s should be at most window_s")
+
+
+@dataclass(**SECTION)
+class CheckConfig:
+    """One row of ``checks``: recordings of known emotions on which `mien predict` is tried."""
+
+    material: Text  # what they are, in words
+    models: Some[tuple[Text, ...]]  # rows that judge together, as CORPUS/ROW, or files of `export_model`
+    corpus: Literal[("", *CORPORA)] = ""  # whose recordings; or `folder`
+    group: str = ""  # of the corpus, such as PrivateTest: no others
+    folder: str = ""  # with recordings that all show the emotion `label`
+    label: str = ""
+    by_fold: Bool = False  # each by the network of the fold that tests its person; of one row
+    reference: Bool = False  # beside what is usual for the person, from all recordings of the corpus
+    most: whole(ge=0) = 0  # so many, drawn by their names; 0: all
+
+    def __post_init__(self) -> None:
+        _refuse_unless(bool(self.corpus) != bool(self.folder), "corpus or folder should be named, not both")
+        _refuse_unless(bool(self.folder) == bool(self.label), "label should be named with a folder, and only with it")
+        _refuse_unless(not self.by_fold or len(self.models) == 1, "models should be one row where by_fold is true")
+        _refuse_unless(bool(self.corpus) or not self.reference, "reference should be false for a folder")
 
 
 @dataclass(**SECTION)
@@ -662,6 +683,7 @@ class Params:
     predict: PredictConfig
     watch: WatchConfig
     serve: ServeConfig
+    checks: dict[Identifier, CheckConfig] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check(self)

@@ -69,8 +69,7 @@ def follow(
         shape = picture.shape
         times.append(time_s)
         if cropped:
-            side = float(max(shape[:2]))
-            box = Box((shape[1] - side) / 2, (shape[0] - side) / 2, side, math.nan)
+            box = whole_picture(shape)
             points = locate(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), box)
             seen.append(((box.x, box.y, box.side), math.nan, points))
         else:
@@ -157,7 +156,7 @@ class Face:
     person: int  # 1, 2, ...: the same number while the face is followed
     box: np.ndarray  # (3,) left, top, side of the newest box
     region: np.ndarray  # (3,) left, top, side, whole px: what a network looks at
-    landmarks: np.ndarray  # (68, 2) float32, NaN where not found
+    landmarks: np.ndarray  # (68, 2) float32, NaN where not found, or not asked for
     score: float  # detector confidence; NaN where it was not found in a search of the whole picture
     found: bool  # in this very frame
 
@@ -168,10 +167,12 @@ class FaceTracker:
     The whole picture is searched in every `detect_every`-th frame, and where a face was lost; between, each known face
     is followed where it was. Boxes of the whole picture belong to those who were there before by their overlap. Who was
     not seen for `forget_s` is forgotten, and is somebody new afterwards.
+
+    landmarks : find them; without, they are NaN, and the film takes less time.
     """
 
-    def __init__(self, config: FacesConfig, *, forget_s: float, most: int = MOST_FACES) -> None:
-        self.config, self.forget_s, self.most = config, forget_s, most
+    def __init__(self, config: FacesConfig, *, forget_s: float, most: int = MOST_FACES, landmarks: bool = True) -> None:
+        self.config, self.forget_s, self.most, self.landmarks = config, forget_s, most, landmarks
         self._searched: list[Box] = []  # what a search of the whole newest frame found
         self._n_frames = 0
         self._people: list[_Person] = []
@@ -239,9 +240,29 @@ class FaceTracker:
     def _face(self, person: "_Person", time_s: float, grey: np.ndarray) -> Face:
         seen = [(at_s, np.array([box.x, box.y, box.side])) for at_s, box in person.seen]
         region = region_by(time_s, seen, self.config)
-        points = locate(grey, person.last) if person.here else _NO_POINTS
+        points = locate(grey, person.last) if person.here and self.landmarks else _NO_POINTS
         score = person.last.score if person.here and person.last in self._searched else math.nan
         return Face(person.number, seen[-1][1], region, points, score, found=person.here)
+
+
+def whole_picture(shape: tuple[int, ...]) -> Box:
+    """Return the square around a picture of a shape (H, W, ...), which is a face and nothing else."""
+    side = float(max(shape[:2]))
+    return Box((shape[1] - side) / 2, (shape[0] - side) / 2, side, math.nan)
+
+
+class WholePicture:
+    """Stands in the place of a `FaceTracker` where every picture is a face and nothing else."""
+
+    def __init__(self, *, landmarks: bool = True) -> None:
+        self.landmarks = landmarks
+
+    def update(self, time_s: float, picture: np.ndarray) -> list[Face]:
+        """Return the face that a picture (H, W, 3) uint8 RGB is."""
+        box = whole_picture(picture.shape)
+        square = np.array([box.x, box.y, box.side])
+        points = locate(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), box) if self.landmarks else _NO_POINTS
+        return [Face(1, square, np.floor(square), points, math.nan, found=True)]
 
 
 class _Person:

@@ -189,6 +189,17 @@ def load(path: Path, *, kind: str = "variant", device: str = "cpu") -> tuple[nn.
     return to_device(model.eval(), device), card
 
 
+def read_card(path: Path) -> ModelCard:
+    """Return what the header of a model file says, whatever kind of network it holds.
+
+    Raises
+    ------
+    ModelError
+        See the top of this module.
+    """
+    return _read(Path(path))[0]
+
+
 def is_bare(path: Path) -> bool:
     """Say whether a file is of ours and holds no weights, because there was nothing to train on.
 
@@ -233,16 +244,20 @@ class Export:
     sha256: str  # of the weights, see `_digest`
 
 
-def export(path: Path, networks: Sequence[tuple[nn.Module, ModelCard]], facts: Mapping[str, Any]) -> None:
+def export(
+    path: Path, networks: Sequence[tuple[nn.Module, ModelCard]], facts: Mapping[str, Any], *, half: bool = False
+) -> None:
     """Write networks into one file, whole or not at all: the weights of the k-th one begin with "k.".
 
     Parameters
     ----------
     facts
         What else is to be known of them; values of JSON.
+    half
+        Store kernels and matrices as float16; vectors, such as batch statistics, stay as they are.
     """
     tensors = {
-        f"{k}.{name}": value.detach().cpu().contiguous()
+        f"{k}.{name}": _halved(value.detach().cpu()).contiguous() if half else value.detach().cpu().contiguous()
         for k, (model, _) in enumerate(networks)
         for name, value in model.state_dict().items()
     }
@@ -304,6 +319,10 @@ def load_export(path: Path, *, device: str = "cpu") -> tuple[list[nn.Module], Ex
         model.load_state_dict(own)
         networks.append(to_device(model.eval(), device))
     return networks, said
+
+
+def _halved(value: Tensor) -> Tensor:
+    return value.half() if value.is_floating_point() and value.dim() > 1 else value
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

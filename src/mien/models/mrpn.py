@@ -454,6 +454,29 @@ class Network(nn.Module):
             **further,
         }
 
+    def refer(self, name: str, features: Tensor, reference: Tensor) -> Tensor:
+        """Return features of a person as if he or she were like the training people on average, for `answer`.
+
+        The FeatureNorm of the modality then standardises them by the mean and the deviation of `reference`, in the
+        place of those of training: adaptive batch normalisation, Li, Wang, Shi, Hou, Liu (2018), "Adaptive batch
+        normalization for practical domain adaptation", of this layer alone, with people as domains.
+
+        Parameters
+        ----------
+        name
+            The modality.
+        features
+            (N, D), what `perceive` says of recordings of a person.
+        reference
+            (M, D), what it says of other ones, or of the same; one alone tells nothing, and nothing is changed.
+        """
+        if len(reference) < 2:
+            return features
+        norm = self.norms[name]
+        variance, mean = torch.var_mean(reference, dim=0, correction=0)
+        scale = ((norm.running_var + norm.eps) / (variance + norm.eps)).sqrt()
+        return norm.running_mean + (features - mean) * scale
+
     def freeze(self, *names: str, trunks: Collection[str] = ()) -> None:
         """Keep the encoders `names` as they are in training too: neither weights nor batch statistics change.
 

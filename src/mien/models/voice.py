@@ -12,8 +12,8 @@ class VoiceCNN(nn.Module):
     """Backbone of whole voices: (B, S, in_channels, F, W) -> (B, 18 * width), F and W at least 16.
 
     Every stage convolves and halves rows and columns, the first one in one step. The mean over rows is told by its
-    mean, its largest value and its deviation over time, those of S segments taken together: statistics pooling, as of
-    Snyder et al. (2018), "X-vectors: Robust DNN embeddings for speaker recognition", with the maximum beside.
+    mean, its largest value and its deviation over time: statistics pooling, as of Snyder et al. (2018), "X-vectors:
+    Robust DNN embeddings for speaker recognition", with the maximum beside. Of S looks the mean is said.
     """
 
     def __init__(self, *, in_channels: int, width: int = 16) -> None:
@@ -28,6 +28,6 @@ class VoiceCNN(nn.Module):
         self.dim = 3 * channels[-1]
 
     def forward(self, voices: Tensor) -> Tensor:
-        maps = self.layers(voices.flatten(0, 1)).mean(2)  # (B * S, 6 width, W / 16)
-        course = maps.unflatten(0, voices.shape[:2]).transpose(1, 2).flatten(2)  # (B, 6 width, S * W / 16)
-        return torch.cat([course.mean(2), course.amax(2), course.std(2, correction=0)], dim=1)
+        course = self.layers(voices.flatten(0, 1)).mean(2)  # (B * S, 6 width, W / 16)
+        said = torch.cat([course.mean(2), course.amax(2), course.std(2, correction=0)], dim=1)
+        return said.unflatten(0, voices.shape[:2]).mean(1)

@@ -225,27 +225,13 @@ def _read_sounds(
 
 
 def transform_wave(wave: Wave, config: SoundConfig) -> Spectrogram:
-    """Return the spectrogram of a stored wave as networks take it.
-
-    That of the front end logmel is brought to mean 0 and deviation 1 in itself, or is left as it is where a `Reference`
-    of the person does that (normalise: subject).
-    """
+    """Return the spectrogram of a stored wave as networks take it: mean 0 and deviation 1."""
     level = torch.from_numpy(wave.samples.astype(np.float32) / shards.FULL_SCALE)
     if config.front_end == "stft":
         return Spectrogram(spectrogram(level, config), wave.duration_s)
     spectrum, start_s = log_mel(level, config)
-    if config.normalise == "corpus":
-        spectrum = (spectrum - spectrum.mean()) / spectrum.std(correction=0).clamp(min=CONSTANT)
+    spectrum = (spectrum - spectrum.mean()) / spectrum.std(correction=0).clamp(min=CONSTANT)
     return Spectrogram(spectrum, wave.duration_s, start_s)
-
-
-def reference_of(waves: Iterable[Wave], config: SoundConfig) -> "Reference":
-    """Return the reference of a person's voice: mean and deviation (bands,) over what they said, see `Reference`.
-
-    It goes with networks whose `sound` has normalise: subject, before which `Reference.standardise` puts what
-    `transform_wave` returns.
-    """
-    return Reference.of(transform_wave(wave, config) for wave in waves)
 
 
 def select_target(dataset: ClipDataset, target: str) -> ClipDataset:
@@ -326,15 +312,11 @@ def _rows(one: ModalityData) -> np.ndarray | None:
     """Return the rows (n, D) in which data are standardised by person; None of data that are not."""
     if isinstance(one, FeatureVector):
         return one.values[np.newaxis]
-    if isinstance(one, Spectrogram):
-        return one.spectrum.T.numpy()
     return one.units if isinstance(one, ActionUnitSequence) else None
 
 
 def _with_rows(one: ModalityData, rows: np.ndarray) -> ModalityData:
     """Return data with other `_rows`."""
-    if isinstance(one, Spectrogram):
-        return replace(one, spectrum=torch.from_numpy(rows.T))
     return replace(one, values=rows[0]) if isinstance(one, FeatureVector) else replace(one, units=rows)
 
 

@@ -36,10 +36,11 @@ from mien.errors import ConfigError, ModelError
 from mien.io.files import digest, read_json, sha256
 from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard
+from mien.models.layout import to_device
 from mien.models.mrpn import Network, first_mismatch, n_parameters
 from mien.training import clips, engine, run_folder
 from mien.training.clips import Batch, ClipDataset, Sampling, network_inputs
-from mien.training.engine import Choice, Draws, EvalResult, Pass
+from mien.training.engine import Choice, Draws, EvalResult, Pass, Progress
 from mien.training.run_folder import EVERYBODY, RunSpec
 
 log = logging.getLogger(__name__)
@@ -170,6 +171,9 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
         weights = weigh_losses(courses)
         record |= {"loss_weights": weights, "blend": {head: asdict(course) for head, course in courses.items()}}
     task = ClipTask(settings=run.settings, dataset=dataset, roles=roles, draws=draws, loss_weights=weights)
+    if row.weights:
+        ask_again(run, task, model, record, card)
+        return
     record |= {"n_steps": task.count_steps()}
     if row.looks:
         task = FeatureTask(**vars(task), features=task.store_features(model))
@@ -185,6 +189,7 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
         **engine.recipe(row, schedule="plateau", weight_decay=how.weight_decay),
         patience=how.patience,
         stop=how.stop,
+        evaluate_every=row.evaluate_every,
         roles=tuple(role for role in ("validation", "test") if role in roles),
         keep=(kept,),
     )
@@ -193,6 +198,40 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
     run_folder.write(
         run, record, card, progress=progress, samples=samples, media=dataset.media, kept=kept, also=row.also
     )
+
+
+def ask_again(run: RunSpec, task: "ClipTask", model: Network, record: dict[str, Any], card: ModelCard) -> None:
+    """Judge by the network of another row, at the epoch that it has chosen, and write the folder.
+
+    Raises
+    ------
+    ModelError : it was not trained, or is of another fold or seed.
+    """
+    record, progress, kept = _take_over(run, model, record)
+    to_device(model, engine.device())
+    samples = {role: rows for role, rows in task.roles.items() if role != "training"}
+    judged = {role: task.evaluate(model, role) for role in samples}
+    choice = progress.choices[kept]
+    choice.metrics = {f"{role}_loss": one.loss for role, one in judged.items()}
+    choice.metrics |= {f"{role}_accuracy": one.accuracy for role, one in judged.items()}
+    choice.logits = {role: one.logits for role, one in judged.items()}
+    run_folder.write(run, record, card, progress=progress, samples=samples, media=task.dataset.media, kept=kept)
+
+
+def _take_over(run: RunSpec, model: Network, record: dict[str, Any]) -> tuple[dict[str, Any], Progress, str]:
+    """Load the network of the row `weights` of the same fold and seed; return what is known of it, as trainers do."""
+    of = run.beside(run.settings.variant.weights)
+    trained, card = checkpoint.load(of / "model.safetensors")
+    if (card.corpus, card.fold, card.seed) != (run.corpus, run.fold, run.seed):
+        raise ModelError(f"{of}: is of {card.corpus} fold {card.fold} seed {card.seed}; train {card.variant} again")
+    if mismatch := first_mismatch(model.state_dict(), trained.state_dict()):
+        raise ModelError(f"{of}: is another network than {run.name}: {mismatch}; train {card.variant} again")
+    model.load_state_dict(trained.state_dict())
+    other = read_json(of / "run.json")
+    progress = Progress(history=pd.read_csv(of / "history.csv").to_dict("records"))
+    kept = "optimistic" if run.settings.train.protocol == "thesis" else "honest"
+    progress.choices[kept] = Choice(other["best_epoch"][kept], weights=model.state_dict())
+    return record | {"n_steps": other["n_steps"], "weights": sha256(of / "model.safetensors")}, progress, kept
 
 
 def train_everybody(run: RunSpec, dataset: ClipDataset) -> None:
@@ -224,6 +263,10 @@ def train_everybody(run: RunSpec, dataset: ClipDataset) -> None:
         data_digest=dataset.digest,
     )
     kept = "optimistic" if how.protocol == "thesis" else "honest"
+    if row.weights:
+        record, progress, kept = _take_over(run, model, record)
+        run_folder.write(run, record, card, progress=progress, kept=kept)
+        return
     chosen = []
     for path in sorted(Path(run.out).glob("fold*-seed*/run.json")):
         other = read_json(path)
@@ -372,15 +415,36 @@ class ClipTask:
         """Evaluate the clips of a role, each of which has at least one modality."""
         model.eval()
         scores, device = [], engine.device()
-        for batch in self.evaluation_batches(role):
+        for batch in self.judged_batches(model, role):
             with engine.autocast(device, self.settings.train.precision):
-                out = self.asked(model)(batch.inputs, batch.n_steps)
+                out = (model.answer if self.refers else self.asked(model))(batch.inputs, batch.n_steps)
             scores.append({head: score.float().cpu() for head, score in out.items()})
         logits = {head: torch.cat([score[head] for score in scores]) for head in scores[0]}
         label = torch.tensor(self.roles[role].label.to_numpy())
         if self.settings.variant.target == "intensity":
             return EvalResult.of_levels(logits, label, n_levels=len(self.dataset.classes))
         return EvalResult.of(logits, label)
+
+    @property
+    def refers(self) -> bool:
+        """Tell whether what a network says of a voice is standardised by the person's other recordings."""
+        return self.settings.variant.normalise == "subject" and "audio" in self.dataset.media
+
+    def judged_batches(self, model: Network, role: str) -> Iterable[Batch]:
+        """Return what is evaluated: `evaluation_batches`, or what branches say of them, referred to their person."""
+        if not self.refers:
+            return self.evaluation_batches(role)
+        batch = self.perceived(model, role)
+        said, heard = batch.inputs["audio"].clone(), batch.n_steps["audio"] > 0
+        for actor in self.roles[role].actor.unique():
+            own = torch.from_numpy((self.roles[role].actor == actor).to_numpy(copy=True)).to(heard.device) & heard
+            said[own] = model.refer("audio", said[own], said[own])
+        return [replace(batch, inputs=batch.inputs | {"audio": said})]
+
+    def perceived(self, model: Network, role: str) -> Batch:
+        """Return what the branches of a network say of all clips of a role."""
+        (batch,) = self._store(model, self.evaluation_batches(role))
+        return batch
 
     def evaluation_batches(self, role: str) -> Iterable[Batch]:
         """Return the clips of a role with the inputs of a network: they are the same after every epoch."""
@@ -462,6 +526,11 @@ class FeatureTask(ClipTask):
     def evaluation_batches(self, role: str) -> Iterable[Batch]:
         """Return the clips of a role."""
         return self.features[role]
+
+    def perceived(self, model: Network, role: str) -> Batch:
+        """Return the features of all clips of a role."""
+        (batch,) = self.features[role]
+        return batch
 
     def inputs_of(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Return the features of a batch."""

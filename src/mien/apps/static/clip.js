@@ -120,7 +120,7 @@ export class Clip {
 
   /** Send the file; fetch would not tell how much has gone. */
   upload(file) {
-    const query = new URLSearchParams({ name: file.name, units: element("units").checked });
+    const query = new URLSearchParams({ name: file.name, units: element("units").checked, cropped: element("cropped").checked });
     const request = (this.sending = new XMLHttpRequest());
     request.open("POST", `/api/clips?${query}`);
     request.responseType = "json";
