@@ -136,7 +136,7 @@ class ResNet12(nn.Module):
         x = x / (x.std(dim=(1, 2, 3), keepdim=True, correction=0) + self.FLAT)
         if self.training:
             return self._classify(x)
-        seen, mirrored = self._classify(torch.cat([x, x.flip(-1)])).tensor_split(2)  # at once: one picture is slow alone
+        seen, mirrored = self._classify(torch.cat([x, x.flip(-1)])).tensor_split(2)  # at once: one alone is slow
         return (seen + mirrored) / 2
 
     def _classify(self, x: Tensor) -> Tensor:
