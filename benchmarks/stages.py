@@ -66,12 +66,13 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sides", nargs="+", type=Path, metavar="FOLDER|CSV", help="[before] after")
     parser.add_argument("--out", type=Path, help="page of Markdown")
+    parser.add_argument("--note", default="", help="what the page says of the runs")
     options = parser.parse_args(argv)
     if len(options.sides) > 2:
         parser.error("two runs at most: before, after")
     text = "\n".join(tabulate([read(side) for side in options.sides])) + "\n"
     if options.out:
-        options.out.write_text(f"# CPU seconds of a run by stage\n\n{text}", encoding="utf-8")
+        options.out.write_text(f"# CPU seconds of a run by stage\n\n{options.note}\n\n{text}", encoding="utf-8")
     else:
         print(text, end="")
 
