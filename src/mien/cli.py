@@ -137,6 +137,11 @@ def _run(argv: list[str]) -> None:
     except MienError as error:
         _refuse(str(error), command)
         sys.exit(1 if isinstance(error, NotJudgedError) else 2)
+    except ImportError as error:  # the commands of people need fewer packages than those of the workflow
+        name = getattr(error.__cause__ or error, "name", None) or "mien"  # cyclopts wraps what an import raises
+        if name.startswith("mien"):
+            raise
+        sys.exit(_refuse(f"{name} is not installed; pip install 'mien[workflow]' installs it", command))
     except OSError as error:  # a folder that cannot be written, a full disk
         if not error.filename:
             raise
@@ -152,6 +157,7 @@ def _app(command: str) -> "cyclopts.App":
     app = cyclopts.App(
         name="mien",
         help="Emotion recognition from faces and voices. Stages of the workflow are commands too: mien STAGE --help.",
+        version=_version,
         default_parameter=cyclopts.Parameter(consume_multiple=command in STAGES, negative=()),
         help_formatter="plain",
         suppress_keyboard_interrupt=False,
@@ -162,7 +168,14 @@ def _app(command: str) -> "cyclopts.App":
     for name, module in STAGES.items():
         stage = _explain(getattr(importlib.import_module(module), name)) if name == command else f"{module}:{name}"
         app.command(stage, name=name, show=False)
+    app.register_install_completion_command(help="Complete commands and options in this shell (bash, zsh, fish).")
     return app
+
+
+def _version() -> str:
+    from mien.apps.doctor import version
+
+    return version("mien")
 
 
 def _explain(stage: Callable[..., None]) -> Callable[..., None]:

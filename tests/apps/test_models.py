@@ -95,6 +95,31 @@ def test_a_model_says_who_it_is(results):
     assert one.info.temperature == model.info.temperature
 
 
+def test_networks_of_everybody_are_given_away_with_what_the_folds_measured(results, tmp_path):
+    row = results / "training" / "ravdess" / "AM"
+    folds = load_models([row])[0].info
+    for seed in range(2):
+        folder = row / f"everybody-seed{seed}"
+        write_model(folder / "model.safetensors", "AM", seed=7 + seed)
+        tables.write(folder / "predictions.parquet", tables.empty(tables.PREDICTIONS), tables.PREDICTIONS)
+        record = {"corpus": "ravdess", "variant": "AM", "fold": -1, "fold_name": "everybody", "seed": seed}
+        record |= {
+            "status": "trained",
+            "classes": list(CLASSES),
+            "n_clips": {"training": 12},
+            "metrics": {"honest": {}},
+        }
+        write_json(folder / "run.json", record)
+    export_model(tmp_path / "out", rows=["AM"], results=results)
+    (given,) = load_models([tmp_path / "out" / "ravdess-AM.safetensors"])
+    assert (given.info.networks, given.info.clips, given.info.people) == (2, 12, "3 synthetic people")
+    assert (given.info.accuracy, given.info.temperature) == (folds.accuracy, folds.temperature)
+    inputs = {"audio": torch.randn(2, 3, 1, 32, 31)}
+    for k, network in enumerate(given.network.networks):
+        alone, _ = checkpoint.load(row / f"everybody-seed{k}" / "model.safetensors")
+        torch.testing.assert_close(network(inputs)["fused"], alone(inputs)["fused"], rtol=0, atol=0)
+
+
 def test_what_is_not_known_is_said(models, caplog):
     (model,) = load_models([models["AM"]])
     assert "its accuracy is not known" in model.info.describe()

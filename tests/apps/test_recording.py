@@ -19,16 +19,18 @@ from apps.tiny_models import (
 )
 from mien.apps.models import join, load_models
 from mien.apps.recording import judge_file
-from mien.apps.reference import PersonReference, RunningReference, read_reference
+from mien.apps.reference import Heard, PersonReference, RunningReference, read_reference
 from mien.apps.units import median_shape
-from mien.config.schema import CandideConfig
+from mien.audio.spectrogram import cut_whole
+from mien.config.schema import CandideConfig, MelConfig
 from mien.errors import ConfigError, MediaError
 from mien.faces.track import follow
 from mien.io import isolated, media
 from mien.models import checkpoint
 from mien.models.checkpoint import OfGrey
+from mien.models.mrpn import build
 from mien.training import clips as training_clips
-from mien.training.clips import ActionUnitSequence, Reference, Sampling, assemble, network_inputs
+from mien.training.clips import ActionUnitSequence, Reference, Sampling, Spectrogram, assemble, network_inputs
 
 ATOL = 1e-3  # sound that is resampled in pieces rounds one of 20 000 samples the other way, which silence amplifies
 CONFIG = CandideConfig(**CANDIDE)
@@ -157,6 +159,41 @@ def test_other_recordings_of_the_person_standardise_what_is_judged(by_subject, m
     with pytest.raises(ConfigError, match="none of the models uses other recordings of a person"):
         read_reference([media_folder], without)
     assert judge_file(media_folder / "voice.wav", without, **WINDOWS).reference == "none"
+
+
+def test_what_is_said_of_a_voice_is_referred_to_other_recordings_of_the_person(media_folder, tmp_path):
+    path = write_model(tmp_path / "voice.safetensors", "AM", normalise="subject")
+    models, judged = load_models([path], reference=True), media_folder / "voice.wav"
+    own = read_reference([judged, media_folder / "both.mp4"], models)
+    assert own.n_recordings == 2
+    found = judge_file(judged, models, **WINDOWS, reference=own)
+    assert found.reference == "folder, 2 recordings"
+    (network,) = models[0].network.networks
+    sampling = Sampling.of("VA+AO", frames=4, share=1.0, sound=SOUND)
+    rows = own.of["audio"].rows(network, sampling)
+    assert rows.shape == (2, network.branches["audio"].dim)
+    norm = network.norms["audio"]
+    norm.running_mean = (8 * norm.running_mean + 2 * rows.mean(0)) / 10
+    norm.running_var = (8 * norm.running_var + 2 * rows.var(0, correction=0)) / 10
+    without = load_models([write_model(tmp_path / "AM.safetensors", "AM")])
+    without[0].network.networks[0].load_state_dict(network.state_dict())
+    wanted = judge_file(judged, without, **WINDOWS)
+    np.testing.assert_allclose(found.probabilities, wanted.probabilities, atol=1e-6)
+    running = judge_file(judged, models, **WINDOWS)
+    assert running.reference == "running"
+    assert np.abs(running.probabilities - found.probabilities).max() > 1e-4
+
+
+def test_a_long_voice_is_several_recordings_of_a_reference():
+    mel = replace(SOUND, front_end="logmel", mel=MelConfig(columns=100))  # 2 s
+    how = {"aggregator": "lstm", "side_head": "dense", "classes": 2, "width": 1, "dropout": 0.0}
+    network = build(["audio"], fusion="single", trunk={"audio": "cnn"}, **how).eval()
+    sampling = Sampling.of("VA+AO", frames=4, share=1.0, sound=mel)
+    voice = Spectrogram(torch.randn(64, 390), duration_s=9.0, start_s=1.0)
+    rows = Heard(voice).rows(network, sampling)
+    assert rows.shape == (4, 18)
+    second = voice.spectrum[:, 98:195]  # columns of 0.02 s; 97.5 of them are a quarter
+    torch.testing.assert_close(rows[1:2], network.branches["audio"](cut_whole(second, mel).unsqueeze(0)))
 
 
 def test_a_running_reference_is_that_of_all_that_was_shown():

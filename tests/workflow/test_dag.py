@@ -89,7 +89,8 @@ def test_a_bare_clone_plans_every_stage(bare, planned):
 
 def test_stages_of_dvc_are_targets(repository, planned):
     named = yaml.safe_load((repository / "dvc.yaml").read_text())["stages"].values()
-    rules = "".join(file.read_text() for file in [repository / "Snakefile", *(repository / "workflow").rglob("*.smk")])
+    files = [repository / "Snakefile", *(repository / "workflow").rglob("*.smk")]
+    rules = "".join(file.read_text() for file in files)
     for stage in named:
         for target in stage["cmd"].removeprefix("snakemake --cores all ").split():
             assert f"\nrule {target}:" in rules

@@ -17,7 +17,7 @@ from mien.errors import MienError
 if TYPE_CHECKING:
     from mien.apps.models import Model
 
-LIBRARIES = ("numpy", "pandas", "torch", "torchaudio", "torchvision", "av", "dlib-bin", "opencv-python-headless")
+LIBRARIES = ("numpy", "pandas", "torch", "torchaudio", "av", "dlib-bin", "opencv-python-headless")
 
 
 def doctor(*, results: Models = None, config: str = "") -> None:
@@ -51,13 +51,14 @@ def _print(part: str, lines: Iterator[str]) -> None:
 
 
 def _tell_installed() -> Iterator[str]:
-    yield f"mien {_version('mien')} in {Path(__file__).resolve().parents[1]}"
+    yield f"mien {version('mien')} in {Path(__file__).resolve().parents[1]}"
     yield f"Python {platform.python_version()} on {platform.platform()}"
-    yield ", ".join(f"{name} {_version(name)}" for name in LIBRARIES)
+    yield ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     yield f"FFmpeg of av: {ffmpeg()}"
 
 
-def _version(name: str) -> str:
+def version(name: str) -> str:
+    """Return the version of an installed package."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -17,9 +17,9 @@ training does with a clip of that length, so nothing that comes before or after 
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import cv2
 import numpy as np
@@ -27,7 +27,7 @@ import pandas as pd
 import torch
 
 from mien.apps.models import SHOWN_BY, Model, choose_model, join
-from mien.apps.reference import PersonReference, RunningReference
+from mien.apps.reference import PersonReference, RunningReference, VoiceReference
 from mien.apps.units import Shape, StreamingUnits, fit_units
 from mien.audio.resample import is_silent, level_of, to_int16
 from mien.audio.spectrogram import segment_s
@@ -143,7 +143,8 @@ class Clip:
     heard: Interval
     candide: CandideConfig | None = None  # None: no network asks for action units
     shape: Shape | None = None
-    references: Mapping[str, Reference] = field(default_factory=dict)  # modality -> where the person's own data lie
+    # modality -> where the person's own data lie
+    references: Mapping[str, Reference | VoiceReference] = field(default_factory=dict)
 
     @cached_property
     def modalities(self) -> dict[str, ModalityData]:
@@ -177,15 +178,25 @@ def judge(model: Model, clips: Sequence[Clip]) -> np.ndarray:
         looks = []
         for clip in clips:
             there = {name: clip.modalities[name]} if name in clip.modalities else {}
-            if model.by_subject and name in clip.references and there:
-                there = {name: clip.references[name].standardise(there[name])}
+            if model.by_subject and isinstance(reference := clip.references.get(name), Reference) and there:
+                there = {name: reference.standardise(there[name])}
             looks.append((clip.heard if name == "audio" else clip.seen, there))
         one, steps = assemble_inputs(looks, [name], sampling, size_px=first.faces.size_px)
         inputs |= one
         n_steps |= steps
     batch = Batch(inputs, n_steps, torch.full((len(clips),), -1)).to(next(model.network.parameters()).device)
-    scores = model.network(network_inputs(batch), batch.n_steps)["fused"].double()
+    references = [_rows_of(clip, sampling) for clip in clips] if model.by_subject else []
+    told = {"references": references} if any(references) else {}
+    scores = model.network(network_inputs(batch), batch.n_steps, **told)["fused"].double()
     return model.to_names(scores.softmax(dim=1).cpu().numpy())
+
+
+def _rows_of(clip: Clip, sampling: Sampling) -> dict[str, Callable[[torch.nn.Module], torch.Tensor]]:
+    """Return, of a clip with a voice, what networks say of the recordings of its reference."""
+    reference = clip.references.get("audio")
+    if not isinstance(reference, VoiceReference) or clip.wave is None:
+        return {}
+    return {"audio": partial(reference.rows, sampling=sampling)}
 
 
 def _judge_frames(model: Model, clips: Sequence[Clip]) -> np.ndarray:

@@ -17,7 +17,7 @@ import logging
 import math
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Rows = Callable[[Network], Tensor]  # what a network says of some recordings, (M, D)
 SHOWN_BY = {"video": "face", "audio": "voice", "units": "face"}  # modality -> what a clip without it lacks
 VARIABLE = "MIEN_MODELS"  # of the environment: the folder with models
 CONFIDENCE = 0.95  # of the interval of an accuracy
@@ -137,6 +138,21 @@ class OfFrame(nn.Module):
         return {"fused": self.network(pictures)}
 
 
+def _ask(
+    network: nn.Module,
+    inputs: Mapping[str, Tensor],
+    n_steps: Mapping[str, Tensor] | None,
+    references: Sequence[Mapping[str, Rows]],
+) -> dict[str, Tensor]:
+    if not any(references):
+        return network(inputs, n_steps)
+    said = {name: value.clone() for name, value in network.perceive(inputs, n_steps).items()}
+    for clip, reference in enumerate(references):
+        for name, rows in reference.items():
+            said[name][clip] = network.refer(name, said[name][clip], rows(network))
+    return network.answer(said, n_steps)
+
+
 class Ensemble(nn.Module):
     """Networks of one row as one: head -> log of the mean of their probabilities, so softmax gives that mean."""
 
@@ -145,9 +161,17 @@ class Ensemble(nn.Module):
         self.networks = nn.ModuleList(networks)
         self.temperature = temperature
 
-    def forward(self, inputs: Mapping[str, Tensor], n_steps: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-        """Return head -> (B, C); see `Network`."""
-        said = [network(inputs, n_steps) for network in self.networks]
+    def forward(
+        self,
+        inputs: Mapping[str, Tensor],
+        n_steps: Mapping[str, Tensor] | None = None,
+        references: Sequence[Mapping[str, Rows]] = (),
+    ) -> dict[str, Tensor]:
+        """Return head -> (B, C); see `Network`.
+
+        references : of every clip, modality -> what a network says of other recordings of the person.
+        """
+        said = [_ask(network, inputs, n_steps, references) for network in self.networks]
         logs = {head: [(one[head].float() / self.temperature).log_softmax(1) for one in said] for head in said[0]}
         return {head: torch.stack(rows).logsumexp(0) - math.log(len(rows)) for head, rows in logs.items()}
 
@@ -395,7 +419,7 @@ def describe_files(files: Sequence[Path], settings: ModelCard, *, place: Path) -
         runs = [read_run(file.parent / "run.json") for file in files_of_row(row) or files]
         about = replace(about, **_measured(runs), **_calibrated(runs))
         about = replace(about, **_resolved(runs, about.temperature))
-        judging = [run for run in runs if run.folder / WEIGHTS in files]
+        judging = [read_run(file.parent / "run.json") for file in files]
         return replace(about, **_learnt(row.parents[2] / "corpora" / settings.corpus, judging))
     except TableError as error:
         log.warning("not all is known of %s: %s", settings.variant, error)
@@ -425,7 +449,8 @@ def _learnt(corpus: Path, runs: "list[Run]") -> dict[str, Any]:
         return found
     roles = {"training"} if all(_protocol(run) == "honest" for run in runs) else {"training", "validation"}
     rows = tables.read(folds, tables.FOLDS)
-    rows = rows[rows.fold.isin([run.fold for run in runs]) & rows.role.isin(roles)]
+    if any(run.fold >= 0 for run in runs):  # else they have seen everybody
+        rows = rows[rows.fold.isin([run.fold for run in runs]) & rows.role.isin(roles)]
     found["n_people"] = int(rows.group.nunique())
     found["people"] = f"{found['n_people']} {kind}"
     if clips.is_file() and runs:
@@ -594,6 +619,11 @@ def files_of_row(folder: Path) -> list[Path]:
     return [found[fold][1] for fold in sorted(found, key=lambda name: (len(name), name))]
 
 
+def everybody_of(folder: Path) -> list[Path]:
+    """Return the networks of a row that were trained on everybody, with every seed; nobody is left to judge these."""
+    return sorted(folder.glob(f"everybody-seed*/{WEIGHTS}"))
+
+
 def export_model(
     out: Path,
     /,
@@ -606,8 +636,9 @@ def export_model(
 ) -> None:
     """Write trained models as files that can be given away, one of each row: CORPUS-ROW.safetensors.
 
-    A file holds the networks of all folds, what is known of them, the temperature and a digest of the weights that is
-    checked on loading. Name the folder with --models, or in the environment as MIEN_MODELS.
+    A file holds the networks of all folds, or in their place those that were trained on everybody, what is known of
+    them, the temperature and a digest of the weights that is checked on loading. Name the folder with --models, or in
+    the environment as MIEN_MODELS.
 
     Examples:
 
@@ -647,14 +678,14 @@ def export_model(
         files = files_of_row(row)
         networks, card = _load_files(files)
         info = describe_files(files, card, place=row)
-        if weights is not None:
-            others = files_of_row(weights)
-            if not others:
-                raise ModelError(f"{weights}: holds no trained network of a row; name such a folder with --weights")
+        others = everybody_of(weights or row) or (files_of_row(weights) if weights is not None else [])
+        if weights is not None and not others:
+            raise ModelError(f"{weights}: holds no trained network of a row; name such a folder with --weights")
+        if others:
             networks, other = _load_files(others)
             if (other.classes, other.modalities) != (card.classes, card.modalities):
                 raise ModelError(f"{weights}: was trained for other classes or modalities than {row}; name another")
-            card, final = other, describe_files(others, other, place=weights)
+            card, final = other, describe_files(others, other, place=weights or row)
             learnt = ("networks", "people", "n_people", "clips", "synthetic", "shares", "checked")
             info = replace(info, **{key: getattr(final, key) for key in learnt})
             files += others

@@ -1,37 +1,88 @@
 """Where a person's voice and face usually lie: from other recordings of theirs, or from what was there until now.
 
-Networks that were trained with normalise: subject are given what they hear, and action units, standardised by it.
+Networks with normalise: subject are given action units standardised by it; what they say of a voice is standardised by
+what they say of the recordings of the reference (`Network.refer`).
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from mien.apps.models import Model
 from mien.apps.units import fit_units
 from mien.audio.resample import is_silent, level_of, to_int16, to_mono
+from mien.augment.slicing import Interval
 from mien.candide.fit import FITTED
 from mien.errors import ConfigError, MediaError
 from mien.faces.extract import open_pictures
 from mien.faces.track import follow
 from mien.io import isolated, media
+from mien.models.mrpn import Network
 from mien.training.clips import (
     ActionUnitSequence,
     ModalityData,
     Reference,
+    Sampling,
     Spectrogram,
     Wave,
+    assemble_inputs,
     transform_wave,
 )
+
+MOST = 100  # windows of a voice that a running reference remembers, and stretches of a recording
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A recording of a person's voice, and what networks have said of it."""
+
+    voice: Spectrogram
+    said: dict[int, Tensor] = field(default_factory=dict)  # network -> (M, D)
+
+    def rows(self, network: Network, sampling: Sampling) -> Tensor:
+        """Return what a network says of its stretches (M, D), each as long as what it is given at once."""
+        if id(network) not in self.said:
+            whole, mel = Interval(0.0, self.voice.duration_s), sampling.sound.mel
+            looks = [whole]
+            if sampling.sound.front_end == "logmel":
+                length_s, column_s = mel.columns * mel.hop / sampling.sound.rate_hz, mel.hop / sampling.sound.rate_hz
+                voice_s = self.voice.spectrum.shape[1] * column_s
+                n = min(max(1, round(voice_s / length_s)), MOST)
+                edges = self.voice.start_s + np.linspace(0.0, voice_s, n + 1)
+                looks = [Interval(start, stop) for start, stop in pairwise(edges)]
+            inputs, n_steps = assemble_inputs(
+                [(one, {"audio": self.voice}) for one in looks], ["audio"], sampling, size_px=0
+            )
+            device = next(network.parameters()).device
+            with torch.no_grad():
+                self.said[id(network)] = network.branches["audio"](
+                    inputs["audio"].to(device), n_steps["audio"].to(device)
+                )
+        return self.said[id(network)]
+
+
+@dataclass(frozen=True, eq=False)
+class VoiceReference:
+    """What was heard of a person."""
+
+    recordings: tuple[Heard, ...]
+
+    def rows(self, network: Network, sampling: Sampling) -> Tensor:
+        """Return what a network says of the recordings, (M, D), for `Network.refer`."""
+        return torch.cat([one.rows(network, sampling) for one in self.recordings])
 
 
 @dataclass(frozen=True, eq=False)
 class PersonReference:
     """Modality -> reference, from so many recordings of a person."""
 
-    of: Mapping[str, Reference]
+    of: Mapping[str, Reference | VoiceReference]
     n_recordings: int
 
     def describe(self) -> str:
@@ -41,15 +92,22 @@ class PersonReference:
 
 @dataclass
 class RunningReference:
-    """What windows have shown of one person until now, in one modality; overlaps count as often as they are shown."""
+    """What windows have shown of one person until now, in one modality; overlaps count as often as they are shown.
 
+    Of a voice, the newest `MOST` windows.
+    """
+
+    heard: deque[Heard] = field(default_factory=lambda: deque(maxlen=MOST))
     n: int = 0
     mean: np.ndarray = field(default_factory=lambda: np.zeros(1))
     squares: np.ndarray = field(default_factory=lambda: np.zeros(1))  # sum of squared distances from the mean
 
-    def add(self, one: ModalityData) -> Reference:
+    def add(self, one: ModalityData) -> Reference | VoiceReference:
         """Take what a window shows; return the reference of all until now, it included (Chan et al. 1979)."""
-        n, own = _n_rows(one), Reference.of([one])
+        if isinstance(one, Spectrogram):
+            self.heard.append(Heard(one))
+            return VoiceReference(tuple(self.heard))
+        n, own = len(one.units), Reference.of([one])
         total, away = self.n + n, own.mean - self.mean
         self.squares = self.squares + own.deviation**2 * n + away**2 * self.n * n / total
         self.mean = self.mean + away * n / total
@@ -57,8 +115,8 @@ class RunningReference:
         return Reference(self.mean, np.sqrt(self.squares / total))
 
 
-def _n_rows(one: ModalityData) -> int:
-    return one.spectrum.shape[1] if isinstance(one, Spectrogram) else len(one.units)
+def _join(name: str, ones: Sequence[ModalityData]) -> Reference | VoiceReference:
+    return VoiceReference(tuple(map(Heard, ones))) if name == "audio" else Reference.of(ones)
 
 
 def read_reference(recordings: Sequence[Path], models: Sequence[Model]) -> PersonReference:
@@ -98,7 +156,7 @@ def read_reference(recordings: Sequence[Path], models: Sequence[Model]) -> Perso
         what = " or ".join({"audio": "voice", "units": "face"}[name] for name in lacking)
         reason = f" ({problems[0]})" if problems else ""
         raise MediaError(f"{place}: --reference has no {what} in {len(files)} recordings{reason}; name another folder")
-    return PersonReference({name: Reference.of(ones) for name, ones in found.items()}, n_used)
+    return PersonReference({name: _join(name, ones) for name, ones in found.items()}, n_used)
 
 
 def _read(path: Path, using: Sequence[Model], wanted: set[str]) -> dict[str, ModalityData]:

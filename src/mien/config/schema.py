@@ -77,6 +77,7 @@ class SyntheticConfig:
     blended_video: Share  # of clips with a mixed face
     missing_audio: Share
     blended_audio: Share
+    statements: Literal[1, 2] = 2  # that an actor of RAVDESS says; one more in CREMA-D, with one take
 
     def __post_init__(self) -> None:
         for missing, blended in ("missing_video", "blended_video"), ("missing_audio", "blended_audio"):
@@ -654,9 +655,7 @@ class Params:
     corpora: dict[Literal[CORPORA], CorpusConfig]
     folds: dict[Literal[CORPORA], Count]
     splits: dict[Literal[ACTED], Text] = field(default_factory=dict)  # corpus -> file of a published division in folds
-    validation: dict[Literal[ACTED + tuple(AS_VECTORS)], Count] = field(
-        default_factory=dict
-    )  # corpus -> people of a fold who validate
+    validation: dict[Literal[*ACTED, *AS_VECTORS], Count] = field(default_factory=dict)  # people of a fold who validate
     synthetic: SyntheticConfig
     faces: FacesConfig
     sound: SoundConfig

@@ -32,6 +32,7 @@ from mien.models.voice import VoiceCNN
 
 UNITS = 8  # action units of the thesis (AU8)
 CHANNELS = {"video": 3, "audio": 1}  # of a frame, of a segment of the spectrogram
+PRIOR = 8  # recordings that the statistics of the training people count like, beside a person's own
 HIDDEN = 4  # hidden units of Scoring and of UnitPerceptron per channel of the first stage: 256 at width 64 (listing)
 PIXEL_MEAN = (0.485, 0.456, 0.406)  # of ImageNet, RGB, the statistics that published backbones expect
 PIXEL_STD = (0.229, 0.224, 0.225)
@@ -457,9 +458,11 @@ class Network(nn.Module):
     def refer(self, name: str, features: Tensor, reference: Tensor) -> Tensor:
         """Return features of a person as if he or she were like the training people on average, for `answer`.
 
-        The FeatureNorm of the modality then standardises them by the mean and the deviation of `reference`, in the
-        place of those of training: adaptive batch normalisation, Li, Wang, Shi, Hou, Liu (2018), "Adaptive batch
-        normalization for practical domain adaptation", of this layer alone, with people as domains.
+        The FeatureNorm of the modality then standardises them by the mean and the variance of `reference` instead of
+        those of training: adaptive batch normalisation, Li, Wang, Shi, Hou, Liu (2018), "Adaptive batch normalization
+        for practical domain adaptation", of this layer alone, with people as domains. Those of training count like
+        `PRIOR` more recordings, so that a short reference does no harm: Schneider et al. (2020), "Improving robustness
+        against common corruptions by covariate shift adaptation", eq. 3.
 
         Parameters
         ----------
@@ -468,12 +471,13 @@ class Network(nn.Module):
         features
             (N, D), what `perceive` says of recordings of a person.
         reference
-            (M, D), what it says of other ones, or of the same; one alone tells nothing, and nothing is changed.
+            (M, D), what it says of other ones, or of the same.
         """
-        if len(reference) < 2:
+        if len(reference) == 0:
             return features
-        norm = self.norms[name]
+        norm, share = self.norms[name], len(reference) / (len(reference) + PRIOR)
         variance, mean = torch.var_mean(reference, dim=0, correction=0)
+        mean, variance = norm.running_mean.lerp(mean, share), norm.running_var.lerp(variance, share)
         scale = ((norm.running_var + norm.eps) / (variance + norm.eps)).sqrt()
         return norm.running_mean + (features - mean) * scale
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import resample_poly
 
+from mien.config.schema import SyntheticConfig
 from mien.io.media import write_sound, write_video
 from mien.synthetic.containers import copy_video
 from mien.synthetic.performance import Actor, Planted, Scene, Truth
@@ -15,7 +16,6 @@ from mien.synthetic.performance import Actor, Planted, Scene, Truth
 NAMES = [str(k) for k in range(1001, 1092)]  # every other is a man
 EMOTIONS = {"NEU": "neutral", "HAP": "happy", "SAD": "sad", "ANG": "angry", "FEA": "fearful", "DIS": "disgust"}
 SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
-FEW_SENTENCES = 3  # with one take
 WAV_HZ = 16000
 FLASH_HZ = 22050  # a rate that flv knows
 
@@ -30,7 +30,7 @@ def write_actor(scene: Scene, root: Path, actor: Actor) -> Iterator[Truth]:
     flash, sounds = root / "VideoFlash", root / "AudioWAV"
     for folder in (flash, sounds):
         folder.mkdir(exist_ok=True)
-    for sentence, emotion, level in _cells(scene.config.takes):
+    for sentence, emotion, level in _cells(scene.config):
         clip = f"{actor.name}_{sentence}_{emotion}_{level}"
         how = {"emotion": EMOTIONS[emotion], "intensity": _LEVELS[level], "sentence": sentence}
         frames, wave, truth = scene.film(actor, clip, **how, rate_hz=WAV_HZ)
@@ -74,10 +74,11 @@ def finish(scene: Scene, root: Path, actors: list[Actor]) -> list[Planted]:
     ]
 
 
-def _cells(takes: int) -> list[tuple[str, str, str]]:
-    """Return sentence, emotion and level of every clip of an actor, as far as `takes` goes."""
+def _cells(config: SyntheticConfig) -> list[tuple[str, str, str]]:
+    """Return sentence, emotion and level of every clip of an actor: all sentences, or with one take the first few."""
     cells = []
-    for sentence, emotion in itertools.product(SENTENCES if takes > 1 else SENTENCES[:FEW_SENTENCES], EMOTIONS):
+    sentences = SENTENCES if config.takes > 1 else SENTENCES[: 1 + config.statements]
+    for sentence, emotion in itertools.product(sentences, EMOTIONS):
         graded = sentence == "IEO" and emotion != "NEU"
         cells += [(sentence, emotion, level) for level in (("LO", "MD", "HI") if graded else ("XX",))]
     return cells
@@ -87,7 +88,7 @@ def _write_tables(scene: Scene, root: Path, actors: list[Actor]) -> None:
     rng = scene.rng("tables")
     people = [(a.name, int(rng.integers(20, 75)), a.sex.capitalize(), "Unknown", "Not Hispanic") for a in actors]
     _write_csv(root / "VideoDemographics.csv", ("ActorID", "Age", "Sex", "Race", "Ethnicity"), people)
-    clips = [f"{a.name}_{'_'.join(cell)}" for a in actors for cell in _cells(scene.config.takes)]
+    clips = [f"{a.name}_{'_'.join(cell)}" for a in actors for cell in _cells(scene.config)]
     _write_csv(root / "SentenceFilenames.csv", ("Stimulus_Number", "Filename"), enumerate(clips, start=1))
     votes, summary = [], []
     for k, clip in enumerate(clips, start=1):

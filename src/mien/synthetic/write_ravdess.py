@@ -21,11 +21,12 @@ _CODEC = {"preset": "ultrafast", "crf": "20"}
 
 
 def write_actor(scene: Scene, root: Path, actor: Actor) -> Iterator[Truth]:
-    """Write the takes of one actor: 15 kinds of expression, two statements, one or two repetitions."""
+    """Write the takes of one actor: 15 kinds of expression, one or two statements, one or two repetitions."""
     folder = root / f"Actor_{actor.name}"
     folder.mkdir()
     repetitions = range(1, scene.config.takes + 1)
-    for (emotion, intensity), statement, repetition in itertools.product(_kinds(), _SENTENCES, repetitions):
+    statements = list(_SENTENCES)[: scene.config.statements]
+    for (emotion, intensity), statement, repetition in itertools.product(_kinds(), statements, repetitions):
         take = f"01-{emotion:02d}-{intensity:02d}-{statement:02d}-{repetition:02d}-{actor.name}"
         how = {"emotion": EMOTIONS[emotion - 1], "intensity": _INTENSITIES[intensity]}
         frames, wave, truth = scene.film(actor, take, **how, sentence=_SENTENCES[statement], rate_hz=RATE_HZ)

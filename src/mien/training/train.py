@@ -58,7 +58,7 @@ def train(
     *,
     corpus: str,
     variant: str,
-    folds: list[int],
+    folds: list[int] | None = None,
     seeds: list[int],
     out: Path,
     data: Path = Path("results"),
@@ -74,8 +74,9 @@ def train(
     variant : str
         Row of variants in params.yaml.
     everybody : bool
-        After the folds, which may have been trained before, train on all people too, for as many epochs as were chosen
-        on the folds on average. Nobody is left to judge these networks; their folders are everybody-seed<s>.
+        After the folds, which may have been trained before and be left out then, train on all people too, for as many
+        epochs as were chosen on the folds on average. Nobody is left to judge these networks; their folders are
+        everybody-seed0, everybody-seed1 and so on.
     out : Path
         results/training/CORPUS/VARIANT.
     init : list of str
@@ -83,8 +84,10 @@ def train(
 
     Raises
     ------
-    ConfigError : pretrained weights are given that are not asked for, or the other way round.
+    ConfigError : pretrained weights are given that are not asked for, or the other way round; nothing is to be trained.
     """
+    if not folds and not everybody:
+        raise ConfigError("--folds is missing: name the folds to train on, or train on --everybody")
     engine.prepare(jobs)
     where = f"variants.{variant}"
     params = schema.load(config)
@@ -97,7 +100,7 @@ def train(
     run = RunSpec(corpus=corpus, name=variant, settings=settings, out=out, init=files)
     dataset = clips.read(data, corpus, settings.variant.modalities, faces=settings.faces, sound=settings.sound)
     dataset = clips.normalise(dataset, settings.variant.normalise)
-    run_folder.train_runs(run, lambda one: train_fold(one, dataset), folds=folds, seeds=seeds)
+    run_folder.train_runs(run, lambda one: train_fold(one, dataset), folds=folds or [], seeds=seeds)
     if everybody:
         run_folder.train_runs(run, lambda one: train_everybody(one, dataset), folds=[EVERYBODY], seeds=seeds)
 
