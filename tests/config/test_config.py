@@ -114,7 +114,12 @@ def test_the_row_that_a_variant_is_like_is_its_baseline(raw):
         ("fuzziness shares", [0.0, 1.5], ["fuzziness.shares[1] should be at most 1"]),
         ("baselines Voice_SVM modality", "video", ["baselines.Voice_SVM.modality", "audio"]),
         ("baselines Voice_SVM parts", ["Units_logistic"], ["parts should be two other rows or more, of late only"]),
-        ("baselines Voice_SVM modality", "", ["modality should be audio or units, of svm and logistic only"]),
+        ("baselines Voice_SVM modality", "", ["modality should be of svm and logistic only"]),
+        ("variants AM normalise", "person", ["should be one of corpus, subject"]),
+        ("variants VM normalise", "subject", ["normalise should be corpus for pictures alone"]),
+        ("corpora ravdess columns", {"face_features": [0, 3]}, ["has no vectors", "ravdess_au"]),
+        ("corpora ravdess_au", {"source": "synthetic", "actors": 24}, ["folds.ravdess_au is missing"]),
+        ("tables 5.2 thesis", {"AM": "nobody"}, ["there is no variant 'nobody'"]),
         (
             "baselines Voice_units_late parts",
             ["Voice_SVM", "AM"],
