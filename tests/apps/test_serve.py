@@ -40,7 +40,7 @@ class Stub:
         self.ends_s = 1.0
         self.n_judged = 0
 
-    def __call__(self, path, out, models, *, predict, watch, candide, timeline, on_moment):
+    def __call__(self, path, out, models, *, predict, watch, candide, cropped, timeline, on_moment):
         def tell(time_s):
             on_moment(Moment(time_s, np.zeros((4, 4, 3), np.uint8), (), False, None, None, ()))
 
