@@ -379,6 +379,7 @@ class BaselineConfig:
     modality: Literal["", "audio", "units", *VECTORS] = ""  # of svm and logistic
     parts: tuple[str, ...] = ()  # of late: the rows whose log probabilities are added
     normalise: Literal["corpus", "subject"] = later("corpus")  # subject: by the person's own clips; of svm and logistic
+    trimmed: Bool = later(False)  # of audio: without the silence before and after the voice, see `sound.mel.trim_db`
 
     def __post_init__(self) -> None:
         late = self.model == "late"
@@ -388,6 +389,7 @@ class BaselineConfig:
         _refuse_unless(fits, "parts should be two other rows or more, of late only")
         own = self.normalise == "corpus" or not late
         _refuse_unless(own, "normalise should be corpus for late: its parts have their own")
+        _refuse_unless(not self.trimmed or self.modality == "audio", "trimmed should be false but for audio")
 
 
 @dataclass(**SECTION)
