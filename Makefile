@@ -3,6 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 UV := $(VENV)/bin/uv
 CORES ?= all
+# An index with wheels of torch that need no CUDA; without it torch comes from the lock.
+TORCH_INDEX ?=
+WITHOUT := ^(torch|torchaudio|torchvision|triton|nvidia-[^=]*|cuda-[^=]*)==
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -16,7 +19,12 @@ setup: $(VENV)/.complete
 $(VENV)/.complete: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet uv==0.13.9
-	$(UV) pip install --python $(VENV)/bin/python --require-hashes --compile-bytecode -r requirements.lock
+	awk -v without='$(if $(TORCH_INDEX),$(WITHOUT))' '/^[a-z]/ {keep = !without || $$0 !~ without} keep' requirements.lock >$(VENV)/lock
+ifdef TORCH_INDEX
+	grep -oE '^torch(|audio|vision)==[0-9.]+' requirements.lock >$(VENV)/torch
+	$(UV) pip install --python $(VENV)/bin/python --no-deps --index-url $(TORCH_INDEX) -r $(VENV)/torch
+endif
+	$(UV) pip install --python $(VENV)/bin/python --no-deps --require-hashes --compile-bytecode -r $(VENV)/lock
 	$(UV) pip install --python $(VENV)/bin/python --no-deps --no-build-isolation --editable .
 	touch $@
 

@@ -2,12 +2,15 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from mien.errors import TableError
-from mien.report.docs import render_docs, write_docs
+from mien.models import checkpoint
+from mien.models.checkpoint import ModelCard, read_export
+from mien.report.docs import render_card, render_docs, write_docs
 
 
 def test_pages_say_what_the_tracked_results_say(repository):
@@ -103,3 +106,47 @@ def test_tables_of_people_make_a_page_and_a_quote(tmp_path, repository):
     assert "(docs/people/mrpn.md)" in readme
     write_docs(results=tmp_path / "results", root=tmp_path)
     assert path.read_text(encoding="utf-8") == page
+
+
+def test_a_card_says_what_the_header_of_the_model_says(tmp_path):
+    card = ModelCard(kind="extractor", corpus="fer2013", variant="P1", fold=0, seed=0, classes=("angry", "happy"))
+    card = replace(card, base="fer2013", width=1, size_px=40, modalities=("video",), faces={"margin": 1.15})
+    card = replace(card, model="resnet18")
+    facts = {"row": "P1", "corpus": "fer2013", "classes": ["angry", "happy"], "networks": 1, "temperature": 1.37}
+    facts |= {
+        "people": "77 pictures of people",
+        "n_people": None,
+        "clips": 77,
+        "protocol": "honest",
+        "calibrated": True,
+    }
+    facts |= {"accuracy": 0.6612, "accuracy_low": 0.64, "accuracy_high": 0.682, "tested_clips": 33}
+    facts |= {"uar": 0.61, "uar_low": None, "uar_high": None, "tested_people": None, "calibration_error": 0.0312}
+    facts |= {
+        "recalls": {"angry": 0.5},
+        "shares": {"angry": 0.25, "happy": 0.75},
+        "terms": "the terms",
+        "address": "there",
+    }
+    facts["made"] = {"command": "snakemake here", "revision": "abc", "processor": "a CPU", "cpu_hours": 1.5}
+    facts["made"] |= {"weights": "16 bits", "epochs": [{"honest": 12}]}
+    path = tmp_path / "fer2013-P1.safetensors"
+    checkpoint.export(path, [(checkpoint.network(card), card)], facts, half=True)
+    text = re.sub(r" +", " ", render_card(path))
+    for line in (
+        "# P1 of fer2013",
+        "| what it does | tells angry and happy from a grey picture of a face |",
+        "| trained on | 77 pictures of people of fer2013 |",
+        "| terms of the data | the terms (there) |",
+        "| accuracy | 66.1 (64.0–68.2)% |",
+        "| mean over classes (UAR) | 61.0% |",
+        "| tested on | 33 pictures |",
+        "| calibration | temperature 1.37, from validation; expected calibration error on the test 0.0312 |",
+        "| what a clip is cut to | the detector's box times 1.15, 40 px, grey |",
+        "| angry | 50.0 | 25.0 |",
+        "| happy | - | 75.0 |",
+        "| processor time | 1.5 hours of one core |",
+        "| epochs that were chosen | 12 |",
+    ):
+        assert line in text
+    assert read_export(path).sha256 in text

@@ -5,6 +5,7 @@ docs/people tables of the run with config/people.yaml, on real corpora, and page
 """
 
 import logging
+import math
 import re
 import shutil
 from functools import cache
@@ -16,12 +17,14 @@ import pandas as pd
 from mien.errors import TableError
 from mien.evaluation.statistics import Gain, gain_of_folds
 from mien.io.files import atomic_file, atomic_folder
-from mien.report.page import cells_of, environment
+from mien.report.page import cells_of, environment, render_page, with_interval
 
 log = logging.getLogger(__name__)
 
 STUDY = Path("docs", "study")
 PEOPLE = Path("docs", "people")
+MODELS = Path("resources", "models")  # files of `export_model` that come with the package
+CARDS = Path("docs", "models")  # a page about each of them
 PAGES = {"mrpn": ("mrpn", "mrpn-subject")}  # page of docs/people -> the tables that it is made from
 PUBLISHED = ("tables/*.md", "tables/*.csv", "hypotheses.md", "hypotheses.csv", "metrics.json")  # of a study
 PICTURES = {  # of docs -> figure of the default run
@@ -40,6 +43,8 @@ def write_docs(
     *, results: Path = Path("results"), root: Path = Path(), study: Path | None = None, people: Path | None = None
 ) -> None:
     """Rewrite docs/results.md and what stands between the marks of README.md from the tables of `results`.
+
+    And a page of docs/models about every model of resources/models.
 
     Where its figures are too, those that the pages show are copied.
 
@@ -100,7 +105,47 @@ def render_docs(results: Path, root: Path) -> dict[Path, str]:
     return (
         {readme: PART.sub(lambda part: f"{part[1]}{parts[part['name']]}{part[3]}", text)}
         | {path: page.render(reader(folder, root), base=base) for path, (folder, base) in pages.items()}
+        | {
+            root / CARDS / f"{path.stem}.md": render_card(path)
+            for path in sorted((root / MODELS).glob("*.safetensors"))
+        }
         | {people / f"{name}.md": environment().get_template(f"people_{name}.md.j2").render(found) for name in real}
+    )
+
+
+def render_card(path: Path) -> str:
+    """Return the page about an exported model, all of which stands in the header of its file."""
+    from mien.models.checkpoint import read_export  # takes torch, which no other page needs
+
+    said = read_export(path)
+    facts, card = said.facts, said.cards[0]
+    if card.kind == "extractor" or "video" in card.modalities:
+        faces = card.faces
+        cut = f"the detector's box times {faces['margin']:g}, {card.size_px or faces['size_px']} px, grey"
+    elif card.sound.get("front_end") == "logmel":
+        cut = "its voice without the silence before and after it, in mel bands"
+    else:
+        cut = "segments of its spectrogram"
+
+    def ends(name: str) -> str:
+        numbers = [facts[f"{name}{end}"] for end in ("", "_low", "_high")]
+        return with_interval(*(math.nan if one is None else 100 * one for one in numbers)) + "%"
+
+    return render_page(
+        "model",
+        file=path.name,
+        facts=facts,
+        card=card,
+        ends=ends,
+        cut=cut,
+        shown="a voice" if card.modalities == ("audio",) else "a clip",
+        digest=said.sha256,
+        size_kb=round(path.stat().st_size / 1000),
+        epochs=", ".join(str((one or {}).get("honest", "-")) for one in facts["made"]["epochs"]),
+        protocol={
+            "honest": "epoch and temperature chosen on people, or pictures, that are neither trained on nor tested",
+            "thesis": "epoch chosen on those who are tested, as in the thesis",
+        }.get(facts["protocol"], "not known"),
     )
 
 

@@ -191,9 +191,13 @@ class ImageTask:
 
     def evaluate_choices(self, model: nn.Module, progress: Progress) -> None:
         """Enter the logits of all other roles, and the additional metric train_accuracy, by the chosen weights."""
+        of_epoch: dict[int, dict[str, EvalResult]] = {}  # both selections may have the same weights
         for choice in progress.choices.values():
-            model.load_state_dict(choice.weights)
-            results = {role: self.evaluate(model, role) for role in self.data.rows if role not in choice.logits}
+            if choice.epoch not in of_epoch:
+                model.load_state_dict(choice.weights)
+                others = [role for role in self.data.rows if role not in choice.logits]
+                of_epoch[choice.epoch] = {role: self.evaluate(model, role) for role in others}
+            results = of_epoch[choice.epoch]
             choice.logits |= {role: result.logits for role, result in results.items()}
             choice.metrics = choice.metrics | {"train_accuracy": results["training"].accuracy}
 

@@ -236,7 +236,7 @@ def _load_init(run: RunSpec, network: nn.Module) -> str:
         if isinstance(network, VGG16):
             found = load_descriptor(network, path, last_layer=False)
         else:
-            load_backbone(network, path, of="resnet18", where="pretrain.*.init")
+            load_backbone(network, path, of=run.settings.pretrain.network, where="pretrain.*.init")
             found = sha256(path)
     if run.settings.pretrain.trained == "dense":
         network.freeze_convolutions()

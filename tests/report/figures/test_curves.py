@@ -8,7 +8,7 @@ import pytest
 from mien.errors import TableError
 from mien.evaluation.runs import read_run
 from mien.io.files import read_json, write_json
-from mien.report.figures.curves import PANELS, plot_transfer, study_curves
+from mien.report.figures.curves import PANELS, draw_study, plot_transfer, study_curves
 from report.figures import planted_pictures as planted
 
 REASON = "nobody has the weights"
@@ -36,6 +36,23 @@ def test_the_numbers_drawn_are_those_of_the_histories_in_the_order_of_the_rows(t
         np.testing.assert_allclose(mine[list(PANELS)], history[list(PANELS)], rtol=1e-5)
         assert mine.epoch[mine.chosen].tolist() == [2]
     assert plt.imread(out["out_png"]).std() > 0.03
+
+
+def test_epochs_that_were_not_evaluated_leave_no_gap_and_no_number(tmp_path):
+    path = planted.write_run(tmp_path, "seldom", n_epochs=6)
+    history = pd.read_csv(path.with_name("history.csv"))
+    evaluated = [column for column in history if column.startswith(("validation", "test"))]
+    history.loc[history.epoch % 2 == 1, evaluated] = np.nan
+    history.to_csv(path.with_name("history.csv"), index=False)
+    run = read_run(path)
+    figure = plt.figure()
+    draw_study(figure, study_curves([run]), [run], ordered=False)
+    axes = dict(zip(PANELS, figure.axes, strict=True))
+    line = axes["validation_accuracy"].lines[0]
+    assert line.get_xdata().tolist() == [2, 4, 6]
+    assert axes["train_accuracy"].lines[0].get_xdata().tolist() == [1, 2, 3, 4, 5, 6]
+    assert np.isfinite(axes["validation_accuracy"].get_ylim()).all()
+    plt.close(figure)
 
 
 def test_runs_that_do_not_belong_here_are_refused(tmp_path):

@@ -181,7 +181,7 @@ def draw_study(figure: Figure, curves: pd.DataFrame, runs: Sequence[Run], *, ord
         draw_panel(ax, curves, column, looks=looks, n_classes=len(runs[0].classes))
     accuracies = [TRAIN_ACCURACY, "validation_accuracy"]
     for column in accuracies:
-        axes[column].set_ylim(0.0, max(curves[accuracies].to_numpy().max() * 1.06, 0.3))
+        axes[column].set_ylim(0.0, max(curves[accuracies].max().max() * 1.06, 0.3))
     for column in ("validation_accuracy", "validation_loss"):
         axes[column].set_xlabel("epoch")
     handles += [
@@ -200,6 +200,7 @@ def draw_panel(ax: Axes, curves: pd.DataFrame, column: str, *, looks: dict[str, 
     what equal scores for all classes give.
     """
     for (name, _), one in curves.groupby(["row", "seed"], sort=False):
+        one = one.dropna(subset=[column])  # not every epoch need have been evaluated
         ax.plot(one.epoch, one[column], **looks[name], markevery=max(1, len(one) // 10))
         if column.startswith("validation"):
             chosen = one[one.chosen]
