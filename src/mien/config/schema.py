@@ -302,6 +302,7 @@ class VariantConfig(RecipeConfig):
     aggregator: Literal["lstm", "bilstm", "transformer"] = "lstm"
     augmentation: Literal["NT", "VA+WO", "VA+AO"] = "VA+AO"
     side_head: Literal["dense", "scoring"] = "dense"
+    head: Literal["scoring", "dense"] = later("scoring")  # of the fused feature; dense: dropout and one layer
     # modality -> row of pretrain or safetensors file with the trunk; random where absent
     init: dict[Literal[MODALITIES], str] = field(default_factory=dict)
     # modality -> variant whose trained branch stays as it is
