@@ -37,3 +37,12 @@ def test_a_clip_without_a_voice_is_the_mean_one():
     both = model({"audio": voices}, {"audio": torch.tensor([1, 0])})["fused"]
     torch.testing.assert_close(both[:1], model({"audio": voices[:1]}, {"audio": torch.tensor([1])})["fused"])
     torch.testing.assert_close(both[1:], model.score(torch.zeros(1, 18)))
+
+
+def test_a_dense_head_is_one_layer_on_the_standardised_feature():
+    how = {"aggregator": "lstm", "side_head": "dense", "classes": 3, "width": 1, "dropout": 0.5}
+    model = build(["audio"], fusion="single", head="dense", trunk={"audio": "cnn"}, **how).eval()
+    voices = torch.randn(2, 1, 1, 64, 32, generator=torch.Generator().manual_seed(0))
+    layer = model.score[-1]
+    wanted = model.norms["audio"](model.branches["audio"](voices)) @ layer.weight.T + layer.bias
+    torch.testing.assert_close(model({"audio": voices})["fused"], wanted)

@@ -10,9 +10,9 @@ from mien.errors import ModelError
 from mien.evaluation.runs import read_run
 from mien.io.files import read_json
 from mien.training import baselines, clips
-from mien.training.clips import ActionUnitSequence
+from mien.training.clips import ActionUnitSequence, Wave
 from training.commands import rows_of, run_command
-from training.tiny_corpus import write_corpus
+from training.tiny_corpus import SOUND, write_corpus
 from training.tiny_units import UNFITTED, write_fits
 
 pytestmark = pytest.mark.usefixtures("scratch")
@@ -47,11 +47,22 @@ def fitted(corpus, tmp_path):
 def test_functionals_of_known_units():
     units = np.zeros((5, 8), np.float32)
     units[:, 0], units[2, 7] = [0, 1, 2, 3, 4], -1.0
-    mean, sd, low, high, middle = baselines.functionals(
-        ActionUnitSequence(units, np.arange(5) / 10, 0.5), rate_hz=0
-    ).reshape(5, 8)
+    found = baselines.functionals(ActionUnitSequence(units, np.arange(5) / 10, 0.5))
+    mean, sd, low, high, middle = found.reshape(5, 8)
     assert (mean[0], sd[0], low[0], high[0], middle[0]) == (2.0, pytest.approx(np.sqrt(2)), 0.0, 4.0, 2.0)
     assert (mean[7], low[7], high[7], middle[7]) == (-0.2, -1.0, 0.0, -1.0)
+
+
+def test_functionals_without_the_silence_are_those_of_the_voice():
+    voice = np.random.default_rng(0).normal(0, 3000, 16000).astype(np.int16)
+    quiet = np.zeros(8000, np.int16)
+    whole, margin = (
+        Wave(np.concatenate([quiet, voice, quiet]), 2.0),
+        Wave(np.concatenate([quiet[:960], voice, quiet[:960]]), 1.12),
+    )
+    found = baselines.functionals(whole, SOUND, trimmed=True)
+    np.testing.assert_array_equal(found, baselines.functionals(margin, SOUND))
+    assert not np.allclose(found, baselines.functionals(whole, SOUND))
 
 
 def test_a_run_is_like_that_of_a_network_without_epochs_and_has_no_seed(fitted):
@@ -85,7 +96,7 @@ def test_nothing_of_the_tested_people_enters_a_fit(corpus, fitted):
     roles = clips.split(dataset, 0)
     seen = {role: roles[role] for role in ("training", "validation")}
     inputs = {
-        role: np.stack([baselines.functionals(dataset.media["units"][clip], rate_hz=0) for clip in rows["clip"]])
+        role: np.stack([baselines.functionals(dataset.media["units"][clip]) for clip in rows["clip"]])
         for role, rows in seen.items()
     }
     labels = {role: rows.label.to_numpy() for role, rows in seen.items()}

@@ -130,10 +130,32 @@ def segment_ends(duration_s: float, config: SoundConfig, *, hop_s: float) -> np.
     return length_s + hop_s * np.arange(int((duration_s - length_s + TOLERANCE_S) / hop_s) + 1)
 
 
-def log_mel(wave: Tensor, config: SoundConfig) -> tuple[Tensor, float]:
-    """Return the logarithm of the power in mel bands of a voice, without the silence before and after it.
+def trim_silence(wave: Tensor, config: SoundConfig) -> tuple[Tensor, float]:
+    """Return a sound without the silence before and after the voice, and when it begins, s.
 
-    Silence is what stays `trim_db` below the loudest stretch of `hop` samples.
+    Silence is what stays `mel.trim_db` below the loudest stretch of `mel.hop` samples; `QUIET_S` of it are kept.
+
+    Parameters
+    ----------
+    wave : (N,) float at `config.rate_hz`, full scale 1.
+
+    Returns
+    -------
+    wave : (K * hop,), K >= 1; zeros are added to a shorter one.
+    start_s : its time in the sound.
+    """
+    how, wave = config.mel, wave.float()
+    if (short := how.hop - len(wave)) > 0:
+        wave = functional.pad(wave, (0, short))
+    level = wave[: len(wave) // how.hop * how.hop].view(-1, how.hop).square().mean(1).sqrt()  # (K',)
+    heard = torch.nonzero(level >= level.max() * 10.0 ** (-how.trim_db / 20.0)).flatten()
+    margin = round(QUIET_S * config.rate_hz / how.hop)
+    first, last = max(int(heard[0]) - margin, 0), min(int(heard[-1]) + margin + 1, len(level))
+    return wave[first * how.hop : last * how.hop], first * how.hop / config.rate_hz
+
+
+def log_mel(wave: Tensor, config: SoundConfig) -> tuple[Tensor, float]:
+    """Return the logarithm of the power in mel bands of a voice, see `trim_silence`.
 
     Parameters
     ----------
@@ -144,23 +166,18 @@ def log_mel(wave: Tensor, config: SoundConfig) -> tuple[Tensor, float]:
     spectrum : (bands, K) float, K >= 1; a column every `hop` samples, centred on its first sample.
     start_s : time of the first column in the wave.
     """
-    how, wave = config.mel, wave.float()
-    if (short := how.hop - len(wave)) > 0:
-        wave = functional.pad(wave, (0, short))
-    level = wave[: len(wave) // how.hop * how.hop].view(-1, how.hop).square().mean(1).sqrt()  # (K',)
-    heard = torch.nonzero(level >= level.max() * 10.0 ** (-how.trim_db / 20.0)).flatten()
-    margin = round(QUIET_S * config.rate_hz / how.hop)
-    first, last = max(int(heard[0]) - margin, 0), min(int(heard[-1]) + margin + 1, len(level))
+    how = config.mel
+    wave, start_s = trim_silence(wave, config)
     bins = torch.stft(
-        wave[first * how.hop : last * how.hop],
+        wave,
         n_fft=how.window,
         hop_length=how.hop,
         window=torch.hann_window(how.window, device=wave.device),
         pad_mode="constant",
         return_complex=True,
-    )[:, : last - first]
+    )[:, : len(wave) // how.hop]
     power = mel_filters(config.rate_hz, how).to(wave.device) @ (bins.real.square() + bins.imag.square())
-    return torch.log(power + POWER_FLOOR), first * how.hop / config.rate_hz
+    return torch.log(power + POWER_FLOOR), start_s
 
 
 @cache

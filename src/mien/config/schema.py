@@ -302,6 +302,7 @@ class VariantConfig(RecipeConfig):
     aggregator: Literal["lstm", "bilstm", "transformer"] = "lstm"
     augmentation: Literal["NT", "VA+WO", "VA+AO"] = "VA+AO"
     side_head: Literal["dense", "scoring"] = "dense"
+    head: Literal["scoring", "dense"] = later("scoring")  # of the fused feature; dense: dropout and one layer
     # modality -> row of pretrain or safetensors file with the trunk; random where absent
     init: dict[Literal[MODALITIES], str] = field(default_factory=dict)
     # modality -> variant whose trained branch stays as it is
@@ -379,6 +380,7 @@ class BaselineConfig:
     modality: Literal["", "audio", "units", *VECTORS] = ""  # of svm and logistic
     parts: tuple[str, ...] = ()  # of late: the rows whose log probabilities are added
     normalise: Literal["corpus", "subject"] = later("corpus")  # subject: by the person's own clips; of svm and logistic
+    trimmed: Bool = later(False)  # of audio: without the silence before and after the voice, see `sound.mel.trim_db`
 
     def __post_init__(self) -> None:
         late = self.model == "late"
@@ -388,6 +390,7 @@ class BaselineConfig:
         _refuse_unless(fits, "parts should be two other rows or more, of late only")
         own = self.normalise == "corpus" or not late
         _refuse_unless(own, "normalise should be corpus for late: its parts have their own")
+        _refuse_unless(not self.trimmed or self.modality == "audio", "trimmed should be false but for audio")
 
 
 @dataclass(**SECTION)

@@ -61,6 +61,7 @@ class ModelCard:
     aggregator: str = ""
     trunk: dict[str, str] = field(default_factory=dict)
     side_head: str = "dense"
+    head: str = later("scoring")
     residual: str = "sigmoid"
     dropout: float = 0.0  # in training
     # of variant
@@ -131,6 +132,7 @@ def network(card: ModelCard, *, seed: int = 0, dropout: float | None = None) -> 
         fusion=card.fusion,
         aggregator=card.aggregator,
         side_head=card.side_head,
+        head=card.head,
         classes=n_classes if card.target == "label" else 1,
         width=card.width,
         dropout=dropout,

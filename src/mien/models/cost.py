@@ -142,6 +142,7 @@ def row_costs(
                     fusion=row.fusion,
                     aggregator=row.aggregator,
                     side_head=getattr(row, "side_head", "dense"),
+                    head=getattr(row, "head", "scoring"),
                     classes=classes if getattr(row, "target", "label") == "label" else 1,
                     width=width,
                     dropout=0.0,

@@ -382,6 +382,7 @@ class Network(nn.Module):
         hidden: int,
         dropout: float,
         side_head: str = "dense",
+        head: str = "scoring",
         residual: str = "sigmoid",
         also: Sequence[str] = (),
     ) -> None:
@@ -403,7 +404,8 @@ class Network(nn.Module):
         self.norms = nn.ModuleDict({name: norm(dim) for name, dim in dims.items()})
         self.unit = GatedUnit(list(dims), joint) if fusion == "gated" else None
         self.joint_norm = nn.Identity() if fusion in ("dense", "single", "gated") else FeatureNorm(joint)
-        self.score = heads["dense" if fusion == "dense" else "scoring"](joint)
+        layer = heads["dense" if "dense" in (fusion, head) else "scoring"](joint)
+        self.score = nn.Sequential(nn.Dropout(dropout), layer) if head == "dense" else layer
         self.side = nn.ModuleDict({name: heads[side_head](dim) for name, dim in sided.items()})
         self.residual = nn.ModuleDict(
             {name: ResidualPerception(dim, activation=ACTIVATIONS[residual]) for name, dim in refined.items()}
@@ -533,6 +535,7 @@ def build(
     dropout: float,
     trunk: Mapping[str, str] | None = None,
     residual: str = "sigmoid",
+    head: str = "scoring",
     also: Sequence[str] = (),
     vectors: Mapping[str, int] | None = None,
     seed: int = 0,
@@ -556,6 +559,8 @@ def build(
         aggregator: `aggregator` is ignored in its encoder.
     residual
         Key of `ACTIVATIONS`; of mrpn.
+    head
+        Of the fused feature: scoring (eq. 26), or dense, which is dropout and one layer.
     also
         See `Network`.
     vectors
@@ -599,6 +604,7 @@ def build(
             hidden=HIDDEN * width,
             dropout=dropout,
             side_head=side_head,
+            head=head,
             residual=residual,
             also=also,
         )

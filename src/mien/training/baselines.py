@@ -23,8 +23,10 @@ import torch
 from scipy.special import log_softmax
 
 from mien.audio.functionals import voice_functionals
+from mien.audio.spectrogram import trim_silence
 from mien.classical.fit import write_folder
 from mien.config import schema
+from mien.config.schema import SoundConfig
 from mien.errors import ModelError
 from mien.evaluation.calibration import cross_entropies, fit_temperature
 from mien.evaluation.runs import Run, read_run
@@ -80,7 +82,7 @@ def fit_baseline(
     given = {"faces": settings.faces, "sound": settings.sound}
     dataset = clips.read(data, corpus, [settings.baseline.modality], **given, running=True)
     features = {
-        clip: functionals(one, rate_hz=settings.sound.rate_hz)
+        clip: functionals(one, settings.sound, trimmed=settings.baseline.trimmed)
         for clip, one in dataset.media[settings.baseline.modality].items()
     }
     if settings.baseline.normalise != "corpus":
@@ -91,11 +93,11 @@ def fit_baseline(
     run_folder.train_runs(run, lambda one: _fit_fold(one, dataset, features), folds=folds, seeds=seeds)
 
 
-def functionals(one: ModalityData, *, rate_hz: int) -> np.ndarray:
+def functionals(one: ModalityData, sound: SoundConfig | None = None, *, trimmed: bool = False) -> np.ndarray:
     """Return the features (D,) of a clip, float64.
 
     Of vectors the numbers themselves; of action units mean, standard deviation, minimum, maximum and the middle frame
-    of the eight, in this order.
+    of the eight, in this order. Of voices `voice_functionals`; trimmed: without the silence around them.
     """
     if isinstance(one, FeatureVector):
         return one.values.astype(np.float64)
@@ -104,7 +106,8 @@ def functionals(one: ModalityData, *, rate_hz: int) -> np.ndarray:
         return np.concatenate(
             [units.mean(axis=0), units.std(axis=0), units.min(axis=0), units.max(axis=0), units[len(units) // 2]]
         )
-    return voice_functionals(torch.from_numpy(one.samples.astype(np.float32) / FULL_SCALE), rate_hz)
+    wave = torch.from_numpy(one.samples.astype(np.float32) / FULL_SCALE)
+    return voice_functionals(trim_silence(wave, sound)[0] if trimmed else wave, sound.rate_hz)
 
 
 def _fit_fold(run: RunSpec, dataset: ClipDataset, features: Mapping[str, np.ndarray]) -> None:

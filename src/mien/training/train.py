@@ -303,7 +303,7 @@ def train_everybody(run: RunSpec, dataset: ClipDataset) -> None:
 def make_card(run: RunSpec, classes: tuple[str, ...], **more: Any) -> ModelCard:
     """Return what rebuilds the network of a run."""
     row, how = run.settings.variant, run.settings.train
-    shared = ("modalities", "fusion", "aggregator", "trunk", "side_head", "residual", "target", "also")
+    shared = ("modalities", "fusion", "aggregator", "trunk", "side_head", "head", "residual", "target", "also")
     shared += ("augmentation", "normalise")
     return run.card(
         "variant",
