@@ -35,7 +35,7 @@ def corpus(tmp_path, media_folder):
     tables.write(place / "clips.parquet", pd.DataFrame(rows), tables.CLIPS)
     folds = [{"fold": k, "name": f"A{k}", "group": f"0{k + 1}", "role": "test"} for k in (0, 1)]
     tables.write(place / "folds.parquet", pd.DataFrame(folds), tables.FOLDS)
-    write_json(tmp_path / "data" / "ravdess.json", {"corpus": "ravdess", "root": str(root), "source": str(root)})
+    write_json(tmp_path / "data" / "ravdess.json", {"corpus": "ravdess", "root": str(root), "digest": ""})
     return tmp_path / "results"
 
 

@@ -108,7 +108,8 @@ def test_a_bad_clip_spoils_no_other(run_predict, models, media_folder, tmp_path)
     clips = (folder, tmp_path / "gone.mp4")
     error, out, err = run_predict(*clips, out=tmp_path / "out", checkpoint=list(models.values()))
     assert out.startswith("d.wav: ")
-    lines = [*err.splitlines(), error]
+    judge, *lines = [*err.splitlines(), error]
+    assert "Judged by N2 of ravdess" in judge
     assert len(lines) == 4
     assert all(sum(name in line for line in lines) == 1 for name in ("a.wav", "b.mp4", "c.mp4", "gone.mp4"))
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["d.csv", "d.json"]

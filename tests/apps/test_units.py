@@ -143,7 +143,8 @@ def test_units_stand_in_a_file_of_their_own_and_in_the_json(run_predict, models,
     clip = media_folder / "half.mp4"  # a face in the first half
     models = [models["VM"]]
     error, out, err = run_predict(clip, checkpoint=models, out=tmp_path / "with", units=True)
-    assert (error, err) == ("", "")
+    assert error == ""
+    assert [line.partition(" (")[0] for line in err.splitlines()] == ["mien predict: Judged by VM of ravdess"]
     rows = pd.read_csv(tmp_path / "with" / "half.units.csv")
     summary = json.loads((tmp_path / "with" / "half.json").read_text())
     section = summary.pop("units")

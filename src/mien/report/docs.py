@@ -25,10 +25,7 @@ STUDY = Path("docs", "study")
 PEOPLE = Path("docs", "people")
 MODELS = Path("resources", "models")  # files of `export_model` that come with the package
 CARDS = Path("docs", "models")  # a page about each of them
-PAGES = {
-    "mrpn": ("mrpn", "mrpn-subject"),
-    "predicted": ("predicted",),
-}  # page of docs/people -> the tables that it is made from
+PAGES = {"mrpn": ("mrpn", "mrpn-subject"), "predicted": ("predicted",)}  # page of docs/people -> its tables
 PUBLISHED = ("tables/*.md", "tables/*.csv", "hypotheses.md", "hypotheses.csv", "metrics.json")  # of a study
 PICTURES = {  # of docs -> figure of the default run
     "confusion-ravdess": "5.6",
