@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mien.config.labels import CORPORA
+from mien.config.labels import AS_VECTORS, CORPORA
 from mien.config.schema import SyntheticConfig
 from mien.corpora.index import index
 from mien.synthetic.corpora import write_corpus
@@ -47,7 +47,7 @@ def embed(tmp_path_factory):
     return get
 
 
-@pytest.fixture(scope="session", params=CORPORA)
+@pytest.fixture(scope="session", params=[name for name in CORPORA if name not in AS_VECTORS])
 def embedded(request, embed) -> Embedded:
-    """Each of the eight corpora in turn."""
+    """Each corpus of pictures and sounds in turn."""
     return embed(request.param)
