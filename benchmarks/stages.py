@@ -20,7 +20,8 @@ STAGES = {
     "networks of chapter 5": ["train"],
     "running networks": ["train_stream"],
     "classifiers of chapter 4": ["train_classifier", "fit_classical"],
-    "studies": ["embed", "assess", "train_fuzzy"],
+    "baselines": ["fit_baseline"],
+    "studies": ["embed", "assess", "train_fuzzy", "measure_changes"],
     "report": ["report"],
     "Snakemake itself": ["snakemake"],
 }
