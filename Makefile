@@ -40,4 +40,4 @@ lint: setup
 	snakefmt --check Snakefile workflow
 
 clean:
-	rm -rf data results/corpora results/faces results/sound results/candide results/samples results/training results/embeddings results/trust results/fuzziness results/figures logs .checkpoints .snakemake mlflow.db mlartifacts
+	rm -rf data results/corpora results/faces results/sound results/candide results/samples results/training results/embeddings results/trust results/fuzziness results/streams results/figures logs .checkpoints .snakemake mlflow.db mlartifacts
