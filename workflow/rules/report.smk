@@ -398,6 +398,7 @@ def kept_paths():
         f"embeddings/{EMBEDDED}",
         *(f"trust/{corpus}" for corpus in PARAMS.trust.corpora),
         *(f"fuzziness/{FUZZY.corpus}/seed{seed}" for seed in range(FUZZY.seeds)),
+        f"streams/{STREAMED}",
     ]
     trained = [path for run in TRAINED for path in (run.folder, run.manifest)]
     return [*kept, *dict.fromkeys(path.removeprefix("results/") for path in trained)]
