@@ -100,6 +100,7 @@ def render_docs(results: Path, root: Path) -> dict[Path, str]:
     ]
     found = reader(study if study.is_dir() else results, root) | {"study": study.is_dir(), "people": real}
     found |= {"on_people": (rows := Rows(people, root)), "gain": Differences(rows)}
+    found["models"] = {path.stem: _facts_of(path) for path in sorted((root / MODELS).glob("*.safetensors"))}
     parts = {name: environment().get_template(f"readme_{name}.md.j2").render(found) for name in names}
     page = environment().get_template("results.md.j2")
     return (
@@ -111,6 +112,12 @@ def render_docs(results: Path, root: Path) -> dict[Path, str]:
         }
         | {people / f"{name}.md": environment().get_template(f"people_{name}.md.j2").render(found) for name in real}
     )
+
+
+def _facts_of(path: Path) -> dict[str, Any]:
+    from mien.models.checkpoint import read_export  # takes torch
+
+    return read_export(path).facts
 
 
 def render_card(path: Path) -> str:
