@@ -10,6 +10,6 @@ ENV MLFLOW_DISABLE_TELEMETRY=true PATH=/opt/mien/.venv/bin:$PATH
 RUN apt-get update && apt-get install --yes --no-install-recommends git make && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/mien
 COPY . .
-RUN make setup TORCH_INDEX="$TORCH_INDEX" && rm -rf /root/.cache
+RUN make setup TORCH_INDEX="$TORCH_INDEX" && rm -rf ~/.cache
 WORKDIR /work
 ENTRYPOINT ["mien"]
