@@ -105,27 +105,7 @@ def train(
         run_folder.train_runs(run, lambda one: train_everybody(one, dataset), folds=[EVERYBODY], seeds=seeds)
 
 
-def train_vectors(
-    *,
-    corpus: str,
-    variant: str,
-    folds: list[int],
-    seeds: list[int],
-    out: Path,
-    data: Path = Path("results"),
-    init: list[str] | None = None,
-    config: str = "params.yaml",
-    jobs: int = 1,
-) -> None:
-    """Train a variant on all folds of a corpus that comes as numbers, with all seeds: each takes about a second.
-
-    Parameters
-    ----------
-    variant, out, init
-        As of command train.
-    """
-    given = {"data": data, "init": init, "config": config, "jobs": jobs}
-    train(corpus=corpus, variant=variant, folds=folds, seeds=seeds, out=out, **given)
+train_vectors = train  # of a corpus that comes as numbers: a rule of its own trains all folds and seeds in one job
 
 
 def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
