@@ -253,24 +253,21 @@ def write(
         "best_epoch": {selection: choice.epoch for selection, choice in progress.choices.items()},
         "metrics": {selection: choice.metrics for selection, choice in progress.choices.items()},
     }
+    told = _list_predictions(progress, samples or {})
     predictions = [
-        part.assign(selection=selection, role=role, head=head, logits=list(logits.numpy()))[
-            part["clip"].isin(media[head]) if media and head in media else slice(None)
-        ]
-        for selection, choice in sorted(progress.choices.items())
-        for role, part in (samples or {}).items()
-        for head, logits in choice.logits[role].items()
+        rows[rows["clip"].isin(media[head])] if media and head in media else rows
+        for head, rows in told
         if head not in also
     ]
+    of_targets = {target: _join([_of_target(rows, head) for head, rows in told if head == target]) for target in also}
     further = dict(further or {}) | {
-        f"{target}.parquet": (_list_also(progress, samples, target), tables.PREDICTIONS) for target in also
+        f"{target}.parquet": (rows, tables.PREDICTIONS) for target, rows in of_targets.items()
     }
-    listed = pd.concat(predictions)[tables.PREDICTIONS.columns.names] if predictions else None
     followed = any(tables.TRAIN_ACCURACY in row for row in progress.history)
     columns = [*tables.HISTORY, *([tables.TRAIN_ACCURACY] if followed else [])]
     weights = {} if reason else progress.choices[kept].weights
     with atomic_folder(run.folder) as scratch:
-        for name, (rows, kind) in {"predictions.parquet": (listed, tables.PREDICTIONS), **further}.items():
+        for name, (rows, kind) in {"predictions.parquet": (_join(predictions), tables.PREDICTIONS), **further}.items():
             tables.write(scratch / name, tables.empty(kind) if rows is None else rows, kind)
         history = pd.DataFrame(progress.history, columns=columns)
         history.to_csv(scratch / "history.csv", index=False, lineterminator="\n")
@@ -281,12 +278,22 @@ def write(
     log.info("%s %s fold %d seed %d: %s", run.corpus, run.name, run.fold, run.seed, said)
 
 
-def _list_also(progress: Progress, samples: Mapping[str, pd.DataFrame] | None, target: str) -> pd.DataFrame | None:
-    """Return PREDICTIONS of a further target: its head is the fused one of this target."""
-    parts = []
-    for selection, choice in sorted(progress.choices.items()):
-        for role, part in (samples or {}).items():
-            rows = part.assign(selection=selection, role=role, head="fused", label=part[f"{ALSO}{target}"])
-            rows = rows.assign(logits=list(choice.logits[role][target].numpy()))
-            parts.append(rows[rows.label != NO_LEVEL])
+def _list_predictions(progress: Progress, samples: Mapping[str, pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:
+    """Return every head and what it said of the samples of a role, by the weights of a selection."""
+    return [
+        (head, part.assign(selection=selection, role=role, head=head, logits=list(logits.numpy())))
+        for selection, choice in sorted(progress.choices.items())
+        for role, part in samples.items()
+        for head, logits in choice.logits[role].items()
+    ]
+
+
+def _of_target(rows: pd.DataFrame, target: str) -> pd.DataFrame:
+    """Return the rows of a further target whose truth is known: its head is the fused one of this target."""
+    rows = rows.assign(head="fused", label=rows[f"{ALSO}{target}"])
+    return rows[rows.label != NO_LEVEL]
+
+
+def _join(parts: list[pd.DataFrame]) -> pd.DataFrame | None:
+    """Return PREDICTIONS; None without parts."""
     return pd.concat(parts)[tables.PREDICTIONS.columns.names] if parts else None
