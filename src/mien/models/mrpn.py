@@ -576,7 +576,7 @@ def build(
     ModelError
         Attention is asked for over encoders that have no states of every step.
     """
-    trunk = dict(trunk or {})
+    trunk, vectors = dict(trunk or {}), dict(vectors or {})
     if fusion == "attention" and (aggregator != "lstm" or OF_CLIPS & set(trunk.values())):
         raise ModelError(
             f"fusion attention looks at what a memory says after every step: give it aggregator lstm and no trunk of"
@@ -587,14 +587,14 @@ def build(
         for name in modalities:
             torch.manual_seed(seed_for(seed, "branch", name))
             kind = trunk.get(name, "resnet18")
-            if name in (vectors or {}):
-                encoders[name] = ModalityEncoder(VectorPerceptron(vectors[name], 8 * width, dropout=dropout), None)
-                continue
-            if name == "units":
+            if name in vectors:
+                backbone = VectorPerceptron(vectors[name], 8 * width, dropout=dropout)
+            elif name == "units":
                 backbone = UnitPerceptron(8 * width, HIDDEN * width)
             else:
                 backbone = TRUNKS[kind](in_channels=CHANNELS[name], width=width)
-            memory = None if kind in OF_CLIPS else AGGREGATORS[aggregator](backbone.dim)
+            is_whole = name in vectors or kind in OF_CLIPS
+            memory = None if is_whole else AGGREGATORS[aggregator](backbone.dim)
             encoders[name] = ModalityEncoder(backbone, memory)
         torch.manual_seed(seed_for(seed, "heads"))
         return Network(
