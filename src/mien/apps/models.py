@@ -689,26 +689,22 @@ def export_model(
             learnt = ("networks", "people", "n_people", "clips", "synthetic", "shares", "checked")
             info = replace(info, **{key: getattr(final, key) for key in learnt})
             files += others
-        info = replace(
-            info, file="", sha256="", **_facts_to_give(files, corpus, card, half=half, synthetic=info.synthetic)
-        )
+        info = replace(info, file="", sha256="", **_facts_to_give(files, info, half=half))
         target = Path(out) / f"{corpus}-{name}.safetensors"
         cards = [replace(card, fold=k) for k in range(len(networks))]
         checkpoint.export(target, list(zip(networks, cards, strict=True)), info.to_dict(), half=half)
         print(f"{target}: {info.describe()}", flush=True)
 
 
-def _facts_to_give(
-    files: Sequence[Path], corpus: str, card: ModelCard, *, half: bool, synthetic: bool | None
-) -> dict[str, Any]:
+def _facts_to_give(files: Sequence[Path], info: ModelInfo, *, half: bool) -> dict[str, Any]:
     """Return what those who are given a file should know: terms of the data, and how it was made."""
     from mien.corpora.index import adapter_for
     from mien.io.provenance import git_revision
 
-    access = adapter_for(corpus.removesuffix("_actor")).ACCESS
-    given = "" if synthetic else " --configfile config/people.yaml"  # params.yaml is of synthetic people
+    access = adapter_for(info.corpus.removesuffix("_actor")).ACCESS
+    given = "" if info.synthetic else " --configfile config/people.yaml"  # params.yaml is of synthetic people
     made: dict[str, Any] = {
-        "command": f"snakemake{given} results/{'/'.join(files[0].parts[-5:-2])}/seed0.json",
+        "command": f"snakemake{given} results/training/{info.corpus}/{info.row}/seed0.json",
         "revision": git_revision(Path(__file__).parent),
         "processor": _processor(),
         "epochs": [read_json(file.parent / "run.json").get("best_epoch") for file in files],
