@@ -135,7 +135,8 @@ def test_files_are_distinct_also_where_case_does_not_count(tmp_path, names):
     assert len(files) == 2 * len(names)
 
 
-def test_errors_are_one_line(run_predict, models, media_folder, tmp_path):
+def test_errors_are_one_line(run_predict, models, media_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIEN_MODELS", str(tmp_path / "none"))
     (tmp_path / "text.safetensors").write_text("no weights")
     (tmp_path / "file").touch()
     (tmp_path / "none").mkdir()
@@ -169,7 +170,8 @@ def test_real_clips_are_judged_by_what_they_have(run_predict, shared, tmp_path):
     coarse = replace(FACES, rate_fps=5)
     models = [write_model(tmp_path / f"{name}.safetensors", name, faces=coarse) for name in FUSION]
     error, out, err = run_predict(shared / "data" / "clips", out=tmp_path / "out", checkpoint=models)
-    assert (error, err) == ("", "")
+    assert (error, err.count("\n")) == ("", 1)
+    assert "Judged by N2 of ravdess" in err
     talking, faceless = out.splitlines()
     assert "no voice (the sound is silent): judged by the face alone" in talking
     assert "no face (none in 20 frames): judged by the voice alone" in faceless

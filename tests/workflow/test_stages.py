@@ -33,7 +33,7 @@ def test_two_runs_stand_side_by_side(script, tmp_path):
     (tmp_path / "before.csv").write_text("log,cpu_s\nlogs/train/ravdess-N2-seed0.log,100.6\nlogs/snakemake.log,464\n")
     run = [sys.executable, script, "before.csv", "after", "--out", "page.md"]
     subprocess.run(run, cwd=tmp_path, check=True)
-    assert (tmp_path / "page.md").read_text().splitlines()[2:] == [
+    assert (tmp_path / "page.md").read_text().splitlines()[4:] == [
         "| stage | jobs before | CPU s before | jobs after | CPU s after |",
         "|---|--:|--:|--:|--:|",
         "| candide, samples | 0 | 0 | 1 | 1 |",
