@@ -144,7 +144,7 @@ def test_a_new_optional_key_and_another_order_of_keys_plan_nothing(clone, planne
     ("key", "value", "rules_of_it"),
     [
         ("trust.bins", 12, {"assess", "trust_ravdess", "trust_cremad"}),
-        ("streaming.loss", "last", {"train_stream", "streams", "complexity"}),
+        ("streaming.loss", "last", {"train_stream", "measure_changes", "streams", "complexity"}),
         ("fuzziness.epochs", 2, {"train_fuzzy", "fuzziness"}),
         ("variants.N2_relu.residual", "sigmoid", {"train", "complexity"}),
         ("embeddings.perplexity", 10.0, {"embed", "embeddings"}),
