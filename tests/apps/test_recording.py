@@ -24,7 +24,7 @@ from mien.apps.units import median_shape
 from mien.audio.spectrogram import cut_whole
 from mien.config.schema import CandideConfig, MelConfig
 from mien.errors import ConfigError, MediaError
-from mien.faces.track import follow
+from mien.faces.track import cut_region, follow, region_around
 from mien.io import isolated, media
 from mien.models import checkpoint
 from mien.models.checkpoint import OfGrey
@@ -105,7 +105,11 @@ def test_a_network_of_single_pictures_is_the_mean_over_the_pictures(two_parts, m
     found = judge_file(media_folder / "face.mp4", [model], **WINDOWS)
     pictures = [(time_s, one) for time_s, one in isolated.read_frames(media_folder / "face.mp4", 10)]
     track = follow(pictures, model.faces)
-    np.testing.assert_allclose(found.probabilities, _alone(face.path, track.frames[track.found]).mean(0), atol=ATOL)
+    regions = [region_around(box[None], margin=model.faces.margin) for box in track.boxes[track.found]]
+    here = [picture for (_, picture), there in zip(pictures, track.found, strict=True) if there]
+    size_px = model.faces.size_px
+    squares = [cut_region(picture, region, size_px=size_px) for picture, region in zip(here, regions, strict=True)]
+    np.testing.assert_allclose(found.probabilities, _alone(face.path, squares).mean(0), atol=ATOL)
     assert found.classes[0] == "angry"  # its own names
 
 

@@ -157,7 +157,7 @@ class _Slow:
     def add_sound(self, samples):
         assert not len(samples)
 
-    def add(self, time_s, picture, samples):
+    def add(self, time_s, picture, samples, cut):
         time.sleep(self.look_s)
         return []
 

@@ -500,12 +500,21 @@ def test_pictures_without_times_are_counted(tmp_path, codec):
     assert len(list(media.read_frames(path, 10))) in (12, 13)
 
 
-def test_a_variable_rate_is_resampled_by_the_clock(tmp_path):
+def test_pictures_that_nobody_sees_are_left_out_by_the_clock(tmp_path):
     times = [k / 30 for k in range(30)] + [1.0 + k / 5 for k in range(10)]
     path = film(tmp_path / "a.mkv", times=times)
     np.testing.assert_allclose([item.time_s for item in play(path)[0]], times, atol=2e-3)
     shown = play(path, rate_fps=10)[0]
-    np.testing.assert_allclose([item.time_s for item in shown], np.arange(29) / 10, atol=1e-6)
+    seen = [*(k / 10 for k in range(10)), *times[30:]]
+    np.testing.assert_allclose([item.time_s for item in shown], seen, atol=2e-3)
+
+
+def test_a_cut_at_a_picture_that_is_left_out_is_known_at_the_next(tmp_path):
+    dark, light = (np.full((64, 64, 3), level, np.uint8) for level in (20, 200))
+    media.write_video(tmp_path / "a.mp4", [dark] * 13 + [light] * 13, rate_fps=25)
+    for rate_fps in (None, 5):
+        cuts = [item.time_s for item in play(tmp_path / "a.mp4", rate_fps=rate_fps)[0] if item.cut]
+        np.testing.assert_allclose(cuts, [13 / 25 if rate_fps is None else 15 / 25], atol=1e-3)
 
 
 @pytest.mark.parametrize(("pictures_s", "sound_s"), [(1.0, 3.0), (3.0, 1.0), (1.0, 0.0)])

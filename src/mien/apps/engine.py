@@ -6,7 +6,8 @@ training does with a clip of that length, so nothing that comes before or after 
 
 * Pictures are looked at `faces.rate_fps` times a second, each time at the one that is shown then. Faces are followed
   within a shot; a cut starts everybody anew. The region of a face is the square around the median of its boxes in the
-  window, as in training; where the face walks away from there, the square goes with it.
+  window, as in training; where the face walks away from there, the square goes with it. A network of single pictures
+  sees each face once, in the square around its box, and says the mean over the window.
 * The sound is that of the window without silence at its ends, down to the length of a segment.
 * The voice belongs to the main face of the window, which is the most prominent; the others are judged by their faces
   alone. Without a face it belongs to person 0.
@@ -36,6 +37,7 @@ from mien.candide.fit import FITTED
 from mien.config.schema import CandideConfig, FacesConfig, SoundConfig
 from mien.errors import ModelError
 from mien.faces.track import KEPT_BYTES, Face, FaceTracker, Track, WholePicture, cut_region, region_around
+from mien.io.film import CUT_SIZE, CutDetector
 from mien.io.shards import FULL_SCALE
 from mien.training.clips import (
     ActionUnitSequence,
@@ -61,14 +63,6 @@ PATCH = 3.0  # side of what is kept around a face of a large picture, in sides o
 BLOCK_S = 0.1  # in which sound is silent or not
 TOLERANCE_S = 1e-6  # by which times may differ that are meant to be equal
 DIGITS = 9  # of times from the beginning of a window: the same wherever in a film it lies
-
-# Cuts, much as the adaptive detector of PySceneDetect finds them: a change of the picture that is large, and beside
-# those before it too. One that is missed costs little: windows know nothing of each other, regions are their own.
-CUT_SIZE = (32, 18)  # px that pictures are compared at
-CUT_ROWS = 90  # of a picture, of which these are means: enough, and all would be the costliest part of a look
-CUT_LEAST = 12.0  # mean change, grey levels
-CUT_RATIO = 4.0  # to the median of the last changes
-CUT_MEMORY = 12  # changes
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +124,9 @@ class Clip:
 
     Attributes
     ----------
-    track : of all pictures of the stretch, times from its beginning; None without a face.
+    track : of all pictures of the stretch, times from its beginning; None without a face. Its frames are empty where
+        all networks that look are of single pictures.
+    faces_seen : of these pictures, those with the face.
     wave : (N,) int16 at sound.rate_hz.
     seen, heard : the stretches that networks look at and listen to.
     """
@@ -138,6 +134,7 @@ class Clip:
     faces: FacesConfig
     sound: SoundConfig
     track: Track | None
+    faces_seen: "Sequence[_Seen]"
     wave: np.ndarray | None
     seen: Interval
     heard: Interval
@@ -200,12 +197,16 @@ def _rows_of(clip: Clip, sampling: Sampling) -> dict[str, Callable[[torch.nn.Mod
 
 
 def _judge_frames(model: Model, clips: Sequence[Clip]) -> np.ndarray:
-    """Return the means (B, C) over the frames of each clip of what a network of single pictures says of them."""
-    frames = [clip.modalities["video"].pixels for clip in clips]  # (T, S, S, 3) each
-    grey = np.stack([cv2.cvtColor(np.ascontiguousarray(one), cv2.COLOR_RGB2GRAY) for part in frames for one in part])
-    pictures = torch.from_numpy(grey).unsqueeze(1).float().to(next(model.network.parameters()).device)
-    said = [model.network({"video": part})["fused"].double().softmax(1).cpu() for part in pictures.split(PICTURES)]
-    return np.stack([part.mean(0).numpy() for part in torch.cat(said).split(list(map(len, frames)))])
+    """Return the means (B, C) over the pictures of each clip of what a network of single pictures says of them."""
+    new = list(dict.fromkeys(seen for clip in clips for seen in clip.faces_seen if model.network not in seen.said))
+    for start in range(0, len(new), PICTURES):
+        part = new[start : start + PICTURES]
+        squares = np.stack([cv2.cvtColor(seen.cut(clips[0].faces), cv2.COLOR_RGB2GRAY) for seen in part])
+        pictures = torch.from_numpy(squares).unsqueeze(1).float().to(next(model.network.parameters()).device)
+        said = model.network({"video": pictures})["fused"].double().softmax(1).cpu().numpy()
+        for seen, one in zip(part, said, strict=True):
+            seen.said[model.network] = one
+    return np.stack([np.mean([seen.said[model.network] for seen in clip.faces_seen], axis=0) for clip in clips])
 
 
 def common(models: Sequence[Model], name: str):
@@ -255,6 +256,12 @@ class _Seen:
     face: Face
     pixels: np.ndarray
     origin: tuple[int, int]  # of the pixels in the picture: x, y
+    said: dict[torch.nn.Module, np.ndarray] = field(default_factory=dict)  # (C,) of networks of single pictures
+
+    def cut(self, faces: FacesConfig, region: np.ndarray | None = None) -> np.ndarray:
+        """Return a region (3,) of the picture as (S, S, 3); None: that around the box."""
+        region = region_around(self.face.box[np.newaxis], margin=faces.margin) if region is None else region
+        return cut_region(self.pixels, region - [*self.origin, 0], size_px=faces.size_px)
 
 
 @dataclass(frozen=True, eq=False)
@@ -329,7 +336,9 @@ class Engine:
         self._has_pictures = True  # until it is said that no more will come
         # Pictures.
         self._cropped, self._given = cropped, reference
-        self._by_subject = any(part.by_subject for model in models for part in (model.parts or (model,)))
+        parts = [part for model in models for part in (model.parts or (model,))]
+        self._by_subject = any(part.by_subject for part in parts)
+        self._films = any("face" in part.shows and part.settings.kind != "extractor" for part in parts)
         self._running: dict[tuple[int, str], RunningReference] = {}  # of a person and modality
         self._tracker = self._begin_shot()
         self._before = 0  # people of earlier shots
@@ -341,9 +350,7 @@ class Engine:
         self._here: list[Face] = []  # in the newest look
         self._people: dict[int, _Person] = {}
         self._look_s: list[float] = []  # of all looks, where tracks are kept
-        self._thumbnail: np.ndarray | None = None
-        self._changes: deque[float] = deque(maxlen=CUT_MEMORY)
-        self._cut = False  # before the next look
+        self._cuts, self._cut = CutDetector(), False  # before the next look
         self.n_looks = self.n_found = 0  # looks, and those with a face
         # Sound.
         self._wave = np.zeros(0, dtype=np.int16)
@@ -368,19 +375,32 @@ class Engine:
             self._wave = np.concatenate([self._wave, to_int16(samples)])
         return [] if self._has_pictures else self._close_until(self.heard_s)
 
-    def add_picture(self, time_s: float, picture: np.ndarray) -> list[Row]:
-        """Take the next picture (H, W, 3) uint8 RGB, at a time in s from the first one; return the rows that end."""
+    def add_picture(self, time_s: float, picture: np.ndarray, cut: bool | None = None) -> list[Row]:
+        """Take the next picture; return the rows that end.
+
+        Parameters
+        ----------
+        time_s
+            From the first picture.
+        picture
+            (H, W, 3) uint8 RGB.
+        cut
+            Whether a shot has begun since the picture before it; None: find out.
+        """
         self._look_until(time_s - TOLERANCE_S)
-        self._cut |= self._is_cut(picture)
+        if cut is None:
+            grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+            cut = self._cuts.is_cut(cv2.resize(grey, CUT_SIZE, interpolation=cv2.INTER_AREA))
+        self._cut |= cut
         self._held = time_s, picture
         self._look_until(time_s + TOLERANCE_S)
         return self._close_until(time_s)
 
-    def add(self, time_s: float, picture: np.ndarray | None, samples: np.ndarray) -> list[Row]:
+    def add(self, time_s: float, picture: np.ndarray | None, samples: np.ndarray, cut: bool | None = None) -> list[Row]:
         """Take a picture, and the sound since the one before it; None: sound after the last picture."""
         rows = self.end_pictures() if picture is None and self._has_pictures else []
         rows += self.add_sound(samples)
-        return rows + (self.add_picture(time_s, picture) if picture is not None else [])
+        return rows + (self.add_picture(time_s, picture, cut) if picture is not None else [])
 
     def end_pictures(self) -> list[Row]:
         """Say that there are no more pictures, and what follows is sound."""
@@ -488,17 +508,6 @@ class Engine:
 
     # ---- pictures ----
 
-    def _is_cut(self, picture: np.ndarray) -> bool:
-        rows = picture[:: max(1, len(picture) // CUT_ROWS)]
-        thumbnail = cv2.resize(rows, CUT_SIZE, interpolation=cv2.INTER_AREA).astype(np.float32)
-        before, self._thumbnail = self._thumbnail, thumbnail
-        if before is None:
-            return False
-        change = float(np.abs(thumbnail - before).mean())
-        usual = float(np.median(self._changes)) if self._changes else 0.0
-        self._changes.append(change)
-        return change > max(CUT_LEAST, CUT_RATIO * usual)
-
     def _look_until(self, time_s: float) -> None:
         """Look at the picture that is shown as often as it is due by then."""
         while self._held is not None and (look_s := self._next_look / self.faces.rate_fps) <= time_s:
@@ -556,7 +565,7 @@ class Engine:
 
     def _track(self, person: int, looks: Sequence[_Look], start_s: float) -> Track:
         """Return the track of a person who is found in one of the looks; the region goes with a face that walks."""
-        n, size = len(looks), self.faces.size_px
+        n, size = len(looks), self.faces.size_px if self._films else 0
         frames, landmarks = np.zeros((n, size, size, 3), np.uint8), np.full((n, 68, 2), np.nan, np.float32)
         boxes, score = np.full((n, 3), np.nan), np.full(n, np.nan)
         found = np.array([person in look.seen for look in looks])
@@ -565,9 +574,9 @@ class Engine:
             boxes[k], landmarks[k], score[k] = face.box, face.landmarks, face.score
         times = np.array([look.time_s - start_s for look in looks]).round(DIGITS)
         region = region_around(boxes, margin=self.faces.margin)
-        for k, own in zip(np.flatnonzero(found), _along(boxes[found], times[found], region), strict=True):
-            seen = looks[k].seen[person]
-            frames[k] = cut_region(seen.pixels, own - [*seen.origin, 0], size_px=size)
+        if self._films:
+            for k, own in zip(np.flatnonzero(found), _along(boxes[found], times[found], region), strict=True):
+                frames[k] = looks[k].seen[person].cut(self.faces, own)
         return Track(frames, landmarks, boxes, region, times, score, found)
 
     # ---- windows ----
@@ -622,6 +631,7 @@ class Engine:
                 self.faces,
                 self.sound,
                 self._track(person, looks, start_s) if person else None,
+                [look.seen[person] for look in looks if person in look.seen],
                 own,
                 seen,
                 Interval(0.0, len(wave) / self.sound.rate_hz),
@@ -687,7 +697,8 @@ class Engine:
         lengths = {"video": self._next_look / self.faces.rate_fps, "audio": self.heard_s}
         lengths["units"] = lengths["video"]
         whole = Interval(0.0, lengths["video"])
-        clip = Clip(self.faces, self.sound, track, wave, whole, whole, self._fitted, self._shape)
+        faces = [look.seen[person] for look in self._looks if person in look.seen]
+        clip = Clip(self.faces, self.sound, track, faces, wave, whole, whole, self._fitted, self._shape)
         if not clip.modalities:
             return None
         model = choose_model(self.models, tuple(clip.modalities))
@@ -697,7 +708,7 @@ class Engine:
         seen = heard = Interval(0.0, max(lengths[name] for name in used))
         if model.parts:  # each of them knows of nothing else
             seen, heard = Interval(0.0, lengths["video"]), Interval(0.0, lengths["audio"])
-        clip = Clip(self.faces, self.sound, track, wave, seen, heard, self._fitted, self._shape)
+        clip = replace(clip, seen=seen, heard=heard)
         return model, used, judge(model, [self._refer(clip, None)])[0]
 
 

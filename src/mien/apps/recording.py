@@ -82,9 +82,10 @@ def judge_file(
     settings = {"window_s": window_s, "hop_s": hop_s, "forget_s": forget_s, "shape": shape, "tracks": tracks}
     settings |= {"cropped": cropped, "reference": reference}
     engine, rows = Engine(models, batch=BATCH, **settings), []
-    with closing(open_source(str(path), rate_hz=engine.sound.rate_hz, sound_alone=True)) as source:
+    rates = {"rate_hz": engine.sound.rate_hz, "rate_fps": engine.faces.rate_fps}
+    with closing(open_source(str(path), **rates, sound_alone=True)) as source:
         for item in source:
-            rows += engine.add(item.time_s, item.pixels, item.sound)
+            rows += engine.add(item.time_s, item.pixels, item.sound, item.cut)
             on_time(item.time_s, source.duration_s)
         if source.problem:
             raise MediaError(source.problem)

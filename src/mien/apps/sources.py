@@ -40,6 +40,7 @@ class Picture:
     time_s: float  # from the first picture; ascending
     pixels: np.ndarray | None  # (H, W, 3) uint8 RGB; None: sound after the last picture, or without any
     sound: np.ndarray  # (N,) float32 in -1..1, mono: what was heard since the picture before it
+    cut: bool = False  # a shot has begun since then
 
 
 class Source:
@@ -94,7 +95,8 @@ class Source:
         for event in self._events:
             if isinstance(event, Shown):
                 last_s = event.time_s
-                yield Picture(last_s, event.pixels, self._audio.until(last_s) if self._audio else _NO_SOUND)
+                sound = self._audio.until(last_s) if self._audio else _NO_SOUND
+                yield Picture(last_s, event.pixels, sound, event.cut)
                 n_steps = int(last_s / STEP_S + 1e-6) + 1
             elif isinstance(event, Heard):
                 self._audio.add(event)
@@ -122,7 +124,7 @@ def open_source(text: str, *, rate_hz: int, rate_fps: float | None = None, sound
     Parameters
     ----------
     rate_fps
-        Yield the picture of the moment at this rate; None: each picture at its time.
+        Leave out the pictures that nobody sees who looks so often; None: none.
     sound_alone
         Whether it may have no picture.
 
@@ -168,6 +170,7 @@ class _AudioTrack:
         self.n_given = 0  # samples since time 0 that were handed out
         self.newest_s = 0.0  # end of the newest block
         self._blocks: deque[Heard] = deque()
+        self._taken: list[np.ndarray] = []  # of blocks, for the resampler
         self._resampler, self._heard_hz = None, 0
         self._next_s: float | None = None  # when the next block should begin, by the count of samples
         self._ready = _NO_SOUND
@@ -182,15 +185,11 @@ class _AudioTrack:
     def until(self, time_s: float) -> np.ndarray:
         """Return the samples (N,) since the last call up to a time; fewer where the sound has ended or comes late."""
         stop = round(time_s * self.rate_hz)
-        while self._n_known < stop:
-            if self._blocks:
-                if not self._place(self._blocks[0], stop):
-                    break
-                self._add(self._resampler.take(self._blocks.popleft().samples))
-            elif self.ended and self._resampler is not None:
-                self._drain()
-            else:
-                break
+        while self._blocks and self._place(self._blocks[0], stop):
+            self._taken.append(self._blocks.popleft().samples)
+        self._resample()
+        if not self._blocks and self.ended and self._n_known < stop:
+            self._drain()
         samples = self._ready[: max(0, stop - self.n_given)]
         self._ready = self._ready[len(samples) :]
         self.n_given += len(samples)
@@ -217,8 +216,15 @@ class _AudioTrack:
         self._next_s += len(block.samples) / block.rate_hz
         return True
 
+    def _resample(self) -> None:
+        """Resample the blocks that were taken, at once: a call costs more than its samples."""
+        if self._taken:
+            self._add(self._resampler.take(np.concatenate(self._taken)))
+            self._taken = []
+
     def _drain(self) -> None:
         """Take what the resampler still holds."""
+        self._resample()
         if self._resampler is not None:
             self._add(self._resampler.finish())
             self._resampler = None

@@ -235,7 +235,9 @@ def run_stream(source: "Source", engine: "Engine", outputs: "Outputs", *, clock:
     try:
         with ThreadPoolExecutor(1, "show") as writer:
             shown: deque[Future] = deque()
+            cut = False  # before the next picture that is looked at
             for item in items:
+                cut |= item.cut
                 if item.pixels is None:  # sound after the last picture
                     shown.append(writer.submit(outputs.write, engine.add(item.time_s, None, item.sound)))
                     continue
@@ -246,7 +248,7 @@ def run_stream(source: "Source", engine: "Engine", outputs: "Outputs", *, clock:
                 if late:
                     engine.add_sound(item.sound)
                     continue
-                rows = engine.add(item.time_s, item.pixels, item.sound)
+                rows, cut = engine.add(item.time_s, item.pixels, item.sound, cut), False
                 moment = engine.moment(item.time_s, item.pixels)
                 count.n_faces += any(face.found for face in moment.faces)
                 count.n_heard += moment.heard

@@ -21,6 +21,13 @@ PICTURES_WAIT = 32  # of a pipe, for the sound that belongs before them; then th
 SOUND_WAITS_S = 60.0  # that a pipe may bring ahead of the pictures
 LEAD_S = 0.13  # of the sound before the pictures: who resamples it looks ahead
 
+# Cuts, much as the adaptive detector of PySceneDetect finds them: a change of the picture that is large, and beside
+# those before it too. One that is missed costs little: windows know nothing of each other, regions are their own.
+CUT_SIZE = (32, 18)  # px that pictures are compared at
+CUT_LEAST = 12.0  # mean change, grey levels
+CUT_RATIO = 4.0  # to the median of the last changes
+CUT_MEMORY = 12  # changes
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -39,6 +46,26 @@ class Shown:
 
     time_s: float
     pixels: np.ndarray
+    cut: bool = False  # a shot has begun since the picture before it
+
+
+class CutDetector:
+    """Tells where a shot begins; it is given every picture of a film."""
+
+    def __init__(self) -> None:
+        self._before: np.ndarray | None = None
+        self._changes: deque[float] = deque(maxlen=CUT_MEMORY)
+
+    def is_cut(self, thumbnail: np.ndarray) -> bool:
+        """Take the next picture, as grey levels in the size `CUT_SIZE`; tell whether a shot begins with it."""
+        thumbnail = thumbnail.astype(np.float32)
+        before, self._before = self._before, thumbnail
+        if before is None:
+            return False
+        change = float(np.abs(thumbnail - before).mean())
+        usual = float(np.median(self._changes)) if self._changes else 0.0
+        self._changes.append(change)
+        return change > max(CUT_LEAST, CUT_RATIO * usual)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +104,7 @@ def play(
     source
         The path of the file, or how the medium is called.
     rate_fps
-        Show the picture of the moment at this rate; None: each picture at its time.
+        Leave out pictures that nobody sees who looks so often, but for the last; None: none.
     pictures_wait
         Pictures that wait for sound where both come from one pipe.
     device
@@ -136,30 +163,32 @@ class _Film:
         self._held: tuple | None = None
         self._sound_ended = heard is None
         self._origin_s: float | None = None
+        self._end_s: float | None = None  # of the pictures so far
 
     def run(self, rate_fps: float | None) -> Iterator[Facts | Shown | Heard | Ended]:
         yield self.facts
-        shape, newest, pixels, end_s = None, None, None, None
-        timed = self._timed()
-        for time_s, frame in timed if rate_fps is None else media.at_rate(timed, rate_fps):
+        shape, shot, timed = None, 0, self._timed()
+        for time_s, (frame, number) in timed if rate_fps is None else media.seen_at(timed, rate_fps):
             yield from self._sound_until(time_s + LEAD_S)
-            if frame is not newest:
-                newest, pixels = frame, media.upright(frame, self._stream)
-                shape = shape or pixels.shape
-                pixels = _fitted(pixels, shape)
-            yield Shown(time_s, pixels)
-            end_s = time_s + 1.0 / (rate_fps or self._rate_fps)
-        if end_s is None and self.facts.has_pictures and not self.facts.has_sound:
+            pixels = media.upright(frame, self._stream)
+            shape = shape or pixels.shape
+            yield Shown(time_s, _fitted(pixels, shape), cut=number > shot)
+            shot = number
+        if self._end_s is None and self.facts.has_pictures and not self.facts.has_sound:
             raise MediaError(f"{self._source}: ends before its first picture")
         yield Ended("pictures")
         yield from self._sound_until(math.inf)
-        yield self._end(end_s)
+        yield self._end()
 
-    def _timed(self) -> Iterator[tuple[float, Any]]:
+    def _timed(self) -> Iterator[tuple[float, tuple[Any, int]]]:
+        """Yield every frame at its time, with the number of cuts until then."""
+        cuts, n_cuts = CutDetector(), 0
         while self.facts.has_pictures and (frame := self._pictures.next_picture()) is not None:
             time_s = self._clock.place(frame)
             self._origin_s = self._clock.origin_s
-            yield time_s, frame
+            self._end_s = time_s + 1.0 / self._rate_fps
+            n_cuts += cuts.is_cut(media.thumbnail(frame, CUT_SIZE))
+            yield time_s, (frame, n_cuts)
 
     def _sound_until(self, time_s: float) -> Iterator[Heard | Ended]:
         """Yield the blocks that begin before a time; at its end that it has ended."""
@@ -199,8 +228,8 @@ class _Film:
                 yield time_s, block.sample_rate, samples
                 time_s = None
 
-    def _end(self, end_s: float | None) -> Ended:
-        readers = dict.fromkeys([self._pictures, self._sound])
+    def _end(self) -> Ended:
+        end_s, readers = self._end_s, dict.fromkeys([self._pictures, self._sound])
         # Where there is sound to the end, a film that shows no picture any more is whole.
         read_s = max(end_s or 0.0, *(reader.finish() for reader in readers), 0.0)
         if self._path is not None and (damage := media.describe_truncation(self._path, read_s)):

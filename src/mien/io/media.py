@@ -274,6 +274,19 @@ def at_rate(timed: Iterable[tuple[float, Any]], rate_fps: float) -> Iterator[tup
         yield n_out / rate_fps, shown
 
 
+def seen_at(timed: Iterable[tuple[float, Any]], rate_fps: float) -> Iterator[tuple[float, Any]]:
+    """Yield those of (time in s, frame), in the order of time, that are shown at a time k / rate_fps; and the last."""
+    shown, n_seen = None, 0
+    for one in timed:
+        if shown is not None and n_seen / rate_fps < one[0] - 1e-6:
+            yield shown
+        while n_seen / rate_fps < one[0] - 1e-6:
+            n_seen += 1
+        shown = one
+    if shown is not None:
+        yield shown
+
+
 def read_sound(path: Path) -> tuple[np.ndarray, int]:
     """Return the first sound stream as (samples (channels, N) float32 in -1..1, rate in Hz).
 
@@ -786,18 +799,27 @@ def upright(frame, stream=None) -> np.ndarray:
     if 0.125 <= ratio <= 8 and ratio != 1:
         width, height = (round(width * ratio), height) if ratio > 1 else (width, round(height / ratio))
     _check_size(_name(stream.container) if stream is not None else "the film", width, height)
-    if not hasattr(_local, "reformatter"):
-        from av.video.reformatter import VideoReformatter
-
-        # One for all pictures: that of a frame has threads, which live until the garbage is collected.
-        _local.reformatter = VideoReformatter()
-    picture = _local.reformatter.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
+    picture = _reformatter().reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
     turns, mirrored = _orientation(frame)
     if turns:
         picture = np.rot90(picture, turns)
     if mirrored:
         picture = picture[:, ::-1]
     return np.ascontiguousarray(picture)
+
+
+def thumbnail(frame, size: tuple[int, int]) -> np.ndarray:
+    """Return means (H, W) uint8 of the grey levels of a frame, as it is stored; size in px: W, H."""
+    return _reformatter().reformat(frame, *size, "gray8", interpolation="AREA", threads=1).to_ndarray()
+
+
+def _reformatter():
+    """Return one for all pictures: that of a frame has threads, which live until the garbage is collected."""
+    if not hasattr(_local, "reformatter"):
+        from av.video.reformatter import VideoReformatter
+
+        _local.reformatter = VideoReformatter()
+    return _local.reformatter
 
 
 def _orientation(frame) -> tuple[int, bool]:
