@@ -94,13 +94,17 @@ class Timeline:
         self._left, self._right = left + measure_text("face 999", self._size) + round(8 * unit), right
         self._axis = round(16 * unit)
         self._top, self._bottom = top, bottom - self._axis
-        self._past: deque[tuple[float, int, int, dict[int, int]]] = deque()  # time, verdict, voice, people
+        # Time from which on, verdict, voice, people.
+        self._past: deque[tuple[float, int, int, dict[int, int]]] = deque()
+        self._now_s = 0.0
 
     def add(self, time_s: float, verdict: int, voice: int, people: dict[int, int]) -> None:
         """Take in a moment: numbers of classes, or NOTHING or UNJUDGED; a time before the last one starts anew."""
-        if self._past and time_s <= self._past[-1][0]:
+        if self._past and time_s <= self._now_s:
             self._past.clear()
-        self._past.append((time_s, verdict, voice, people))
+        self._now_s = time_s
+        if not self._past or self._past[-1][1:] != (verdict, voice, people):
+            self._past.append((time_s, verdict, voice, people))
         while len(self._past) > 1 and self._past[1][0] <= time_s - self._timeline_s:
             self._past.popleft()
 
@@ -113,7 +117,7 @@ class Timeline:
         rows |= {f"face {one}": [people.get(one, NOTHING) for *_, people in self._past] for one in shown}
         rows["voice"] = [voice for _, _, voice, _ in self._past]
         numbers = np.array(list(rows.values()))  # (rows, moments)
-        now_s = self._past[-1][0]
+        now_s = self._now_s
         end_s = max(now_s, self._past[0][0] + self._timeline_s)
         at = np.linspace(end_s - self._timeline_s, end_s, self._right - self._left)
         column = np.searchsorted([moment[0] for moment in self._past], at + 1e-6, side="right") - 1

@@ -30,7 +30,7 @@ import torch
 from mien.apps.models import SHOWN_BY, Model, choose_model, join
 from mien.apps.reference import PersonReference, RunningReference, VoiceReference
 from mien.apps.units import Shape, StreamingUnits, fit_units
-from mien.audio.resample import is_silent, level_of, to_int16
+from mien.audio.resample import is_silent, to_int16
 from mien.audio.spectrogram import segment_s
 from mien.augment.slicing import Interval
 from mien.candide.fit import FITTED
@@ -371,7 +371,7 @@ class Engine:
     def add_sound(self, samples: np.ndarray) -> list[Row]:
         """Take the next samples (N,) float32, mono at sound.rate_hz, the first at time 0; return the rows that end."""
         if len(samples):
-            self.peak = max(self.peak, level_of(samples)[0])
+            self.peak = max(self.peak, float(np.abs(samples).max()))
             self._wave = np.concatenate([self._wave, to_int16(samples)])
         return [] if self._has_pictures else self._close_until(self.heard_s)
 
@@ -587,7 +587,8 @@ class Engine:
         return self._wave[max(0, start) : max(0, stop)]
 
     def _is_heard(self, wave: np.ndarray) -> bool:
-        return not is_silent(level_of(wave / FULL_SCALE)[0], self.sound.silence_dbfs)
+        peak = max(int(wave.max()), -int(wave.min())) if len(wave) else 0
+        return not is_silent(peak / FULL_SCALE, self.sound.silence_dbfs)
 
     def _without_silence(self, wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return a wave without silence at its ends, at least as long as a segment; and which blocks are heard."""

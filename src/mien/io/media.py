@@ -549,7 +549,7 @@ class FilmWriter:
             scratch = stack.enter_context(atomic_file(self.path))
             self._film = stack.enter_context(_output(scratch, self.path))
             self._video = self._film.add_stream("libx264", rate=Fraction(self._rate_fps).limit_denominator(1001))
-            self._video.options = {"threads": "1", "flags": "+bitexact", "preset": "superfast", "crf": "20"}
+            self._video.options = {"threads": "1", "flags": "+bitexact", "preset": "ultrafast", "crf": "22"}
             self._video.pix_fmt = "yuv420p"
             self._video.codec_context.time_base = _FILM_CLOCK
             self._video.codec_context.colorspace = _BT601  # players guess where it is not said
