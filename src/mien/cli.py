@@ -53,6 +53,7 @@ STAGES = {  # command -> module; called by the rules of the workflow
     "train_fuzzy": "mien.training.noise",
     "check_models": "mien.apps.check",
     "build_predicted": "mien.report.tables.predicted",
+    "build_pictures": "mien.report.tables.pictures",
     "build_table": "mien.report.tables.comparison",
     "build_overview": "mien.report.tables.overview",
     "plot_confusion": "mien.report.figures.confusion",

@@ -46,3 +46,20 @@ def test_a_dense_head_is_one_layer_on_the_standardised_feature():
     layer = model.score[-1]
     wanted = model.norms["audio"](model.branches["audio"](voices)) @ layer.weight.T + layer.bias
     torch.testing.assert_close(model({"audio": voices})["fused"], wanted)
+
+
+def test_members_share_the_batches_alone_and_answer_by_the_mean_of_their_probabilities():
+    how = {"aggregator": "lstm", "side_head": "dense", "classes": 3, "width": 1, "dropout": 0.0, "members": 2}
+    model = build(["audio"], fusion="single", head="dense", trunk={"audio": "cnn"}, **how)
+    voices = torch.randn(4, 1, 1, 64, 32, generator=torch.Generator().manual_seed(0))
+    said = model({"audio": voices})
+    assert list(said) == ["fused", "member 0", "member 1"]
+    mean = torch.stack([said["member 0"], said["member 1"]]).softmax(2).mean(0)
+    torch.testing.assert_close(said["fused"].softmax(1), mean)
+    assert not torch.allclose(said["member 0"], said["member 1"])
+    said["member 0"].sum().backward()
+    first, second = model.branches["audio"].trunk.members
+    assert all(weight.grad is not None for weight in first.parameters())
+    assert all(not weight.grad.any() for weight in second.parameters() if weight.grad is not None)
+    assert not said["fused"].requires_grad
+    assert list(model.eval()({"audio": voices})) == ["fused"]

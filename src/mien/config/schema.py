@@ -303,6 +303,7 @@ class VariantConfig(RecipeConfig):
     augmentation: Literal["NT", "VA+WO", "VA+AO"] = "VA+AO"
     side_head: Literal["dense", "scoring"] = "dense"
     head: Literal["scoring", "dense"] = later("scoring")  # of the fused feature; dense: dropout and one layer
+    members: whole(ge=1, le=100) = later(1)  # networks that are trained side by side and answer together; of single
     # modality -> row of pretrain or safetensors file with the trunk; random where absent
     init: dict[Literal[MODALITIES], str] = field(default_factory=dict)
     # modality -> variant whose trained branch stays as it is
@@ -344,6 +345,8 @@ class VariantConfig(RecipeConfig):
         _refuse_unless(self.looks == 0 or kept, "looks should be 0 but for rows with all modalities frozen")
         _refuse_unless(self.residual == "sigmoid" or self.fusion == "mrpn", "residual should be sigmoid but for mrpn")
         joint = self.fusion != "single"
+        alone = not (joint or self.init or self.frozen or self.also) and set(self.modalities) <= set(self.trunk)
+        _refuse_unless(self.members == 1 or alone, "members should be 1 but for single, of a trunk with random weights")
         _refuse_unless(self.modality_dropout == 0 or joint, "modality_dropout should be 0 but for joint networks")
         whole = self.fusion in ("n1", "mrpn") and set(self.blend) == {"fused", *self.modalities}
         _refuse_unless(not self.blend or whole, "blend should name all heads, fused and its modalities, of n1 or mrpn")

@@ -62,6 +62,7 @@ class ModelCard:
     trunk: dict[str, str] = field(default_factory=dict)
     side_head: str = "dense"
     head: str = later("scoring")
+    members: int = later(1)
     residual: str = "sigmoid"
     dropout: float = 0.0  # in training
     # of variant
@@ -133,6 +134,7 @@ def network(card: ModelCard, *, seed: int = 0, dropout: float | None = None) -> 
         aggregator=card.aggregator,
         side_head=card.side_head,
         head=card.head,
+        members=card.members,
         classes=n_classes if card.target == "label" else 1,
         width=card.width,
         dropout=dropout,

@@ -13,6 +13,7 @@ logits (B, C): "fused", the answer, and where the network has side heads one hea
 The names `branches`, `trunk` and `side` are those of the weights in model files.
 """
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -232,6 +233,18 @@ class ModalityEncoder(nn.Module):
         return self.aggregator.run(self.encode_steps(sequence, n_steps))[0]
 
 
+class Members(nn.Module):
+    """Backbones of one kind side by side; (N, ...) -> (N, K * D): what each of K says, one after the other."""
+
+    def __init__(self, trunks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(trunks)
+        self.dim = sum(trunk.dim for trunk in trunks)
+
+    def forward(self, steps: Tensor) -> Tensor:
+        return torch.cat([trunk(steps) for trunk in self.members], dim=1)
+
+
 TRUNKS = {"resnet18": ResNet18, "resnet3d18": ResNet3D18, "cnn": VoiceCNN}
 OF_CLIPS = frozenset({"resnet3d18", "cnn"})  # these look at whole clips, the others at single steps
 
@@ -371,6 +384,10 @@ class Network(nn.Module):
     also
         Numbers that it tells too, each by a Scoring of its own on the fused feature: several target functions are
         minimised together (thesis section 5.2.3).
+    members
+        K networks of one modality that share nothing but the batches: each K-th of the feature has a head and a loss of
+        its own (heads "member 0", ... in training), and the answer is the mean of their probabilities: a deep ensemble,
+        Lakshminarayanan, Pritzel, Blundell (2017).
     """
 
     def __init__(
@@ -385,6 +402,7 @@ class Network(nn.Module):
         head: str = "scoring",
         residual: str = "sigmoid",
         also: Sequence[str] = (),
+        members: int = 1,
     ) -> None:
         super().__init__()
         if fusion not in FUSIONS:
@@ -404,8 +422,13 @@ class Network(nn.Module):
         self.norms = nn.ModuleDict({name: norm(dim) for name, dim in dims.items()})
         self.unit = GatedUnit(list(dims), joint) if fusion == "gated" else None
         self.joint_norm = nn.Identity() if fusion in ("dense", "single", "gated") else FeatureNorm(joint)
-        layer = heads["dense" if "dense" in (fusion, head) else "scoring"](joint)
-        self.score = nn.Sequential(nn.Dropout(dropout), layer) if head == "dense" else layer
+        self.n_members = members
+
+        def make_score() -> nn.Module:
+            layer = heads["dense" if "dense" in (fusion, head) else "scoring"](joint // members)
+            return nn.Sequential(nn.Dropout(dropout), layer) if head == "dense" else layer
+
+        self.score = nn.ModuleList(make_score() for _ in range(members)) if members > 1 else make_score()
         self.side = nn.ModuleDict({name: heads[side_head](dim) for name, dim in sided.items()})
         self.residual = nn.ModuleDict(
             {name: ResidualPerception(dim, activation=ACTIVATIONS[residual]) for name, dim in refined.items()}
@@ -452,10 +475,19 @@ class Network(nn.Module):
         joint = self.joint_norm(joint)
         further = {target: head(joint) for target, head in self.also.items()}  # (N, 1) each
         return {
-            "fused": self.score(joint),
+            **self._answer(joint),
             **{name: head(features[name]) for name, head in self.side.items()},
             **further,
         }
+
+    def _answer(self, joint: Tensor) -> dict[str, Tensor]:
+        if self.n_members == 1:
+            return {"fused": self.score(joint)}
+        said = [head(part) for head, part in zip(self.score, joint.tensor_split(self.n_members, dim=1), strict=True)]
+        fused = torch.stack(said).log_softmax(2).logsumexp(0) - math.log(self.n_members)
+        if not self.training:
+            return {"fused": fused}
+        return {"fused": fused.detach(), **{f"member {k}": logits for k, logits in enumerate(said)}}
 
     def refer(self, name: str, features: Tensor, reference: Tensor) -> Tensor:
         """Return features of a person as if he or she were like the training people on average, for `answer`.
@@ -538,6 +570,7 @@ def build(
     head: str = "scoring",
     also: Sequence[str] = (),
     vectors: Mapping[str, int] | None = None,
+    members: int = 1,
     seed: int = 0,
 ) -> Network:
     """Build a network with random weights.
@@ -565,6 +598,8 @@ def build(
         See `Network`.
     vectors
         Modality -> length of its vector, of modalities that are one vector of a clip; no aggregator then.
+    members
+        Networks side by side that answer together, of one modality; see `Network`.
     seed
         The first weights of an encoder depend on this, its modality and its kind of backbone and aggregator only, so
         networks of one fold and seed start from the same encoders (thesis section 5.3).
@@ -592,7 +627,8 @@ def build(
             elif name == "units":
                 backbone = UnitPerceptron(8 * width, HIDDEN * width)
             else:
-                backbone = TRUNKS[kind](in_channels=CHANNELS[name], width=width)
+                trunks = [TRUNKS[kind](in_channels=CHANNELS[name], width=width) for _ in range(members)]
+                backbone = Members(trunks) if members > 1 else trunks[0]
             is_whole = name in vectors or kind in OF_CLIPS
             memory = None if is_whole else AGGREGATORS[aggregator](backbone.dim)
             encoders[name] = ModalityEncoder(backbone, memory)
@@ -607,6 +643,7 @@ def build(
             head=head,
             residual=residual,
             also=also,
+            members=members,
         )
 
 

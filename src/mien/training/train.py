@@ -284,7 +284,7 @@ def make_card(run: RunSpec, classes: tuple[str, ...], **more: Any) -> ModelCard:
     """Return what rebuilds the network of a run."""
     row, how = run.settings.variant, run.settings.train
     shared = ("modalities", "fusion", "aggregator", "trunk", "side_head", "head", "residual", "target", "also")
-    shared += ("augmentation", "normalise")
+    shared += ("members", "augmentation", "normalise")
     return run.card(
         "variant",
         **{name: getattr(row, name) for name in shared},
