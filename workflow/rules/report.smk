@@ -382,6 +382,15 @@ JOBS |= {f"predicted_{name}": check_of(name, row) for name, row in PARAMS.checks
 if PARAMS.checks:
     JUDGED = [f"results/predicted/{name}.csv" for name in PARAMS.checks]
     JOBS["predicted"] = call("build_predicted", "evaluate", judged=JUDGED, **table("predicted"))
+    judges = {model for row in PARAMS.checks.values() for model in row.models}
+    if OF_PICTURES := [run for run in runs_of("pretrain", corpus="fer2013") if f"fer2013/{run.name}" in judges]:
+        JOBS["fer2013_tests"] = call(
+            "build_pictures",
+            "evaluate",
+            runs=OF_PICTURES,
+            clips=tables_of("fer2013", names=["clips.parquet"]),
+            **table("pictures"),
+        )
 JOBS = {page: calls if isinstance(calls, list) else [calls] for page, calls in JOBS.items() if calls}
 REPORT = [str(path) for calls in JOBS.values() for one in calls for path in one.outputs]
 

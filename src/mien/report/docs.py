@@ -25,7 +25,12 @@ STUDY = Path("docs", "study")
 PEOPLE = Path("docs", "people")
 MODELS = Path("resources", "models")  # files of `export_model` that come with the package
 CARDS = Path("docs", "models")  # a page about each of them
-PAGES = {"mrpn": ("mrpn", "mrpn-subject"), "predicted": ("predicted",)}  # page of docs/people -> its tables
+PAGES = {  # page of docs/people -> its tables
+    "face": ("pictures",),
+    "voice": ("voice",),
+    "mrpn": ("mrpn", "mrpn-subject"),
+    "predicted": ("predicted",),
+}
 PUBLISHED = ("tables/*.md", "tables/*.csv", "hypotheses.md", "hypotheses.csv", "metrics.json")  # of a study
 PICTURES = {  # of docs -> figure of the default run
     "confusion-ravdess": "5.6",
