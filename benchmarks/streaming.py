@@ -1,11 +1,10 @@
 """Measure what watching and predicting a film costs, part by part, and whether it keeps up with the clock.
 
-    python benchmarks/streaming.py [--seconds 20] [--units] [--threads 1] [--film FILM] [--scale mini]
+    python benchmarks/streaming.py [--seconds 60] [--units] [--threads 1] [--film FILM] [--models FOLDER]
 
-The film: synthetic takes, 640x360 pixels, 25 frames/s, with sound. The networks have the sizes of params.yaml and
-random weights, which cost what trained ones do; action units count among them. First the parts take turns and the CPU
-time of the process is counted, then `mien watch FILM --out` runs as it does for a user: one thread decodes, one looks,
-one annotates and encodes.
+The film: synthetic takes, 640x360 pixels, 25 frames/s, with sound. The networks are those that come with mien, or of
+--models. First the parts of `mien watch` take turns and the CPU time of this process is counted; then `mien predict
+FILM` and `mien watch FILM --out` run as they do for a user, decoder included, once they are loaded.
 """
 
 import argparse
@@ -14,7 +13,6 @@ import resource
 import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before numpy starts its threads
@@ -27,14 +25,13 @@ import torch
 
 from mien.apps.annotate import Annotator
 from mien.apps.engine import Engine, warm_up
-from mien.apps.models import Model
+from mien.apps.models import Model, find_trained, load_models
 from mien.apps.recording import judge_file
 from mien.apps.sources import open_source
 from mien.apps.watch import write_film
 from mien.config import schema
-from mien.io import media
+from mien.io import isolated, media
 from mien.io.randomness import rng_for
-from mien.models.checkpoint import ModelCard, network
 from mien.synthetic.people import CLEAR, person_for
 from mien.synthetic.performance import perform
 
@@ -75,36 +72,6 @@ def _widened(frame: np.ndarray) -> np.ndarray:
     return cv2.copyMakeBorder(large, 0, 0, left, SIZE[0] - width - left, cv2.BORDER_REPLICATE)
 
 
-def random_models(params: dict) -> list[Model]:
-    """Return the networks of section `predict` with random weights."""
-    predict = schema.section(schema.PredictConfig, params, "predict")
-    sections = {
-        "faces": schema.section(schema.FacesConfig, params, "faces"),
-        "sound": schema.section(schema.SoundConfig, params, "sound"),
-    }
-    models = []
-    for row in (predict.joint, predict.video, predict.audio):
-        variant, train = schema.section(schema.VariantConfig, params, "variants", row), params["train"]
-        card = ModelCard(
-            kind="variant",
-            corpus=predict.corpus,
-            variant=row,
-            fold=0,
-            seed=0,
-            modalities=tuple(variant.modalities),
-            fusion=variant.fusion,
-            aggregator=variant.aggregator,
-            side_head=variant.side_head,
-            augmentation=variant.augmentation,
-            classes=EMOTIONS,
-            width=train["width"],
-            frames=train["frames"],
-            **{name: asdict(section) for name, section in sections.items()},
-        )
-        models.append(Model(Path(row), network(card).eval(), card, **sections))
-    return models
-
-
 class Meter:
     """CPU time of the process by part, s."""
 
@@ -131,7 +98,7 @@ def measure_parts(film: Path, out: Path, models: list[Model], windows: dict, wat
         items = iter(source)
         while (item := meter.call("decode", next, items, None)) is not None:
             faces = meter.spent["faces"]
-            meter.call("networks", engine.add, item.time_s, item.pixels, item.sound)
+            meter.call("networks", engine.add, item.time_s, item.pixels, item.sound, item.cut)
             meter.spent["networks"] -= meter.spent["faces"] - faces
             if item.pixels is None:
                 continue
@@ -143,47 +110,54 @@ def measure_parts(film: Path, out: Path, models: list[Model], windows: dict, wat
     return meter.spent, n_frames
 
 
-def measure_whole(what: str, function, *arguments, **options) -> str:
+def measure_whole(what: str, length_s: float, function, *arguments, **options) -> str:
     """Do it as a command does; say what it takes."""
+    isolated.end_all()  # the time of a process counts when it has ended
     started, worked = time.perf_counter(), sum(os.times()[:4])
     function(*arguments, **options)
+    isolated.end_all()
     cpu = sum(os.times()[:4]) - worked
-    return f"{what}: {time.perf_counter() - started:.1f} s on the clock, {cpu:.1f} s of CPU"
+    return (
+        f"{what}: {time.perf_counter() - started:.1f} s on the clock, {cpu:.1f} s of CPU,"
+        f" {length_s / cpu:.1f} times as fast as the film"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=20.0, help="length of the film")
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of the film")
     parser.add_argument("--units", action="store_true", help="fit the action units too")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--film", type=Path, help="measure this film instead, 640x360 and 25 frames/s for the headline")
-    parser.add_argument("--scale", default="mini", choices=schema.SCALES)
+    parser.add_argument("--models", type=Path, help="folder of models instead of those that come with mien")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    file = Path(__file__).resolve().parents[1] / "params.yaml"
-    params = schema.load(file, *([file.parent / "config/thesis.yaml"] if args.scale == "thesis" else []))
+    params = schema.load(Path(__file__).resolve().parents[1] / "params.yaml")
     watch = schema.section(schema.WatchConfig, params, "watch")
     candide = schema.section(schema.CandideConfig, params, "candide") if args.units else None
     predict = schema.section(schema.PredictConfig, params, "predict")
     windows = {"window_s": predict.window_s, "hop_s": predict.hop_s}
-    models = random_models(params)
+    models = load_models(find_trained(args.models, predict.corpus, predict))
     warm_up(models, **windows)
     with tempfile.TemporaryDirectory() as folder:
         film, out = args.film or Path(folder) / "film.mp4", Path(folder) / "out.mp4"
         if args.film is None:
             make_film(film, args.seconds)
         spent, n_frames = measure_parts(film, out, models, windows, watch, candide)
-        wholes = [
-            measure_whole("predict", judge_file, film, models, **windows),
-            measure_whole("watch", write_film, film, out, models, predict=predict, watch=watch, candide=candide),
-        ]
         rate = media.probe(film).rate_fps
-    print(f"{n_frames} frames at {rate:g} frames/s, networks at {args.scale}, {os.cpu_count()} cores,", end=" ")
+        wholes = [
+            measure_whole("predict", n_frames / rate, judge_file, film, models, **windows, forget_s=watch.forget_s),
+            measure_whole(
+                "watch", n_frames / rate, write_film, film, out, models, predict=predict, watch=watch, candide=candide
+            ),
+        ]
+    print(f"{n_frames} frames at {rate:g} frames/s, {os.cpu_count()} cores,", end=" ")
     print(f"load {os.getloadavg()[0]:.1f}" + (", with action units" if args.units else ""))
     print(f"{'part':12}{'ms CPU/frame':>14}{'share of a core':>18}")
     for part, value in [*spent.items(), ("together", sum(spent.values()))]:
         print(f"{part:12}{1000 * value / n_frames:14.2f}{value / n_frames * rate:18.1%}")
-    print("\n".join(wholes), f"for {n_frames / rate:.1f} s; at most {_peak_mb():.0f} MB of memory")
+    print("\n".join(wholes))
+    print(f"{n_frames / rate:.1f} s of film; at most {_peak_mb():.0f} MB of memory in one process")
 
 
 def _peak_mb() -> float:
