@@ -50,7 +50,6 @@ VARIABLE = "MIEN_MODELS"  # of the environment: the folder with models
 CONFIDENCE = 0.95  # of the interval of an accuracy
 WEIGHTS = "model.safetensors"
 LEAST = 1e-12  # of a probability of which the logarithm is taken
-BINS = 15  # of the calibration error, as in Guo et al. 2017
 RULE = "product of calibrated probabilities, each divided by the shares of its training"
 
 
@@ -82,7 +81,9 @@ class ModelInfo:
     uar_low: float | None = None
     uar_high: float | None = None
     recalls: Mapping[str, float] | None = None  # class -> share of its clips that are judged rightly
-    calibration_error: float | None = None  # of probabilities at the temperature, on those clips, in `BINS` bins
+    calibration_error: float | None = (
+        None  # of probabilities at the temperature, on those clips, in `calibration.BINS` bins
+    )
     tested_clips: int | None = None
     shares: Mapping[str, float] | None = None  # class -> share of the training clips, as the loss weighs them
     terms: str = ""  # of the corpus
@@ -502,7 +503,7 @@ def _measured(runs: "list[Run]") -> dict[str, Any]:
 
 def _resolved(runs: "list[Run]", temperature: float) -> dict[str, Any]:
     """Return the calibration error of one network at a temperature, on the people whom it did not learn from."""
-    from mien.evaluation.calibration import calibration_error, probabilities
+    from mien.evaluation.calibration import BINS, calibration_error, probabilities
 
     rows = [run.predictions() for run in runs]
     rows = [one[(one.selection == "honest") & (one.role == "test") & (one["head"] == "fused")] for one in rows]

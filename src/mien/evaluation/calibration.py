@@ -22,6 +22,7 @@ from scipy.special import log_softmax, softmax
 
 from mien.config.schema import TrustConfig
 
+BINS = 15  # of the calibration error of a network, as in Guo et al. 2017
 LIMITS = (0.05, 20.0)  # of a temperature; where it ends at one of them, the validation people are too few or too easy
 
 JUDGED_BY = {  # what a network uses -> how the raters met the clip

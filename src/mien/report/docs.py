@@ -105,16 +105,14 @@ def render_docs(results: Path, root: Path) -> dict[Path, str]:
     ]
     found = reader(study if study.is_dir() else results, root) | {"study": study.is_dir(), "people": real}
     found |= {"on_people": (rows := Rows(people, root)), "gain": Differences(rows)}
-    found["models"] = {path.stem: _facts_of(path) for path in sorted((root / MODELS).glob("*.safetensors"))}
+    models = sorted((root / MODELS).glob("*.safetensors"))
+    found["models"] = {path.stem: _facts_of(path) for path in models}
     parts = {name: environment().get_template(f"readme_{name}.md.j2").render(found) for name in names}
     page = environment().get_template("results.md.j2")
     return (
         {readme: PART.sub(lambda part: f"{part[1]}{parts[part['name']]}{part[3]}", text)}
         | {path: page.render(reader(folder, root), base=base) for path, (folder, base) in pages.items()}
-        | {
-            root / CARDS / f"{path.stem}.md": render_card(path)
-            for path in sorted((root / MODELS).glob("*.safetensors"))
-        }
+        | {root / CARDS / f"{path.stem}.md": render_card(path) for path in models}
         | {people / f"{name}.md": environment().get_template(f"people_{name}.md.j2").render(found) for name in real}
     )
 

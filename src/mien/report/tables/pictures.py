@@ -13,7 +13,7 @@ import pandas as pd
 
 from mien.config.schema import EvaluateConfig, load, section
 from mien.errors import TableError
-from mien.evaluation.calibration import calibration_error, fit_temperature, probabilities
+from mien.evaluation.calibration import BINS, calibration_error, fit_temperature, probabilities
 from mien.evaluation.metrics import confusion_counts, linearise, reported
 from mien.evaluation.runs import Run, read_runs
 from mien.evaluation.statistics import interval_of_cell
@@ -23,7 +23,6 @@ from mien.report.page import render_page, write_table
 log = logging.getLogger(__name__)
 
 TESTS = {"public": "PublicTest", "private": "PrivateTest"}  # test -> CLIPS.split
-BINS = 10  # of the calibration error
 
 
 def read_tests(run: Run, clips: pd.DataFrame) -> dict[str, pd.DataFrame]:
