@@ -1,11 +1,34 @@
-"""Keeps Snakemake's scheduler from waking itself ever more often, ends its jobs with it, and spares a dry run pandas."""
+"""Keeps Snakemake's scheduler from waking itself ever more often, ends its jobs with it, and spares a dry run pandas.
+
+Jobs of a run of many are forked from a process that has imported the libraries: to import torch, or what a table takes,
+costs as much as the whole of most jobs, and was a fifth of the CPU time of a default run.
+"""
 
 import contextlib
+import importlib
+import multiprocessing
+import os
+import shlex
+import subprocess
 import threading
+from functools import cache
+from multiprocessing.connection import wait
+from types import SimpleNamespace
 
 import psutil
 from snakemake.persistence import PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
+
+from mien import cli
+
+FEW = 8  # jobs; in a run of fewer, each imports what it takes
+FORKED = multiprocessing.get_context("forkserver")
+# snakemake.cli is the module of the main process, which a forked one imports too.
+FORKED.set_forkserver_preload(
+    ["mien.cli", "snakemake.cli", "cyclopts", "pydantic", "jinja2", "pandas", "pyarrow.parquet", "torch"]
+    + ["sklearn.metrics", "scipy.stats", "scipy.optimize", "matplotlib.pyplot", "cv2", "av", "dlib"]
+)
+STARTING = threading.Lock()
 
 
 def schedule_reevaluation(self, delay):
@@ -36,3 +59,30 @@ exit_gracefully, JobScheduler.exit_gracefully = JobScheduler.exit_gracefully, ex
 JobScheduler._schedule_reevalutation = schedule_reevaluation
 # To compare params it imports pandas, a sixth of the CPU time of a dry run, lest one be a data frame; ours are text.
 PersistenceBase._serialize_param_pandas = PersistenceBase._serialize_param_builtin
+
+
+@cache
+def is_forked():
+    """Say whether jobs are forked: those of a run of many on this machine."""
+    return workflow.is_main_process and workflow.local_exec and len(list(workflow.dag.needrun_jobs())) > FEW
+
+
+def start(command, *args, env=None, **kwargs):
+    """Start a shell command as subprocess.Popen does; a command of mien that writes to a log alone may be forked."""
+    words = shlex.split(command)
+    if words[:6] != ["set", "-euo", "pipefail;", "python", "-m", "mien"] or words[-1:] != ["2>&1"] or not is_forked():
+        return subprocess.Popen(command, *args, env=env, **kwargs)
+    job = FORKED.Process(target=cli.run_logged, args=(words[6:-2], words[-2].removeprefix(">"), os.getcwd(), env))
+    with STARTING:  # it looks for processes that have ended, and no two threads may read how one did
+        job.start()
+
+    def end():
+        wait([job.sentinel])
+        with STARTING:
+            job.join()
+        return job.exitcode
+
+    return SimpleNamespace(pid=job.pid, wait=end, kill=job.kill, terminate=job.terminate)
+
+
+importlib.import_module("snakemake.shell").sp = SimpleNamespace(**{**vars(subprocess), "Popen": start})

@@ -13,8 +13,10 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from mien import kernels
 from mien.errors import MienError, NotJudgedError
 
 if TYPE_CHECKING:
@@ -122,6 +124,18 @@ def main(argv: list[str] | None = None) -> None:
         _run(words)
     if calls and calls[0][0] in STAGES:
         log.info("CPU seconds %.2f", sum(os.times()[:4]))  # with those of the processes that it waited for
+
+
+def run_logged(argv: list[str], log_file: str, folder: str, environment: dict[str, str]) -> None:
+    """Run `main` in a forked process, with a log, working directory and environment of its own."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    kernels.pin()
+    with Path(log_file).open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    main(argv)
 
 
 def _run(argv: list[str]) -> None:

@@ -1,5 +1,6 @@
-"""Snakemake's scheduler passes about once per finished job, however many are finished; its jobs end when it does."""
+"""Snakemake's scheduler passes about once per finished job; its jobs end when it does, and many jobs are forked."""
 
+import os
 import subprocess
 import sys
 import time
@@ -71,3 +72,46 @@ def test_a_run_that_is_stopped_ends_with_its_jobs(repository, tmp_path):
         assert run.wait(60) == 1
     assert psutil.wait_procs(jobs, timeout=10)[1] == []
     assert not (tmp_path / "made").exists()
+
+
+COMMANDS = """
+include: "%s"
+
+
+rule all:
+    input:
+        expand("{k}.json", k=range(%d)),
+
+
+rule list:
+    output:
+        "{k}.json",
+    log:
+        "{k}.log",
+    shell:
+        "python -m mien list_runs --folders run{wildcards.k} --out {output} >{log} 2>&1"
+"""
+
+
+@pytest.mark.parametrize("n_jobs", [3, 12])
+def test_many_jobs_are_forked_and_fail_one_by_one(repository, tmp_path, n_jobs):
+    """A run of few starts the python of the path, which fails here; one of many starts none."""
+    (tmp_path / "Snakefile").write_text(COMMANDS % (repository / "workflow" / "scheduler.smk", n_jobs))
+    for k in range(1, n_jobs):
+        (tmp_path / f"run{k}").mkdir()
+        (tmp_path / f"run{k}" / "run.json").write_text("{}")
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text("#!/bin/sh\necho started; exit 7\n")
+    python.chmod(0o755)
+    command = [sys.executable, "-m", "snakemake", "-k", "--cores", "2", "--quiet", "all"]
+    environment = os.environ | {"PATH": f"{python.parent}:{os.environ['PATH']}"}
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    logs = [(tmp_path / f"{k}.log").read_text() for k in range(n_jobs)]
+    assert run.returncode == 1
+    if n_jobs > 8:
+        assert "mien list_runs: run0 holds no run.json" in logs[0]
+        assert all("CPU seconds" in log for log in logs[1:])
+        assert len(list(tmp_path.glob("*.json"))) == n_jobs - 1
+    else:
+        assert logs == ["started\n"] * n_jobs

@@ -10,6 +10,7 @@ from dataclasses import is_dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import psutil
 from snakemake.exceptions import WorkflowError
 
 from mien import cli, kernels
@@ -176,7 +177,11 @@ def records(runs):
 
 
 def note_cpu_time():
-    """Write down what Snakemake's own process took, as every command does in its log (benchmarks/stages.py)."""
+    """Write down what Snakemake's own process took, as every command does in its log (benchmarks/stages.py).
+
+    With the process that jobs are forked from.
+    """
     Path("logs").mkdir(exist_ok=True)
+    times = [os.times()[:2], *(child.cpu_times()[:2] for child in psutil.Process().children())]
     with Path("logs/snakemake.log").open("a") as file:
-        file.write(f"CPU seconds {sum(os.times()[:2]):.2f}\n")
+        file.write(f"CPU seconds {sum(map(sum, times)):.2f}\n")
