@@ -16,6 +16,7 @@ from multiprocessing.connection import wait
 from types import SimpleNamespace
 
 import psutil
+from snakemake import benchmark
 from snakemake.persistence import PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
 
@@ -57,6 +58,9 @@ def exit_with_jobs(self, *args):
 
 exit_gracefully, JobScheduler.exit_gracefully = JobScheduler.exit_gracefully, exit_with_jobs
 JobScheduler._schedule_reevalutation = schedule_reevaluation
+# To measure the memory of a job, here also that of the libraries that it was forked with, takes 15 ms: a run in which a
+# job was measured every half second spent a minute on it.
+benchmark.BENCHMARK_INTERVAL_SHORT = 5.0  # s
 # To compare params it imports pandas, a sixth of the CPU time of a dry run, lest one be a data frame; ours are text.
 PersistenceBase._serialize_param_pandas = PersistenceBase._serialize_param_builtin
 

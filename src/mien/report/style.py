@@ -41,7 +41,7 @@ _LOOK = {
 }
 DPI = 160  # of a PNG
 GAP_PX = 3  # between the pictures of a grid
-_WHITE, _ABSENT_LEVEL = 255, 242  # the latter as ABSENT
+WHITE, ABSENT_LEVEL = 255, 242  # the latter as ABSENT
 
 
 @contextmanager
@@ -116,35 +116,39 @@ def draw_absent(ax: Axes, *, reason: str, title: str = "") -> None:
 
 
 def draw_picture(ax: Axes, picture: np.ndarray) -> None:
-    """Draw a grey picture (S, S) uint8 without a frame."""
+    """Draw a grey (h, w) or coloured (h, w, 3) picture uint8 without a frame."""
     ax.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     hide_frame(ax)
 
 
 def tile(pictures: np.ndarray, n_columns: int, *, gap: int, fill: float) -> np.ndarray:
-    """Return pictures (N, h, w) as one, in rows of `n_columns` with `gap` px of `fill` between them."""
-    n_rows, height, width = -(-len(pictures) // n_columns), pictures.shape[1] + gap, pictures.shape[2] + gap
-    cells = np.full((n_rows * n_columns, height, width), fill, pictures.dtype)
-    cells[: len(pictures), :-gap, :-gap] = pictures
-    rows = cells.reshape(n_rows, n_columns, height, width).swapaxes(1, 2)
-    return rows.reshape(n_rows * height, n_columns * width)[:-gap, :-gap]
+    """Return pictures (N, h, w) or (N, h, w, 3) as one, in rows of `n_columns` with `gap` px of `fill` between them."""
+    n, height, width, *channels = pictures.shape
+    n_rows, height, width = -(-n // n_columns), height + gap, width + gap
+    cells = np.full((n_rows * n_columns, height, width, *channels), fill, pictures.dtype)
+    cells[:n, :-gap, :-gap] = pictures
+    rows = cells.reshape(n_rows, n_columns, height, width, *channels).swapaxes(1, 2)
+    return rows.reshape(n_rows * height, n_columns * width, *channels)[:-gap, :-gap]
 
 
 def draw_grid(
     ax: Axes, cells: dict[tuple[int, int], np.ndarray | None], *, rows: Sequence[str], columns: Sequence[str]
 ) -> None:
-    """Draw grey pictures (S, S) uint8 by row and column as one image; None is a picture without a face."""
-    size = next(len(cell) for cell in cells.values() if cell is not None)
-    pictures = np.full((len(rows), len(columns), size, size), _WHITE, np.uint8)
-    middles = (size - 1) / 2 + (size + GAP_PX) * np.arange(max(len(rows), len(columns)))
+    """Draw pictures (h, w) or (h, w, 3) uint8 by row and column as one image; None is a picture without a face."""
+    shape = next(cell.shape for cell in cells.values() if cell is not None)
+    pictures = np.full((len(rows), len(columns), *shape), WHITE, np.uint8)
+    down, across = (
+        (size - 1) / 2 + (size + GAP_PX) * np.arange(n)
+        for size, n in zip(shape, (len(rows), len(columns)), strict=False)
+    )
     for (row, column), picture in cells.items():
-        pictures[row, column] = _ABSENT_LEVEL if picture is None else picture
+        pictures[row, column] = ABSENT_LEVEL if picture is None else picture
         if picture is None:
-            at, text = (middles[column], middles[row]), "no face\nfound"
+            at, text = (across[column], down[row]), "no face\nfound"
             ax.text(*at, text, ha="center", va="center", color=GREY, fontsize=7)
-    draw_picture(ax, tile(pictures.reshape(-1, size, size), len(columns), gap=GAP_PX, fill=_WHITE))
-    ax.set_yticks(middles[: len(rows)], rows, fontsize=8)
-    ax.set_xticks(middles[: len(columns)], columns, fontsize=8, fontweight="bold")
+    draw_picture(ax, tile(pictures.reshape(-1, *shape), len(columns), gap=GAP_PX, fill=WHITE))
+    ax.set_yticks(down, rows, fontsize=8)
+    ax.set_xticks(across, columns, fontsize=8, fontweight="bold")
     ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from scipy import signal
 
@@ -19,15 +19,16 @@ from mien.errors import TableError
 from mien.io import tables
 from mien.io.files import read_json
 from mien.io.shards import FULL_SCALE, read_faces, read_sound
-from mien.report.style import ABSENT, corpus_title, hide_frame, saved_figure, spread
+from mien.report.style import ABSENT_LEVEL, WHITE, corpus_title, draw_grid, saved_figure, spread
 
 log = logging.getLogger(__name__)
 
 N_ROWS = 10  # classes shown
 ORDINARY = ("", "normal", "LO", "XX")  # words of the corpora for weak, usual or unstated intensity
 RANGE_DB = 70.0  # shown below the loudest cell of a spectrogram
-ROW_IN, COLUMN_IN = 1.5, 1.15  # of the sheet, inches
-HEIGHTS = {"has_video": 2.0, "has_audio": 1.0}  # of the faces and of the spectrograms in a row of the sheet
+COLUMN_IN = 1.15  # of the sheet, inches
+SIDE_PX = 160  # of a face; a spectrogram is half as high
+MAGMA = colormaps["magma"]
 _TINY = np.finfo(np.float32).tiny  # stands for no power
 
 
@@ -148,40 +149,35 @@ def draw_level(
     return ax.imshow(level, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=low, vmax=high, **more)
 
 
-def draw_samples(figure: Figure, corpus: Corpus, chosen: pd.DataFrame, config: SoundConfig) -> None:
+def draw_samples(ax: Axes, corpus: Corpus, chosen: pd.DataFrame, config: SoundConfig) -> None:
     """Draw a row per class and a column per person or take: the face, and below it the spectrogram of the same clip.
 
-    chosen : of `choose_clips`. A modality that none of them has takes no room; an empty cell is a clip without it.
+    chosen : of `choose_clips`. A modality that none of them has takes no room; a grey part is a clip without it. All is
+        one picture: hundreds of small axes take matplotlib longer than most stages of a small corpus.
     """
     classes = [name for name in corpus.info["classes"] if name in set(chosen.label_name)]
     columns = sorted(set(chosen.column))
-    kinds = [kind for kind in HEIGHTS if chosen[kind].any()]
-    length_s = {clip: n / config.rate_hz for clip, (_, _, n) in corpus.sounds.items()}
-    longest_s = max(length_s.get(clip, 0.0) for clip in chosen["clip"])
-    samples = {(row.label_name, row.column): row for row in chosen.itertuples()}
-    with_face = chosen["clip"][chosen.has_video].tolist()
+    with_face, with_sound = (chosen["clip"][chosen[kind]].tolist() for kind in ("has_video", "has_audio"))
     faces = dict(zip(with_face, corpus.regions(with_face), strict=True))
-    heights = [HEIGHTS[kind] for kind in kinds] * len(classes)
-    axes = figure.subplots(len(heights), len(columns), squeeze=False, height_ratios=heights)
-    for (row, column), ax in np.ndenumerate(axes):
-        name, kind = classes[row // len(kinds)], kinds[row % len(kinds)]
-        sample = samples.get((name, columns[column]))
-        hide_frame(ax)
-        if not getattr(sample, kind, False):
-            ax.set_facecolor(ABSENT)
-            ax.set_box_aspect(1 if kind == "has_video" else None)
-        elif kind == "has_video":
-            ax.imshow(faces[sample.clip], interpolation="nearest")
-        else:
-            level = log_spectrogram(corpus.wave(sample.clip), config)
-            draw_level(ax, level, (0, length_s[sample.clip], 0, 1), limits=(-RANGE_DB, 0))
-            ax.set_xlim(0, longest_s)
-        if row == 0:
-            ax.set_title(columns[column], fontsize=8)
-        if column == 0 and kind == kinds[0]:
-            ax.set_ylabel(name, fontsize=9, fontweight="bold")
-    if "has_audio" in kinds:
-        axes[-1, 0].set_xlabel(f"{longest_s:.1f} s wide, 0 to {config.rate_hz / 2000:g} kHz", fontsize=7)
+    longest_s = max((corpus.sounds[clip][2] / config.rate_hz for clip in with_sound), default=0.0)
+    cells = {}
+    for row in chosen.itertuples():
+        parts = []
+        if with_face:
+            face = faces.get(row.clip, np.full((1, 1, 3), ABSENT_LEVEL, np.uint8))
+            parts.append(cv2.resize(face, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_NEAREST))
+        if with_sound:
+            strip = np.full((SIDE_PX // 2, SIDE_PX, 3), ABSENT_LEVEL if not row.has_audio else WHITE, np.uint8)
+            if row.has_audio:
+                level = log_spectrogram(corpus.wave(row.clip), config)[::-1]
+                width = max(1, round(SIDE_PX * corpus.sounds[row.clip][2] / config.rate_hz / longest_s))
+                level = cv2.resize(level, (width, len(strip)), interpolation=cv2.INTER_AREA)
+                strip[:, :width] = MAGMA(1 + level / RANGE_DB, bytes=True)[..., :3]
+            parts.append(strip)
+        cells[classes.index(row.label_name), columns.index(row.column)] = np.concatenate(parts)
+    draw_grid(ax, cells, rows=classes, columns=columns)
+    if with_sound:
+        ax.set_xlabel(f"spectrograms: {longest_s:.1f} s wide, 0 to {config.rate_hz / 2000:g} kHz", fontsize=7)
 
 
 def plot_samples(
@@ -208,9 +204,8 @@ def plot_samples(
     if not (corpus.clips.has_video | corpus.clips.has_audio).any():
         raise TableError(f"{clips}: no shard holds a face or a sound of these clips; name --faces or --sound")
     chosen = choose_clips(corpus.clips, columns)
-    row_in = ROW_IN if chosen.has_video.any() and chosen.has_audio.any() else 0.75 * ROW_IN
+    row_in = COLUMN_IN * (chosen.has_video.any() + chosen.has_audio.any() / 2)
     size = (0.9 + COLUMN_IN * chosen.column.nunique(), 0.9 + row_in * chosen.label_name.nunique())
     with saved_figure(corpus.title("Samples"), *size, out_png) as figure:
-        figure.set_layout_engine("constrained", h_pad=0.015, w_pad=0.015, hspace=0.0, wspace=0.0)
-        draw_samples(figure, corpus, chosen, settings)
+        draw_samples(figure.subplots(), corpus, chosen, settings)
     log.info("%s: %d clips", out_png, len(chosen))
