@@ -32,6 +32,8 @@ HOMES = {  # heavy library -> where it may be imported
     "torchvision": (),
     "matplotlib": ("report/",),
     "mlflow": ("report/track",),
+    "onnx": ("models/onnx",),
+    "onnxruntime": ("models/onnx",),
 }
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 

@@ -29,6 +29,7 @@ PEOPLE = {  # command -> (module, one line of help); the function has the comman
     "watch": ("mien.apps.watch", "emotion of a film, a camera or a pipe as it runs"),
     "serve": ("mien.apps.serve", "a local page for clips and the camera"),
     "export_model": ("mien.apps.models", "trained models as files to give away"),
+    "export_onnx": ("mien.apps.models", "models as ONNX files for other programs"),
     "doctor": ("mien.apps.doctor", "what is installed, which models judge, which devices there are"),
     "plan": ("mien.report.plan", "say what all trainings take in runs, hours and disk"),
     "compare": ("mien.report.compare", "say where results differ from published ones"),

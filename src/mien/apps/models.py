@@ -28,14 +28,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.apps import Models
+from mien.audio.spectrogram import segment_shape
 from mien.config import schema
 from mien.config.labels import common_names, label_map
 from mien.config.schema import CandideConfig, FacesConfig, SoundConfig
+from mien.config.values import plain
 from mien.errors import ConfigError, ModelError, TableError
 from mien.io.files import read_json, sha256
 from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard, OfGrey
 from mien.models.mrpn import Network
+from mien.models.onnx import use_onnx, write_onnx
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +52,7 @@ SHOWN_BY = {"video": "face", "audio": "voice", "units": "face"}  # modality -> w
 VARIABLE = "MIEN_MODELS"  # of the environment: the folder with models
 CONFIDENCE = 0.95  # of the interval of an accuracy
 WEIGHTS = "model.safetensors"
+RUNTIMES = ("torch", "onnx")  # that networks run by
 LEAST = 1e-12  # of a probability of which the logarithm is taken
 RULE = "product of calibrated probabilities, each divided by the shares of its training"
 
@@ -299,8 +303,8 @@ def _describe_parts(card: ModelCard, parts: tuple[ModelInfo, ...]) -> ModelInfo:
     )
 
 
-def load_models(paths: Sequence[Path], *, reference: bool = False) -> list[Model]:
-    """Load networks for whole clips, onto the GPU if there is one.
+def load_models(paths: Sequence[Path], *, reference: bool = False, runtime: str = "torch") -> list[Model]:
+    """Load networks for whole clips, onto the GPU if there is one and torch runs them.
 
     Parameters
     ----------
@@ -310,6 +314,8 @@ def load_models(paths: Sequence[Path], *, reference: bool = False) -> list[Model
     reference
         There are other recordings of the person: of models that judge by the same, those that use them are taken;
         without, the others are.
+    runtime
+        One of `RUNTIMES`, see `use_onnx`.
 
     Returns
     -------
@@ -318,11 +324,17 @@ def load_models(paths: Sequence[Path], *, reference: bool = False) -> list[Model
 
     Raises
     ------
-    ModelError : a file is missing, unreadable, changed or not ours, or does not tell emotions.
+    ConfigError : there is no such runtime.
+    ModelError : a file is missing, unreadable, changed or not ours, or does not tell emotions; onnxruntime is asked for
+        and is not installed.
     """
+    if runtime not in RUNTIMES:
+        raise ConfigError(f"--runtime {runtime}: there are {' and '.join(RUNTIMES)}")
     models = []
     for path in map(Path, paths):
         networks, settings, info = _load(path)
+        if runtime == "onnx":
+            use_onnx(networks)
         network = Ensemble(networks, info.temperature).eval()
         models.append(Model(path, network, settings, **_sections(path, settings), info=info))
         log.info("%s", info.describe())
@@ -695,6 +707,61 @@ def export_model(
         cards = [replace(card, fold=k) for k in range(len(networks))]
         checkpoint.export(target, list(zip(networks, cards, strict=True)), info.to_dict(), half=half)
         print(f"{target}: {info.describe()}", flush=True)
+
+
+def export_onnx(
+    out: Path, /, *, checkpoint: list[Path] | None = None, results: Models = None, config: str = ""
+) -> None:
+    """Write the models that judge as ONNX files for other programs, one of each: CORPUS-ROW.onnx.
+
+    Inputs are `video`, grey faces (B, 1, S, S) in levels 0..255, or `audio`, log-mel spectrograms of voices (B, 1, 1,
+    bands, columns); the output `fused` (B, C) is the logarithm of calibrated probabilities. Metadata of the file are
+    the classes, the settings that inputs are made with, and what is known of the networks. Of a model that refers to
+    other recordings of the person, it is what the networks say without any.
+
+    Examples:
+
+        mien export_onnx graphs
+        mien export_onnx graphs --checkpoint models/fer2013-P1.safetensors
+
+    Parameters
+    ----------
+    out
+        Folder for the files.
+    checkpoint
+        Model files, as for `mien predict`; --checkpoint before each.
+    results
+        Folder with models, as for `mien predict`.
+    config
+        File with the parameters; by default params.yaml here, or the one that came with mien.
+    """
+    asked = schema.section(schema.PredictConfig, schema.load(config), "predict")
+    for path in checkpoint or find_trained(results, asked.corpus, asked):
+        (model,) = load_models([path])
+        card = model.settings
+        target = Path(out) / f"{card.corpus}-{card.variant}.onnx"
+        facts = {"classes": card.classes, "card": plain(card), "model": model.info.to_dict()}
+        write_onnx(target, model.network, *input_of(model), facts)
+        print(f"{target}: {model.info.describe()}", flush=True)
+
+
+def input_of(model: Model) -> tuple[str, tuple[int, ...]]:
+    """Return the modality that a network of one looks at at once, and the shape of what it is given of a clip.
+
+    Raises
+    ------
+    ModelError : it goes through a clip by steps, or has several modalities.
+    """
+    card = model.settings
+    if card.kind == "extractor":
+        return "video", (1, card.size_px, card.size_px)
+    if card.modalities == ("audio",) and card.trunk.get("audio") == "cnn" and model.sound.front_end == "logmel":
+        return "audio", (1, 1, *segment_shape(model.sound))
+    raise ModelError(
+        f"{model.path}: {card.variant} of {card.corpus} looks at {' and '.join(card.modalities)} in steps, of which"
+        " every clip has another number; ONNX files are written of networks of single pictures (pretrain) and of whole"
+        " voices (trunk cnn, front_end logmel)"
+    )
 
 
 def _facts_to_give(files: Sequence[Path], info: ModelInfo, *, half: bool) -> dict[str, Any]:

@@ -38,6 +38,7 @@ def predict(
     reference: Path | None = None,
     checkpoint: list[Path] | None = None,
     results: Models = None,
+    runtime: str = "torch",
     config: str = "",
     jobs: int = 1,
 ) -> None:
@@ -98,6 +99,8 @@ def predict(
     results
         Folder with models: of `mien export_model`, or results of the workflow; by default $MIEN_MODELS, or of results
         here, those beside mien and what came with it the first that was trained on people.
+    runtime
+        torch, or onnx: onnxruntime runs the networks, on the CPU.
     config
         File with the parameters; by default params.yaml here, or the one that came with mien.
     jobs
@@ -131,7 +134,7 @@ def predict(
         films = _choose_film_places(files, stems, video, alone=len(clips) == 1 and not clips[0].is_dir())
     watch = schema.section(schema.WatchConfig, params, "watch")
     names = checkpoint or find_trained(results, settings.corpus, settings)
-    models = load_models(names, reference=reference is not None)
+    models = load_models(names, reference=reference is not None, runtime=runtime)
     print(f"mien predict: {describe_model(model_facts(models[0]))}", file=sys.stderr)
     how: dict[str, Any] = {"window_s": settings.window_s, "hop_s": settings.hop_s, "forget_s": watch.forget_s}
     how |= {"cropped": cropped, "reference": read_reference([reference], models) if reference is not None else None}

@@ -231,6 +231,7 @@ def load_models(
     window_s: float | None = None,
     hop_s: float | None = None,
     reference: bool = False,
+    runtime: str = "torch",
 ) -> Models:
     """Load trained networks once, onto the GPU if there is one.
 
@@ -245,6 +246,8 @@ def load_models(
         Length of a window and step from one to the next, in s; by default as in that section.
     reference : bool
         There will be other recordings of the person: of models that judge by the same, those that use them are taken.
+    runtime : {"torch", "onnx"}
+        What runs the networks; onnxruntime on the CPU.
 
     Raises
     ------
@@ -259,7 +262,8 @@ def load_models(
         files = sorted(Path(folder).glob("*.safetensors")) if folder else []  # of runs, not exported
         if not files:
             raise
-    return Models(load_files(files, reference=reference), window_s or settings.window_s, hop_s or settings.hop_s)
+    networks = load_files(files, reference=reference, runtime=runtime)
+    return Models(networks, window_s or settings.window_s, hop_s or settings.hop_s)
 
 
 def _in_order(frames: Iterable[np.ndarray], times: Iterable[float] | None) -> Iterator[tuple[float, np.ndarray]]:
