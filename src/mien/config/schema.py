@@ -281,6 +281,14 @@ class MasksConfig:
 
 
 @dataclass(**SECTION)
+class ModulationConfig:
+    """Key ``modulation`` of a row of ``variants``: OGM-GE, how the gradients of two branches are balanced."""
+
+    alpha: NonNegative = 0.0  # how much the branch that is ahead is slowed down
+    noise: Bool = False  # GE
+
+
+@dataclass(**SECTION)
 class TrainChanges:
     """Key ``train`` of a row of ``variants``: what takes the place of values of section ``train``."""
 
@@ -316,6 +324,7 @@ class VariantConfig(RecipeConfig):
     looks: whole(ge=0, le=1000) = 0
     modality_dropout: Dropout = 0.0  # probability that a training clip loses one of its modalities
     blend: dict[str, str] = field(default_factory=dict)  # head -> variant whose history weighs its loss (G-Blend)
+    modulation: ModulationConfig = later(ModulationConfig())  # of n0 with two modalities that learn classes
     target: Literal["label", "intensity"] = "label"  # emotions, or how strongly they are acted (regression)
     also: tuple[Literal["intensity"], ...] = ()  # further targets, with a head and a loss of their own
     # subject: what is no picture is standardised by the person's own recordings, without labels
@@ -348,6 +357,12 @@ class VariantConfig(RecipeConfig):
         alone = not (joint or self.init or self.frozen or self.also) and set(self.modalities) <= set(self.trunk)
         _refuse_unless(self.members == 1 or alone, "members should be 1 but for single, of a trunk with random weights")
         _refuse_unless(self.modality_dropout == 0 or joint, "modality_dropout should be 0 but for joint networks")
+        balanced = self.fusion == "n0" and len(self.modalities) == 2 and self.target == "label"
+        balanced = balanced and not self.frozen and self.modality_dropout == 0
+        _refuse_unless(
+            balanced or self.modulation == ModulationConfig(),
+            "modulation should be of fusion n0, two modalities and target label, without frozen and modality_dropout",
+        )
         whole = self.fusion in ("n1", "mrpn") and set(self.blend) == {"fused", *self.modalities}
         _refuse_unless(not self.blend or whole, "blend should name all heads, fused and its modalities, of n1 or mrpn")
         started = set(self.init) == trunks

@@ -31,7 +31,7 @@ from mien.augment.aug_a import MODES, augment
 from mien.augment.masks import mask_spectra
 from mien.config import schema
 from mien.config.labels import LEVELS
-from mien.config.schema import MasksConfig
+from mien.config.schema import MasksConfig, ModulationConfig
 from mien.errors import ConfigError, ModelError
 from mien.io.files import digest, read_json, sha256
 from mien.models import checkpoint
@@ -41,6 +41,7 @@ from mien.models.mrpn import Network, first_mismatch, n_parameters
 from mien.training import clips, engine, run_folder
 from mien.training.clips import Batch, ClipDataset, Sampling, network_inputs
 from mien.training.engine import Choice, Draws, EvalResult, Pass, Progress
+from mien.training.modulation import Modulated
 from mien.training.run_folder import EVERYBODY, RunSpec
 
 log = logging.getLogger(__name__)
@@ -362,9 +363,13 @@ class ClipTask:
         batches = self.training_batches(epoch)
         if row.modality_dropout:
             batches = clips.drop_modalities(batches, row.modality_dropout, rng=self.draws.rng("modalities", epoch))
+        asked = self.asked(model)
+        if row.modulation != ModulationConfig():
+            noise = torch.Generator(engine.device()).manual_seed(self.draws.number("modulation", epoch))
+            asked = Modulated(network=model, config=row.modulation, generator=noise)
         with self.draws.epoch(epoch) as generator:
             loss = train_epoch(
-                self.asked(model),
+                asked,
                 clips.on_device(engine.device(), batches),
                 optimizer,
                 inputs_of=partial(self.inputs_of, generator=generator),
@@ -566,7 +571,11 @@ def train_epoch(
             known = level != clips.NO_LEVEL
             if bool(known.any()):
                 losses[head] = LOSSES[head](scores[head].float()[known], level[known]).mean()
-        engine.step(optimizer, sum((weights or {}).get(head, 1.0) * loss for head, loss in losses.items()))
+        loss = sum((weights or {}).get(head, 1.0) * loss for head, loss in losses.items())
+        if isinstance(model, Modulated):
+            model.step(optimizer, loss, batch.label)
+        else:
+            engine.step(optimizer, loss)
         total += losses["fused"].detach() * len(batch)
         n_clips += len(batch)
     return float(total) / n_clips
