@@ -123,9 +123,15 @@ def test_new_variants_baselines_and_classifiers_are_rows_of_yaml(clone, planned)
     params["baselines"] = params["baselines"] | {"Units_SVM": {"modality": "units", "model": "svm"}}
     params["tables"]["5.3"]["baselines"].append("Units_SVM")
     params["classifiers"]["CNN1_64"] = {**params["classifiers"]["CNN1_50"], "size_px": 64}
+    (clone / "wavlm.pth").touch()
+    params["speech"] = {"wavlm": {"bundle": "WAVLM_BASE", "weights": "./wavlm.pth"}}
+    params["variants"]["WavLM"] = {"modalities": ["wavlm"], "fusion": "single"}
+    params["tables"]["5.2"]["rows"].append("WavLM")
     write_params(clone, params)
-    trained = {job for job in plan(clone).changed_since(planned) if "results/training/" in job}
-    assert trained == {
+    changed = plan(clone).changed_since(planned)
+    assert "extract_speech results/vectors/ravdess-wavlm/manifest.json" in changed
+    assert {job for job in changed if "results/training/" in job} == {
+        "train results/training/ravdess/WavLM/seed0.json",
         "train results/training/ravdess/N1_scoring/seed0.json",
         "fit_baseline results/training/cremad/Units_SVM/seed0.json",
         "train_classifier results/training/ckplus_rafd/CNN1_64/seeds.json",

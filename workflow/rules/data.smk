@@ -1,9 +1,10 @@
 # Data: corpora in their own formats, lists of their clips, faces, sound, the mesh, and the samples of chapter 4.
 # REQUIRED INPUTS  none (or the folder or archive that params.yaml names)
 # OUTPUTS          data/<corpus>/, data/<corpus>.json, results/corpora/<corpus>/{clips,folds,defects,votes}.parquet,
-#                  results/{faces,sound,candide}/<corpus>/manifest.json and a shard per part beside it,
+#                  results/{faces,sound,vectors,candide}/<corpus>/manifest.json and a shard per part beside it,
 #                  results/samples/<pair>/
-# COMMANDS         mien get_corpus, index_corpus, extract_faces, extract_sound, fit_candide, select_samples
+# COMMANDS         mien get_corpus, index_corpus, extract_faces, extract_sound, extract_vectors, extract_speech,
+#                  fit_candide, select_samples
 # After what the first table needs, data stages come first (priority): they fill all cores, which a training job of one
 # thread would leave half idle.
 # Corpora that are made here are small: their jobs take one core each and start no processes.
@@ -193,6 +194,32 @@ use rule extract_faces as extract_vectors with:
     params:
         code=code("extract_vectors"),
         config=sections("corpora.{corpus}"),
+
+
+rule extract_speech:
+    """Say what a self-supervised network of speech hears in the sound of a corpus."""
+    input:
+        sound="results/sound/{corpus}/manifest.json",
+        weights=lambda wildcards: str(PARAMS.speech[wildcards.model].file),
+    output:
+        manifest="results/vectors/{corpus}-{model}/manifest.json",
+    log:
+        "logs/extract_speech/{corpus}-{model}.log",
+    wildcard_constraints:
+        corpus=one_of(VOICED),
+        model=one_of(PARAMS.speech),
+    priority: soon(10)
+    threads: up_to(8)
+    params:
+        code=code("extract_speech"),
+        config=sections("speech.{model}", "sound.rate_hz"),
+        sound=subpath(input.sound, parent=True),
+        folder=subpath(output.manifest, parent=True),
+    shell:
+        """
+        python -m mien extract_speech --config {params.config:q} --jobs {threads} --corpus {wildcards.corpus} \
+            --model {wildcards.model} --sound {params.sound:q} --out {params.folder:q} >{log:q} 2>&1
+        """
 
 
 rule fit_candide:

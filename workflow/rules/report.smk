@@ -403,6 +403,7 @@ def kept_paths():
         *(f"sound/{corpus}" for corpus in VOICED),
         *(f"candide/{corpus}" for corpus in FITTED),
         *(f"vectors/{corpus}" for corpus in CORPORA if corpus in AS_VECTORS),
+        *(f"vectors/{corpus}-{model}" for corpus in VOICED for model in PARAMS.speech),
         f"samples/{PAIR}",
         f"embeddings/{EMBEDDED}",
         *(f"trust/{corpus}" for corpus in PARAMS.trust.corpora),

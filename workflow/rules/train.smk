@@ -66,6 +66,8 @@ def variant_data(wildcards):
     row = {**PARAMS.variants, **PARAMS.streams}[wildcards.name]
     if wildcards.corpus in AS_VECTORS:
         return tables_of(wildcards.corpus) + data_of("vectors", wildcards.corpus)
+    if heard := [f"{wildcards.corpus}-{name}" for name in row.modalities if name in SPEECH]:
+        return tables_of(wildcards.corpus) + data_of("vectors", heard)
     stages = ["faces", "sound", *(["candide"] if "units" in row.modalities else [])]
     return tables_of(wildcards.corpus) + data_of(stages, wildcards.corpus)
 
@@ -79,8 +81,9 @@ def variant_sections(wildcards):
 def baseline_data(wildcards):
     """List what a classical method beside the networks learns from; a sum of others has nothing of its own."""
     stages = {"audio": "sound", "units": "candide"} | dict.fromkeys(VECTORS, "vectors")
-    stage = stages.get(PARAMS.baselines[wildcards.name].modality)
-    return tables_of(wildcards.corpus) + data_of(stage, wildcards.corpus) if stage else []
+    modality = PARAMS.baselines[wildcards.name].modality
+    corpus = f"{wildcards.corpus}-{modality}" if modality in SPEECH else wildcards.corpus
+    return tables_of(wildcards.corpus) + data_of(stages[modality], corpus) if modality else []
 
 
 def classifier_sections(wildcards):

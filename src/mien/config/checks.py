@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.config.labels import AS_VECTORS, MAX_ACTORS, VECTORS
+from mien.config.labels import AS_VECTORS, MAX_ACTORS, SPEECH, VECTORS
 from mien.config.runs import needed_folds, parts_of
 from mien.config.values import hint
 from mien.errors import ConfigError
@@ -47,7 +47,7 @@ def check(params: "Params") -> None:
 
 
 def check_files(params: "Params") -> None:
-    """Refuse corpora and published divisions whose files are not there, or have other folds than ``folds`` says.
+    """Refuse corpora, weights and published divisions whose files are not there, or have other folds than ``folds``.
 
     Not a part of `check`: trained networks can be used where their corpora are not.
 
@@ -58,6 +58,9 @@ def check_files(params: "Params") -> None:
     for name, corpus in params.corpora.items():
         if corpus.source not in ("synthetic", "download") and not Path(corpus.source).expanduser().exists():
             raise _wrong(f"corpora.{name}.source", f"{corpus.source} is not there; or write synthetic or download")
+    for name, speech in params.speech.items():
+        if not speech.file.is_file():
+            raise _wrong(f"speech.{name}.weights", f"{speech.weights} is no file; name the weights of {speech.bundle}")
     for name, file in params.splits.items():
         try:
             with Path(file).open(newline="", encoding="utf-8") as rows:
@@ -119,9 +122,11 @@ def _check_modalities_of(params: "Params", corpus: str, name: str) -> None:
     row = params.baselines.get(name)
     modalities = params.variants[name].modalities if row is None else (row.modality,) * bool(row.modality)
     for modality in modalities:
-        known = params.corpora[corpus].columns or ("video", "audio", "units")
+        known = params.corpora[corpus].columns or ("video", "audio", "units", *params.speech)
         if modality not in known:
             where = f"{'variants' if row is None else 'baselines'}.{name}"
+            if modality in SPEECH and corpus not in AS_VECTORS:
+                raise _wrong(where, f"hears by {modality}; name its bundle and its weights under speech.{modality}")
             raise _wrong(where, f"looks at {modality}, and {corpus} has {', '.join(known)}; ask for another row there")
 
 
@@ -163,8 +168,9 @@ def _check_names(params: "Params") -> None:
             row = params.variants[name]
             if target not in (learnt := (row.target, *row.also)):
                 raise _wrong(where, f"{name} learns {' and '.join(learnt)}, not {target}")
-            if row.front_end != "stft" and study in ("embeddings", "fuzziness", "trust"):
-                raise _wrong(where, f"{name} has the front end {row.front_end}, which is not there; name another row")
+            front_end = next((one for one in row.modalities if one in SPEECH), row.front_end)
+            if front_end != "stft" and study in ("embeddings", "fuzziness", "trust"):
+                raise _wrong(where, f"{name} has the front end {front_end}, which is not there; name another row")
             if row.normalise != "corpus" and study in ("embeddings", "fuzziness", "trust", "predict"):
                 raise _wrong(
                     where, f"{name} is normalised by {row.normalise}, which is not done there; name another row"

@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.config.checks import check, check_files
-from mien.config.labels import ACTED, AS_VECTORS, CLASSICAL, CORPORA, FACED, MODALITIES, NETWORKS, VECTORS
+from mien.config.labels import ACTED, AS_VECTORS, CLASSICAL, CORPORA, FACED, MODALITIES, NETWORKS, SPEECH, VECTORS
 from mien.config.rows import expand, merge, read_yaml
 from mien.config.values import (
     SECTION,
@@ -63,7 +63,9 @@ class CorpusConfig:
     source: Text  # synthetic, download, or a folder or archive
     actors: whole(ge=2, le=10_000)  # people in the synthetic corpus
     # of corpora that come as numbers: modality -> first and last column of its vector, the last one not included
-    columns: dict[Literal[tuple(VECTORS)], tuple[whole(ge=0), whole(ge=1)]] = field(default_factory=dict)
+    columns: dict[Literal["face_features", "voice_features"], tuple[whole(ge=0), whole(ge=1)]] = field(
+        default_factory=dict
+    )
 
 
 @dataclass(**SECTION)
@@ -130,6 +132,20 @@ class SoundConfig:
         _refuse_unless(self.window <= self.rate_hz, "window should be at most rate_hz")
         _refuse_unless(self.hop <= self.window, "hop should be at most window")
         _refuse_unless(self.pool <= self.segment, "pool should be at most segment")
+
+
+@dataclass(**SECTION)
+class SpeechConfig:
+    """One row of ``speech``: a self-supervised network of speech that stays as it is."""
+
+    bundle: Text  # its name in torchaudio.pipelines, such as WAVLM_BASE_PLUS
+    weights: Text  # file of its weights
+    layer: whole(ge=0, le=1000) = 0  # of the transformer, from 1 on, whose states are taken; 0: the last
+
+    @property
+    def file(self) -> Path:
+        """Return the file of its weights."""
+        return Path(self.weights).expanduser()
 
 
 @dataclass(**SECTION)
@@ -680,6 +696,7 @@ class Params:
     synthetic: SyntheticConfig
     faces: FacesConfig
     sound: SoundConfig
+    speech: dict[Literal[SPEECH], SpeechConfig] = field(default_factory=dict)
     augment: AugmentConfig
     candide: CandideConfig
     cross: CrossConfig

@@ -130,7 +130,7 @@ FITS = _schema(
 )
 VECTORS = _schema(
     "VECTORS",
-    "one row per clip and modality of a corpus that comes as numbers",
+    "one row per clip and modality of which there is one vector",
     clip=_text,
     modality=_text,  # see config.labels.VECTORS
     values=pa.list_(pa.float32()),  # (D,), finite

@@ -18,7 +18,7 @@ import pandas as pd
 
 from mien.audio.spectrogram import segment_shape
 from mien.config.fuzziness import VERSIONS
-from mien.config.labels import AS_VECTORS, CLASSICAL
+from mien.config.labels import AS_VECTORS, CLASSICAL, VECTORS
 from mien.config.runs import list_runs
 from mien.config.schema import SCALES, Params, StreamConfig, VariantConfig, build, hint, load
 from mien.errors import ConfigError, TableError
@@ -100,7 +100,9 @@ def planned(params: Params) -> pd.DataFrame:
     are kept; learning, judging: multiply-adds of a training pass of a clip, and of judging in an epoch; work:
     multiply-adds of all runs.
     """
-    counts = Counter((run.kind, run.corpus, run.name) for run in list_runs(params) if run.corpus not in AS_VECTORS)
+    of_vectors = {("variant", name) for name, row in params.variants.items() if VECTORS.keys() & set(row.modalities)}
+    runs = [run for run in list_runs(params) if run.corpus not in AS_VECTORS and (run.kind, run.name) not in of_vectors]
+    counts = Counter((run.kind, run.corpus, run.name) for run in runs)
     rows = []
     for kind, (stage, _, count) in STAGES.items():
         for corpus, name in [key[1:] for key in counts if key[0] == kind]:

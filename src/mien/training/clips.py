@@ -29,7 +29,7 @@ from mien.augment.slicing import (
     segment_starts,
 )
 from mien.classical.samples import FITTED
-from mien.config.labels import LEVELS, VECTORS
+from mien.config.labels import LEVELS, SPEECH, VECTORS
 from mien.config.schema import FacesConfig, SoundConfig
 from mien.errors import ConfigError, TableError
 from mien.io import shards, tables
@@ -150,9 +150,10 @@ def read(
     media, digests = {}, {name: sha256(folder / name) for name in ("clips.parquet", "folds.parquet")}
     for modality in modalities:
         stage = {"video": "faces", "audio": "sound", "units": "candide"}.get(modality, "vectors")
-        parts = read_json(Path(results) / stage / corpus / "manifest.json")["parts"]
-        digests[stage] = parts
-        folders = [Path(results) / stage / corpus / part for part in sorted(parts)]
+        home = Path(results) / stage / (f"{corpus}-{modality}" if modality in SPEECH else corpus)
+        parts = read_json(home / "manifest.json")["parts"]
+        digests[modality if modality in SPEECH else stage] = parts
+        folders = [home / part for part in sorted(parts)]
         usable = clips[clips[VECTORS.get(modality, "has_audio" if modality == "audio" else "has_video")]]
         if modality == "video":
             media[modality] = _read_frames(folders, usable, faces, running=running)
