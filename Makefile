@@ -6,20 +6,22 @@ CORES ?= all
 # An index with wheels of torch that need no CUDA; without it torch comes from the lock.
 TORCH_INDEX ?=
 WITHOUT := ^(torch|torchaudio|torchvision|triton|nvidia-[^=]*|cuda-[^=]*)==
+# Apart from the rest: Snakemake imports an executor that it finds at every start, and this one pandas, and asks SLURM.
+SLURM := ^snakemake-executor-plugin-slurm
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 # Bytecode makes every start-up three times as fast.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup reproduce test lint clean
+.PHONY: setup reproduce test test-slurm slurm lint clean
 
 setup: $(VENV)/.complete
 
 $(VENV)/.complete: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet uv==0.13.9
-	awk -v without='$(if $(TORCH_INDEX),$(WITHOUT))' '/^[a-z]/ {keep = !without || $$0 !~ without} keep' requirements.lock >$(VENV)/lock
+	awk -v without='$(SLURM)$(if $(TORCH_INDEX),|$(WITHOUT))' '/^[a-z]/ {keep = $$0 !~ without} keep' requirements.lock >$(VENV)/lock
 ifdef TORCH_INDEX
 	grep -oE '^torch(|audio|vision)==[0-9.]+' requirements.lock >$(VENV)/torch
 	$(UV) pip install --python $(VENV)/bin/python --no-deps --index-url $(TORCH_INDEX) -r $(VENV)/torch
@@ -33,6 +35,16 @@ reproduce: setup
 
 test: setup
 	python -m pytest -n 2 -m "not slow"
+
+slurm: $(VENV)/slurm
+
+$(VENV)/slurm: $(VENV)/.complete
+	awk '/^[a-z]/ {keep = /$(SLURM)/} keep' requirements.lock >$(VENV)/lock
+	$(UV) pip install --python $(VENV)/bin/python --target $@ --no-deps --require-hashes -r $(VENV)/lock
+	touch $@
+
+test-slurm: slurm
+	PYTHONPATH="$(CURDIR)/$(VENV)/slurm$${PYTHONPATH:+:$$PYTHONPATH}" tests/slurm/run.sh
 
 lint: setup
 	ruff check src tests
