@@ -26,7 +26,10 @@ from training.tiny_corpus import FACES, PARAMS, SOUND, TinyCorpus
 MEL = replace(SOUND, front_end="logmel", mel=MelConfig(columns=32))
 AUGMENT = AugmentConfig(**PARAMS["augment"])
 ROW = {"modalities": ["audio"], "fusion": "single", "front_end": "logmel", "trunk": {"audio": "cnn"}}
-CHANGES = {"masks": {"bands": 4, "columns": 4, "shift": 1}, "train": {"width": 1, "epochs": 2, "batch": 8}}
+CHANGES = {
+    "masks": {"bands": 4, "columns": 4, "warp": 0.1, "stretch": 0.1, "colour": 0.2},
+    "train": {"width": 1, "epochs": 2, "batch": 8},
+}
 
 
 def wave(seconds, level=0.1, seed=0):

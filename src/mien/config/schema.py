@@ -289,9 +289,11 @@ class RecipeConfig:
 
 @dataclass(**SECTION)
 class MasksConfig:
-    """Key ``masks`` of a row of ``variants``: what SpecAugment hides of a training voice."""
+    """Key ``masks`` of a row of ``variants``: how a training voice is changed, and what SpecAugment hides of it."""
 
-    shift: whole(ge=0, le=16) = 0  # bands by which all of it moves, at most
+    warp: Share = 0.0  # its bands lie higher or lower by a factor of up to 1 + this
+    stretch: Share = 0.0  # it is slower or quicker by a factor of up to 1 + this
+    colour: number(ge=0, le=10) = 0.0  # deviation of a random line over the bands that is added; a voice has 1
     bands: whole(ge=0, le=256) = 0  # masked at most, one run of them
     columns: whole(ge=0, le=10_000) = 0  # masked at most, one run of them
 
