@@ -14,7 +14,6 @@ and a digest of the weights, which is checked when they are loaded.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,11 @@ from safetensors.torch import save as serialise
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from mien.config.values import later, plain
+from mien.config.values import plain
 from mien.errors import ModelError
 from mien.io.files import atomic_file
 from mien.io.prune import CHANGED, is_as_listed
+from mien.models.card import EXPORTED, Export, ModelCard, read_export
 from mien.models.layout import to_device
 from mien.models.mrpn import CHANNELS, build, first_mismatch, normalise_pixels
 from mien.models.resnet import ResNet12, ResNetClassifier
@@ -35,52 +35,6 @@ from mien.models.small import Scaled, classifier
 from mien.models.vgg import VGG16
 
 HEADER = "mien"  # one key only: safetensors keeps no order among several
-EXPORTED = "mien_export"  # the key of an exported file
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelCard:
-    """What the header of a model file says; fields that a kind does not have keep their defaults.
-
-    variant: a row of variants, judges clips. stream: a row of streams, runs along with a recording. extractor: a row of
-    pretrain, looks at single pictures or segments. classifier: a row of classifiers, looks at pictures or vectors.
-    """
-
-    kind: str  # variant, stream, extractor or classifier
-    corpus: str  # of the results, such as ravdess_actor; of a classifier the pair that it was trained and tested on
-    variant: str  # the row
-    fold: int
-    seed: int
-    classes: tuple[str, ...]  # names in the order of the logits; of intensity, names of the levels 0, 1, ...
-    modalities: tuple[str, ...] = ()
-    width: int = 0  # channels of the first stage
-    sound: dict[str, Any] = field(default_factory=dict)  # SoundConfig that its inputs were made with
-    faces: dict[str, Any] = field(default_factory=dict)  # FacesConfig that its inputs were made with
-    # of variant and stream, see mrpn.build
-    fusion: str = ""
-    aggregator: str = ""
-    trunk: dict[str, str] = field(default_factory=dict)
-    side_head: str = "dense"
-    head: str = later("scoring")
-    members: int = later(1)
-    residual: str = "sigmoid"
-    dropout: float = 0.0  # in training
-    # of variant
-    candide: dict[str, Any] = field(default_factory=dict)  # CandideConfig that its action units were fitted with
-    target: str = "label"  # or intensity: one output, a number
-    also: tuple[str, ...] = ()  # further targets, numbers
-    augmentation: str = ""
-    frames: int = 0  # of a clip
-    vectors: dict[str, int] | None = later(None)  # noqa: RUF009 (no list) modality -> length, of clips as vectors
-    normalise: str = later("corpus")  # subject: its inputs are standardised by the person's own recordings
-    # of stream
-    rate_fps: int = 0  # frames per second that are looked at
-    hop_s: float = 0.0  # between the ends of two segments, and between two joint judgements
-    # of extractor and classifier
-    base: str = ""  # corpus of the clips
-    model: str = ""  # resnet18, resnet12 or vgg16; key of small.CLASSIFIERS
-    features: str = ""  # AU8, FP68 or image
-    size_px: int = 0  # side of the picture; 0 for sound and vectors
 
 
 class OfGrey(nn.Module):
@@ -239,15 +193,6 @@ def _read(path: Path) -> tuple[ModelCard, dict[str, Tensor]]:
     return card, state
 
 
-@dataclass(frozen=True)
-class Export:
-    """What the header of an exported file says: the card of every network, and `facts` as JSON."""
-
-    cards: tuple[ModelCard, ...]
-    facts: dict[str, Any]
-    sha256: str  # of the weights, see `_digest`
-
-
 def export(
     path: Path, networks: Sequence[tuple[nn.Module, ModelCard]], facts: Mapping[str, Any], *, half: bool = False
 ) -> None:
@@ -268,32 +213,6 @@ def export(
     header = {"cards": [plain(card) for _, card in networks], "facts": dict(facts), "sha256": _digest(tensors)}
     with atomic_file(path) as scratch:  # save_file would make one that others may not read
         scratch.write_bytes(serialise(tensors, metadata={EXPORTED: json.dumps(header, sort_keys=True)}))
-
-
-def read_export(path: Path) -> Export | None:
-    """Return what the header of an exported file says; None where it is another file of safetensors.
-
-    Raises
-    ------
-    ModelError
-        The file is damaged, or its header is of another version.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(EXPORTED)
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: damaged or not a safetensors file ({error}); fetch or export it again") from error
-    if header is None:
-        return None
-    try:
-        values = json.loads(header)
-        cards = tuple(
-            ModelCard(**{key: tuple(value) if isinstance(value, list) else value for key, value in card.items()})
-            for card in values["cards"]
-        )
-        return Export(cards, dict(values["facts"]), str(values["sha256"]))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: its header is of another version ({error!r}); export it again") from error
 
 
 def load_export(path: Path, *, device: str = "cpu") -> tuple[list[nn.Module], Export]:

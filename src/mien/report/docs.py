@@ -5,7 +5,6 @@ docs/people tables of the run with config/people.yaml, on real corpora, and page
 """
 
 import logging
-import math
 import re
 import shutil
 from functools import cache
@@ -17,7 +16,8 @@ import pandas as pd
 from mien.errors import TableError
 from mien.evaluation.statistics import Gain, gain_of_folds
 from mien.io.files import atomic_file, atomic_folder
-from mien.report.page import cells_of, environment, render_page, with_interval
+from mien.models.card import read_export
+from mien.report.page import cells_of, environment, render_card
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def render_docs(results: Path, root: Path) -> dict[Path, str]:
     found = reader(study if study.is_dir() else results, root) | {"study": study.is_dir(), "people": real}
     found |= {"on_people": (rows := Rows(people, root)), "gain": Differences(rows)}
     models = sorted((root / MODELS).glob("*.safetensors"))
-    found["models"] = {path.stem: _facts_of(path) for path in models}
+    found["models"] = {path.stem: read_export(path).facts for path in models}
     parts = {name: environment().get_template(f"readme_{name}.md.j2").render(found) for name in names}
     page = environment().get_template("results.md.j2")
     return (
@@ -114,48 +114,6 @@ def render_docs(results: Path, root: Path) -> dict[Path, str]:
         | {path: page.render(reader(folder, root), base=base) for path, (folder, base) in pages.items()}
         | {root / CARDS / f"{path.stem}.md": render_card(path) for path in models}
         | {people / f"{name}.md": environment().get_template(f"people_{name}.md.j2").render(found) for name in real}
-    )
-
-
-def _facts_of(path: Path) -> dict[str, Any]:
-    from mien.models.checkpoint import read_export  # takes torch
-
-    return read_export(path).facts
-
-
-def render_card(path: Path) -> str:
-    """Return the page about an exported model, all of which stands in the header of its file."""
-    from mien.models.checkpoint import read_export  # takes torch, which no other page needs
-
-    said = read_export(path)
-    facts, card = said.facts, said.cards[0]
-    if card.kind == "extractor" or "video" in card.modalities:
-        faces = card.faces
-        cut = f"the detector's box times {faces['margin']:g}, {card.size_px or faces['size_px']} px, grey"
-    elif card.sound.get("front_end") == "logmel":
-        cut = "its voice without the silence before and after it, in mel bands"
-    else:
-        cut = "segments of its spectrogram"
-
-    def ends(name: str) -> str:
-        numbers = [facts[f"{name}{end}"] for end in ("", "_low", "_high")]
-        return with_interval(*(math.nan if one is None else 100 * one for one in numbers)) + "%"
-
-    return render_page(
-        "model",
-        file=path.name,
-        facts=facts,
-        card=card,
-        ends=ends,
-        cut=cut,
-        shown="a voice" if card.modalities == ("audio",) else "a clip",
-        digest=said.sha256,
-        size_kb=round(path.stat().st_size / 1000),
-        epochs=", ".join(str((one or {}).get("honest", "-")) for one in facts["made"]["epochs"]),
-        protocol={
-            "honest": "epoch and temperature chosen on people, or pictures, that are neither trained on nor tested",
-            "thesis": "epoch chosen on those who are tested, as in the thesis",
-        }.get(facts["protocol"], "not known"),
     )
 
 

@@ -10,6 +10,7 @@ import jinja2
 import pandas as pd
 
 from mien.io.files import atomic_file
+from mien.models.card import read_export
 
 NEW_LINE = ("|", "#", "- ")  # beginnings of lines that do not go on with the paragraph above them
 
@@ -153,3 +154,37 @@ def write_table(rows: pd.DataFrame, text: str, *, csv: Path, md: Path, decimals:
         rows.round(9).to_csv(scratch, index=False, float_format=f"%.{decimals}f", lineterminator="\n")
     with atomic_file(md) as scratch:
         scratch.write_text(text, encoding="utf-8", newline="\n")
+
+
+def render_card(path: Path) -> str:
+    """Return the page about an exported model, all of which stands in the header of its file."""
+    said = read_export(path)
+    facts, card = said.facts, said.cards[0]
+    if card.kind == "extractor" or "video" in card.modalities:
+        faces = card.faces
+        cut = f"the detector's box times {faces['margin']:g}, {card.size_px or faces['size_px']} px, grey"
+    elif card.sound.get("front_end") == "logmel":
+        cut = "its voice without the silence before and after it, in mel bands"
+    else:
+        cut = "segments of its spectrogram"
+
+    def ends(name: str) -> str:
+        numbers = [facts[f"{name}{end}"] for end in ("", "_low", "_high")]
+        return with_interval(*(math.nan if one is None else 100 * one for one in numbers)) + "%"
+
+    return render_page(
+        "model",
+        file=path.name,
+        facts=facts,
+        card=card,
+        ends=ends,
+        cut=cut,
+        shown="a voice" if card.modalities == ("audio",) else "a clip",
+        digest=said.sha256,
+        size_kb=round(path.stat().st_size / 1000),
+        epochs=", ".join(str((one or {}).get("honest", "-")) for one in facts["made"]["epochs"]),
+        protocol={
+            "honest": "epoch and temperature chosen on people, or pictures, that are neither trained on nor tested",
+            "thesis": "epoch chosen on those who are tested, as in the thesis",
+        }.get(facts["protocol"], "not known"),
+    )
