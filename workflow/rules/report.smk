@@ -372,6 +372,7 @@ JOBS = {
         "track",
         runs=FOLLOWED,
         corpus_info=[*tables_of(*HEADLINED, names=["corpus.json"]), SAMPLES[-1]],
+        models=sorted(map(str, Path("resources/models").glob("*.safetensors"))),
         words="--db mlflow.db --artifacts mlartifacts",
         makes=[update("mlflow.db")],
     ),
