@@ -143,15 +143,15 @@ def check_of(name, row):
         "label": row.label,
         "most": row.most or "",
     }
-    words = " ".join(f"--{key} {shlex.quote(str(value))}" for key, value in options.items() if value)
-    words += " --by-fold" * row.by_fold + " --reference" * row.reference
-    words += f" --models {shlex.join(f'results/training/{m}' if m in rows else m for m in row.models)}"
+    words = [f"--{key} {shlex.quote(str(value))}" for key, value in options.items() if value]
+    words += ["--by-fold"] * row.by_fold + ["--reference"] * row.reference
+    words += ["--models", *(shlex.quote(f"results/training/{m}" if m in rows else m) for m in row.models)]
     return call(
         "check_models",
         "predict",
-        words=words,
+        words=" ".join(words),
         also=[
-            *(run.manifest for m in rows for run in runs_of(corpus=m.split("/")[0], name=m.split("/")[1], seed="0")),
+            *(run.manifest for run in runs_of(seed="0") if f"{run.corpus}/{run.name}" in rows),
             *(tables_of(row.corpus) + [f"data/{row.corpus}.json"] if row.corpus else [row.folder]),
             *(model for model in row.models if model not in rows),
         ],
