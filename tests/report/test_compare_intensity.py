@@ -12,7 +12,7 @@ from mien.evaluation.runs import read_run
 from mien.io.files import read_json
 from mien.report.tables.intensity import compare_intensity
 from mien.report.tables.summary import summarise
-from mien.report.track import confusion_texts
+from mien.report.track import confusions
 from report import planted_intensity
 
 CONFIG = json.dumps(
@@ -76,8 +76,7 @@ def test_numbers_are_no_classes_to_the_other_commands(world):
     assert not any(name.startswith("accuracy") for name in metrics["Strength"])
     assert [path.name for path in (root / "plots" / "confusion").iterdir()] == ["ravdess_AM.csv"]
     assert (root / "plots" / "curves" / "ravdess_Strength.csv").is_file()
-    texts = confusion_texts(read_run(runs[0]))
-    assert texts["confusion-honest.csv"].splitlines()[1:] == ["normal,12,0", "strong,0,12"]
+    assert confusions(read_run(runs[0]))["honest"].tolist() == [[12, 0], [0, 12]]
 
 
 def test_a_vector_in_the_place_of_a_number_is_refused(world):
