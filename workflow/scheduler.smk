@@ -73,8 +73,8 @@ def is_forked():
 
 def start(command, *args, env=None, **kwargs):
     """Start a shell command as subprocess.Popen does; a command of mien that writes to a log alone may be forked."""
-    words = shlex.split(command)
-    if words[:6] != ["set", "-euo", "pipefail;", "python", "-m", "mien"] or words[-1:] != ["2>&1"] or not is_forked():
+    words = shlex.split(command) if is_forked() else []
+    if words[:6] != ["set", "-euo", "pipefail;", "python", "-m", "mien"] or words[-1] != "2>&1":
         return subprocess.Popen(command, *args, env=env, **kwargs)
     job = FORKED.Process(target=cli.run_logged, args=(words[6:-2], words[-2].removeprefix(">"), os.getcwd(), env))
     with STARTING:  # it looks for processes that have ended, and no two threads may read how one did

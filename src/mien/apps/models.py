@@ -85,9 +85,8 @@ class ModelInfo:
     uar_low: float | None = None
     uar_high: float | None = None
     recalls: Mapping[str, float] | None = None  # class -> share of its clips that are judged rightly
-    calibration_error: float | None = (
-        None  # of probabilities at the temperature, on those clips, in `calibration.BINS` bins
-    )
+    # of probabilities at the temperature, on those clips, in `calibration.BINS` bins
+    calibration_error: float | None = None
     tested_clips: int | None = None
     shares: Mapping[str, float] | None = None  # class -> share of the training clips, as the loss weighs them
     terms: str = ""  # of the corpus

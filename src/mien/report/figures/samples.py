@@ -152,8 +152,8 @@ def draw_level(
 def draw_samples(ax: Axes, corpus: Corpus, chosen: pd.DataFrame, config: SoundConfig) -> None:
     """Draw a row per class and a column per person or take: the face, and below it the spectrogram of the same clip.
 
-    chosen : of `choose_clips`. A modality that none of them has takes no room; a grey part is a clip without it. All is
-        one picture: hundreds of small axes take matplotlib longer than most stages of a small corpus.
+    chosen : of `choose_clips`. A modality that none of them has takes no room; a grey part is a clip without it, or no
+        clip. All is one picture: hundreds of small axes take matplotlib longer than most stages of a small corpus.
     """
     classes = [name for name in corpus.info["classes"] if name in set(chosen.label_name)]
     columns = sorted(set(chosen.column))
@@ -175,7 +175,9 @@ def draw_samples(ax: Axes, corpus: Corpus, chosen: pd.DataFrame, config: SoundCo
                 strip[:, :width] = MAGMA(1 + level / RANGE_DB, bytes=True)[..., :3]
             parts.append(strip)
         cells[classes.index(row.label_name), columns.index(row.column)] = np.concatenate(parts)
-    draw_grid(ax, cells, rows=classes, columns=columns)
+    blank = np.full_like(next(iter(cells.values())), ABSENT_LEVEL)
+    places = np.ndindex(len(classes), len(columns))
+    draw_grid(ax, {place: cells.get(place, blank) for place in places}, rows=classes, columns=columns)
     if with_sound:
         ax.set_xlabel(f"spectrograms: {longest_s:.1f} s wide, 0 to {config.rate_hz / 2000:g} kHz", fontsize=7)
 
