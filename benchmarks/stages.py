@@ -2,7 +2,7 @@
 
 Every command of the workflow ends its log with the CPU seconds, user and system, of its process and of those that it
 waited for; Snakemake's own process ends logs/snakemake.log so. BEFORE and AFTER are folders of runs from `make clean`
-on, or CSV files with columns log and cpu_s of a run that was watched from outside.
+on, or CSV files with columns rule, jobs and cpu_s of a run that was watched from outside.
 """
 
 import argparse
@@ -27,37 +27,34 @@ STAGES = {
 }
 
 
-def read(side: Path) -> list[tuple[str, float]]:
-    """Return the rule and the CPU seconds of every job of a run."""
+def read(side: Path) -> dict[str, tuple[int, float]]:
+    """Return rule -> jobs and CPU seconds of a run."""
     if side.is_file():
         with side.open(newline="") as file:
-            return [(rule_of(Path(row["log"])), float(row["cpu_s"])) for row in csv.DictReader(file)]
-    jobs = []
+            return {row["rule"]: (int(row["jobs"]), float(row["cpu_s"])) for row in csv.DictReader(file)}
+    rules: dict[str, tuple[int, float]] = {}
     for log in sorted(side.glob("logs/**/*.log")):
         seconds = re.findall(r"CPU seconds ([\d.]+)$", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
         if not seconds:
             sys.exit(f"{log} has no line 'CPU seconds': its job did not end, or ran with code that writes none")
-        jobs.append((rule_of(log.relative_to(side)), sum(map(float, seconds))))
-    return jobs or sys.exit(f"{side} has no logs: name the folder of a finished run")
+        rule = log.relative_to(side).with_suffix("").parts[1]  # of logs/RULE/JOB.log or logs/RULE.log
+        jobs, before = rules.get(rule, (0, 0.0))
+        rules[rule] = jobs + 1, before + sum(map(float, seconds))
+    return rules or sys.exit(f"{side} has no logs: name the folder of a finished run")
 
 
-def rule_of(log: Path) -> str:
-    """Return the rule of logs/RULE/JOB.log or logs/RULE.log."""
-    return log.with_suffix("").parts[1]
-
-
-def tabulate(sides: list[list[tuple[str, float]]]) -> list[str]:
+def tabulate(sides: list[dict[str, tuple[int, float]]]) -> list[str]:
     """Return the lines of a Markdown table: jobs and CPU seconds of every stage, and together."""
     names = ["before", "after"] if len(sides) == 2 else [""]
     head = [f"{what} {name}".strip() for name in names for what in ("jobs", "CPU s")]
     lines = [f"| stage | {' | '.join(head)} |", f"|---|{'--:|' * len(head)}"]
     known = {rule for rules in STAGES.values() for rule in rules}
-    others = {rule: [rule] for rule in sorted({rule for jobs in sides for rule, _ in jobs} - known)}
-    together = [rule for jobs in sides for rule, _ in jobs]
-    for stage, rules in {**STAGES, **others, "together": together}.items():
-        of_stage = [[seconds for rule, seconds in jobs if rule in rules] for jobs in sides]
+    ran = sorted({rule for side in sides for rule in side})
+    others = {rule: [rule] for rule in ran if rule not in known}
+    for stage, rules in {**STAGES, **others, "together": ran}.items():
+        of_stage = [[side[rule] for rule in rules if rule in side] for side in sides]
         if any(of_stage):
-            cells = [f"{len(seconds)} | {sum(seconds):.0f}" for seconds in of_stage]
+            cells = [f"{sum(n for n, _ in found)} | {sum(seconds for _, seconds in found):.0f}" for found in of_stage]
             lines.append(f"| {stage} | {' | '.join(cells)} |")
     return lines
 

@@ -25,10 +25,7 @@ from mien import cli
 FEW = 8  # jobs; in a run of fewer, each imports what it takes
 FORKED = multiprocessing.get_context("forkserver")
 # snakemake.cli is the module of the main process, which a forked one imports too.
-FORKED.set_forkserver_preload(
-    ["mien.cli", "snakemake.cli", "cyclopts", "pydantic", "jinja2", "pandas", "pyarrow.parquet", "torch"]
-    + ["sklearn.metrics", "scipy.stats", "scipy.optimize", "matplotlib.pyplot", "cv2", "av", "dlib"]
-)
+FORKED.set_forkserver_preload(["mien.cli", "snakemake.cli", "cyclopts.help", "mien.preload"])
 STARTING = threading.Lock()
 
 

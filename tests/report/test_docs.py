@@ -10,7 +10,8 @@ import pytest
 from mien.errors import TableError
 from mien.models import checkpoint
 from mien.models.checkpoint import ModelCard, read_export
-from mien.report.docs import render_card, render_docs, write_docs
+from mien.report.docs import render_docs, write_docs
+from mien.report.page import render_card
 
 
 def test_pages_say_what_the_tracked_results_say(repository):
@@ -133,7 +134,7 @@ def test_a_card_says_what_the_header_of_the_model_says(tmp_path):
     facts["made"] |= {"weights": "16 bits", "epochs": [{"honest": 12}]}
     path = tmp_path / "fer2013-P1.safetensors"
     checkpoint.export(path, [(checkpoint.network(card), card)], facts, half=True)
-    text = re.sub(r" +", " ", render_card(path))
+    text = re.sub(r" +", " ", render_card(path, read_export(path)))
     for line in (
         "# P1 of fer2013",
         "| what it does | tells angry and happy from a grey picture of a face |",

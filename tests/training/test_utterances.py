@@ -303,7 +303,7 @@ def test_without_voices_or_speakers_it_is_not_applicable(tmp_path):
     check_not_applicable(pretrain(root, tmp_path / "none"), "voxceleb has no usable audio", "pairs.parquet")
     tables.write(path, clips.assign(has_audio=clips.actor == SPEAKERS[0]), tables.CLIPS)
     folder = pretrain(root, tmp_path / "one")
-    assert check_not_applicable(folder, "of 1 speakers", "pairs.parquet")["classes"] == [SPEAKERS[0]]
+    assert check_not_applicable(folder, "of one speaker", "pairs.parquet")["classes"] == [SPEAKERS[0]]
     assert tables.read(folder / "pairs.parquet", tables.PAIRS).empty
 
 

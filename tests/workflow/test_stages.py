@@ -30,7 +30,7 @@ def test_two_runs_stand_side_by_side(script, tmp_path):
         "clean_up": log(3.0),
     }
     write_logs(tmp_path / "after", after)
-    (tmp_path / "before.csv").write_text("log,cpu_s\nlogs/train/ravdess-N2-seed0.log,100.6\nlogs/snakemake.log,464\n")
+    (tmp_path / "before.csv").write_text("rule,jobs,cpu_s\ntrain,1,100.6\nsnakemake,1,464\n")
     run = [sys.executable, script, "before.csv", "after", "--out", "page.md"]
     subprocess.run(run, cwd=tmp_path, check=True)
     assert (tmp_path / "page.md").read_text().splitlines()[4:] == [

@@ -152,3 +152,8 @@ def model_file(name: str = FILE) -> Path:
 @cache
 def _predictor() -> dlib.shape_predictor:
     return dlib.shape_predictor(str(model_file()))
+
+
+def load() -> None:
+    """Load what HOG takes and the predictor of landmarks, a second and a half, before the first picture."""
+    _detector("hog"), _predictor()

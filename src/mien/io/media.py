@@ -462,6 +462,10 @@ def _full_scale(largest: float, *, whole: bool) -> float:
     return 1.0 if largest <= 1.0 else max(255.0, largest)
 
 
+# Options of the encoders of AAC and MP3: their search for the last bits took a quarter of the time of a corpus.
+QUICK_SOUND = {"aac_coder": "fast", "compression_level": "9"}
+
+
 def write_video(
     path: Path,
     frames: Iterable[np.ndarray],
@@ -484,7 +488,7 @@ def write_video(
         video.pix_fmt = "yuv420p"
         audio = container.add_stream(codecs[1], rate=rate_hz, layout="mono") if wave is not None else None
         if audio is not None:
-            audio.options = {"flags": "+bitexact"}
+            audio.options = {"flags": "+bitexact"} | QUICK_SOUND
         for k, picture in enumerate(frames):
             if k == 0:
                 video.height, video.width = picture.shape[:2]

@@ -105,14 +105,14 @@ def render_docs(results: Path, root: Path) -> dict[Path, str]:
     ]
     found = reader(study if study.is_dir() else results, root) | {"study": study.is_dir(), "people": real}
     found |= {"on_people": (rows := Rows(people, root)), "gain": Differences(rows)}
-    models = sorted((root / MODELS).glob("*.safetensors"))
-    found["models"] = {path.stem: read_export(path).facts for path in models}
+    models = {path: read_export(path) for path in sorted((root / MODELS).glob("*.safetensors"))}
+    found["models"] = {path.stem: said.facts for path, said in models.items()}
     parts = {name: environment().get_template(f"readme_{name}.md.j2").render(found) for name in names}
     page = environment().get_template("results.md.j2")
     return (
         {readme: PART.sub(lambda part: f"{part[1]}{parts[part['name']]}{part[3]}", text)}
         | {path: page.render(reader(folder, root), base=base) for path, (folder, base) in pages.items()}
-        | {root / CARDS / f"{path.stem}.md": render_card(path) for path in models}
+        | {root / CARDS / f"{path.stem}.md": render_card(path, said) for path, said in models.items()}
         | {people / f"{name}.md": environment().get_template(f"people_{name}.md.j2").render(found) for name in real}
     )
 

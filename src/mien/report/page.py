@@ -10,7 +10,7 @@ import jinja2
 import pandas as pd
 
 from mien.io.files import atomic_file
-from mien.models.card import read_export
+from mien.models.card import Export
 
 NEW_LINE = ("|", "#", "- ")  # beginnings of lines that do not go on with the paragraph above them
 
@@ -156,9 +156,8 @@ def write_table(rows: pd.DataFrame, text: str, *, csv: Path, md: Path, decimals:
         scratch.write_text(text, encoding="utf-8", newline="\n")
 
 
-def render_card(path: Path) -> str:
-    """Return the page about an exported model, all of which stands in the header of its file."""
-    said = read_export(path)
+def render_card(path: Path, said: Export) -> str:
+    """Return the page about an exported model; `said`: what the header of its file says."""
     facts, card = said.facts, said.cards[0]
     if card.kind == "extractor" or "video" in card.modalities:
         faces = card.faces

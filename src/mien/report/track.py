@@ -356,7 +356,7 @@ def describe_models(files: Iterable[Path], revision: str) -> Iterator[Entry]:
     experiment = Experiment(MODELS, "Exported models, each a version of a registered model.")
     for path, export in said.items():
         facts, card, task = export.facts, export.cards[0], _task(export.cards[0])
-        lines = render_card(path).splitlines(keepends=True)
+        lines = render_card(path, export).splitlines(keepends=True)
         page = "".join(line for line in lines if not line.startswith("Written by "))  # that is of docs/models
         tags = {"mien.row": f"{card.corpus}/{card.variant}", "mien.sha256": export.sha256}
         tags |= {"mien.terms": str(facts.get("terms", "")), NOTE: page} | _revision_tags(revision)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.io.media import LFS_POINTER
+from mien.io.media import LFS_POINTER, QUICK_SOUND
 
 FILLER = 4044  # bytes; with it the samples start at byte 4096, as in the real files
 
@@ -32,7 +32,8 @@ def copy_video(source: Path, target: Path, *, wave: np.ndarray | None = None, ra
     with av.open(str(source)) as opened, av.open(str(target), "w", options=options) as container:
         read = opened.streams.video[0]
         written = container.add_stream_from_template(read)
-        sound = container.add_stream("aac", rate=rate_hz, layout="mono") if wave is not None else None
+        how = {"rate": rate_hz, "layout": "mono", "options": QUICK_SOUND}
+        sound = container.add_stream("aac", **how) if wave is not None else None
         for packet in opened.demux(read):
             if packet.dts is not None:
                 packet.stream = written

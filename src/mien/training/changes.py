@@ -93,6 +93,11 @@ def follow_changes(model: Network, clips: pd.DataFrame, followed: dict[str, tupl
             names = [*drawn[:n_before][::-1], clip.clip]  # the one right before is the same for all numbers
             features, times, start_s, stop_s = join(followed, names)
             for memory, window_s in (("endless", np.inf), ("bounded", how.window_s)):
+                if memory == "bounded":  # what it has forgotten by then says nothing
+                    since_s = memory_start([start_s], window_s=window_s) - TOLERANCE_S
+                    kept = {name: at >= since_s for name, at in times.items() if at[-1] >= since_s}
+                    features = {name: features[name][of_steps] for name, of_steps in kept.items()}
+                    times = {name: times[name][of_steps] for name, of_steps in kept.items()}
                 ticks, said = judge(model, features, times, stop_s, hop_s=how.hop_s, window_s=window_s)
                 own = ticks > (start_s + TOLERANCE_S if n_before else -1.0)
                 now = said[own]
@@ -140,7 +145,8 @@ def judge(
         name: run_bounded(model.branches[name], values, times[name], window_s=window_s if bounded else stop_s + 1.0)
         for name, values in features.items()
     }
-    ticks = next(iter(times.values())) if len(model.branches) == 1 else tick_times(stop_s, hop_s=hop_s)
+    only = next(iter(model.branches)) if len(model.branches) == 1 else None
+    ticks = times.get(only, np.empty(0)) if only else tick_times(stop_s, hop_s=hop_s)
     since_s = memory_start(ticks, window_s=window_s) if bounded else np.zeros(len(ticks))
     rows, present = {}, {}
     for name, encoder in model.branches.items():

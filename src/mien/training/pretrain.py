@@ -361,7 +361,7 @@ def _check_speakers(run: RunSpec, data: SpeakerDataset) -> Iterable[tuple[bool, 
     corpus = run.settings.pretrain.corpus
     yield not len(data.utterances.clip), f"{corpus} has no usable audio"
     taught = len(set(data.label[data.rows["training"]]))
-    yield taught < 2, f"the training utterances of {corpus} are of {taught} speakers"
+    yield taught < 2, f"the training utterances of {corpus} are of {'one speaker' if taught else 'nobody'}"
     for role in ROLES[1:]:
         yield not len(data.rows[role]), f"{corpus} has no utterance for the role {role}"
     yield from _check_init(run)

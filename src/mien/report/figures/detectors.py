@@ -20,7 +20,7 @@ from mien.report.style import corpus_title, hide_frame, line_style, saved_figure
 log = logging.getLogger(__name__)
 
 DETECTORS = {"hog": "HOG", "cnn": "CNN"}
-N_EACH = 5  # pictures of a camera: the CNN takes half a second each
+N_EACH = 3  # pictures of a camera: the CNN takes half a second each
 
 
 def plot_detectors(
