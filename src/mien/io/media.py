@@ -10,7 +10,6 @@ import stat
 import tempfile
 import threading
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -401,7 +400,9 @@ def read_image(path: Path) -> np.ndarray:
     MediaError : no picture, a damaged one, or one of more than `MOST_PIXELS`.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
+    from pillow_heif import register_heif_opener
 
+    register_heif_opener()  # HEIC, also of the tiles that phones make, of which FFmpeg shows one
     refuse_stub(path)
     try:
         with warnings.catch_warnings():
@@ -410,11 +411,7 @@ def read_image(path: Path) -> np.ndarray:
                 _check_size(path, image.width, image.height)
                 return _as_rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:
-        if (n_tiles := _count_tiles(path)) > 1:
-            raise MediaError(
-                f"{path}: a HEIC of {n_tiles} tiles, which are not joined here; save it as JPEG"
-            ) from error
-        with contextlib.suppress(MediaError):  # HEIC and others that FFmpeg knows
+        with contextlib.suppress(MediaError):  # others that FFmpeg knows
             return next(read_frames(path))[1]
         raise MediaError(f"{path}: not a readable picture ({error}); fetch or replace the file") from error
     except Image.DecompressionBombError as error:
@@ -423,16 +420,6 @@ def read_image(path: Path) -> np.ndarray:
         raise
     except Exception as error:  # Pillow's readers raise whatever a damaged file makes them
         raise MediaError(f"{path}: not a readable picture ({error}); fetch or replace the file") from error
-
-
-def _count_tiles(path: Path) -> int:
-    """Return of how many parts of one size a picture is made: photographs of phones are, and FFmpeg gives the first."""
-    try:
-        with opened(path) as container:
-            sizes = Counter((stream.width, stream.height) for stream in container.streams.video)
-    except MediaError:
-        return 0
-    return max(sizes.values(), default=0)
 
 
 def _check_size(path: Path | str, width: int, height: int) -> None:
