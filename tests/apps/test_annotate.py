@@ -109,9 +109,10 @@ def test_bars_are_as_long_as_probabilities_and_units():
     out = annotator.draw(moment_at(0.0, grey((640, 360)), (face_at(1, (9, 9, 99), units=units),), probabilities=HAPPY))
     panel = out[75:, 640:]
     lengths = {name: is_colour(panel, name).sum(axis=1).max() for name in CLASSES}
-    assert lengths["happy"] == pytest.approx(2 * lengths["surprised"], abs=2)
-    assert lengths["happy"] == pytest.approx(12 * lengths["neutral"], abs=12)
-    assert lengths["angry"] == 0
+    mark = lengths["angry"]  # with no chance at all, the mark alone that says what its colour means
+    assert 3 <= mark <= 10
+    assert lengths["happy"] - mark == pytest.approx(2 * (lengths["surprised"] - mark), abs=2)
+    assert lengths["happy"] - mark == pytest.approx(12 * (lengths["neutral"] - mark), abs=12)
     bar = (panel == annotate._INK).all(axis=-1)
     rows = [bar[round(y) - 75, annotator._unit_left - 640 : annotator._unit_right - 640] for y in annotator._unit_rows]
     middle = len(rows[0]) / 2

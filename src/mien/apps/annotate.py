@@ -242,6 +242,11 @@ class Annotator:
             return middles, left, right
 
         self._rows, self._bar_left, self._bar_right = draw_rows(self._classes, top, "100%")
+        mark, gap = self._px(5), self._px(3)
+        for colour, y in zip(self._colours, self._rows, strict=True):  # what the colours of the timeline mean
+            self._fill(canvas, self._bar_left, self._bar_left + mark, y, colour)
+            self._fill(canvas, self._bar_left + mark, self._bar_left + mark + gap, y, _PAPER)
+        self._bar_left += mark + gap
         self._unit_rows = []
         if units:
             text = draw_text("action units", self._row_size, _FAINT, _PAPER)
