@@ -29,7 +29,7 @@ FLOOR = {"config": {"io"}, "io": set()}  # what the two themselves may import be
 HOMES = {  # heavy library -> where it may be imported
     "dlib": ("faces/",),
     "torchaudio": ("audio/",),
-    "torchvision": (),
+    "torchvision": ("faces/vision",),
     "matplotlib": ("report/",),
     "mlflow": ("report/track",),
     "onnx": ("models/onnx",),

@@ -41,6 +41,7 @@ STAGES = {  # command -> module; called by the rules of the workflow
     "extract_faces": "mien.faces.extract",
     "extract_sound": "mien.audio.extract",
     "extract_speech": "mien.audio.speech",
+    "extract_vision": "mien.faces.vision",
     "extract_vectors": "mien.corpora.vectors",
     "fit_candide": "mien.candide.extract",
     "select_samples": "mien.classical.samples",

@@ -154,7 +154,7 @@ def test_the_row_that_a_variant_is_like_is_its_baseline(raw):
         ("variants N0 residual", "relu", ["residual should be sigmoid but for mrpn"]),
         ("variants VM modality_dropout", 0.2, ["modality_dropout", "joint networks"]),
         ("variants N0_WO modulation", {"alfa": 0.3}, ["variants.N0_WO.modulation.alfa", "did you mean alpha?"]),
-        ("variants AM_random modalities", ["wavlm"], ["AM_random: hears by wavlm", "speech.wavlm"]),
+        ("variants AM_random modalities", ["wavlm"], ["AM_random: is made with wavlm", "speech.wavlm"]),
         ("variants N1 modulation", {"alpha": 0.3}, ["modulation should be of fusion n0"]),
         ("variants N0_late modulation", {"noise": True}, ["modulation should be", "without frozen"]),
         ("variants N1_blend blend", {"fused": "N0", "video": "VM"}, ["blend should name all heads"]),

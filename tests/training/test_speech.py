@@ -62,7 +62,7 @@ def extract(corpus, model, row, rate_hz=16000):
     out = corpus.results / "vectors" / f"{corpus.name}-{model}"
     config = json.dumps({"speech": {model: row}, "sound": {"rate_hz": rate_hz}})
     sound = corpus.results / "sound" / corpus.name
-    extract_speech(corpus=corpus.name, model=model, sound=sound, out=out, config=config)
+    extract_speech(corpus=corpus.name, model=model, parts=sound, out=out, config=config)
     return out
 
 

@@ -125,11 +125,13 @@ def test_new_variants_baselines_and_classifiers_are_rows_of_yaml(clone, planned)
     params["classifiers"]["CNN1_64"] = {**params["classifiers"]["CNN1_50"], "size_px": 64}
     (clone / "wavlm.pth").touch()
     params["speech"] = {"wavlm": {"bundle": "WAVLM_BASE", "weights": "./wavlm.pth"}}
-    params["variants"]["WavLM"] = {"modalities": ["wavlm"], "fusion": "single"}
+    params["vision"] = {"vit_b_16": {"weights": "./wavlm.pth"}}
+    params["variants"]["WavLM"] = {"modalities": ["vit_b_16", "wavlm"], "fusion": "n0"}
     params["tables"]["5.2"]["rows"].append("WavLM")
     write_params(clone, params)
     changed = plan(clone).changed_since(planned)
     assert "extract_speech results/vectors/ravdess-wavlm/manifest.json" in changed
+    assert "extract_vision results/vectors/ravdess-vit_b_16/manifest.json" in changed
     assert {job for job in changed if "results/training/" in job} == {
         "train results/training/ravdess/WavLM/seed0.json",
         "train results/training/ravdess/N1_scoring/seed0.json",

@@ -4,7 +4,7 @@
 #                  results/{faces,sound,vectors,candide}/<corpus>/manifest.json and a shard per part beside it,
 #                  results/samples/<pair>/
 # COMMANDS         mien get_corpus, index_corpus, extract_faces, extract_sound, extract_vectors, extract_speech,
-#                  fit_candide, select_samples
+#                  extract_vision, fit_candide, select_samples
 # After what the first table needs, data stages come first (priority): they fill all cores, which a training job of one
 # thread would leave half idle.
 # Corpora that are made here are small: their jobs take one core each and start no processes.
@@ -199,7 +199,7 @@ use rule extract_faces as extract_vectors with:
 rule extract_speech:
     """Say what a self-supervised network of speech hears in the sound of a corpus."""
     input:
-        sound="results/sound/{corpus}/manifest.json",
+        parts="results/sound/{corpus}/manifest.json",
         weights=lambda wildcards: str(PARAMS.speech[wildcards.model].file),
     output:
         manifest="results/vectors/{corpus}-{model}/manifest.json",
@@ -213,13 +213,30 @@ rule extract_speech:
     params:
         code=code("extract_speech"),
         config=sections("speech.{model}", "sound.rate_hz"),
-        sound=subpath(input.sound, parent=True),
+        parts=subpath(input.parts, parent=True),
         folder=subpath(output.manifest, parent=True),
     shell:
         """
-        python -m mien extract_speech --config {params.config:q} --jobs {threads} --corpus {wildcards.corpus} \
-            --model {wildcards.model} --sound {params.sound:q} --out {params.folder:q} >{log:q} 2>&1
+        python -m mien {rule} --config {params.config:q} --jobs {threads} --corpus {wildcards.corpus} \
+            --model {wildcards.model} --parts {params.parts:q} --out {params.folder:q} >{log:q} 2>&1
         """
+
+
+# Say what a network of pictures sees in the faces of a corpus.
+use rule extract_speech as extract_vision with:
+    input:
+        parts="results/faces/{corpus}/manifest.json",
+        weights=lambda wildcards: str(PARAMS.vision[wildcards.model].file),
+    log:
+        "logs/extract_vision/{corpus}-{model}.log",
+    wildcard_constraints:
+        corpus=one_of(PICTURED),
+        model=one_of(PARAMS.vision),
+    params:
+        code=code("extract_vision"),
+        config=sections("vision.{model}"),
+        parts=subpath(input.parts, parent=True),
+        folder=subpath(output.manifest, parent=True),
 
 
 rule fit_candide:

@@ -405,6 +405,7 @@ def kept_paths():
         *(f"candide/{corpus}" for corpus in FITTED),
         *(f"vectors/{corpus}" for corpus in CORPORA if corpus in AS_VECTORS),
         *(f"vectors/{corpus}-{model}" for corpus in VOICED for model in PARAMS.speech),
+        *(f"vectors/{corpus}-{model}" for corpus in PICTURED for model in PARAMS.vision),
         f"samples/{PAIR}",
         f"embeddings/{EMBEDDED}",
         *(f"trust/{corpus}" for corpus in PARAMS.trust.corpora),

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,8 +18,8 @@ from torchaudio import pipelines
 
 from mien.config.schema import SpeechConfig, load, section
 from mien.errors import ConfigError, ModelError
-from mien.io import shards, tables
-from mien.io.files import atomic_folder, digest, read_json, sha256, write_json
+from mien.io import shards
+from mien.io.files import digest, read_json, sha256, write_json
 from mien.io.provenance import code_digest
 
 log = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ FEWEST = 400  # samples of which the convolutions make a first state; a shorter 
 
 
 def extract_speech(
-    *, corpus: str, model: str, sound: Path, out: Path, config: str = "params.yaml", jobs: int = 1
+    *, corpus: str, model: str, parts: Path, out: Path, config: str = "params.yaml", jobs: int = 1
 ) -> None:
     """Write a vector of every voice of a corpus.
 
@@ -39,6 +38,8 @@ def extract_speech(
     ----------
     model : str
         Row of speech in params.yaml: wav2vec2, hubert or wavlm.
+    parts : Path
+        Folder of the shards of sound.
     out : Path
         Folder for the shards and manifest.json.
 
@@ -52,8 +53,8 @@ def extract_speech(
     row = section(SpeechConfig, params, "speech", model)
     network = load_network(model, row, rate_hz=params["sound"]["rate_hz"])
     made_with = [code_digest("audio.speech:extract_speech"), model, row.bundle, row.layer, sha256(row.file)]
-    parts = read_json(sound / "manifest.json")["parts"]
-    tasks = {part: shards.Task(digest([*made_with, content]), sound / part) for part, content in parts.items()}
+    manifest = read_json(parts / "manifest.json")["parts"]
+    tasks = {part: shards.Task(digest([*made_with, content]), parts / part) for part, content in manifest.items()}
     build = partial(build_part, network=network, layer=row.layer, model=model)
     reports = shards.build_parts(out, tasks, build, jobs=jobs, in_threads=True)
     summary = {"corpus": corpus, "parts": {part: report["digest"] for part, report in reports.items()}}
@@ -111,7 +112,5 @@ def build_part(folder: Path, sound: Path, *, network: nn.Module, layer: int, mod
             rows.append((one.clip, model, hear(network, torch.from_numpy(wave), layer).numpy()))
         except ValueError as error:  # torchaudio's, of a layer that there is not
             raise ConfigError(f"speech.{model}.layer: {error}") from None
-    found = pd.DataFrame(rows, columns=tables.VECTORS.columns.names) if rows else tables.empty(tables.VECTORS)
-    with atomic_folder(folder) as scratch:
-        tables.write(scratch / shards.INDEX, found, tables.VECTORS)
+    shards.write_vectors(folder, rows)
     return {"n_vectors": len(rows)}

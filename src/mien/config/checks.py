@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.config.labels import AS_VECTORS, MAX_ACTORS, SPEECH, VECTORS
+from mien.config.labels import AS_VECTORS, KEPT, MAX_ACTORS, SPEECH, VECTORS
 from mien.config.runs import needed_folds, parts_of
 from mien.config.values import hint
 from mien.errors import ConfigError
@@ -58,9 +58,11 @@ def check_files(params: "Params") -> None:
     for name, corpus in params.corpora.items():
         if corpus.source not in ("synthetic", "download") and not Path(corpus.source).expanduser().exists():
             raise _wrong(f"corpora.{name}.source", f"{corpus.source} is not there; or write synthetic or download")
-    for name, speech in params.speech.items():
-        if not speech.file.is_file():
-            raise _wrong(f"speech.{name}.weights", f"{speech.weights} is no file; name the weights of {speech.bundle}")
+    for study, rows in (("speech", params.speech), ("vision", params.vision)):
+        for name, row in rows.items():
+            if not row.file.is_file():
+                of = getattr(row, "bundle", name)
+                raise _wrong(f"{study}.{name}.weights", f"{row.weights} is no file; name the weights of {of}")
     for name, file in params.splits.items():
         try:
             with Path(file).open(newline="", encoding="utf-8") as rows:
@@ -122,11 +124,12 @@ def _check_modalities_of(params: "Params", corpus: str, name: str) -> None:
     row = params.baselines.get(name)
     modalities = params.variants[name].modalities if row is None else (row.modality,) * bool(row.modality)
     for modality in modalities:
-        known = params.corpora[corpus].columns or ("video", "audio", "units", *params.speech)
+        known = params.corpora[corpus].columns or ("video", "audio", "units", *params.speech, *params.vision)
         if modality not in known:
             where = f"{'variants' if row is None else 'baselines'}.{name}"
-            if modality in SPEECH and corpus not in AS_VECTORS:
-                raise _wrong(where, f"hears by {modality}; name its bundle and its weights under speech.{modality}")
+            if modality in KEPT and corpus not in AS_VECTORS:
+                study, what = ("speech", "bundle and weights") if modality in SPEECH else ("vision", "weights")
+                raise _wrong(where, f"is made with {modality}; name its {what} under {study}.{modality}")
             raise _wrong(where, f"looks at {modality}, and {corpus} has {', '.join(known)}; ask for another row there")
 
 
@@ -168,7 +171,7 @@ def _check_names(params: "Params") -> None:
             row = params.variants[name]
             if target not in (learnt := (row.target, *row.also)):
                 raise _wrong(where, f"{name} learns {' and '.join(learnt)}, not {target}")
-            front_end = next((one for one in row.modalities if one in SPEECH), row.front_end)
+            front_end = next((one for one in row.modalities if one in KEPT), row.front_end)
             if front_end != "stft" and study in ("embeddings", "fuzziness", "trust"):
                 raise _wrong(where, f"{name} has the front end {front_end}, which is not there; name another row")
             if row.normalise != "corpus" and study in ("embeddings", "fuzziness", "trust", "predict"):

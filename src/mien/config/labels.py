@@ -47,8 +47,16 @@ FACED = ("ckplus", "rafd", "mug", "jaffe")  # people with a neutral face each
 CLASSICAL = ("ssvm", "svm_poly", "eigenfaces", "fisherfaces")  # classifiers without epochs
 # Networks of speech that stay as they are (section speech): what each says of a voice is a modality.
 SPEECH = ("wav2vec2", "hubert", "wavlm")
+# The same of faces (section vision): torchvision's names.
+VISION = ("resnet50", "efficientnet_b0", "vit_b_16", "swin_t", "convnext_tiny")
+KEPT = (*SPEECH, *VISION)
 # Modality of one vector per clip -> the column of CLIPS that says whether it is there.
-VECTORS = {"face_features": "has_video", "voice_features": "has_audio", **dict.fromkeys(SPEECH, "has_audio")}
+VECTORS = {
+    "face_features": "has_video",
+    "voice_features": "has_audio",
+    **dict.fromkeys(SPEECH, "has_audio"),
+    **dict.fromkeys(VISION, "has_video"),
+}
 MODALITIES = ("video", "audio", "units", *VECTORS)  # of variants; units: the action units of the Candide-3 fit
 # People that can be synthesised: as many as the names of the corpus allow.
 MAX_ACTORS = {"ravdess": 24, "cremad": 91, "ckplus": 123, "rafd": 67, "mug": 86, "jaffe": 10, "voxceleb": 1251}

@@ -15,7 +15,18 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from mien.config.checks import check, check_files
-from mien.config.labels import ACTED, AS_VECTORS, CLASSICAL, CORPORA, FACED, MODALITIES, NETWORKS, SPEECH, VECTORS
+from mien.config.labels import (
+    ACTED,
+    AS_VECTORS,
+    CLASSICAL,
+    CORPORA,
+    FACED,
+    MODALITIES,
+    NETWORKS,
+    SPEECH,
+    VECTORS,
+    VISION,
+)
 from mien.config.rows import expand, merge, read_yaml
 from mien.config.values import (
     SECTION,
@@ -135,17 +146,23 @@ class SoundConfig:
 
 
 @dataclass(**SECTION)
-class SpeechConfig:
-    """One row of ``speech``: a self-supervised network of speech that stays as it is."""
+class KeptConfig:
+    """One row of ``vision``: a network that stays as it is."""
 
-    bundle: Text  # its name in torchaudio.pipelines, such as WAVLM_BASE_PLUS
     weights: Text  # file of its weights
-    layer: whole(ge=0, le=1000) = 0  # of the transformer, from 1 on, whose states are taken; 0: the last
 
     @property
     def file(self) -> Path:
         """Return the file of its weights."""
         return Path(self.weights).expanduser()
+
+
+@dataclass(**SECTION)
+class SpeechConfig(KeptConfig):
+    """One row of ``speech``: a self-supervised network of speech that stays as it is."""
+
+    bundle: Text  # its name in torchaudio.pipelines, such as WAVLM_BASE_PLUS
+    layer: whole(ge=0, le=1000) = 0  # of the transformer, from 1 on, whose states are taken; 0: the last
 
 
 @dataclass(**SECTION)
@@ -699,6 +716,7 @@ class Params:
     faces: FacesConfig
     sound: SoundConfig
     speech: dict[Literal[SPEECH], SpeechConfig] = field(default_factory=dict)
+    vision: dict[Literal[VISION], KeptConfig] = field(default_factory=dict)
     augment: AugmentConfig
     candide: CandideConfig
     cross: CrossConfig

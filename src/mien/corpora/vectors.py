@@ -6,20 +6,20 @@ columns are the vector of a face and which that of a voice is said by corpora.<c
 
 import logging
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from mien.config.labels import VECTORS
 from mien.config.schema import CorpusConfig, load, section
 from mien.corpora.base import list_files
 from mien.errors import CorpusError
 from mien.io import shards, tables
-from mien.io.files import atomic_folder, digest, write_json
+from mien.io.files import digest, write_json
 from mien.io.provenance import code_digest
 
 log = logging.getLogger(__name__)
@@ -123,11 +123,10 @@ def build_part(folder: Path, work: Work) -> dict[str, Any]:
                 found.append((clip, modality, values))
             else:
                 problems.append({"clip": clip, "path": work.table.name, "reason": f"{modality}: not finite"})
-    rows = pd.DataFrame(found, columns=tables.VECTORS.columns.names)
-    with atomic_folder(folder) as scratch:
-        tables.write(scratch / shards.INDEX, rows if found else tables.empty(tables.VECTORS), tables.VECTORS)
+    shards.write_vectors(folder, found)
+    n_vectors = Counter(modality for _, modality, _ in found)
     return {
-        "n_vectors": {modality: int((rows.modality == modality).sum()) for modality in work.columns},
+        "n_vectors": {modality: n_vectors[modality] for modality in work.columns},
         "sizes": {modality: end - first for modality, (first, end) in work.columns.items()},
         "problems": problems,
     }

@@ -14,7 +14,7 @@ last.
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -119,6 +119,13 @@ def read_vectors(folder: Path) -> pd.DataFrame:
     """Read VECTORS of a part, once its bytes are found to be those that its report names."""
     check_part(Path(folder))
     return tables.read(Path(folder) / INDEX, tables.VECTORS)
+
+
+def write_vectors(folder: Path, rows: Sequence[tuple[str, str, np.ndarray]]) -> None:
+    """Write VECTORS of a part, whole or not at all; `rows`: clip, modality and values (D,)."""
+    found = pd.DataFrame(rows, columns=tables.VECTORS.columns.names) if rows else tables.empty(tables.VECTORS)
+    with atomic_folder(folder) as scratch:
+        tables.write(scratch / INDEX, found, tables.VECTORS)
 
 
 @cache

@@ -29,7 +29,7 @@ from mien.augment.slicing import (
     segment_starts,
 )
 from mien.classical.samples import FITTED
-from mien.config.labels import LEVELS, SPEECH, VECTORS
+from mien.config.labels import KEPT, LEVELS, VECTORS
 from mien.config.schema import FacesConfig, SoundConfig
 from mien.errors import ConfigError, TableError
 from mien.io import shards, tables
@@ -150,9 +150,9 @@ def read(
     media, digests = {}, {name: sha256(folder / name) for name in ("clips.parquet", "folds.parquet")}
     for modality in modalities:
         stage = {"video": "faces", "audio": "sound", "units": "candide"}.get(modality, "vectors")
-        home = Path(results) / stage / (f"{corpus}-{modality}" if modality in SPEECH else corpus)
+        home = Path(results) / stage / (f"{corpus}-{modality}" if modality in KEPT else corpus)
         parts = read_json(home / "manifest.json")["parts"]
-        digests[modality if modality in SPEECH else stage] = parts
+        digests[modality if modality in KEPT else stage] = parts
         folders = [home / part for part in sorted(parts)]
         usable = clips[clips[VECTORS.get(modality, "has_audio" if modality == "audio" else "has_video")]]
         if modality == "video":
