@@ -4,7 +4,7 @@
 
 On every fold, its test people are put aside. From all others `networks` networks are trained, each with the test people
 of another fold to validate it, as folds do; and one network on all others, for as many epochs as these have chosen on
-average, as `mien train --everybody` does. Those who were put aside are then judged by each of them, by the mean of what
+average, as `mien train_everybody` does. Those who were put aside are then judged by each of them, by the mean of what
 the first say, and by the last. RESULTS has the corpus, its faces and its sound.
 """
 
@@ -22,7 +22,7 @@ from mien.evaluation.statistics import gain_of_folds
 from mien.models import checkpoint
 from mien.report.page import grid, with_interval
 from mien.training import clips, engine, run_folder
-from mien.training.train import SECTIONS, ClipTask, train_everybody, train_fold
+from mien.training.train import SECTIONS, ClipTask, fit_everybody, train_fold
 
 CONFIDENCE = 0.95
 KINDS = {"one": "one network of a fold", "mean": "mean of {} such networks", "everybody": "one network of all others"}
@@ -48,7 +48,7 @@ def judge_fold(run: run_folder.RunSpec, dataset: clips.ClipDataset, fold: int, n
     run_folder.train_runs(run, lambda one: train_fold(one, inner), folds=names, seeds=[0])
     others = replace(inner, clips=inner.clips[~inner.clips.group.isin(tested.group)])
     last = [run_folder.EVERYBODY]
-    run_folder.train_runs(run, lambda one: train_everybody(one, others), folds=last, seeds=[0])
+    run_folder.train_runs(run, lambda one: fit_everybody(one, others), folds=last, seeds=[0])
     rows = clips.split(inner, names[0])["test"]
     label, said = rows.label.to_numpy(), []
     for one in (*names, *last):

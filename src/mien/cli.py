@@ -50,6 +50,7 @@ STAGES = {  # command -> module; called by the rules of the workflow
     "pretrain": "mien.training.pretrain",
     "train": "mien.training.train",
     "train_vectors": "mien.training.train",
+    "train_everybody": "mien.training.train",
     "fit_baseline": "mien.training.baselines",
     "assess": "mien.training.robustness",
     "measure_changes": "mien.training.changes",

@@ -122,8 +122,9 @@ def test_everybody_is_trained_on_as_long_as_on_the_folds(tiny, tmp_path):
     config = json.dumps(tiny.params | {"variants": {"Voice": row}})
     options = {"corpus": tiny.name, "variant": "Voice", "seeds": [0], "data": tiny.results, "config": config}
     with pytest.raises(ModelError, match="no fold was trained"):
-        run_command("train", everybody=True, out=tmp_path / "empty", **options)
-    run_command("train", folds=[0], everybody=True, out=tmp_path / "Voice", **options)
+        run_command("train_everybody", out=tmp_path / "empty", **options)
+    run_command("train", folds=[0], out=tmp_path / "Voice", **options)
+    run_command("train_everybody", out=tmp_path / "Voice", **options)
     of_fold, of_all = (read_json(tmp_path / "Voice" / f"{name}-seed0" / "run.json") for name in ("fold0", "everybody"))
     assert of_all["epochs"] == of_all["best_epoch"]["honest"] == of_fold["best_epoch"]["honest"]
     assert of_all["n_clips"] == {"training": 6 * 8 - 1}  # one clip is silent
@@ -132,18 +133,19 @@ def test_everybody_is_trained_on_as_long_as_on_the_folds(tiny, tmp_path):
     assert len(rows_of(tmp_path / "Voice" / "everybody-seed0")) == 0
     other = options | {"config": config.replace('"epochs": 2', '"epochs": 1')}
     with pytest.raises(ModelError, match="of another config"):
-        run_command("train", everybody=True, out=tmp_path / "Voice", **other)
+        run_command("train_everybody", out=tmp_path / "Voice", **other)
 
 
 @pytest.mark.usefixtures("scratch")
 def test_a_row_may_be_the_network_of_another_asked_with_a_reference(tiny, tmp_path):
     rows = {"Voice": ROW | CHANGES, "Voice_S": ROW | CHANGES | {"normalise": "subject", "weights": "Voice"}}
     config = json.dumps(tiny.params | {"variants": rows})
-    options = {"corpus": tiny.name, "seeds": [0], "data": tiny.results, "config": config, "everybody": True}
+    options = {"corpus": tiny.name, "seeds": [0], "data": tiny.results, "config": config}
     with pytest.raises(ModelError, match="no such model file"):
         run_command("train", variant="Voice_S", folds=[0], out=tmp_path / "Voice_S", **options)
     for variant in rows:
         run_command("train", variant=variant, folds=[0], out=tmp_path / variant, **options)
+        run_command("train_everybody", variant=variant, out=tmp_path / variant, **options)
     for name in ("fold0-seed0", "everybody-seed0"):
         folders = [tmp_path / variant / name for variant in rows]
         states = [load_file(folder / "model.safetensors") for folder in folders]

@@ -116,6 +116,11 @@ def test_a_training_waits_for_what_it_is_made_from(planned):
     assert "fit_candide" not in rules_before("results/training/ravdess/N2/seed0.json")
 
 
+def test_everybody_is_trained_on_after_the_folds(clone):
+    rules = plan(clone, "results/training/ravdess/VM/everybody-seed0.json").rules
+    assert (rules["train"], rules["train_everybody"], rules["pretrain"]) == (1, 1, 1)
+
+
 def test_new_variants_baselines_and_classifiers_are_rows_of_yaml(clone, planned):
     params = read_params(clone)
     params["variants"]["N1_scoring"] = {**params["variants"]["N1"], "side_head": "scoring"}

@@ -413,6 +413,8 @@ def kept_paths():
         f"streams/{STREAMED}",
     ]
     trained = [path for run in TRAINED for path in (run.folder, run.manifest)]
+    final = [f"{Path(run.folder).parent}/everybody-seed{run.seed}" for run in TRAINED if run.kind == "variant"]
+    trained += [f"{folder}{suffix}" for folder in final for suffix in ("", ".json")]
     return [*kept, *dict.fromkeys(path.removeprefix("results/") for path in trained)]
 
 

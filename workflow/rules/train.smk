@@ -72,6 +72,13 @@ def variant_data(wildcards):
     return tables_of(wildcards.corpus) + data_of(stages, wildcards.corpus)
 
 
+def everybody_parts(wildcards):
+    """List what tells how long everybody is trained on, and whose weights are taken instead."""
+    folder, weights = f"results/training/{wildcards.corpus}", PARAMS.variants[wildcards.name].weights
+    taken = [f"{folder}/{weights}/everybody-seed{wildcards.seed}.json"] if weights else []
+    return [f"{folder}/{wildcards.name}/seed{wildcards.seed}.json", *taken]
+
+
 def variant_sections(wildcards):
     """Give what a variant depends on; if it looks at action units, how they are fitted too."""
     fitted = ["candide"] if "units" in PARAMS.variants[wildcards.name].modalities else []
@@ -129,6 +136,24 @@ rule train:
             --data results --out results/training/{wildcards.corpus}/{wildcards.name} \
             --then list_runs --folders {params.folders:q} --out {output:q} >{log:q} 2>&1
         """
+
+
+# Train a variant on all people of a corpus, after its folds: what `mien export_model` gives away. Ask for it by name.
+use rule train as train_everybody with:
+    input:
+        variant_data,
+        parts_of,
+        everybody_parts,
+    output:
+        "results/training/{corpus}/{name}/everybody-seed{seed}.json",
+    log:
+        "logs/train_everybody/{corpus}-{name}-seed{seed}.log",
+    benchmark:
+        "benchmarks/train_everybody/{corpus}-{name}-seed{seed}.tsv"
+    params:
+        code=code("train_everybody"),
+        options=options("--corpus {corpus} --variant {name} --seeds {seed}"),
+        folders=lambda wildcards, output: [output[0].removesuffix(".json")],
 
 
 # Train a variant on a corpus that comes as numbers, on all folds and with all seeds.

@@ -770,8 +770,9 @@ def _facts_to_give(files: Sequence[Path], info: ModelInfo, *, half: bool) -> dic
 
     access = adapter_for(info.corpus.removesuffix("_actor")).ACCESS
     given = "" if info.synthetic else " --configfile config/people.yaml"  # params.yaml is of synthetic people
+    last = "everybody-seed0" if any(file.parent.name.startswith("everybody") for file in files) else "seed0"
     made: dict[str, Any] = {
-        "command": f"snakemake{given} results/training/{info.corpus}/{info.row}/seed0.json",
+        "command": f"snakemake{given} --cores all results/training/{info.corpus}/{info.row}/{last}.json",
         "revision": git_revision(Path(__file__).parent),
         "processor": _processor(),
         "epochs": [read_json(file.parent / "run.json").get("best_epoch") for file in files],

@@ -41,7 +41,7 @@ def is_as_listed(file: Path) -> bool:
     So they are, too, where no job has listed the folder: nobody says otherwise.
     """
     folder = file.parent
-    lists = [folder.parent / f"{name}.json" for name in (folder.name.rpartition("-")[2], "seeds")]
+    lists = [folder.parent / f"{name}.json" for name in (folder.name.rpartition("-")[2], "seeds", folder.name)]
     listed = [_read_list(path).get(folder.name, {}).get(file.name) for path in lists if path.is_file()]
     return not any(listed) or not file.is_file() or sha256(file) in listed
 

@@ -1,4 +1,4 @@
-"""Command `train`: one variant on folds of a corpus.
+"""Commands `train` and `train_everybody`: one variant on folds of a corpus, and on all of its people.
 
 Below the output folder, every fold and seed gets a folder fold<k>-seed<s> with
 
@@ -59,14 +59,13 @@ def train(
     *,
     corpus: str,
     variant: str,
-    folds: list[int] | None = None,
+    folds: list[int],
     seeds: list[int],
     out: Path,
     data: Path = Path("results"),
     init: list[str] | None = None,
     config: str = "params.yaml",
     jobs: int = 1,
-    everybody: bool = False,
 ) -> None:
     """Train a variant on folds of a corpus; a run that was killed goes on from its checkpoints.
 
@@ -74,10 +73,6 @@ def train(
     ----------
     variant : str
         Row of variants in params.yaml.
-    everybody : bool
-        After the folds, which may have been trained before and be left out then, train on all people too, for as many
-        epochs as were chosen on the folds on average. Nobody is left to judge these networks; their folders are
-        everybody-seed0, everybody-seed1 and so on.
     out : Path
         results/training/CORPUS/VARIANT.
     init : list of str
@@ -85,10 +80,52 @@ def train(
 
     Raises
     ------
-    ConfigError : pretrained weights are given that are not asked for, or the other way round; nothing is to be trained.
+    ConfigError : pretrained weights are given that are not asked for, or the other way round.
     """
-    if not folds and not everybody:
-        raise ConfigError("--folds is missing: name the folds to train on, or train on --everybody")
+    run, dataset = _prepare(corpus, variant, out=out, data=data, init=init, config=config, jobs=jobs)
+    run_folder.train_runs(run, lambda one: train_fold(one, dataset), folds=folds, seeds=seeds)
+
+
+train_vectors = train  # of a corpus that comes as numbers: a rule of its own trains all folds and seeds in one job
+
+
+def train_everybody(
+    *,
+    corpus: str,
+    variant: str,
+    seeds: list[int],
+    out: Path,
+    data: Path = Path("results"),
+    init: list[str] | None = None,
+    config: str = "params.yaml",
+    jobs: int = 1,
+) -> None:
+    """Train a variant on all people of a corpus, for as many epochs as were chosen on its folds on average.
+
+    Nobody is left to judge these networks, which are those to give away; their folders are everybody-seed0 and so on.
+
+    Parameters
+    ----------
+    variant : str
+        Row of variants in params.yaml, which was trained on its folds.
+    out : Path
+        results/training/CORPUS/VARIANT.
+    init : list of str
+        MODALITY=FILE, model files of the rows in variants.VARIANT.init.
+
+    Raises
+    ------
+    ModelError : no run on a fold, with the same settings and data, has chosen an epoch.
+    ConfigError : as of `train`; or the row is made from other networks, which have not seen everybody.
+    """
+    run, dataset = _prepare(corpus, variant, out=out, data=data, init=init, config=config, jobs=jobs)
+    run_folder.train_runs(run, lambda one: fit_everybody(one, dataset), folds=[EVERYBODY], seeds=seeds)
+
+
+def _prepare(
+    corpus: str, variant: str, *, out: Path, data: Path, init: list[str] | None, config: str, jobs: int
+) -> tuple[RunSpec, ClipDataset]:
+    """Return what is trained, without its fold and seed, and what it learns from."""
     engine.prepare(jobs)
     where = f"variants.{variant}"
     params = schema.load(config)
@@ -100,13 +137,7 @@ def train(
     files = run_folder.find_init(where, settings.variant.init, init or [])
     run = RunSpec(corpus=corpus, name=variant, settings=settings, out=out, init=files)
     dataset = clips.read(data, corpus, settings.variant.modalities, faces=settings.faces, sound=settings.sound)
-    dataset = clips.normalise(dataset, settings.variant.normalise)
-    run_folder.train_runs(run, lambda one: train_fold(one, dataset), folds=folds or [], seeds=seeds)
-    if everybody:
-        run_folder.train_runs(run, lambda one: train_everybody(one, dataset), folds=[EVERYBODY], seeds=seeds)
-
-
-train_vectors = train  # of a corpus that comes as numbers: a rule of its own trains all folds and seeds in one job
+    return run, clips.normalise(dataset, settings.variant.normalise)
 
 
 def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
@@ -218,7 +249,7 @@ def _take_over(run: RunSpec, model: Network, record: dict[str, Any]) -> tuple[di
     return record | {"n_steps": other["n_steps"], "weights": sha256(of / "model.safetensors")}, progress, kept
 
 
-def train_everybody(run: RunSpec, dataset: ClipDataset) -> None:
+def fit_everybody(run: RunSpec, dataset: ClipDataset) -> None:
     """Train on all people of a corpus with one seed and write its folder.
 
     Raises
@@ -269,7 +300,7 @@ def train_everybody(run: RunSpec, dataset: ClipDataset) -> None:
     record |= {"n_steps": task.count_steps(), "epochs_of_folds": chosen}
     spec = run.spec(
         *(record, given),
-        code="training.train:train",
+        code="training.train:train_everybody",
         learning_rate=how.learning_rate,
         epochs=epochs,
         steps=clips.count_batches(len(training), size=how.batch),
