@@ -65,7 +65,7 @@ def judge_fold(run: run_folder.RunSpec, dataset: clips.ClipDataset, fold: int, n
     return {"one": float(np.mean(right[:n_networks])), "mean": right[-1], "everybody": right[n_networks]}
 
 
-def write_page(found: pd.DataFrame, *, n_networks: int, title: str) -> str:
+def write_page(found: pd.DataFrame, *, n_networks: int, title: str, command: str) -> str:
     """Return the page; `found`: a row per fold, columns KINDS, shares."""
     percent = 100 * found
     rows = [
@@ -73,7 +73,7 @@ def write_page(found: pd.DataFrame, *, n_networks: int, title: str) -> str:
         | {name: f"{value:.1f}" for name, value in percent[kind].items()}
         for kind, title_of in KINDS.items()
     ]
-    lines = [f"# {title}", "", f"{__doc__.splitlines()[0]} Made by `benchmarks/averaging.py`.", "", grid(rows), ""]
+    lines = [f"# {title}", "", f"{__doc__.splitlines()[0]} Made by `{command}`.", "", grid(rows), ""]
     for one, other in (("mean", "one"), ("everybody", "one"), ("everybody", "mean")):
         gap = gain_of_folds(one, other, (percent[one] - percent[other]).to_dict(), confidence=CONFIDENCE)
         ends = with_interval(gap.difference, gap.low, gap.high, signed=True)
@@ -107,7 +107,13 @@ def main() -> None:
     found = {dataset.name_of(fold): judge_fold(run, dataset, fold, options.networks) for fold in folds}
     shutil.rmtree(options.folder)
     table = pd.DataFrame.from_dict(found, orient="index")[list(KINDS)]
-    page = write_page(table, n_networks=options.networks, title=f"{options.row} of {options.corpus}, averaged or not")
+    asked = f"--corpus {options.corpus} --row {options.row} --networks {options.networks}"
+    page = write_page(
+        table,
+        n_networks=options.networks,
+        title=f"{options.row} of {options.corpus}, averaged or not",
+        command=f"python benchmarks/averaging.py {options.results} {asked}",
+    )
     if options.out:
         options.out.write_text(page, encoding="utf-8")
     else:
