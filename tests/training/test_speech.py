@@ -48,16 +48,6 @@ def rows(tmp_path, monkeypatch):
     return section
 
 
-@pytest.fixture
-def corpus(tiny, tmp_path, monkeypatch):
-    """Return the tiny corpus with a results folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "results").mkdir()
-    for stage in ("corpora", "sound", "faces"):
-        (tmp_path / "results" / stage).symlink_to(tiny.results / stage)
-    return replace(tiny, results=tmp_path / "results")
-
-
 def extract(corpus, model, row, rate_hz=16000):
     out = corpus.results / "vectors" / f"{corpus.name}-{model}"
     config = json.dumps({"speech": {model: row}, "sound": {"rate_hz": rate_hz}})

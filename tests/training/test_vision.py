@@ -1,7 +1,6 @@
 """Networks of pictures that stay as they are: what they say of a face, and rows that learn from it."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,16 +37,6 @@ def rows(tmp_path, monkeypatch):
         torch.save(network.state_dict(), tmp_path / f"{model}.pth")
         section[model] = {"weights": str(tmp_path / f"{model}.pth")}
     return section
-
-
-@pytest.fixture
-def corpus(tiny, tmp_path, monkeypatch):
-    """Return the tiny corpus with a results folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "results").mkdir()
-    for stage in ("corpora", "sound", "faces"):
-        (tmp_path / "results" / stage).symlink_to(tiny.results / stage)
-    return replace(tiny, results=tmp_path / "results")
 
 
 def extract(corpus, model, row):
