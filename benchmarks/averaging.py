@@ -21,8 +21,8 @@ from mien.config import schema
 from mien.evaluation.statistics import gain_of_folds
 from mien.models import checkpoint
 from mien.report.page import grid, with_interval
-from mien.training import clips, engine, run_folder
-from mien.training.train import SECTIONS, ClipTask, fit_everybody, train_fold
+from mien.training import clips, run_folder
+from mien.training.train import ClipTask, fit_everybody, prepare_run, train_fold
 
 CONFIDENCE = 0.95
 KINDS = {"one": "one network of a fold", "mean": "mean of {} such networks", "everybody": "one network of all others"}
@@ -95,14 +95,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("averaging"), help="for the networks")
     parser.add_argument("--out", type=Path, help="page of Markdown")
     options = parser.parse_args()
-    engine.prepare(1)
-    params = schema.load(options.config)
-    settings = run_folder.read_settings(params, *SECTIONS, variant=f"variants.{options.row}")
-    settings.train, settings.sound = settings.variant.learns(settings.train), settings.variant.hears(settings.sound)
-    run = run_folder.RunSpec(corpus=options.corpus, name=options.row, settings=settings, out=options.folder, init={})
-    sections = {"faces": settings.faces, "sound": settings.sound}
-    dataset = clips.read(options.results, options.corpus, settings.variant.modalities, **sections)
-    dataset = clips.normalise(dataset, settings.variant.normalise)
+    what = {"out": options.folder, "data": options.results, "init": None, "config": options.config, "jobs": 1}
+    run, dataset = prepare_run(options.corpus, options.row, **what)
+    scale = schema.load(options.config)["scale"]
     folds = sorted(dataset.folds.fold.unique().tolist())
     found = {dataset.name_of(fold): judge_fold(run, dataset, fold, options.networks) for fold in folds}
     shutil.rmtree(options.folder)
@@ -112,7 +107,7 @@ def main() -> None:
         table,
         n_networks=options.networks,
         title=f"{options.row} of {options.corpus}, averaged or not",
-        command=f"python benchmarks/averaging.py {options.results} {asked}",
+        command=f"mien config {scale}; python benchmarks/averaging.py {options.results} {asked}",
     )
     if options.out:
         options.out.write_text(page, encoding="utf-8")

@@ -19,7 +19,7 @@ from torch.nn import functional
 from mien.config.schema import KeptConfig, load, section
 from mien.errors import ConfigError, ModelError
 from mien.io import shards
-from mien.io.files import digest, read_json, sha256, write_json
+from mien.io.files import sha256
 from mien.io.provenance import code_digest
 
 log = logging.getLogger(__name__)
@@ -52,12 +52,7 @@ def extract_vision(
     row = section(KeptConfig, load(config), "vision", model)
     build = partial(build_part, network=load_network(model, row), model=model)
     made_with = [code_digest("faces.vision:extract_vision"), model, sha256(row.file)]
-    manifest = read_json(parts / "manifest.json")["parts"]
-    tasks = {part: shards.Task(digest([*made_with, content]), parts / part) for part, content in manifest.items()}
-    reports = shards.build_parts(out, tasks, build, jobs=jobs, in_threads=True)
-    summary = {"corpus": corpus, "parts": {part: report["digest"] for part, report in reports.items()}}
-    n_vectors = sum(report["n_vectors"] for report in reports.values())
-    write_json(out / "manifest.json", summary | {"n_vectors": n_vectors})
+    n_vectors = shards.build_vectors(out, parts, build, made_with, corpus=corpus, jobs=jobs)
     log.info("%s: %d faces seen by %s", corpus, n_vectors, model)
 
 

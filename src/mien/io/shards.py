@@ -26,7 +26,7 @@ import pandas as pd
 
 from mien.errors import TableError
 from mien.io import tables
-from mien.io.files import atomic_folder, map_in_processes, read_json, sha256, write_json
+from mien.io.files import atomic_folder, digest, map_in_processes, read_json, sha256, write_json
 
 log = logging.getLogger(__name__)
 
@@ -209,6 +209,33 @@ def build_parts(
             reports[part] = report
             log.info("part %s written, %d of %d", part, n_done, len(todo))
     return {part: reports[part] for part in sorted(reports)}
+
+
+def build_vectors(
+    out: Path,
+    parts: Path,
+    build: Callable[[Path, Path], dict[str, Any]],
+    made_with: Sequence[str],
+    *,
+    corpus: str,
+    jobs: int,
+) -> int:
+    """Build the vectors of every shard below `parts` in threads, write manifest.json, and return how many there are.
+
+    Parameters
+    ----------
+    build : callable
+        build(folder, shard) writes the vectors of a shard and returns their number as n_vectors.
+    made_with : sequence of str
+        What vectors depend on beside the shard.
+    """
+    manifest = read_json(parts / "manifest.json")["parts"]
+    tasks = {part: Task(digest([*made_with, content]), parts / part) for part, content in manifest.items()}
+    reports = build_parts(out, tasks, build, jobs=jobs, in_threads=True)
+    summary = {"corpus": corpus, "parts": {part: report["digest"] for part, report in reports.items()}}
+    n_vectors = sum(report["n_vectors"] for report in reports.values())
+    write_json(out / "manifest.json", summary | {"n_vectors": n_vectors})
+    return n_vectors
 
 
 def folder_digest(folder: Path) -> str:

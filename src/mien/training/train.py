@@ -82,7 +82,7 @@ def train(
     ------
     ConfigError : pretrained weights are given that are not asked for, or the other way round.
     """
-    run, dataset = _prepare(corpus, variant, out=out, data=data, init=init, config=config, jobs=jobs)
+    run, dataset = prepare_run(corpus, variant, out=out, data=data, init=init, config=config, jobs=jobs)
     run_folder.train_runs(run, lambda one: train_fold(one, dataset), folds=folds, seeds=seeds)
 
 
@@ -118,14 +118,14 @@ def train_everybody(
     ModelError : no run on a fold, with the same settings and data, has chosen an epoch.
     ConfigError : as of `train`; or the row is made from other networks, which have not seen everybody.
     """
-    run, dataset = _prepare(corpus, variant, out=out, data=data, init=init, config=config, jobs=jobs)
+    run, dataset = prepare_run(corpus, variant, out=out, data=data, init=init, config=config, jobs=jobs)
     run_folder.train_runs(run, lambda one: fit_everybody(one, dataset), folds=[EVERYBODY], seeds=seeds)
 
 
-def _prepare(
+def prepare_run(
     corpus: str, variant: str, *, out: Path, data: Path, init: list[str] | None, config: str, jobs: int
 ) -> tuple[RunSpec, ClipDataset]:
-    """Return what is trained, without its fold and seed, and what it learns from."""
+    """Return what is trained, without its fold and seed, and what it learns from; arguments of `train`."""
     engine.prepare(jobs)
     where = f"variants.{variant}"
     params = schema.load(config)
