@@ -14,7 +14,7 @@ MESH = expand(
     table=["vertices", "faces", "units", "displacements"],
 )
 FITTED = [corpus for corpus in PICTURED if corpus in CORPORA]
-CROSS_CORPORA = [*PARAMS.cross.train, PARAMS.cross.test]
+CROSS_CORPORA = list(dict.fromkeys([*PARAMS.cross.train, PARAMS.cross.test]))
 SAMPLES = expand(
     "results/samples/{pair}/{file}",
     pair=PAIR,
@@ -266,7 +266,7 @@ rule fit_candide:
 rule select_samples:
     """Select the pictures of four emotions and divide the training people."""
     input:
-        tables_of(*CROSS_CORPORA, names=["clips.parquet", "corpus.json"]),
+        tables_of(*CROSS_CORPORA),
         data_of(["faces", "candide"], CROSS_CORPORA),
     output:
         SAMPLES,

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mien.config import schema
+from mien.config.labels import DIVIDED
 from mien.errors import ConfigError, CorpusError, TableError
 from mien.io import shards, tables
 from mien.io.files import atomic_folder, digest, read_json, sha256, write_json
@@ -69,10 +70,14 @@ def select_samples(*, corpora: Path, faces: Path, candide: Path, out: Path, conf
     cross = schema.section(schema.CrossConfig, params, "cross")
     seed = schema.section(int, params, "seed")
     folders = {"corpora": corpora, "faces": faces, "candide": candide}
-    listed = pd.concat([gather(corpus, **folders) for corpus in cross.train], ignore_index=True)
-    tested = gather(cross.test, **folders)
+    listed = pd.concat([gather(corpus, "training", **folders) for corpus in cross.train], ignore_index=True)
+    tested = gather(cross.test, "test", **folders)
     frontal = listed[listed.angle == FRONTAL]  # as in the thesis: learnt from the front, tested from other sides too
     training = drop_copies(frontal, tested).assign(role="training")
+    n_dropped = len(frontal) - len(training)
+    if 0 < cross.most < len(training):
+        chosen = rng_for(seed, "training pictures", cross.name).choice(len(training), cross.most, replace=False)
+        training = training.iloc[np.sort(chosen)]
     tested["role"] = tested.angle.isin(cross.angles).map({True: "test", False: "aside"})
     angles = ", ".join(map(str, sorted(tested.angle.unique())))
     scored, advice = tested[tested.role == "test"], f"cross.angles are {cross.angles}, it has {angles} degrees"
@@ -99,7 +104,7 @@ def select_samples(*, corpora: Path, faces: Path, candide: Path, out: Path, conf
         "counts": _count_classes(training),
         "coverage": coverage(table),
         "digest": digest(content),
-        "dropped": len(frontal) - len(training),
+        "dropped": n_dropped,
     }
     with atomic_folder(out) as scratch:
         tables.write(scratch / "samples.parquet", table.drop(columns="sha256"), tables.SAMPLES)
@@ -141,12 +146,14 @@ def fp68(landmarks: np.ndarray) -> np.ndarray:
     return np.where(usable[:, None], vectors, np.nan)
 
 
-def gather(corpus: str, *, corpora: Path, faces: Path, candide: Path) -> pd.DataFrame:
+def gather(corpus: str, side: str, *, corpora: Path, faces: Path, candide: Path) -> pd.DataFrame:
     """Return SAMPLES of a corpus, sorted by clip, with the additional column sha256 and an empty role.
 
     A clip is one picture here: its first frame with a face. Clips that stand apart or have no picture are left out;
-    clips without a face stay, with row -1.
+    clips without a face stay, with row -1. Of a corpus that its publisher divides, those of the other side are left
+    out; who is not named is one person a picture.
 
+    side : training or test.
     corpora, faces, candide : folders with <corpus>/clips.parquet and with the parts of the two stages.
 
     Raises
@@ -156,6 +163,9 @@ def gather(corpus: str, *, corpora: Path, faces: Path, candide: Path) -> pd.Data
     """
     clips = tables.read(Path(corpora) / corpus / "clips.parquet", tables.CLIPS)
     usable = clips.label_name.isin(LABELS) & clips.has_video & ~clips.apart
+    if corpus in DIVIDED:
+        folds = tables.read(Path(corpora) / corpus / "folds.parquet", tables.FOLDS)
+        usable &= clips.group.isin(folds.group[folds.role == "test"]) == (side == "test")
     if not usable.any():
         names = ", ".join(sorted(set(clips.label_name) - {""})) or "none"
         raise CorpusError(f"{corpus}: no usable picture of {', '.join(FACE4)}; its labels: {names}; mend the corpus")
@@ -172,7 +182,7 @@ def gather(corpus: str, *, corpora: Path, faces: Path, candide: Path) -> pd.Data
         )
     label = clips.label_name.map(LABELS).astype(np.int64)
     rows = clips.assign(
-        person=corpus + "/" + clips.actor,
+        person=corpus + "/" + clips.actor.where(clips.actor != "", clips["clip"]),
         role="",
         label=label,
         label_name=label.map(dict(enumerate(FACE4))),

@@ -44,6 +44,7 @@ CORPORA = ("ravdess", "cremad", "fer2013", "ckplus", "rafd", "mug", "jaffe", "vo
 AS_VECTORS = {"ravdess_au": "ravdess"}
 ACTED = ("ravdess", "cremad")  # films of emotions, with sentences and intensities
 FACED = ("ckplus", "rafd", "mug", "jaffe")  # people with a neutral face each
+DIVIDED = ("fer2013",)  # pictures of people without names, which their publisher divides
 CLASSICAL = ("ssvm", "svm_poly", "eigenfaces", "fisherfaces")  # classifiers without epochs
 # Networks of speech that stay as they are (section speech): what each says of a voice is a modality.
 SPEECH = ("wav2vec2", "hubert", "wavlm")

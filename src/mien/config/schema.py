@@ -20,6 +20,7 @@ from mien.config.labels import (
     AS_VECTORS,
     CLASSICAL,
     CORPORA,
+    DIVIDED,
     FACED,
     MODALITIES,
     NETWORKS,
@@ -202,15 +203,17 @@ class CandideConfig:
 class CrossConfig:
     """Section ``cross``: four emotions, learnt on some corpora of faces and tested on another (thesis 4.2)."""
 
-    train: Some[tuple[Literal[FACED], ...]]
-    test: Literal[FACED]
+    train: Some[tuple[Literal[FACED + DIVIDED], ...]]
+    test: Literal[FACED + DIVIDED]
     angles: Some[tuple[Int, ...]]  # cameras that the headline counts, degrees
     splits: Count  # random divisions of the training people
     validation: number(gt=0, le=0.5)  # share of them that validates
+    most: whole(ge=0) = later(0)  # training pictures, drawn among all of them; 0: all
 
     def __post_init__(self) -> None:
         _refuse_unless(len(self.train) == len(set(self.train)), "train should name every corpus once")
-        _refuse_unless(self.test not in self.train, "test should not be in train")
+        apart = self.test not in self.train or self.test in DIVIDED
+        _refuse_unless(apart, f"test should not be in train, unless its publisher divides it: {', '.join(DIVIDED)}")
 
     @property
     def name(self) -> str:
