@@ -17,6 +17,7 @@ CROSS = {"train": ["ckplus"], "test": "rafd", "angles": [45, 90], "splits": 6, "
 NAMES = {
     "ckplus": ("neutral", "happy", "surprise", "anger", "fear"),
     "rafd": ("neutral", "happy", "surprised", "angry", "sad"),
+    "fer2013": ("neutral", "happy", "surprise", "angry", "sad"),
 }
 VIEWS = ("045 left", "090 frontal", "180 frontal")
 FRAMES = 2  # of a clip; the first shows no face in clips of the camera at 45 degrees

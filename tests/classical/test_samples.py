@@ -1,6 +1,7 @@
 """Who is learnt from and who is tested: nobody and nothing on two sides, and every decision on record."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from classical.corpora_of_faces import CROSS, clips_of, select, write_corpus
@@ -114,6 +115,27 @@ def test_copies_do_not_cross_and_are_counted(tmp_path):
     kept = set(classical_samples.read_samples(out).table["clip"])
     assert [k for k in range(len(ckplus)) if ckplus["clip"][k] not in kept and k % 5 != 4] == [0, 11]
     assert read_json(out / "corpus.json")["dropped"] == 2
+
+
+def test_a_corpus_that_its_publisher_divides_is_on_both_sides_with_its_own_pictures(tmp_path):
+    clips = clips_of("fer2013", 6).assign(actor="")  # nobody is named
+    folds = pd.DataFrame({"fold": 0, "name": "official", "group": [f"p{k}" for k in range(6)]})
+    folds["role"] = ["training"] * 4 + ["validation", "test"]
+    write_corpus(tmp_path, "fer2013", clips)
+    tables.write(tmp_path / "corpora" / "fer2013" / "folds.parquet", folds, tables.FOLDS)
+    of_test = set(clips["clip"][(clips.group == "p5") & (clips.label_name != "sad")])
+    for most in (0, 16):
+        samples = classical_samples.read_samples(select(tmp_path, train=["fer2013"], test="fer2013", most=most))
+        table = samples.table
+        learnt = table[table.role == "training"]
+        assert set(table["clip"][table.role == "test"]) == of_test
+        assert set(learnt["clip"]) < set(clips["clip"]) - of_test
+        assert len(learnt) == learnt.person.nunique() == (most or 5 * 4)
+        validating = samples.roles(0) == "validation"
+        assert 0 < validating.sum() < len(learnt)
+        assert not set(table["clip"][validating]) & of_test
+    with pytest.raises(ConfigError, match="unless its publisher divides it: fer2013"):
+        select(tmp_path, train=["ckplus"], test="ckplus")
 
 
 def test_clips_that_stand_apart_or_have_no_picture_are_left_out(tmp_path):
