@@ -67,15 +67,40 @@ def test_a_study_is_published_and_quoted(tmp_path, repository):
     assert page.read_bytes() == before
 
 
-def test_tables_of_people_make_a_page_and_a_quote(tmp_path, repository):
+@pytest.fixture
+def published(tmp_path, repository):
+    """Return a folder with what pages are made from, and what some runs on people took."""
     for name in ("results/tables", "resources"):
         shutil.copytree(repository / name, tmp_path / name, ignore=shutil.ignore_patterns("*.svg"))
     shutil.copy(repository / "results" / "hypotheses.md", tmp_path / "results")
     shutil.copy(repository / "README.md", tmp_path)
     (tmp_path / "docs").mkdir()
     footprint = tmp_path / "resources" / "footprint.csv"
-    lines = [line for line in footprint.read_text(encoding="utf-8").splitlines() if not line.startswith("people_mrpn")]
-    footprint.write_text("\n".join([*lines, "people_mrpn,600,CPU s,a machine of the test", ""]), encoding="utf-8")
+    took = pd.read_csv(footprint, dtype=str)
+    ours = {"value": "600", "unit": "CPU s", "measured": "a machine of the test"}
+    ours = pd.DataFrame([{"what": what} | ours for what in ("people_mrpn", "people_geometry")])
+    pd.concat([took[~took.what.isin(ours.what)], ours]).to_csv(footprint, index=False)
+    return tmp_path
+
+
+def test_no_table_of_synthetic_people_becomes_a_page_on_people(published):
+    shutil.copytree(published / "results" / "tables", published / "people" / "tables")
+    where = {"results": published / "results", "root": published, "people": published / "people"}
+    write_docs(**where)
+    assert not (published / "docs" / "people").exists()
+    table = published / "people" / "tables" / "4.1.md"
+    for path in (table, table.with_name("4.2.md")):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r"^\*\*Synthetic people.*\n", "", text, flags=re.MULTILINE), encoding="utf-8")
+    write_docs(**where)
+    page = (published / "docs" / "people" / "geometry.md").read_text(encoding="utf-8")
+    assert "in 600 CPU s (a machine of the test)" in page
+    assert page.count("\n| AU_") == 6
+    assert (published / "docs" / "people" / "tables" / "4.1.csv").is_file()
+
+
+def test_tables_of_people_make_a_page_and_a_quote(published):
+    tmp_path = published
     accuracy = {"AU": 50, "MFCC": 30, "F_late": 58, "F_N0": 59, "F_N1": 60, "F_N2": 60, "F_gated": 57}
     accuracy |= {"AU_logistic": 50, "MFCC_logistic": 30, "F_logistic": 58}
     for table, ending, more in (("mrpn", "", 0), ("mrpn-subject", "_S", 20)):

@@ -27,10 +27,12 @@ MODELS = Path("resources", "models")  # files of `export_model` that come with t
 CARDS = Path("docs", "models")  # a page about each of them
 PAGES = {  # page of docs/people -> its tables
     "face": ("pictures",),
+    "geometry": ("4.1", "4.2"),
     "voice": ("voice",),
     "mrpn": ("mrpn", "mrpn-subject"),
     "predicted": ("predicted",),
 }
+COMPUTED = "**Synthetic people"  # in a table of the default run, which a folder of another run has too until it is made
 PUBLISHED = ("tables/*.md", "tables/*.csv", "hypotheses.md", "hypotheses.csv", "metrics.json")  # of a study
 PICTURES = {  # of docs -> figure of the default run
     "confusion-ravdess": "5.6",
@@ -66,10 +68,11 @@ def write_docs(
         docs/people.
     """
     if people is not None:
-        for name in (f"{name}.{suffix}" for names in PAGES.values() for name in names for suffix in ("csv", "md")):
-            if (path := people / "tables" / name).is_file():
-                with atomic_file(root / PEOPLE / "tables" / name) as scratch:
-                    shutil.copy(path, scratch)
+        for path in (people / "tables" / f"{name}.md" for names in PAGES.values() for name in names):
+            if path.is_file() and COMPUTED not in path.read_text(encoding="utf-8"):
+                for source in (path, path.with_name(f"{path.stem}.csv")):
+                    with atomic_file(root / PEOPLE / "tables" / source.name) as scratch:
+                        shutil.copy(source, scratch)
     if study is not None:
         with atomic_folder(root / STUDY) as scratch:
             for path in (path for pattern in PUBLISHED for path in sorted(study.glob(pattern))):
