@@ -22,11 +22,13 @@ from mien.apps.engine import JudgedFace, Moment, warm_up
 from mien.apps.models import load_models
 from mien.apps.page import listen, make_server
 from mien.apps.recording import judge_file
+from mien.apps.reference import PersonReference, read_reference
 from mien.apps.serve import base_name
 from mien.apps.summary import FilmSummary
 from mien.config.schema import CandideConfig, PredictConfig, ServeConfig
 from mien.errors import ConfigError, MediaError
 from mien.io import media
+from mien.training.clips import Reference
 
 LIMITS = ServeConfig(port=0, upload_mib=1, upload_s=3.0, waiting=2)
 
@@ -40,7 +42,7 @@ class Stub:
         self.ends_s = 1.0
         self.n_judged = 0
 
-    def __call__(self, path, out, models, *, predict, watch, candide, cropped, timeline, on_moment):
+    def __call__(self, path, out, models, *, predict, watch, candide, cropped, reference, timeline, on_moment):
         def tell(time_s):
             on_moment(Moment(time_s, np.zeros((4, 4, 3), np.uint8), (), False, None, None, ()))
 
@@ -85,12 +87,12 @@ def _until(ready, *, timeout_s: float = 60.0):
 
 
 @contextlib.contextmanager
-def _running(models, folder: Path):
+def _running(models, folder: Path, reference=None):
     """Run the page in a thread, with its temporary folder in `folder`; at the end nothing may be left there."""
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
     with listen(0) as door:
         how = {"predict": PredictConfig(**PREDICT), "watch": WATCH, "candide": CandideConfig(**CANDIDE)}
-        app = serve.build_app(models, **how, settings=LIMITS)
+        app = serve.build_app(models, **how, settings=LIMITS, reference=reference)
         server = make_server(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [door]})
         thread.start()
@@ -341,6 +343,27 @@ def test_a_sound_and_a_picture_are_judged_without_a_film(models, media_folder, t
     assert (film.status_code, table.status_code) == (404, 200)
     assert len(table.text.splitlines()) == len(expected.rows) + 1
     assert "N2 of ravdess" in judged_by
+
+
+def test_other_recordings_of_the_person_are_used_for_all_that_the_page_gets(media_folder, tmp_path):
+    models = load_models([write_model(tmp_path / "own.safetensors", "units", normalise="subject")], reference=True)
+    warm_up(models, window_s=PREDICT["window_s"], hop_s=PREDICT["hop_s"])
+    own = read_reference([media_folder / "both.mp4"], models)
+    far = PersonReference({"units": Reference(own.of["units"].mean - 9, own.of["units"].deviation / 9)}, 1)
+    said, judged_by = [], []
+    for reference in (None, far):
+        folder = tmp_path / f"site-{len(said)}"
+        folder.mkdir()
+        with _running(models, folder, reference) as site:
+            job = site.upload((media_folder / "face.mp4").read_bytes()).json()["id"]
+            said.append(list(site.wait(job, "done")["answer"]["verdict"]["probabilities"].values()))
+            judged_by.append(site.ask("GET", "/api/settings").json()["judged_by"])
+    assert np.abs(np.subtract(*said)).max() > 0.003
+    assert "reference" not in judged_by[0]
+    assert judged_by[1].endswith("; reference of the person: folder, 1 recording")
+    windows = {"window_s": PREDICT["window_s"], "hop_s": PREDICT["hop_s"], "forget_s": WATCH.forget_s}
+    expected = judge_file(media_folder / "face.mp4", models, **windows, reference=far)
+    assert said[1] == pytest.approx(list(expected.probabilities), abs=1e-4)
 
 
 def _summarise(labels: str, *, basis=("face",), heard=False, has_sound=True) -> dict:

@@ -42,6 +42,7 @@ from mien.errors import MediaError, MienError
 if TYPE_CHECKING:  # torch takes seconds, which --help does not need
     from mien.apps.engine import Engine, Moment
     from mien.apps.models import Model
+    from mien.apps.reference import PersonReference
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ SAMPLE = np.dtype("<i2")
 def serve(
     *,
     port: int | None = None,
+    reference: Path | None = None,
     checkpoint: list[Path] | None = None,
     results: Models = None,
     config: str = "",
@@ -89,11 +91,14 @@ def serve(
 
         mien serve
         mien serve --port 0 --jobs 4
+        mien serve --reference earlier/
 
     Parameters
     ----------
     port
         Port on 127.0.0.1, by default that of section `serve`; 0: any free one.
+    reference
+        Folder with other recordings of the person whom all clips and cameras show: see mien predict.
     checkpoint
         Model files (model.safetensors) to use instead of the best trained ones.
     results
@@ -108,6 +113,7 @@ def serve(
 
     from mien.apps.engine import warm_up
     from mien.apps.models import find_trained, load_models
+    from mien.apps.reference import read_reference
 
     params = schema.load(config)
     predict = schema.section(schema.PredictConfig, params, "predict")
@@ -117,10 +123,12 @@ def serve(
     torch.set_num_threads(max(1, jobs))
     files = checkpoint or find_trained(results, predict.corpus, predict)
     with listen(settings.port if port is None else port) as door:
-        models = load_models(files)
+        models = load_models(files, reference=reference is not None)
+        own = read_reference([reference], models) if reference is not None else None
         warm_up(models, window_s=predict.window_s, hop_s=predict.hop_s)
         remove_leftovers()
-        server = make_server(build_app(models, predict=predict, watch=watch, candide=candide, settings=settings))
+        sections = {"predict": predict, "watch": watch, "candide": candide, "settings": settings}
+        server = make_server(build_app(models, **sections, reference=own))
         print(f"open {address_of(door)} in a browser on this machine; Ctrl-C ends", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[door])
@@ -141,6 +149,7 @@ def build_app(
     watch: schema.WatchConfig,
     candide: schema.CandideConfig,
     settings: schema.ServeConfig,
+    reference: "PersonReference | None" = None,
 ) -> FastAPI:
     """Return the page, whose networks must be warm. Its files are in a temporary folder that exists while it runs."""
 
@@ -148,7 +157,7 @@ def build_app(
     async def run(app: FastAPI) -> AsyncIterator[None]:
         state = app.state
         state.models, state.predict, state.watch, state.candide = models, predict, watch, candide
-        state.settings = settings
+        state.settings, state.reference = settings, reference
         state.clips = Visits(KEPT_S, "this clip is not here any more; nothing is kept for long, so choose it again")
         state.cameras = Visits(IDLE_S, "this session has ended; start the camera again")
         state.pool = ThreadPoolExecutor(1, "judge")  # one clip is judged at a time
@@ -165,7 +174,9 @@ def build_app(
     page = {
         "classes": [{"name": name, "colour": colour_of(name)} for name in models[0].settings.classes],
         "units": list(AU_NAMES),
-        "judged_by": describe_model(model_facts(models[0])),
+        "judged_by": "; reference of the person: ".join(
+            [describe_model(model_facts(models[0])), *([reference.describe()] if reference else [])]
+        ),
         "upload_mib": settings.upload_mib,
         "upload_s": settings.upload_s,
         "pictures_per_s": PICTURES_PER_S,
@@ -358,6 +369,7 @@ class Clip(Visit):
         watch: schema.WatchConfig,
         candide: schema.CandideConfig | None,
         cropped: bool = False,
+        reference: "PersonReference | None" = None,
     ) -> None:
         """Write film.mp4 and timeline.csv into the folder, and note the answer or the error; in the thread.
 
@@ -378,12 +390,13 @@ class Clip(Visit):
         film, timeline = (self.folder / name for name in _FILES)
         try:
             if self.kind == "film":
-                how = {"predict": predict, "watch": watch, "candide": candide, "cropped": cropped}
+                how = {"predict": predict, "watch": watch, "candide": candide}
+                how |= {"cropped": cropped, "reference": reference}
                 engine = write_film(self.upload, film, models, **how, timeline=timeline, on_moment=note)
                 self.answer = summary.make_answer(self.name, has_sound=self.has_sound, verdict=engine.verdict)
             else:
                 windows = {"window_s": predict.window_s, "hop_s": predict.hop_s, "forget_s": watch.forget_s}
-                found = judge_file(self.upload, models, **windows, cropped=cropped)
+                found = judge_file(self.upload, models, **windows, cropped=cropped, reference=reference)
                 rows = [row_columns(found.classes), *(row_cells(row, found.classes) for row in found.rows)]
                 with timeline.open("w", encoding="utf-8", newline="") as file:
                     csv.writer(file, lineterminator="\n").writerows(rows)
@@ -427,7 +440,8 @@ async def upload_clip(
         state.clips.drop(clip.id)
         raise
     candide = state.candide if units else None
-    how = {"predict": state.predict, "watch": state.watch, "candide": candide, "cropped": cropped}
+    how = {"predict": state.predict, "watch": state.watch, "candide": candide}
+    how |= {"cropped": cropped, "reference": state.reference}
     clip.work = state.pool.submit(clip.judge, state.models, **how)
     return await describe_clip(request, clip.id)
 
@@ -561,8 +575,8 @@ async def open_camera(request: Request, units: bool = False) -> dict[str, Any]:
     if len(state.cameras) >= MOST_CAMERAS:
         raise HTTPException(503, f"{MOST_CAMERAS} cameras are watched already; stop one")
     how = {"window_s": state.predict.window_s, "hop_s": state.predict.hop_s, "forget_s": state.watch.forget_s}
-    how["hold_s"] = LIVE_HOLD_S
-    camera = Camera(engine=Engine(state.models, **how, candide=state.candide if units else None))
+    how |= {"hold_s": LIVE_HOLD_S, "candide": state.candide if units else None, "reference": state.reference}
+    camera = Camera(engine=Engine(state.models, **how))
     state.cameras[camera.id] = camera
     return {"id": camera.id}
 
