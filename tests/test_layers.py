@@ -34,6 +34,7 @@ HOMES = {  # heavy library -> where it may be imported
     "mlflow": ("report/track",),
     "onnx": ("models/onnx",),
     "onnxruntime": ("models/onnx",),
+    "opensmile": ("audio/functionals",),
 }
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 

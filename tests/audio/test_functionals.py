@@ -1,10 +1,13 @@
 """Statistics of a voice: known pitches and levels, sounds that are too short."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 
-from mien.audio.functionals import COEFFICIENTS, find_pitch, voice_functionals
+from mien.audio.functionals import COEFFICIENTS, _egemaps, egemaps_functionals, find_pitch, voice_functionals
+from mien.errors import ConfigError
 from mien.io.randomness import rng_for
 
 RATE_HZ = 16_000
@@ -50,3 +53,19 @@ def test_a_sound_shorter_than_a_frame_has_numbers(n):
     found = voice_functionals(torch.full((n,), 0.1), RATE_HZ)
     assert found.shape == (5 * N,)
     assert np.isfinite(found).all()
+
+
+def test_egemaps_are_those_of_its_authors():
+    pytest.importorskip("opensmile")
+    found = egemaps_functionals(_sine(200.0), RATE_HZ)
+    semitones = 12 * np.log2(200.0 / 27.5)  # the first functional is the mean pitch
+    assert found.shape == (88,)
+    assert found[0] == pytest.approx(semitones, abs=0.05)
+    assert np.isfinite(egemaps_functionals(torch.full((1,), 0.1), RATE_HZ)).all()
+
+
+def test_egemaps_without_their_library_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "opensmile", None)
+    _egemaps.cache_clear()
+    with pytest.raises(ConfigError, match=r"needs opensmile, which is not installed: pip install 'mien\[egemaps\]'"):
+        egemaps_functionals(_sine(200.0), RATE_HZ)

@@ -437,6 +437,7 @@ class BaselineConfig:
     parts: tuple[str, ...] = ()  # of late: the rows whose log probabilities are added
     normalise: Literal["corpus", "subject"] = later("corpus")  # subject: by the person's own clips; of svm and logistic
     trimmed: Bool = later(False)  # of audio: without the silence before and after the voice, see `sound.mel.trim_db`
+    descriptors: Literal["mfcc", "egemaps"] = later("mfcc")  # of audio
 
     def __post_init__(self) -> None:
         late = self.model == "late"
@@ -447,6 +448,8 @@ class BaselineConfig:
         own = self.normalise == "corpus" or not late
         _refuse_unless(own, "normalise should be corpus for late: its parts have their own")
         _refuse_unless(not self.trimmed or self.modality == "audio", "trimmed should be false but for audio")
+        voiced = self.descriptors == "mfcc" or self.modality == "audio"
+        _refuse_unless(voiced, "descriptors should be mfcc but for audio")
 
 
 @dataclass(**SECTION)

@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 from scipy.special import log_softmax
 
-from mien.audio.functionals import voice_functionals
+from mien.audio.functionals import egemaps_functionals, voice_functionals
 from mien.audio.spectrogram import trim_silence
 from mien.classical.fit import write_folder
 from mien.config import schema
@@ -80,24 +80,28 @@ def fit_baseline(
         run_folder.train_runs(run, _fuse, folds=folds, seeds=seeds)
         return
     given = {"faces": settings.faces, "sound": settings.sound}
-    dataset = clips.read(data, corpus, [settings.baseline.modality], **given, running=True)
+    row = settings.baseline
+    dataset = clips.read(data, corpus, [row.modality], **given, running=True)
     features = {
-        clip: functionals(one, settings.sound, trimmed=settings.baseline.trimmed)
-        for clip, one in dataset.media[settings.baseline.modality].items()
+        clip: functionals(one, settings.sound, trimmed=row.trimmed, descriptors=row.descriptors)
+        for clip, one in dataset.media[row.modality].items()
     }
-    if settings.baseline.normalise != "corpus":
+    if row.normalise != "corpus":
         vectors = {clip: FeatureVector(values, 0.0) for clip, values in features.items()}
-        dataset = replace(dataset, media={settings.baseline.modality: vectors})
-        dataset = clips.normalise(dataset, settings.baseline.normalise)
-        features = {clip: one.values for clip, one in dataset.media[settings.baseline.modality].items()}
+        dataset = replace(dataset, media={row.modality: vectors})
+        dataset = clips.normalise(dataset, row.normalise)
+        features = {clip: one.values for clip, one in dataset.media[row.modality].items()}
     run_folder.train_runs(run, lambda one: _fit_fold(one, dataset, features), folds=folds, seeds=seeds)
 
 
-def functionals(one: ModalityData, sound: SoundConfig | None = None, *, trimmed: bool = False) -> np.ndarray:
+def functionals(
+    one: ModalityData, sound: SoundConfig | None = None, *, trimmed: bool = False, descriptors: str = "mfcc"
+) -> np.ndarray:
     """Return the features (D,) of a clip, float64.
 
     Of vectors the numbers themselves; of action units mean, standard deviation, minimum, maximum and the middle frame
-    of the eight, in this order. Of voices `voice_functionals`; trimmed: without the silence around them.
+    of the eight, in this order. Of voices `voice_functionals`, or `egemaps_functionals` if `descriptors` says egemaps;
+    trimmed: without the silence around them.
     """
     if isinstance(one, FeatureVector):
         return one.values.astype(np.float64)
@@ -107,7 +111,8 @@ def functionals(one: ModalityData, sound: SoundConfig | None = None, *, trimmed:
             [units.mean(axis=0), units.std(axis=0), units.min(axis=0), units.max(axis=0), units[len(units) // 2]]
         )
     wave = torch.from_numpy(one.samples.astype(np.float32) / FULL_SCALE)
-    return voice_functionals(trim_silence(wave, sound)[0] if trimmed else wave, sound.rate_hz)
+    find = egemaps_functionals if descriptors == "egemaps" else voice_functionals
+    return find(trim_silence(wave, sound)[0] if trimmed else wave, sound.rate_hz)
 
 
 def _fit_fold(run: RunSpec, dataset: ClipDataset, features: Mapping[str, np.ndarray]) -> None:
