@@ -33,7 +33,7 @@ def test_doctor_says_what_is_there(folder, tmp_path, capsys, monkeypatch):
     assert "models: AM of ravdess (1 network), trained on 24 people; right in 50% of the clips" in said
     assert f"{folder / 'AM.safetensors'}: weights checked; not calibrated" in said
     assert "note: numbers differ in rounding from the published ones: the processor is a toaster" in said
-    assert said.endswith("nothing is amiss\n")
+    assert said.endswith("no problems found\n")
 
 
 def test_doctor_says_what_is_missing(tmp_path, capsys, monkeypatch):
@@ -43,4 +43,4 @@ def test_doctor_says_what_is_missing(tmp_path, capsys, monkeypatch):
         MienError, match=r"nowhere: no trained run of .*; dlib-bin is not installed: pip install dlib-bin"
     ):
         doctor(results=tmp_path / "nowhere")
-    assert "nothing is amiss" not in capsys.readouterr().out
+    assert "no problems found" not in capsys.readouterr().out

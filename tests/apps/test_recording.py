@@ -19,15 +19,15 @@ from apps.tiny_models import (
 )
 from mien.apps.models import join, load_models
 from mien.apps.recording import judge_file
-from mien.apps.reference import Heard, PersonReference, RunningReference, read_reference
+from mien.apps.reference import PersonReference, RunningReference, VoiceRecording, read_reference
 from mien.apps.units import median_shape
-from mien.audio.spectrogram import cut_whole
+from mien.audio.spectrogram import crop_or_repeat
 from mien.config.schema import CandideConfig, MelConfig
 from mien.errors import ConfigError, MediaError
 from mien.faces.track import cut_region, follow, region_around
 from mien.io import isolated, media
 from mien.models import checkpoint
-from mien.models.checkpoint import OfGrey
+from mien.models.checkpoint import GreyscaleInput
 from mien.models.mrpn import build
 from mien.training import clips as training_clips
 from mien.training.clips import ActionUnitSequence, Reference, Sampling, Spectrogram, assemble, network_inputs
@@ -96,7 +96,7 @@ def _alone(path, pixels):
     network, _ = checkpoint.load(path, kind="extractor")
     grey = np.stack([cv2.cvtColor(np.ascontiguousarray(one), cv2.COLOR_RGB2GRAY) for one in pixels])
     with torch.no_grad():
-        return OfGrey(network)(torch.from_numpy(grey)[:, None].float()).softmax(1).numpy()
+        return GreyscaleInput(network)(torch.from_numpy(grey)[:, None].float()).softmax(1).numpy()
 
 
 def test_a_network_of_single_pictures_is_the_mean_over_the_pictures(two_parts, media_folder):
@@ -194,10 +194,10 @@ def test_a_long_voice_is_several_recordings_of_a_reference():
     network = build(["audio"], fusion="single", trunk={"audio": "cnn"}, **how).eval()
     sampling = Sampling.of("VA+AO", frames=4, share=1.0, sound=mel)
     voice = Spectrogram(torch.randn(64, 390), duration_s=9.0, start_s=1.0)
-    rows = Heard(voice).rows(network, sampling)
+    rows = VoiceRecording(voice).rows(network, sampling)
     assert rows.shape == (4, 18)
     second = voice.spectrum[:, 98:195]  # columns of 0.02 s; 97.5 of them are a quarter
-    torch.testing.assert_close(rows[1:2], network.branches["audio"](cut_whole(second, mel).unsqueeze(0)))
+    torch.testing.assert_close(rows[1:2], network.branches["audio"](crop_or_repeat(second, mel).unsqueeze(0)))
 
 
 def test_a_running_reference_is_that_of_all_that_was_shown():

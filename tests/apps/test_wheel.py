@@ -97,7 +97,7 @@ def test_the_doctor_of_the_wheel_finds_nothing_amiss(mien, installed, models, tm
     checkpoint.export(tmp_path / "m" / "AM.safetensors", [checkpoint.load(models["AM"])], info.to_dict())
     run = mien("doctor", "--results", "m")
     assert f"installed: mien 0.1.0 in {installed / 'mien'}" in run.stdout, run.stderr
-    assert run.stdout.endswith("nothing is amiss\n")
+    assert run.stdout.endswith("no problems found\n")
 
 
 def test_a_command_of_the_workflow_says_what_it_lacks(mien):

@@ -8,14 +8,14 @@ import torch
 
 from mien.audio.spectrogram import (
     POWER_FLOOR,
+    crop_or_repeat,
     cut_segments,
-    cut_whole,
     log_mel,
     mel_filters,
-    segment_alone,
     segment_s,
     segment_shape,
     spectrogram,
+    standardised_segment,
 )
 from mien.config.schema import MelConfig, SoundConfig
 
@@ -83,12 +83,12 @@ def test_hardly_any_sound_is_no_failure(n_samples, config):
 @pytest.mark.parametrize("config", [THESIS, MINI])
 def test_a_segment_alone_is_the_spectrogram_of_its_second(config):
     wave = torch.randn(40000, generator=torch.Generator().manual_seed(0))
-    segment = segment_alone(wave[8000:24000], config)
+    segment = standardised_segment(wave[8000:24000], config)
     assert segment.shape == (1, *segment_shape(config))
     assert torch.equal(segment[0], spectrogram(wave[8000:24000], config))
-    assert torch.equal(segment, segment_alone(wave[:24000], config))  # the newest second
-    torch.testing.assert_close(segment, segment_alone(0.01 * wave[8000:24000], config), rtol=1e-2, atol=1e-2)
-    assert len(segment_alone(torch.zeros(16000), config).unique()) == 1
+    assert torch.equal(segment, standardised_segment(wave[:24000], config))  # the newest second
+    torch.testing.assert_close(segment, standardised_segment(0.01 * wave[8000:24000], config), rtol=1e-2, atol=1e-2)
+    assert len(standardised_segment(torch.zeros(16000), config).unique()) == 1
 
 
 def test_mel_filters_are_those_of_torchaudio():
@@ -123,15 +123,15 @@ def test_silence_and_the_shortest_sounds_have_a_mel_spectrogram(n):
     spectrum, start_s = log_mel(torch.zeros(n), MEL)
     assert start_s == 0.0
     torch.testing.assert_close(spectrum, torch.full((64, max(1, n // 320)), np.log(POWER_FLOOR)))
-    assert cut_whole(spectrum, MEL).shape == (2, 1, *segment_shape(MEL)) == (2, 1, 64, 100)
+    assert crop_or_repeat(spectrum, MEL).shape == (2, 1, *segment_shape(MEL)) == (2, 1, 64, 100)
 
 
 def test_a_short_voice_is_repeated_and_a_long_one_cut():
     short, long = (torch.arange(n).expand(64, n) for n in (40, 160))
-    assert cut_whole(short, MEL)[:, 0, 5].tolist() == [
+    assert crop_or_repeat(short, MEL)[:, 0, 5].tolist() == [
         [*range(40), *range(40), *range(20)],
         [*range(20, 40), *range(40), *range(40)],
     ]
-    assert cut_whole(short, MEL, place=1.0)[0, 0, 0].tolist()[:3] == [39, 0, 1]
-    assert cut_whole(long, MEL)[:, 0, 5].tolist() == [list(range(100)), list(range(60, 160))]
-    assert cut_whole(long, MEL, place=0.5)[:, 0, 5].tolist() == [list(range(30, 130))]
+    assert crop_or_repeat(short, MEL, place=1.0)[0, 0, 0].tolist()[:3] == [39, 0, 1]
+    assert crop_or_repeat(long, MEL)[:, 0, 5].tolist() == [list(range(100)), list(range(60, 160))]
+    assert crop_or_repeat(long, MEL, place=0.5)[:, 0, 5].tolist() == [list(range(30, 130))]

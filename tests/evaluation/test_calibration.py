@@ -14,9 +14,9 @@ from mien.evaluation.calibration import (
     calibration_error,
     conditions,
     cross_entropies,
-    error_by_chance,
+    ece_of_calibrated_model,
     fit_temperature,
-    least_area,
+    optimal_aurc,
     perceived,
     probabilities,
     risk_coverage,
@@ -65,7 +65,7 @@ def test_losses_are_those_of_scikit_learn():
 def test_a_calibrated_network_has_the_error_of_chance():
     logits, label = drawn(4000)
     confidence, hit = sureness(logits, label)
-    chance, limit = error_by_chance(confidence, bins=10, resamples=400, level=0.95, rng=rng_for(0, "chance"))
+    chance, limit = ece_of_calibrated_model(confidence, bins=10, resamples=400, level=0.95, rng=rng_for(0, "chance"))
     assert calibration_error(confidence, hit, bins=10) < limit < 0.04
     rng = rng_for(1, "chance")
     again = [
@@ -87,10 +87,10 @@ def test_the_area_lies_between_knowing_every_mistake_and_knowing_nothing():
     rng = rng_for(0, "selective")
     wrong = (rng.random(2000) < 0.3).astype(float)
     useful = -wrong + rng.normal(0, 1, 2000)
-    assert least_area(wrong) < area(useful, wrong) < area(-useful, wrong)
+    assert optimal_aurc(wrong) < area(useful, wrong) < area(-useful, wrong)
     assert area(np.zeros(2000), wrong) == pytest.approx(wrong.mean())
     error = wrong.mean()  # of many clips, the least area is r + (1 - r) log(1 - r) (Geifman, Uziel & El-Yaniv 2019)
-    assert least_area(wrong) == pytest.approx(error + (1 - error) * math.log(1 - error), abs=1e-3)
+    assert optimal_aurc(wrong) == pytest.approx(error + (1 - error) * math.log(1 - error), abs=1e-3)
 
 
 def test_the_commonest_vote_is_perceived_and_equals_share_it():

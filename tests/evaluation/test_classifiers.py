@@ -1,4 +1,4 @@
-"""Judgements of pictures: kept apart by role, averaged over runs, compared on the same pictures."""
+"""ConditionPredictions of pictures: kept apart by role, averaged over runs, compared on the same pictures."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,14 @@ import pytest
 import planted_classifiers as planted
 from mien.config.schema import EvaluateConfig
 from mien.errors import TableError
-from mien.evaluation.classifiers import best_split, expected_runs, hit_rate, paired_difference, read_panel, score_on
+from mien.evaluation.classifiers import (
+    best_split,
+    expected_runs,
+    hit_rate,
+    paired_difference,
+    read_prediction_set,
+    score_on,
+)
 from mien.evaluation.runs import read_runs
 
 CONFIG = EvaluateConfig(**planted.EVALUATE)
@@ -14,7 +21,7 @@ CONFIG = EvaluateConfig(**planted.EVALUATE)
 
 def _panel(root, right, **options):
     _, table = planted.write_samples(root, n_people=options.pop("n_people", 5))
-    return read_panel(read_runs(planted.write_runs(root, table, right, **options)), table)
+    return read_prediction_set(read_runs(planted.write_runs(root, table, right, **options)), table)
 
 
 def _compare(panel, one, other, *, strict=False):
@@ -70,14 +77,14 @@ def test_predictions_of_other_samples_are_refused(tmp_path):
     path = planted.write_run(tmp_path, table, "CNN", 0, lambda row: True)
     runs = read_runs([path])
     with pytest.raises(TableError, match="is not in the samples"):
-        read_panel(runs, table.iloc[1:].reset_index(drop=True))
+        read_prediction_set(runs, table.iloc[1:].reset_index(drop=True))
     with pytest.raises(TableError, match="another label"):
-        read_panel(runs, table.assign(label=(table.label + 1) % 4))
+        read_prediction_set(runs, table.assign(label=(table.label + 1) % 4))
     with pytest.raises(TableError, match="another role"):
-        read_panel(runs, table.assign(role=table.role.replace("aside", "test")))
+        read_prediction_set(runs, table.assign(role=table.role.replace("aside", "test")))
     other = planted.write_run(tmp_path, table, "CNN", 1, lambda row: True, missing=["rafd-00-0-90frontal"])
     with pytest.raises(TableError, match="seeds 0 and 1 were tested on different pictures"):
-        read_panel(read_runs([path, other]), table)
+        read_prediction_set(read_runs([path, other]), table)
 
 
 def test_a_missing_run_is_named(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from numpy.polynomial.hermite_e import hermegauss
 from scipy import special, stats
 
-from mien.evaluation.statistics import interval_of_cell, interval_of_mean, interval_of_share
+from mien.evaluation.statistics import interval_of_mean, logit_t_interval, wilson_interval
 from mien.io.randomness import rng_for
 
 N_TABLES, N_CLIPS = 1000, 60
@@ -36,7 +36,7 @@ def _covered(interval, tables: np.ndarray, weights: np.ndarray, truth: float) ->
 @pytest.mark.parametrize(("n_people", "mean", "sd"), TABLES)
 def test_the_interval_of_an_accuracy_holds_the_accuracy_of_all_people(n_people, mean, sd):
     hits = rng_for(1, "clips", n_people, mean).binomial(N_CLIPS, _people(n_people, mean, sd, mean))
-    covered = _covered(interval_of_share, hits / N_CLIPS, np.ones(n_people), _true_mean(mean, sd))
+    covered = _covered(logit_t_interval, hits / N_CLIPS, np.ones(n_people), _true_mean(mean, sd))
     assert 0.93 <= covered <= 0.97
 
 
@@ -45,7 +45,7 @@ def test_people_with_unequal_weights_are_covered_too():
     fold = np.repeat([0, 1, 2], 4)
     weights = n_clips / np.bincount(fold, n_clips)[fold] / 3  # the mean over people is the mean over folds
     hits = rng_for(2, "clips").binomial(n_clips, _people(12, 0.4, 0.5, "unequal"))
-    assert 0.93 <= _covered(interval_of_share, hits / n_clips, weights, _true_mean(0.4, 0.5)) <= 0.97
+    assert 0.93 <= _covered(logit_t_interval, hits / n_clips, weights, _true_mean(0.4, 0.5)) <= 0.97
 
 
 @pytest.mark.parametrize("n_people", [12, 24])
@@ -61,7 +61,7 @@ def test_the_interval_of_a_paired_difference_holds_the_difference(n_people):
 
 def test_wilsons_interval_holds_the_accuracy_of_these_people():
     n_clips = 60
-    ends = np.array([interval_of_cell(n, n_clips, confidence=0.95) for n in range(n_clips + 1)])
+    ends = np.array([wilson_interval(n, n_clips, confidence=0.95) for n in range(n_clips + 1)])
     accuracies = np.linspace(0.2, 0.95, 151)[:, None]
     inside = (ends[:, 0] <= accuracies) & (accuracies <= ends[:, 1])  # (P, N + 1)
     covered = (stats.binom.pmf(np.arange(n_clips + 1), n_clips, accuracies) * inside).sum(axis=1)

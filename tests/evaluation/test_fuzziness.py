@@ -7,12 +7,12 @@ import pytest
 import planted_fuzziness as planted
 from mien.config.fuzziness import NOTHING, Condition
 from mien.errors import TableError
-from mien.evaluation.fuzziness import Judgements, read_judgements
+from mien.evaluation.fuzziness import ConditionPredictions, read_judgements
 from mien.io import tables
 
 
-def judgements(root, lost=None, **options) -> Judgements:
-    return Judgements(read_judgements(planted.write(root, planted.falling(**(lost or {})), **options)), 0.95)
+def judgements(root, lost=None, **options) -> ConditionPredictions:
+    return ConditionPredictions(read_judgements(planted.write(root, planted.falling(**(lost or {})), **options)), 0.95)
 
 
 def test_planted_accuracies_and_slopes_are_found(tmp_path):

@@ -10,10 +10,10 @@ from scipy import stats
 from mien.evaluation.statistics import (
     holm,
     interval_of_accuracy,
-    interval_of_cell,
     interval_of_mean,
-    interval_of_share,
+    logit_t_interval,
     sign_flip,
+    wilson_interval,
 )
 from mien.io.randomness import rng_for
 from planted_scores import scores
@@ -72,16 +72,16 @@ def test_many_pairs_are_drawn_from_the_generator():
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 5), (3, 5), (5, 5), (12.5, 24), (0.4, 1), (119.33, 120)])
 def test_the_interval_of_a_cell_contains_it(hits, n):
-    low, high = interval_of_cell(hits, n, confidence=0.95)
+    low, high = wilson_interval(hits, n, confidence=0.95)
     assert 0 <= low <= hits / n + 1e-9
     assert hits / n - 1e-9 <= high <= 1
 
 
 def test_the_interval_of_a_cell_is_wilsons():
-    low, high = interval_of_cell(9, 12, confidence=0.9)
+    low, high = wilson_interval(9, 12, confidence=0.9)
     expected = stats.binomtest(9, 12).proportion_ci(0.9, method="wilson")
     assert (low, high) == (expected.low, expected.high)
-    assert all(math.isnan(end) for end in interval_of_cell(0, 0, confidence=0.95))
+    assert all(math.isnan(end) for end in wilson_interval(0, 0, confidence=0.95))
 
 
 def test_the_interval_of_the_mean_is_students():
@@ -92,15 +92,15 @@ def test_the_interval_of_the_mean_is_students():
 
 def test_the_interval_of_a_share_stays_inside_and_leans_away_from_the_end():
     values, weights = np.array([1.0, 1.0, 0.9, 0.6]), np.ones(4)
-    low, high = interval_of_share(values, weights, confidence=0.95)
+    low, high = logit_t_interval(values, weights, confidence=0.95)
     assert 0 < low < values.mean() < high < 1
     assert interval_of_mean(values, weights, confidence=0.95)[1] > 1
     assert values.mean() - low > high - values.mean()
-    mirrored = interval_of_share(1 - values, weights, confidence=0.95)
+    mirrored = logit_t_interval(1 - values, weights, confidence=0.95)
     assert mirrored == pytest.approx((1 - high, 1 - low))
 
 
-@pytest.mark.parametrize("interval", [interval_of_mean, interval_of_share])
+@pytest.mark.parametrize("interval", [interval_of_mean, logit_t_interval])
 def test_an_interval_is_never_a_point_and_one_person_has_none(interval):
     for value in (0.0, 0.8, 1.0):
         low, high = interval(np.full(4, value), np.ones(4), confidence=0.95)
@@ -110,18 +110,18 @@ def test_an_interval_is_never_a_point_and_one_person_has_none(interval):
 
 
 def test_equal_people_have_the_interval_of_their_clips():
-    found = interval_of_share(np.full(4, 0.8), np.ones(4), confidence=0.95, n_clips=120)
-    assert found == interval_of_cell(96, 120, confidence=0.95)
+    found = logit_t_interval(np.full(4, 0.8), np.ones(4), confidence=0.95, n_clips=120)
+    assert found == wilson_interval(96, 120, confidence=0.95)
 
 
 def test_the_accuracy_of_folds_is_on_the_scale_of_log_odds():
     table = scores({"one": [[0.5, 0.75], [0.25, 0.5], [1.0, 0.75]]}, seeds=2)
     found = interval_of_accuracy(table, confidence=0.95)
-    assert found == pytest.approx(interval_of_share(np.array([0.625, 0.375, 0.875]), np.ones(3), confidence=0.95))
+    assert found == pytest.approx(logit_t_interval(np.array([0.625, 0.375, 0.875]), np.ones(3), confidence=0.95))
     low, high = interval_of_accuracy(table[table.fold == 0], confidence=0.95)
-    assert (low, high) == pytest.approx(interval_of_share(np.array([0.5, 0.75]), np.ones(2), confidence=0.95))
+    assert (low, high) == pytest.approx(logit_t_interval(np.array([0.5, 0.75]), np.ones(2), confidence=0.95))
     flat = scores({"one": [[1.0], [1.0], [1.0]]})
-    assert interval_of_accuracy(flat, confidence=0.95) == interval_of_cell(12, 12, confidence=0.95)
+    assert interval_of_accuracy(flat, confidence=0.95) == wilson_interval(12, 12, confidence=0.95)
     assert all(map(math.isnan, interval_of_accuracy(table[:0], confidence=0.95)))
 
 

@@ -14,7 +14,7 @@ from mien.models.mrpn import (
     UNITS,
     BiLSTM,
     CrossmodalAttention,
-    GatedUnit,
+    GatedMultimodalUnit,
     Transformer,
     UnitPerceptron,
     build,
@@ -119,7 +119,7 @@ def test_an_absent_modality_has_no_influence(fusion, filling, modalities):
         for clip, n in enumerate(n_steps[name]):
             rows[clip, n:] = filling
     assert all(torch.equal(score, want[head]) for head, score in model(inputs, n_steps).items())
-    assert not model.perceive(inputs, n_steps)["video"][[1, 3]].any()
+    assert not model.forward_features(inputs, n_steps)["video"][[1, 3]].any()
     short = {name: rows[2:3, : n_steps[name][2]] for name, rows in inputs.items()}  # alone, and without its padding
     torch.testing.assert_close(model(short)["fused"], want["fused"][2:3], rtol=1e-4, atol=1e-5)
     alone = model({name: rows[:1] for name, rows in inputs.items()})["fused"]  # clips with everything do not notice
@@ -279,7 +279,7 @@ def test_a_transformer_tells_time_by_its_positions_alone():
 
 @pytest.mark.parametrize("names", ["vt", "vtu"])
 def test_two_modalities_share_a_gate_and_more_have_one_each_as_in_the_paper(names):
-    unit = GatedUnit(list(names), 6)
+    unit = GatedMultimodalUnit(list(names), 6)
     features = dict(zip(names, torch.randn(len(names), 4, 6), strict=True))
     joint = torch.cat(list(features.values()), dim=1)
     hidden = {name: torch.tanh(rows @ unit.hidden[name].weight.T) for name, rows in features.items()}

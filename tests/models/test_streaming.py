@@ -66,7 +66,7 @@ def ticks_of(model, given, at):
                 while done[name] <= at[name][row, tick]:
                     along.step(name, given[name][row : row + 1, done[name] : done[name] + 1])
                     done[name] += 1
-            judged.append(along.judge() if along.features else None)
+            judged.append(along.predict() if along.features else None)
         found.append(judged)
     return found
 
@@ -94,7 +94,7 @@ def test_the_last_judgement_is_that_of_the_whole_sequence(networks, name):
         features = along.step(modality, given[modality])
         assert features.shape == (2, given[modality].shape[1], 16)
     for head, score in model(given).items():
-        torch.testing.assert_close(along.judge()[head], score, rtol=0, atol=1e-5)
+        torch.testing.assert_close(along.predict()[head], score, rtol=0, atol=1e-5)
 
 
 def test_an_absent_modality_is_absent_as_in_the_batch(networks):
@@ -103,7 +103,7 @@ def test_an_absent_modality_is_absent_as_in_the_batch(networks):
     along.step("audio", given["audio"])
     absent = {"video": torch.tensor([0, 0]), "audio": torch.tensor([given["audio"].shape[1]] * 2)}
     for head, score in model(given, absent).items():
-        torch.testing.assert_close(along.judge()[head], score, rtol=0, atol=1e-5)
+        torch.testing.assert_close(along.predict()[head], score, rtol=0, atol=1e-5)
 
 
 def test_recordings_and_copies_do_not_reach_one_another(networks):
@@ -115,18 +115,18 @@ def test_recordings_and_copies_do_not_reach_one_another(networks):
     for name in JOINT:
         along.step(name, given[name])
         beside.step(name, other[name])
-    assert torch.equal(along.judge()["fused"][0], beside.judge()["fused"][0])
-    assert not torch.equal(along.judge()["fused"][1], beside.judge()["fused"][1])
-    before, branch_off = along.judge()["fused"], along.copy()
+    assert torch.equal(along.predict()["fused"][0], beside.predict()["fused"][0])
+    assert not torch.equal(along.predict()["fused"][1], beside.predict()["fused"][1])
+    before, branch_off = along.predict()["fused"], along.copy()
     branch_off.step("video", other["video"])
-    assert torch.equal(along.judge()["fused"], before)
+    assert torch.equal(along.predict()["fused"], before)
     along.step("video", other["video"])
-    assert torch.equal(along.judge()["fused"], branch_off.judge()["fused"])
+    assert torch.equal(along.predict()["fused"], branch_off.predict()["fused"])
 
 
 def test_nothing_seen_and_heard_is_no_judgement(networks):
-    with pytest.raises(ModelError, match="before it has seen or heard anything"):
-        StreamState(networks["mrpn"]).judge()
+    with pytest.raises(ModelError, match="needs a step of some modality"):
+        StreamState(networks["mrpn"]).predict()
 
 
 def test_padding_enters_nothing_in_training(networks):

@@ -11,7 +11,7 @@ import planted as planted_files
 import planted_classifiers as planted
 from mien.errors import ConfigError, TableError
 from mien.io.files import read_json, write_json
-from mien.report.claims import judge_hypotheses, judge_transfer, pictures_to_part
+from mien.report.claims import judge_hypotheses, judge_transfer, min_pictures_for_disjoint_intervals
 from mien.report.rules import NOT_SUPPORTED, ONE_TRAINING, SUPPORTED, TOO_FEW, UNDECIDED
 from mien.report.tables.transfer import read_transfer
 from report import planted_transfer, planted_variants
@@ -129,11 +129,11 @@ def test_nothing_trained_is_still_a_page(judge):
 
 
 def test_closer_accuracies_need_more_pictures_to_part():
-    far, near = (pictures_to_part(0.8, other, confidence=0.95) for other in (0.4, 0.6))
+    far, near = (min_pictures_for_disjoint_intervals(0.8, other, confidence=0.95) for other in (0.4, 0.6))
     assert 1 < far < near
-    assert pictures_to_part(0.4, 0.8, confidence=0.95) == far
+    assert min_pictures_for_disjoint_intervals(0.4, 0.8, confidence=0.95) == far
     with pytest.raises(ValueError, match="never part"):
-        pictures_to_part(0.5, 0.5, confidence=0.95)
+        min_pictures_for_disjoint_intervals(0.5, 0.5, confidence=0.95)
 
 
 @pytest.fixture(scope="module")

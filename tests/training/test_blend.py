@@ -7,7 +7,7 @@ import pytest
 from mien.errors import ModelError
 from mien.io.files import read_json, write_json
 from mien.io.tables import HISTORY
-from mien.training.train import FLOOR, LEAST, LearningStats, weigh_losses
+from mien.training.train import FLOOR, LEAST, LearningStats, gradient_blending_weights
 from training.commands import contents, train_variant
 
 pytestmark = pytest.mark.usefixtures("scratch")
@@ -37,7 +37,7 @@ def test_gain_and_overfitting_lie_between_the_first_and_the_best_epoch():
 
 def test_weights_are_gain_over_squared_overfitting():
     courses = {"fused": course(1.0, 0.5), "video": course(0.4, 0.2), "audio": course(0.3, 1.0)}
-    weights = weigh_losses(courses)
+    weights = gradient_blending_weights(courses)
     raw = {head: one.gain / one.overfitting**2 for head, one in courses.items()}
     assert sum(weights.values()) == pytest.approx(3.0)
     for head, weight in raw.items():
@@ -47,15 +47,17 @@ def test_weights_are_gain_over_squared_overfitting():
 @pytest.mark.parametrize("overfitting", [-2.0, 0.0, FLOOR / 2])
 def test_too_little_overfitting_counts_as_the_floor(overfitting):
     others = {"fused": course(1.0, 0.2), "audio": course(0.3, 0.3)}
-    given, floor = (weigh_losses({**others, "video": course(0.5, o)}) for o in (overfitting, FLOOR))
+    given, floor = (gradient_blending_weights({**others, "video": course(0.5, o)}) for o in (overfitting, FLOOR))
     assert given == floor
 
 
 def test_a_head_that_gained_nothing_is_not_silenced():
-    weights = weigh_losses({"fused": course(0.0, 0.0), "video": course(0.5, 0.2), "audio": course(0.5, 0.2)})
+    weights = gradient_blending_weights(
+        {"fused": course(0.0, 0.0), "video": course(0.5, 0.2), "audio": course(0.5, 0.2)}
+    )
     assert weights["fused"] / sum(weights.values()) == pytest.approx(LEAST, rel=0.02)
     assert weights["video"] == weights["audio"] > 1.4
-    assert weigh_losses(dict.fromkeys(BLEND, course(0.0, 0.0))) == dict.fromkeys(BLEND, 1.0)
+    assert gradient_blending_weights(dict.fromkeys(BLEND, course(0.0, 0.0))) == dict.fromkeys(BLEND, 1.0)
 
 
 def plant(out, *, fold=0, status="trained", **changes):
@@ -78,7 +80,7 @@ def test_the_run_says_what_its_losses_weigh_and_test_people_have_no_part_in_it(t
     folder = train(tiny, tmp_path / "a")
     run = read_json(folder / "run.json")
     courses = {head: LearningStats.of(history(*LOSSES[variant])) for head, variant in BLEND.items()}
-    assert run["loss_weights"] == pytest.approx(weigh_losses(courses))
+    assert run["loss_weights"] == pytest.approx(gradient_blending_weights(courses))
     assert run["blend"]["video"]["best_epoch"] == 2
     assert contents(train(tiny, tmp_path / "b")) == contents(folder)
 

@@ -21,7 +21,7 @@ from mien.training.clips import (
     complete,
     evaluation_batches,
     normalise,
-    read_ahead,
+    prefetch,
     split,
     training_batches,
 )
@@ -208,7 +208,7 @@ def test_no_batch_of_one_clip(data, n, size):
 def test_evaluation_is_the_same_every_time_and_reading_ahead_changes_nothing(data):
     clips = split(data, 0)["test"]
     first, again = (list(evaluation_batches(data, clips, sampling(), size=3)) for _ in range(2))
-    ahead = list(read_ahead(evaluation_batches(data, clips, sampling(), size=3)))
+    ahead = list(prefetch(evaluation_batches(data, clips, sampling(), size=3)))
     assert [len(batch) for batch in first] == [3, 3, 2]
     for a, b, c in zip(first, again, ahead, strict=True):
         for name in a.inputs:

@@ -48,8 +48,10 @@ def test_the_vectors_are_the_normalised_features_and_their_joint(acted, models):
     inputs = network_inputs(batch)
     single, joint = (checkpoint.load(models[name])[0] for name in ("VM", "N0"))
     with torch.no_grad():
-        torch.testing.assert_close(judged_by(single, [batch]), single.norms["video"](single.perceive(inputs)["video"]))
-        both = torch.cat([joint.norms[name](one) for name, one in joint.perceive(inputs).items()], dim=1)
+        torch.testing.assert_close(
+            judged_by(single, [batch]), single.norms["video"](single.forward_features(inputs)["video"])
+        )
+        both = torch.cat([joint.norms[name](one) for name, one in joint.forward_features(inputs).items()], dim=1)
         torch.testing.assert_close(judged_by(joint, [batch]), joint.joint_norm(both))
 
 

@@ -12,7 +12,7 @@ from mien.config.rows import expand
 from mien.config.schema import ModulationConfig
 from mien.models import checkpoint
 from mien.models.mrpn import build
-from mien.training.modulation import Modulated, slow_down
+from mien.training.modulation import GradientModulation, modulation_coefficients
 from training.commands import contents, train_variant
 
 NAMES = ("video", "audio")
@@ -28,14 +28,14 @@ def scores(*right):
 @pytest.mark.parametrize(("ahead", "behind"), [NAMES, NAMES[::-1]])
 def test_the_modality_that_knows_more_is_slowed_down(ahead, behind):
     own = {name: scores(*{ahead: (0.8, 0.6), behind: (0.4, 0.3)}[name]) for name in NAMES}
-    found = slow_down(own, torch.tensor([0, 1]), alpha=0.5)  # the ratio is 1.4 / 0.7 = 2
+    found = modulation_coefficients(own, torch.tensor([0, 1]), alpha=0.5)  # the ratio is 1.4 / 0.7 = 2
     assert float(found[ahead]) == pytest.approx(0.2384058)  # 1 - tanh(1)
     assert float(found[behind]) == 1.0
 
 
 def test_modalities_that_know_as_much_learn_as_they_would():
     own = dict.fromkeys(NAMES, scores(0.7, 0.2))
-    assert [float(k) for k in slow_down(own, torch.tensor([0, 1]), alpha=0.5).values()] == [1.0, 1.0]
+    assert [float(k) for k in modulation_coefficients(own, torch.tensor([0, 1]), alpha=0.5).values()] == [1.0, 1.0]
 
 
 def asked(*, seed=0, head="scoring", **config):
@@ -46,7 +46,7 @@ def asked(*, seed=0, head="scoring", **config):
     inputs = {"video": torch.randn(4, 2, 3, 16, 16, generator=generator)}
     inputs["audio"] = torch.randn(4, 2, 1, 16, 16, generator=generator)
     generator.manual_seed(seed)
-    one = Modulated(network=network, config=ModulationConfig(**config), generator=generator)
+    one = GradientModulation(network=network, config=ModulationConfig(**config), generator=generator)
     loss = functional.cross_entropy(one(inputs)["fused"], LABEL)
     loss.backward(retain_graph=True)
     return one, torch.optim.SGD(network.parameters(), lr=0.1), loss
@@ -63,22 +63,22 @@ def step(one, optimizer, loss):
 
 def test_what_a_modality_says_alone_is_its_share_of_a_linear_head():
     one, _, _ = asked(head="dense")
-    found, network = one.score_alone(), one.network.eval()
+    found, network = one.unimodal_logits(), one.network.eval()
     weight, bias = network.score[1].weight, network.score[1].bias
-    joint = torch.cat([network.norms[name](one.said[name]) for name in NAMES], dim=1)
+    joint = torch.cat([network.norms[name](one.encoded[name]) for name in NAMES], dim=1)
     norm = network.joint_norm
     for name, part in zip(NAMES, (slice(0, 8), slice(8, 16)), strict=True):
         scale = norm.weight / (norm.running_var + norm.eps).sqrt()
         shift = weight @ (norm.bias - norm.running_mean * scale) + bias  # of the norm and the layer together
         torch.testing.assert_close(found[name], (joint * scale)[:, part] @ weight[:, part].T + shift / 2)
-    torch.testing.assert_close(sum(found.values()), network.judge(one.said)["fused"])
+    torch.testing.assert_close(sum(found.values()), network.classify_features(one.encoded)["fused"])
 
 
 def test_to_ask_leaves_no_trace():
     one, _, _ = asked()
     before = {name: value.clone() for name, value in one.network.state_dict().items()}
     state = torch.get_rng_state()
-    one.score_alone()
+    one.unimodal_logits()
     assert one.network.training
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(before[name], value) for name, value in one.network.state_dict().items())
@@ -86,7 +86,7 @@ def test_to_ask_leaves_no_trace():
 
 def test_gradients_of_the_branches_are_scaled_exactly():
     one, optimizer, loss = asked(alpha=0.3)
-    before, factors = gradients(one), slow_down(one.score_alone(), LABEL, alpha=0.3)
+    before, factors = gradients(one), modulation_coefficients(one.unimodal_logits(), LABEL, alpha=0.3)
     assert sorted(float(k) < 1 for k in factors.values()) == [False, True]
     for name, after in step(one, optimizer, loss).items():
         branch = name.split(".")[1] if name.startswith("branches") else ""

@@ -62,7 +62,7 @@ def test_networks_of_whole_clips(fusion, aggregator):
 def test_networks_that_run_along(fusion, aggregator):
     model, inputs = network(fusion, aggregator), sequences(3, 4)
     at = {"video": torch.tensor([[0, 2], [1, 3], [-1, -1]]), "audio": torch.tensor([[-1, 1], [0, 2], [-1, 3]])}
-    exact = stream.say(model, inputs, at, "float32")
-    scores = stream.say(model, inputs, at, "bfloat16")
+    exact = stream.forward_stream(model, inputs, at, "float32")
+    scores = stream.forward_stream(model, inputs, at, "bfloat16")
     assert scores["fused"].isnan().any(2).tolist() == [[False, False], [False, False], [True, False]]
     check(model, scores, exact)

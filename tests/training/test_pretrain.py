@@ -15,9 +15,9 @@ from mien.io import tables
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
 from mien.models import checkpoint
-from mien.models.checkpoint import OfGrey
+from mien.models.checkpoint import GreyscaleInput
 from mien.training import images, pretrain
-from mien.training.images import AlbumDataset, ImageTask
+from mien.training.images import FaceImageDataset, ImageTask
 from training.commands import check_folder, check_not_applicable, check_resume, contents, inside, rows_of, run_command
 from training.tiny_corpus import FACES, PARAMS, write_corpus
 
@@ -134,12 +134,12 @@ def test_people_are_in_all_roles_and_clips_in_one(trained):
         assert (np.array(record["classes"])[part.label] == part.actor).all()
 
 
-def read_album(results: Path, size_px: int = 16) -> AlbumDataset:
-    return images.read_album(results, "fer2013", target="label", faces=FACES, size_px=size_px)
+def read_face_images(results: Path, size_px: int = 16) -> FaceImageDataset:
+    return images.read_face_images(results, "fer2013", target="label", faces=FACES, size_px=size_px)
 
 
 def test_copies_are_of_training_pictures_and_fill_the_classes(results):
-    found = read_album(results)
+    found = read_face_images(results)
     data = found.balanced(rng_for(0, "copies"))
     own = set(np.flatnonzero(found.clips.role.to_numpy()[found.clip] == "training"))
     assert set(data.pictures) == own
@@ -153,7 +153,7 @@ def test_copies_are_of_training_pictures_and_fill_the_classes(results):
 
 
 def test_a_copy_is_the_same_in_all_epochs_and_in_any_batch(results):
-    data = read_album(results, 32).balanced(rng_for(0, "copies"))
+    data = read_face_images(results, 32).balanced(rng_for(0, "copies"))
     cpu = torch.device("cpu")
     whole, label = data.batch(data.shown, cpu)
     assert whole.shape == (len(data.shown), 1, 32, 32)
@@ -178,13 +178,13 @@ def test_aug_a_changes_what_resnet_sees_and_not_what_vgg_sees(results, tmp_path,
 @pytest.mark.parametrize("row", ["P1", "FER"])
 def test_the_model_file_repeats_the_predictions(trained, results, row):
     model, settings = checkpoint.load(trained / row / "fold0-seed0" / "model.safetensors", kind="extractor")
-    data = read_album(results, settings.size_px)
+    data = read_face_images(results, settings.size_px)
     rows = rows_of(trained / row / "fold0-seed0")
     rows = rows[(rows.selection == "honest") & (rows.role == "test")]
     inputs, label = data.batch(data.rows["test"], torch.device("cpu"))
     assert label.tolist() == rows.label.tolist()
     with torch.no_grad():
-        np.testing.assert_allclose(OfGrey(model)(inputs).numpy(), np.stack(rows.logits), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(GreyscaleInput(model)(inputs).numpy(), np.stack(rows.logits), rtol=1e-3, atol=1e-4)
 
 
 def test_fine_tuning_starts_where_the_other_row_ended(trained, results, tmp_path):
@@ -211,12 +211,12 @@ def test_a_killed_run_goes_on_to_the_same_bits(trained, results, tmp_path, monke
 def test_a_small_network_grows_with_its_pictures_and_is_evaluated_now_and_then(trained, results, tmp_path, monkeypatch):
     shown = []
 
-    def follow(self, rows, device, batch=AlbumDataset.batch):
+    def follow(self, rows, device, batch=FaceImageDataset.batch):
         pictures, label = batch(self, rows, device)
         shown.append(pictures.shape[-1])
         return pictures, label
 
-    monkeypatch.setattr(AlbumDataset, "batch", follow)
+    monkeypatch.setattr(FaceImageDataset, "batch", follow)
     folder = run(results, "Small", tmp_path)
     assert contents(folder) == contents(trained / "Small" / "fold0-seed0")
     epoch = shown[: shown.index(20)]

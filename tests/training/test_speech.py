@@ -9,7 +9,7 @@ import torch
 from torchaudio import pipelines
 from torchaudio.models import wav2vec2_model, wavlm_model
 
-from mien.audio.speech import FEWEST, extract_speech, hear
+from mien.audio.speech import FEWEST, embed_waveform, extract_speech
 from mien.config.labels import SPEECH
 from mien.errors import ConfigError, ModelError
 from mien.io import shards
@@ -68,7 +68,7 @@ def test_a_voice_is_the_mean_of_the_states_after_a_layer(corpus, rows, model):
         )
         first = part.index.iloc[0]
         wave = torch.from_numpy(part.wave[: first.n_samples].astype(np.float32) / shards.FULL_SCALE)
-        if model == "hubert":  # the large ones hear standardised sounds
+        if model == "hubert":  # the large ones embed_waveform standardised sounds
             wave = (wave - wave.mean()) / (wave.var(correction=0) + 1e-5).sqrt()
         with torch.no_grad():
             states, _ = network_of(model).extract_features(wave.unsqueeze(0))
@@ -80,7 +80,7 @@ def test_a_voice_is_the_mean_of_the_states_after_a_layer(corpus, rows, model):
 def test_a_voice_that_is_too_short_for_a_state_is_followed_by_silence():
     network, wave = network_of("wavlm"), torch.full((40,), 0.1)
     longer = torch.cat([wave, torch.zeros(FEWEST - 40)])
-    assert torch.equal(hear(network, wave, 0), hear(network, longer, 0))
+    assert torch.equal(embed_waveform(network, wave, 0), embed_waveform(network, longer, 0))
 
 
 @pytest.mark.parametrize(

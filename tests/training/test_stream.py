@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mien.audio.spectrogram import segment_alone
+from mien.audio.spectrogram import standardised_segment
 from mien.augment.slicing import Interval
 from mien.errors import ConfigError, TableError
 from mien.io import tables
@@ -135,9 +135,9 @@ def test_following_as_it_comes_says_what_the_table_says(trained, tiny):
             shown += 1
         if tick >= 10:
             newest = torch.from_numpy(wave[1600 * tick - 16000 : 1600 * tick] / np.float32(FULL_SCALE))
-            along.step("audio", segment_alone(newest, SOUND)[None, None])
+            along.step("audio", standardised_segment(newest, SOUND)[None, None])
         if along.features:
-            said.append(along.judge()["fused"][0].numpy())
+            said.append(along.predict()["fused"][0].numpy())
     _, stream, _ = read(folder)
     rows = stream[(stream["clip"] == "a0-2") & (stream["head"] == "fused")]
     np.testing.assert_allclose(np.stack(rows.logits), np.stack(said), atol=1e-5)
@@ -186,7 +186,7 @@ def test_stretches_are_cut_alike_from_both_modalities_and_padding_is_marked(tiny
     pixels = data.media["video"]["a2-2"].pixels
     assert torch.equal(batch.inputs["video"][1, :6], torch.from_numpy(pixels[2:8]))  # two frames are lost: 0.4 to 0.9 s
     samples = torch.from_numpy(data.media["audio"]["a2-2"].samples[5600:21600] / np.float32(FULL_SCALE))
-    assert torch.equal(batch.inputs["audio"][1, 0], segment_alone(samples, SOUND))
+    assert torch.equal(batch.inputs["audio"][1, 0], standardised_segment(samples, SOUND))
 
 
 def test_what_is_shorter_than_a_segment_is_not_heard(tiny, tmp_path):

@@ -69,9 +69,11 @@ def test_late_fusion_keeps_the_trained_branches(trained):
 def test_heads_may_be_trained_on_stored_features(trained, tiny, monkeypatch, fusion):
     """What branches say is asked once; it is what they say in evaluation, and in training it is one of their looks."""
     asked = []
-    perceive = Network.perceive
+    forward_features = Network.forward_features
     monkeypatch.setattr(
-        Network, "perceive", lambda self, *given: asked.append(len(given[1]["audio"])) or perceive(self, *given)
+        Network,
+        "forward_features",
+        lambda self, *given: asked.append(len(given[1]["audio"])) or forward_features(self, *given),
     )
     row = {"modalities": ["video", "audio"], "fusion": fusion, "frozen": {"video": "VM", "audio": "AM"}, "looks": 3}
     folder = train_variant(tiny, f"{fusion}_stored", trained, row=row, epochs=6, learning_rate=0.01)

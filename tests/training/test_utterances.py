@@ -20,8 +20,8 @@ from mien.training.images import divide, divide_voices, recordings_of
 from mien.training.utterances import (
     SpeakerTask,
     UtteranceDataset,
-    in_advance,
     levels,
+    prefetch_map,
     read_crops,
     transform,
     whole_segments,
@@ -115,9 +115,9 @@ def test_whole_utterances_are_cut_without_overlap():
 
 
 def test_threads_keep_the_order_and_pass_errors_on():
-    assert list(in_advance(lambda k: k * k, range(20))) == [k * k for k in range(20)]
+    assert list(prefetch_map(lambda k: k * k, range(20))) == [k * k for k in range(20)]
     with pytest.raises(ZeroDivisionError):
-        list(in_advance(lambda k: 1 / k, range(3)))
+        list(prefetch_map(lambda k: 1 / k, range(3)))
 
 
 def test_the_files_agree(trained):

@@ -85,7 +85,7 @@ def test_people_are_judged_by_what_is_said_of_their_own_recordings(tiny):
     for actor in ("a0", "a3"):
         there = (rows.actor == actor).to_numpy(copy=True)
         batch = clips.assemble(data, rows[there], task.sampling, rng=None)
-        said = model.perceive(batch.inputs, batch.n_steps)["audio"]
+        said = model.forward_features(batch.inputs, batch.n_steps)["audio"]
         alone = copy.deepcopy(model)
         norm = alone.norms["audio"]
         n = len(said)  # the training people count like 8 recordings
@@ -98,7 +98,7 @@ def test_people_are_judged_by_what_is_said_of_their_own_recordings(tiny):
 def test_without_a_recording_there_is_no_reference():
     model = build(["audio"], fusion="single", aggregator="lstm", side_head="dense", classes=2, width=1, dropout=0.0)
     features = torch.randn(3, 8)
-    assert torch.equal(model.refer("audio", features, features[:0]), features)
+    assert torch.equal(model.adapt_to_reference("audio", features, features[:0]), features)
 
 
 @pytest.mark.usefixtures("scratch")

@@ -14,7 +14,7 @@ import psutil
 from snakemake.exceptions import WorkflowError
 
 from mien import cli, kernels
-from mien.config.labels import AS_VECTORS, KEPT, VECTORS
+from mien.config.labels import AS_VECTORS, FROZEN_ENCODERS, VECTORS
 from mien.config.runs import list_runs, select_wanted
 from mien.config.checks import check_files
 from mien.config.rows import read_yaml

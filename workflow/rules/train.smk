@@ -66,7 +66,7 @@ def variant_data(wildcards):
     row = {**PARAMS.variants, **PARAMS.streams}[wildcards.name]
     if wildcards.corpus in AS_VECTORS:
         return tables_of(wildcards.corpus) + data_of("vectors", wildcards.corpus)
-    if kept := [f"{wildcards.corpus}-{name}" for name in row.modalities if name in KEPT]:
+    if kept := [f"{wildcards.corpus}-{name}" for name in row.modalities if name in FROZEN_ENCODERS]:
         return tables_of(wildcards.corpus) + data_of("vectors", kept)
     stages = ["faces", "sound", *(["candide"] if "units" in row.modalities else [])]
     return tables_of(wildcards.corpus) + data_of(stages, wildcards.corpus)
@@ -89,7 +89,7 @@ def baseline_data(wildcards):
     """List what a classical method beside the networks learns from; a sum of others has nothing of its own."""
     stages = {"audio": "sound", "units": "candide"} | dict.fromkeys(VECTORS, "vectors")
     modality = PARAMS.baselines[wildcards.name].modality
-    corpus = f"{wildcards.corpus}-{modality}" if modality in KEPT else wildcards.corpus
+    corpus = f"{wildcards.corpus}-{modality}" if modality in FROZEN_ENCODERS else wildcards.corpus
     return tables_of(wildcards.corpus) + data_of(stages[modality], corpus) if modality else []
 
 

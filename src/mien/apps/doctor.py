@@ -21,7 +21,7 @@ LIBRARIES = ("numpy", "pandas", "torch", "torchaudio", "av", "dlib-bin", "opencv
 
 
 def doctor(*, results: Models = None, config: str = "") -> None:
-    """Say what is installed, which models would judge, on which device, and what is amiss; exit with 2 if something is.
+    """Say what is installed, which models would judge, on which device, and which problems there are; exit with 2 if any.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def doctor(*, results: Models = None, config: str = "") -> None:
         print(f"note: numbers differ in rounding from the published ones: {deviation}")
     if problems:
         raise MienError("; ".join(problems))
-    print("nothing is amiss")
+    print("no problems found")
 
 
 def _print(part: str, lines: Iterator[str]) -> None:

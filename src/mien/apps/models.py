@@ -36,7 +36,7 @@ from mien.config.values import plain
 from mien.errors import ConfigError, ModelError, TableError
 from mien.io.files import read_json, sha256
 from mien.models import checkpoint
-from mien.models.checkpoint import ModelCard, OfGrey
+from mien.models.checkpoint import GreyscaleInput, ModelCard
 from mien.models.mrpn import Network
 from mien.models.onnx import use_onnx, write_onnx
 
@@ -124,7 +124,7 @@ class ModelInfo:
         return "+".join(dict.fromkeys(SHOWN_BY[name] for name in SHOWN_BY if name in self.modalities))
 
 
-class OfFrame(nn.Module):
+class FrameClassifier(nn.Module):
     """A network of `pretrain` as one of clips: every clip is a grey picture.
 
     {"video": (B, 1, S, S) grey levels 0..255} -> {"fused": (B, C) logits}; pictures of another size are resized, as
@@ -133,7 +133,7 @@ class OfFrame(nn.Module):
 
     def __init__(self, network: nn.Module, size_px: int) -> None:
         super().__init__()
-        self.network, self.size_px = OfGrey(network), size_px
+        self.network, self.size_px = GreyscaleInput(network), size_px
 
     def forward(self, inputs: Mapping[str, Tensor], n_steps: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         pictures, size = inputs["video"], (self.size_px, self.size_px)
@@ -142,7 +142,7 @@ class OfFrame(nn.Module):
         return {"fused": self.network(pictures)}
 
 
-def _ask(
+def _forward_with_reference(
     network: nn.Module,
     inputs: Mapping[str, Tensor],
     n_steps: Mapping[str, Tensor] | None,
@@ -150,11 +150,11 @@ def _ask(
 ) -> dict[str, Tensor]:
     if not any(references):
         return network(inputs, n_steps)
-    said = {name: value.clone() for name, value in network.perceive(inputs, n_steps).items()}
+    encoded = {name: value.clone() for name, value in network.forward_features(inputs, n_steps).items()}
     for clip, reference in enumerate(references):
         for name, rows in reference.items():
-            said[name][clip] = network.refer(name, said[name][clip], rows(network))
-    return network.answer(said, n_steps)
+            encoded[name][clip] = network.adapt_to_reference(name, encoded[name][clip], rows(network))
+    return network.forward_heads(encoded, n_steps)
 
 
 class Ensemble(nn.Module):
@@ -173,10 +173,10 @@ class Ensemble(nn.Module):
     ) -> dict[str, Tensor]:
         """Return head -> (B, C); see `Network`.
 
-        references : of every clip, modality -> what a network says of other recordings of the person.
+        references : of every clip, modality -> features that a network has of other recordings of the person.
         """
-        said = [_ask(network, inputs, n_steps, references) for network in self.networks]
-        logs = {head: [(one[head].float() / self.temperature).log_softmax(1) for one in said] for head in said[0]}
+        outputs = [_forward_with_reference(network, inputs, n_steps, references) for network in self.networks]
+        logs = {head: [(one[head].float() / self.temperature).log_softmax(1) for one in outputs] for head in outputs[0]}
         return {head: torch.stack(rows).logsumexp(0) - math.log(len(rows)) for head, rows in logs.items()}
 
 
@@ -372,7 +372,7 @@ def _load_files(files: Sequence[Path]) -> tuple[list[nn.Module], ModelCard]:
 
 
 def _as_of_clips(networks: Sequence[nn.Module], card: ModelCard) -> list[nn.Module]:
-    return [OfFrame(one, card.size_px).to(_device()) if card.kind == "extractor" else one for one in networks]
+    return [FrameClassifier(one, card.size_px).to(_device()) if card.kind == "extractor" else one for one in networks]
 
 
 def _check_kind(path: Path, card: ModelCard) -> str:

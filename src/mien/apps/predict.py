@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # torch takes seconds, which --help does not need
     from mien.apps.engine import Row
     from mien.apps.models import Model
     from mien.apps.outputs import Outputs
-    from mien.apps.recording import Judgement
+    from mien.apps.recording import RunPredictions
     from mien.apps.units import Shape
 
 DERIVED = ("", ".units", ".openface", "_events")  # what names of a clip's files have after its stem
@@ -265,7 +265,7 @@ def _predict_one(
     return line
 
 
-def write_judgement(target: Path, found: "Judgement", models: "list[Model]", further: dict[str, Any]) -> None:
+def write_judgement(target: Path, found: "RunPredictions", models: "list[Model]", further: dict[str, Any]) -> None:
     """Write <target>.csv, the windows, and <target>.json, everything and `further`, each whole or not at all."""
     import pandas as pd
 
@@ -326,7 +326,7 @@ def _name_best(values: "np.ndarray", classes: tuple[str, ...]) -> dict[str, Any]
     return {"label": classes[int(values.argmax())], "probabilities": probabilities}
 
 
-def describe_judgement(found: "Judgement", models: "list[Model]") -> str:
+def describe_judgement(found: "RunPredictions", models: "list[Model]") -> str:
     """Say in one line: clip, label, the three best probabilities, and what they lack."""
     from mien.apps.models import SHOWN_BY
 

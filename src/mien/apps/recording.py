@@ -21,7 +21,7 @@ BATCH = 16  # windows that are judged at once
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class RecordingPrediction:
     """What is said of a file.
 
     Attributes
@@ -65,7 +65,7 @@ def judge_file(
     cropped: bool = False,
     reference: PersonReference | None = None,
     on_time: Callable[[float, float], None] = lambda time_s, length_s: None,
-) -> Judgement:
+) -> RecordingPrediction:
     """Judge a video, a sound file or a picture.
 
     Parameters
@@ -91,7 +91,7 @@ def judge_file(
             raise MediaError(source.problem)
     rows += engine.finish()
     people = engine.people if tracks else []
-    return Judgement(
+    return RecordingPrediction(
         file=path,
         classes=engine.classes,
         rows=rows,

@@ -1,7 +1,7 @@
 """Where a person's voice and face usually lie: from other recordings of theirs, or from what was there until now.
 
 Networks with normalise: subject are given action units standardised by it; what they say of a voice is standardised by
-what they say of the recordings of the reference (`Network.refer`).
+what they say of the recordings of the reference (`Network.adapt_to_reference`).
 """
 
 from collections import deque
@@ -39,7 +39,7 @@ MOST = 100  # windows of a voice that a running reference remembers, and stretch
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class VoiceRecording:
     """A recording of a person's voice, and what networks have said of it."""
 
     voice: Spectrogram
@@ -71,10 +71,10 @@ class Heard:
 class VoiceReference:
     """What was heard of a person."""
 
-    recordings: tuple[Heard, ...]
+    recordings: tuple[VoiceRecording, ...]
 
     def rows(self, network: Network, sampling: Sampling) -> Tensor:
-        """Return what a network says of the recordings, (M, D), for `Network.refer`."""
+        """Return what a network says of the recordings, (M, D), for `Network.adapt_to_reference`."""
         return torch.cat([one.rows(network, sampling) for one in self.recordings])
 
 
@@ -97,7 +97,7 @@ class RunningReference:
     Of a voice, the newest `MOST` windows.
     """
 
-    heard: deque[Heard] = field(default_factory=lambda: deque(maxlen=MOST))
+    heard: deque[VoiceRecording] = field(default_factory=lambda: deque(maxlen=MOST))
     n: int = 0
     mean: np.ndarray = field(default_factory=lambda: np.zeros(1))
     squares: np.ndarray = field(default_factory=lambda: np.zeros(1))  # sum of squared distances from the mean
@@ -105,7 +105,7 @@ class RunningReference:
     def add(self, one: ModalityData) -> Reference | VoiceReference:
         """Take what a window shows; return the reference of all until now, it included (Chan et al. 1979)."""
         if isinstance(one, Spectrogram):
-            self.heard.append(Heard(one))
+            self.heard.append(VoiceRecording(one))
             return VoiceReference(tuple(self.heard))
         n, own = len(one.units), Reference.of([one])
         total, away = self.n + n, own.mean - self.mean
@@ -116,7 +116,7 @@ class RunningReference:
 
 
 def _join(name: str, ones: Sequence[ModalityData]) -> Reference | VoiceReference:
-    return VoiceReference(tuple(map(Heard, ones))) if name == "audio" else Reference.of(ones)
+    return VoiceReference(tuple(map(VoiceRecording, ones))) if name == "audio" else Reference.of(ones)
 
 
 def read_reference(recordings: Sequence[Path], models: Sequence[Model]) -> PersonReference:

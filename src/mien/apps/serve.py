@@ -158,8 +158,10 @@ def build_app(
         state = app.state
         state.models, state.predict, state.watch, state.candide = models, predict, watch, candide
         state.settings, state.reference = settings, reference
-        state.clips = Visits(KEPT_S, "this clip is not here any more; nothing is kept for long, so choose it again")
-        state.cameras = Visits(IDLE_S, "this session has ended; start the camera again")
+        state.clips = SessionStore(
+            KEPT_S, "this clip is not here any more; nothing is kept for long, so choose it again"
+        )
+        state.cameras = SessionStore(IDLE_S, "this session has ended; start the camera again")
         state.pool = ThreadPoolExecutor(1, "judge")  # one clip is judged at a time
         sweeping = asyncio.create_task(_sweep(state.clips, state.cameras))
         with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
@@ -195,7 +197,7 @@ def _refuse_other_sites(request: Request) -> None:
         raise HTTPException(403, "another site may not use this page")
 
 
-async def _sweep(*visits: "Visits") -> None:
+async def _sweep(*visits: "SessionStore") -> None:
     while True:
         await asyncio.sleep(SWEEP_S)
         for one in visits:
@@ -203,7 +205,7 @@ async def _sweep(*visits: "Visits") -> None:
 
 
 @dataclass(eq=False, kw_only=True)
-class Visit:
+class Session:
     """Something that a visitor began, which is dropped if nobody asks for it in a while unless it `is_busy`."""
 
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
@@ -214,7 +216,7 @@ class Visit:
         """Free what it holds."""
 
 
-class Visits(dict[str, Any]):
+class SessionStore(dict[str, Any]):
     """Id -> clip or camera; used by the event loop alone."""
 
     def __init__(self, kept_s: float, gone: str) -> None:
@@ -271,7 +273,7 @@ class _DroppedError(Exception):
 
 
 @dataclass(eq=False, kw_only=True)
-class Clip(Visit):
+class Clip(Session):
     """A clip from its upload to its answer. Its thread writes `time_s`, `error` and `answer` and reads `dropped`."""
 
     name: str
@@ -455,7 +457,7 @@ def base_name(text: str) -> str:
 @api.get("/clips/{clip_id}")
 async def describe_clip(request: Request, clip_id: str) -> dict[str, Any]:
     """Say how far it is: state, clips ahead of it, share that is judged (None: unknown), and answer or error."""
-    clips: Visits = request.app.state.clips
+    clips: SessionStore = request.app.state.clips
     clip: Clip = clips.ask(clip_id)
     queued = [other for other in clips.values() if other.state in ("waiting", "judging")]
     return {
@@ -472,7 +474,7 @@ async def describe_clip(request: Request, clip_id: str) -> dict[str, Any]:
 
 @api.delete("/clips/{clip_id}", status_code=204)
 async def drop_clip(request: Request, clip_id: str) -> None:
-    clips: Visits = request.app.state.clips
+    clips: SessionStore = request.app.state.clips
     clips.drop(clips.ask(clip_id).id)
 
 
@@ -494,7 +496,7 @@ async def fetch_file(request: Request, clip_id: str, file: str) -> FileResponse:
 
 
 @dataclass(eq=False, kw_only=True)
-class Camera(Visit):
+class Camera(Session):
     """An `Engine` that is fed from a browser; its calls may not overlap."""
 
     engine: "Engine"

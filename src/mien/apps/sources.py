@@ -23,7 +23,7 @@ import numpy as np
 from mien.audio.resample import Resampler
 from mien.errors import MediaError
 from mien.io import isolated, media
-from mien.io.film import LEAD_S, PICTURES_WAIT, Facts, Heard, Shown
+from mien.io.film import LEAD_S, PICTURES_WAIT, AudioBlock, Facts, VideoFrame
 
 log = logging.getLogger(__name__)
 
@@ -93,12 +93,12 @@ class Source:
     def __iter__(self) -> Iterator[Picture]:
         last_s, n_steps, alone = None, 1, False
         for event in self._events:
-            if isinstance(event, Shown):
+            if isinstance(event, VideoFrame):
                 last_s = event.time_s
                 sound = self._audio.until(last_s) if self._audio else _NO_SOUND
                 yield Picture(last_s, event.pixels, sound, event.cut)
                 n_steps = int(last_s / STEP_S + 1e-6) + 1
-            elif isinstance(event, Heard):
+            elif isinstance(event, AudioBlock):
                 self._audio.add(event)
             elif event.what == "pictures":
                 alone = self._audio is not None
@@ -169,14 +169,14 @@ class _AudioTrack:
         self.ended = False  # no block will come
         self.n_given = 0  # samples since time 0 that were handed out
         self.newest_s = 0.0  # end of the newest block
-        self._blocks: deque[Heard] = deque()
+        self._blocks: deque[AudioBlock] = deque()
         self._taken: list[np.ndarray] = []  # of blocks, for the resampler
         self._resampler, self._heard_hz = None, 0
         self._next_s: float | None = None  # when the next block should begin, by the count of samples
         self._ready = _NO_SOUND
         self._n_before = 0  # resampled samples that are still to be left out: before time 0, or heard already
 
-    def add(self, block: Heard) -> None:
+    def add(self, block: AudioBlock) -> None:
         """Take the next block."""
         begins_s = self.newest_s if block.time_s is None else min(block.time_s, self.newest_s + media.MOST_GAP_S)
         self.newest_s = max(self.newest_s, begins_s + len(block.samples) / block.rate_hz)
@@ -199,7 +199,7 @@ class _AudioTrack:
     def _n_known(self) -> int:
         return self.n_given + len(self._ready)
 
-    def _place(self, block: Heard, stop: int) -> bool:
+    def _place(self, block: AudioBlock, stop: int) -> bool:
         """Make ready for a block: silence where the sound pauses. False if there is silence up to sample `stop`."""
         known_s = self._next_s if self._next_s is not None else self._n_known / self.rate_hz
         time_s = known_s if block.time_s is None else min(block.time_s, known_s + media.MOST_GAP_S)

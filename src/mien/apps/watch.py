@@ -58,12 +58,12 @@ def watch(
     config: str = "",
     jobs: int = 1,
 ) -> None:
-    """Show the emotion in a film, a camera or a pipe while it runs: every half a second that of the last two.
+    """Show the emotion in a film, a camera or a pipe while it runs: every half a second, of the last two seconds.
 
-    It is what `mien predict` says of the same windows; in the first two seconds, of what there is of them.
+    Predictions are those of `mien predict` for the same windows; during the first two seconds a window is shorter.
 
     Without --out and --timeline the annotated picture is shown on a page at 127.0.0.1, whose address is printed; a film
-    waits for the first viewer. Every picture of a film is looked at, however long that takes. With a camera or
+    waits for the first viewer. Every picture of a film is processed, however long that takes. With a camera or
     --realtime the clock runs: pictures for which there is no time are dropped, and counted. Ctrl-C ends the film there;
     what was written until then is whole.
 

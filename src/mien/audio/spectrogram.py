@@ -4,9 +4,9 @@ The spectrogram is computed once for the whole clip; a segment is a run of its c
 segments start at multiples of the hop (of `pool` hops where squares are averaged).
 
 Networks that run along with a sound cannot wait for its end: they are given segments that are transformed and
-standardised each on its own (`segment_alone`), so that what is heard later changes nothing.
+standardised each on its own (`standardised_segment`), so that what is heard later changes nothing.
 
-Networks that look at a whole voice at once (front end logmel) are given `log_mel`, which is cut by `cut_whole`.
+Networks that look at a whole voice at once (front end logmel) are given `log_mel`, which is cut by `crop_or_repeat`.
 """
 
 from functools import cache
@@ -28,7 +28,7 @@ QUIET_S = 0.06  # of what is below the level of silence, kept at both ends of a 
 def segment_shape(config: SoundConfig) -> tuple[int, int]:
     """Return rows (frequency) and columns (time) of a segment; a remainder of an averaged square is left out.
 
-    Of the front end logmel, rows and columns of `cut_whole`.
+    Of the front end logmel, rows and columns of `crop_or_repeat`.
     """
     if config.front_end == "logmel":
         return config.mel.bands, config.mel.columns
@@ -99,7 +99,7 @@ def cut_segments(spectrum: Tensor, starts_s: np.ndarray, config: SoundConfig, *,
     return torch.stack([spectrum[:, start : start + width] for start in columns.tolist()]).unsqueeze(1)
 
 
-def segment_alone(wave: Tensor, config: SoundConfig) -> Tensor:
+def standardised_segment(wave: Tensor, config: SoundConfig) -> Tensor:
     """Return the segment of one stretch of sound on its own: nothing beyond it enters, not even its mean level.
 
     Parameters
@@ -195,7 +195,7 @@ def mel_filters(rate_hz: int, config: MelConfig) -> Tensor:
     return torch.from_numpy(np.minimum(rising, falling).clip(0.0).T.astype(np.float32))
 
 
-def cut_whole(spectrum: Tensor, config: SoundConfig, *, place: float | None = None) -> Tensor:
+def crop_or_repeat(spectrum: Tensor, config: SoundConfig, *, place: float | None = None) -> Tensor:
     """Return as many columns of a voice as a network is given; a shorter one is repeated.
 
     Parameters

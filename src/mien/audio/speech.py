@@ -84,7 +84,7 @@ def load_network(model: str, row: SpeechConfig, *, rate_hz: int) -> nn.Module:
 
 
 @torch.inference_mode()
-def hear(network: nn.Module, wave: Tensor, layer: int) -> Tensor:
+def embed_waveform(network: nn.Module, wave: Tensor, layer: int) -> Tensor:
     """Return the mean over time of the states after a layer, the last one if it is 0; (N,), full scale 1 -> (D,)."""
     wave = functional.pad(wave, (0, max(0, FEWEST - len(wave))))
     states, _ = network.extract_features(wave.unsqueeze(0), num_layers=layer or None)
@@ -104,7 +104,7 @@ def build_part(folder: Path, sound: Path, *, network: nn.Module, layer: int, mod
     for one in heard.itertuples():
         wave = part.wave[one.start : one.start + one.n_samples].astype(np.float32) / shards.FULL_SCALE
         try:
-            rows.append((one.clip, model, hear(network, torch.from_numpy(wave), layer).numpy()))
+            rows.append((one.clip, model, embed_waveform(network, torch.from_numpy(wave), layer).numpy()))
         except ValueError as error:  # torchaudio's, of a layer that there is not
             raise ConfigError(f"speech.{model}.layer: {error}") from None
     shards.write_vectors(folder, rows)

@@ -31,7 +31,7 @@ DRAWS = 6  # random numbers of a copy: mirror, scale, rotation, shear, two trans
 
 
 @dataclass(frozen=True, eq=False)
-class Copies:
+class OversamplingPlan:
     """M copies; source (M,) int64 numbers of the rows that are copied, draws (M, DRAWS) float32 in 0..1."""
 
     source: np.ndarray
@@ -51,7 +51,7 @@ class _Kept(Factors):
         return next(self.columns) * (high - low) + low
 
 
-def balance(label: np.ndarray, rows: np.ndarray, *, rng: np.random.Generator) -> Copies:
+def balance(label: np.ndarray, rows: np.ndarray, *, rng: np.random.Generator) -> OversamplingPlan:
     """Choose copies of the samples `rows` that bring their classes to one size.
 
     A class of less than 95 % of the largest is filled up to the largest; others stay. Within a class no sample is
@@ -68,12 +68,12 @@ def balance(label: np.ndarray, rows: np.ndarray, *, rng: np.random.Generator) ->
         if size < (1 - DIFFER) * sizes.max():
             sources.append(_in_turn(rows[label[rows] == name], sizes.max() - size, rng))
     source = np.concatenate(sources)
-    return Copies(source, rng.random((len(source), DRAWS), dtype=np.float32))
+    return OversamplingPlan(source, rng.random((len(source), DRAWS), dtype=np.float32))
 
 
-def no_copies() -> Copies:
+def no_copies() -> OversamplingPlan:
     """Return no copies: every picture once, as it is."""
-    return Copies(np.empty(0, np.int64), np.empty((0, DRAWS), np.float32))
+    return OversamplingPlan(np.empty(0, np.int64), np.empty((0, DRAWS), np.float32))
 
 
 def change(pictures: Tensor, draws: Tensor) -> Tensor:

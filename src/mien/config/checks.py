@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.config.labels import AS_VECTORS, KEPT, MAX_ACTORS, SPEECH, VECTORS
+from mien.config.labels import AS_VECTORS, FROZEN_ENCODERS, MAX_ACTORS, SPEECH, VECTORS
 from mien.config.runs import needed_folds, parts_of
 from mien.config.values import hint
 from mien.errors import ConfigError
@@ -127,7 +127,7 @@ def _check_modalities_of(params: "Params", corpus: str, name: str) -> None:
         known = params.corpora[corpus].columns or ("video", "audio", "units", *params.speech, *params.vision)
         if modality not in known:
             where = f"{'variants' if row is None else 'baselines'}.{name}"
-            if modality in KEPT and corpus not in AS_VECTORS:
+            if modality in FROZEN_ENCODERS and corpus not in AS_VECTORS:
                 study, what = ("speech", "bundle and weights") if modality in SPEECH else ("vision", "weights")
                 raise _wrong(where, f"is made with {modality}; name its {what} under {study}.{modality}")
             raise _wrong(where, f"looks at {modality}, and {corpus} has {', '.join(known)}; ask for another row there")
@@ -171,7 +171,7 @@ def _check_names(params: "Params") -> None:
             row = params.variants[name]
             if target not in (learnt := (row.target, *row.also)):
                 raise _wrong(where, f"{name} learns {' and '.join(learnt)}, not {target}")
-            front_end = next((one for one in row.modalities if one in KEPT), row.front_end)
+            front_end = next((one for one in row.modalities if one in FROZEN_ENCODERS), row.front_end)
             if front_end != "stft" and study in ("embeddings", "fuzziness", "trust"):
                 raise _wrong(where, f"{name} has the front end {front_end}, which is not there; name another row")
             if row.normalise != "corpus" and study in ("embeddings", "fuzziness", "trust", "predict"):

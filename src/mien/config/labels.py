@@ -50,7 +50,7 @@ CLASSICAL = ("ssvm", "svm_poly", "eigenfaces", "fisherfaces")  # classifiers wit
 SPEECH = ("wav2vec2", "hubert", "wavlm")
 # The same of faces (section vision): torchvision's names.
 VISION = ("resnet50", "efficientnet_b0", "vit_b_16", "swin_t", "convnext_tiny")
-KEPT = (*SPEECH, *VISION)
+FROZEN_ENCODERS = (*SPEECH, *VISION)
 # Modality of one vector per clip -> the column of CLIPS that says whether it is there.
 VECTORS = {
     "face_features": "has_video",

@@ -147,7 +147,7 @@ class SoundConfig:
 
 
 @dataclass(**SECTION)
-class KeptConfig:
+class FrozenEncoderConfig:
     """One row of ``vision``: a network that stays as it is."""
 
     weights: Text  # file of its weights
@@ -159,7 +159,7 @@ class KeptConfig:
 
 
 @dataclass(**SECTION)
-class SpeechConfig(KeptConfig):
+class SpeechConfig(FrozenEncoderConfig):
     """One row of ``speech``: a self-supervised network of speech that stays as it is."""
 
     bundle: Text  # its name in torchaudio.pipelines, such as WAVLM_BASE_PLUS
@@ -418,11 +418,11 @@ class VariantConfig(RecipeConfig):
         referred = self.normalise == "subject" and set(self.modalities) <= {"audio", "video"}
         _refuse_unless(not self.weights or referred, "weights should be of rows with a voice and normalise: subject")
 
-    def hears(self, sound: SoundConfig) -> SoundConfig:
+    def resolve_sound(self, sound: SoundConfig) -> SoundConfig:
         """Return section ``sound`` with what the row sets of it."""
         return dataclasses.replace(sound, front_end=self.front_end)
 
-    def learns(self, train: TrainConfig) -> TrainConfig:
+    def resolve_train(self, train: TrainConfig) -> TrainConfig:
         """Return section ``train`` with the values of the row."""
         own = {key: value for key, value in vars(self.train).items() if value is not None}
         return dataclasses.replace(train, **own)
@@ -722,7 +722,7 @@ class Params:
     faces: FacesConfig
     sound: SoundConfig
     speech: dict[Literal[SPEECH], SpeechConfig] = field(default_factory=dict)
-    vision: dict[Literal[VISION], KeptConfig] = field(default_factory=dict)
+    vision: dict[Literal[VISION], FrozenEncoderConfig] = field(default_factory=dict)
     augment: AugmentConfig
     candide: CandideConfig
     cross: CrossConfig
@@ -769,7 +769,7 @@ def load(source: str | Path, *changes: str | Path) -> dict[str, Any]:
         try:
             return json.loads(text)
         except json.JSONDecodeError as error:
-            raise ConfigError(f"--config: begins like JSON and is none ({error}); name a file, or mend it") from None
+            raise ConfigError(f"--config: begins like JSON but is not valid JSON ({error}); name a file, or mend it") from None
     raw = read_yaml(Path(text))
     for path in changes:
         raw = merge(raw, read_yaml(Path(path)))

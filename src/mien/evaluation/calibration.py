@@ -91,7 +91,7 @@ def calibration_error(confidence: np.ndarray, hit: np.ndarray, *, bins: int) -> 
     return float((found.share * (found.accuracy - found.confidence).abs()).sum())
 
 
-def error_by_chance(
+def ece_of_calibrated_model(
     confidence: np.ndarray, *, bins: int, resamples: int, level: float, rng: np.random.Generator
 ) -> tuple[float, float]:
     """Return mean and upper quantile of the calibration error that a perfectly calibrated network would show.
@@ -132,7 +132,7 @@ def area(confidence: np.ndarray, wrong: np.ndarray) -> float:
     return float(risk_coverage(confidence, wrong)[1].mean()) if len(confidence) else float("nan")
 
 
-def least_area(wrong: np.ndarray) -> float:
+def optimal_aurc(wrong: np.ndarray) -> float:
     """Return the `area` of a network with the same mistakes that is surer of every right clip than of a wrong one."""
     wrong = np.asarray(wrong, dtype=float)
     return area(1.0 - wrong, wrong)

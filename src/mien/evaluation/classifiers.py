@@ -20,7 +20,7 @@ TESTED = ("test", "aside")  # roles that are the same in every run
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class RunPredictions:
     """What one run says of every picture, with one choice of its epoch."""
 
     variant: str
@@ -31,14 +31,14 @@ class Judgement:
 
 
 @dataclass(frozen=True, eq=False)
-class Panel:
+class PredictionSet:
     """All judgements on one table of pictures.
 
     reasons : variant -> why it, or some of its runs, could not be trained.
     """
 
     table: pd.DataFrame  # SAMPLES
-    judgements: tuple[Judgement, ...]  # by variant, selection and seed
+    judgements: tuple[RunPredictions, ...]  # by variant, selection and seed
     reasons: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -52,7 +52,7 @@ class Panel:
         label = self.label[self.rows("test")]
         return float(np.bincount(label).max() / len(label)) if len(label) else math.nan
 
-    def of(self, variant: str, selection: str = "honest") -> list[Judgement]:
+    def of(self, variant: str, selection: str = "honest") -> list[RunPredictions]:
         """Return the judgements of a variant in the order of their seeds."""
         return [one for one in self.judgements if (one.variant, one.selection) == (variant, selection)]
 
@@ -95,7 +95,7 @@ def expected_runs(runs: Iterable[Run], corpus: str, n_runs: Mapping[str, int]) -
     return chosen
 
 
-def read_panel(runs: Iterable[Run], table: pd.DataFrame) -> Panel:
+def read_prediction_set(runs: Iterable[Run], table: pd.DataFrame) -> PredictionSet:
     """Read the predictions of `runs` on the pictures of `table` (SAMPLES, a picture listed once).
 
     Raises
@@ -106,24 +106,24 @@ def read_panel(runs: Iterable[Run], table: pd.DataFrame) -> Panel:
     judgements = [one for run in runs if run.trained for one in _judgements(run, rows, table)]
     judgements.sort(key=lambda one: (one.variant, one.selection, one.seed))
     reasons = reasons_of(runs, dict.fromkeys(run.variant for run in runs))
-    panel = Panel(table, tuple(judgements), reasons)
+    panel = PredictionSet(table, tuple(judgements), reasons)
     _check_seeds(panel)
     return panel
 
 
-def accuracy_in(panel: Panel, judgement: Judgement, role: str) -> float:
+def accuracy_in(panel: PredictionSet, judgement: RunPredictions, role: str) -> float:
     """Return the accuracy on the pictures that a run judged in a role; NaN where there are none."""
     return measures_in(panel, judgement, role)["accuracy"]
 
 
-def measures_in(panel: Panel, judgement: Judgement, role: str) -> dict[str, float]:
+def measures_in(panel: PredictionSet, judgement: RunPredictions, role: str) -> dict[str, float]:
     """Return accuracy, UAR and macro-F1 on the pictures that a run judged in a role; NaN where there are none."""
     mine = judgement.role == role
     found = linearise(panel.label[mine], judgement.predicted[mine])
     return {name: float(values.mean()) if len(values) else math.nan for name, values in found.items()}
 
 
-def best_split(panel: Panel, judgements: list[Judgement]) -> Judgement:
+def best_split(panel: PredictionSet, judgements: list[RunPredictions]) -> RunPredictions:
     """Return the judgement with the best validation accuracy, the earlier of equals."""
     scores = [accuracy_in(panel, one, "validation") for one in judgements]
     return judgements[int(np.argmax([-math.inf if math.isnan(score) else score for score in scores]))]
@@ -136,7 +136,7 @@ def mean_and_sd(values: Iterable[float]) -> tuple[float, float]:
     return mean, float(values.std(ddof=1)) if len(values) > 1 else math.nan
 
 
-def hit_rate(panel: Panel, judgements: list[Judgement]) -> np.ndarray:
+def hit_rate(panel: PredictionSet, judgements: list[RunPredictions]) -> np.ndarray:
     """Return (N,) the share of the runs that are right; NaN for pictures that are not tested, or not judged."""
     rate = np.full(len(panel.table), math.nan)
     if judgements:
@@ -145,7 +145,7 @@ def hit_rate(panel: Panel, judgements: list[Judgement]) -> np.ndarray:
     return rate
 
 
-def judged_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray) -> pd.DataFrame:
+def judged_on(panel: PredictionSet, judgements: list[RunPredictions], rows: np.ndarray) -> pd.DataFrame:
     """Return who said what of the tested pictures `rows` (N,) bool, in the columns of `measures.measure`."""
     judged = rows & ~np.isnan(hit_rate(panel, judgements))
     known = panel.table[judged][["clip", "person", "label"]].rename(columns={"person": "actor"})
@@ -154,7 +154,7 @@ def judged_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray) -> pd
     return pd.concat(said or [known], ignore_index=True)
 
 
-def score_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, usable: np.ndarray) -> Score:
+def score_on(panel: PredictionSet, judgements: list[RunPredictions], rows: np.ndarray, *, usable: np.ndarray) -> Score:
     """Return the score on the tested pictures `rows` (N,) bool.
 
     usable : (N,) bool, the pictures that have the features. Without judgements the strict accuracy is known only where
@@ -177,7 +177,7 @@ def score_on(panel: Panel, judgements: list[Judgement], rows: np.ndarray, *, usa
 
 
 def paired_difference(
-    panel: Panel, one: list[Judgement], other: list[Judgement], *, strict: bool, confidence: float
+    panel: PredictionSet, one: list[RunPredictions], other: list[RunPredictions], *, strict: bool, confidence: float
 ) -> Gain:
     """Compare two classifiers on the same test pictures; the interval is over test people and runs.
 
@@ -197,7 +197,7 @@ def paired_difference(
     return gain_of_one(*names, gap[known], people, trainings, confidence=confidence)
 
 
-def _judgements(run: Run, rows: pd.MultiIndex, table: pd.DataFrame) -> list[Judgement]:
+def _judgements(run: Run, rows: pd.MultiIndex, table: pd.DataFrame) -> list[RunPredictions]:
     """Return a judgement per selection; `rows` (person, clip) of the table."""
     predictions = run.predictions()
     predictions = predictions[predictions["head"] == "fused"]
@@ -208,7 +208,7 @@ def _judgements(run: Run, rows: pd.MultiIndex, table: pd.DataFrame) -> list[Judg
         role = np.full(len(table), "", dtype=object)
         predicted = np.full(len(table), UNJUDGED, dtype=np.int64)
         role[place], predicted[place] = part.role, part.predicted
-        result.append(Judgement(run.variant, run.seed, str(selection), role, predicted))
+        result.append(RunPredictions(run.variant, run.seed, str(selection), role, predicted))
     return result
 
 
@@ -226,8 +226,8 @@ def _check(run: Run, part: pd.DataFrame, place: np.ndarray, table: pd.DataFrame)
         raise TableError(f"{where}: another role than in the samples; {again}")
 
 
-def _check_seeds(panel: Panel) -> None:
-    first: dict[tuple[str, str], Judgement] = {}
+def _check_seeds(panel: PredictionSet) -> None:
+    first: dict[tuple[str, str], RunPredictions] = {}
     for one in panel.judgements:
         base = first.setdefault((one.variant, one.selection), one)
         if (np.isin(one.role, TESTED) != np.isin(base.role, TESTED)).any():

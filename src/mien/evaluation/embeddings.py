@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 POINTS = ["variant", "feature", "clip", "actor", "role", "label", "x", "y", "by_emotion", "by_actor"]
 
 
-def lay_out(rows: pd.DataFrame, *, perplexity: float, seed: int) -> pd.DataFrame:
+def tsne_layout(rows: pd.DataFrame, *, perplexity: float, seed: int) -> pd.DataFrame:
     """Return POINTS of the rows of EMBEDDINGS of one network.
 
     x, y are those of all its clips together; by_emotion and by_actor are the silhouettes of the test clips among

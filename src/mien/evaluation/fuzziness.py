@@ -17,7 +17,7 @@ import pandas as pd
 from mien.config.fuzziness import NOTHING, Condition
 from mien.errors import TableError
 from mien.evaluation.metrics import with_measures
-from mien.evaluation.statistics import Estimate, interval_of_mean, interval_of_share
+from mien.evaluation.statistics import Estimate, interval_of_mean, logit_t_interval
 from mien.io import tables
 
 Subset = Literal["all", "clear", "affected"]
@@ -50,7 +50,7 @@ def read_judgements(paths: Iterable[Path]) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Judgements:
+class ConditionPredictions:
     """Test clips that are judged under every condition; `rows` as of `read_judgements`."""
 
     rows: pd.DataFrame
@@ -97,7 +97,7 @@ class Judgements:
 
     def share(self, values: pd.Series) -> Estimate:
         """Return the mean of accuracies over units."""
-        return self._estimate(values, interval_of_share)
+        return self._estimate(values, logit_t_interval)
 
     def n_clips(self, condition: Condition, subset: Subset = "all") -> int:
         """Return how many test clips there are in all repetitions."""

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import interval_of_mean, interval_of_share, units_of
+from mien.evaluation.statistics import interval_of_mean, logit_t_interval, units_of
 
 Interval = Callable[..., tuple[float, float]]  # values and weights of people, confidence -> low and high
 
@@ -88,7 +88,7 @@ def measures(rows: pd.DataFrame, *, confidence: float) -> dict[str, float]:
     person, hit = units_of(rows.fold.to_numpy(str), rows.person.to_numpy(str)), rows.right.to_numpy(float)
     mae, mae_low, mae_high = _over_people(np.abs(distance), weight, person, interval_of_mean, confidence)
     ccc, ccc_low, ccc_high = concordance(level, output, weight, person, confidence)
-    share = partial(interval_of_share, n_clips=rows["clip"].nunique())
+    share = partial(logit_t_interval, n_clips=rows["clip"].nunique())
     right, right_low, right_high = _over_people(hit, weight, person, share, confidence)
     r, r_low, r_high = correlation(level, output, weight, person, confidence)
     squared = float(weight @ of_constant**2)

@@ -41,7 +41,7 @@ class Estimate:
     n_people: int = 0
 
 
-def interval_of_cell(n_hits: float, n_clips: int, *, confidence: float) -> tuple[float, float]:
+def wilson_interval(n_hits: float, n_clips: int, *, confidence: float) -> tuple[float, float]:
     """Return Wilson's score interval of one accuracy.
 
     `n_hits` may be a mean over seeds: a broken count takes the low end of the whole count below it and the high end
@@ -76,7 +76,7 @@ def interval_of_mean(
     return mean - reach, mean + reach
 
 
-def interval_of_share(
+def logit_t_interval(
     values: np.ndarray, weights: np.ndarray, *, confidence: float, n_clips: int = 0
 ) -> tuple[float, float]:
     """Return the interval of a weighted mean of accuracies over people: Student's t on the scale of log odds.
@@ -94,7 +94,7 @@ def accuracy_ends(mean: float, error: float, df: float, n_clips: int, confidence
     if math.isnan(error):
         return math.nan, math.nan
     if error == 0 or not 0 < mean < 1:
-        return interval_of_cell(mean * n_clips, n_clips, confidence=confidence)
+        return wilson_interval(mean * n_clips, n_clips, confidence=confidence)
     odds, reach = special.logit(mean), _reach(error / (mean * (1 - mean)), df, confidence)
     return float(special.expit(odds - reach)), float(special.expit(odds + reach))
 

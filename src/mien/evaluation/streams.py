@@ -22,7 +22,7 @@ from mien.evaluation.statistics import (
     Gain,
     gain_of_differences,
     interval_of_mean,
-    interval_of_share,
+    logit_t_interval,
     units_of,
 )
 from mien.io import tables
@@ -213,7 +213,7 @@ def estimate(measures: pd.DataFrame, quantity: Quantity, *, config: EvaluateConf
     weights = _weights(rows, quantity)
     people = pd.DataFrame({"sum": values * weights, "weight": weights}).groupby(units).sum()
     is_share = quantity.typical == "share"
-    interval = partial(interval_of_share, n_clips=counts[0]) if is_share else interval_of_mean
+    interval = partial(logit_t_interval, n_clips=counts[0]) if is_share else interval_of_mean
     means = (people["sum"] / people.weight).to_numpy()
     low, high = interval(means, people.weight.to_numpy(), confidence=config.confidence)
     return Estimate(value, float(np.maximum(low, 0.0)) if quantity.typical == "rate" else low, high, *counts)
@@ -242,7 +242,7 @@ def interval_of_median(values: np.ndarray, units: np.ndarray, *, confidence: flo
     shares = below.groupby(np.asarray(units)).share.agg(["mean", "size"])
     mean = float(below.share.mean())
     options = {"confidence": confidence, "n_clips": len(values)}
-    low, high = interval_of_share(shares["mean"].to_numpy(), shares["size"].to_numpy(), **options)
+    low, high = logit_t_interval(shares["mean"].to_numpy(), shares["size"].to_numpy(), **options)
     if math.isnan(low):
         return math.nan, math.nan
     low, high = np.quantile(values, np.clip([0.5 + low - mean, 0.5 + high - mean], 0, 1))

@@ -12,7 +12,7 @@ import pandas as pd
 from mien.errors import TableError
 from mien.evaluation.measures import measure
 from mien.evaluation.runs import Run
-from mien.evaluation.statistics import Estimate, Gain, gain_of_one, interval_of_cell
+from mien.evaluation.statistics import Estimate, Gain, gain_of_one, wilson_interval
 from mien.io import tables
 
 PUBLIC, PRIVATE = "PublicTest", "PrivateTest"  # CLIPS.split
@@ -108,7 +108,7 @@ class Trials:
         if len(self.each) > 1:
             return measure(judged, confidence=confidence)["accuracy"]
         hits, n = int((judged.label == judged.predicted).sum()), len(judged)
-        low, high = interval_of_cell(hits, n, confidence=confidence)
+        low, high = wilson_interval(hits, n, confidence=confidence)
         return Estimate(hits / n if n else math.nan, low, high, n)
 
     def measures(self, usage: str, *, confidence: float) -> dict[str, Estimate]:

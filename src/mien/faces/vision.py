@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mien.config.schema import KeptConfig, load, section
+from mien.config.schema import FrozenEncoderConfig, load, section
 from mien.errors import ConfigError, ModelError
 from mien.io import shards
 from mien.io.files import sha256
@@ -49,14 +49,14 @@ def extract_vision(
     ModelError : the file holds other weights.
     """
     torch.set_num_threads(1)  # the parts share the cores already; the same bits for any number of them
-    row = section(KeptConfig, load(config), "vision", model)
+    row = section(FrozenEncoderConfig, load(config), "vision", model)
     build = partial(build_part, network=load_network(model, row), model=model)
     made_with = [code_digest("faces.vision:extract_vision"), model, sha256(row.file)]
     n_vectors = shards.build_vectors(out, parts, build, made_with, corpus=corpus, jobs=jobs)
     log.info("%s: %d faces seen by %s", corpus, n_vectors, model)
 
 
-def load_network(model: str, row: KeptConfig) -> nn.Module:
+def load_network(model: str, row: FrozenEncoderConfig) -> nn.Module:
     """Return the network of a row without its last layer, in evaluation.
 
     Raises
@@ -79,7 +79,7 @@ def load_network(model: str, row: KeptConfig) -> nn.Module:
 
 
 @torch.inference_mode()
-def look(network: nn.Module, pictures: np.ndarray, model: str) -> Tensor:
+def embed_frames(network: nn.Module, pictures: np.ndarray, model: str) -> Tensor:
     """Return the mean of what a network says of pictures (N, S, S, 3) uint8, brought to the size that it has learnt."""
     from torchvision.models import get_model_weights
 
@@ -98,7 +98,7 @@ def build_part(folder: Path, faces: Path, *, network: nn.Module, model: str) -> 
     part = shards.read_faces(faces)
     seen = part.index.assign(row=np.arange(len(part.index)))
     rows = [
-        (clip, model, look(network, part.frames[found.row.to_numpy()], model).numpy())
+        (clip, model, embed_frames(network, part.frames[found.row.to_numpy()], model).numpy())
         for clip, found in seen[seen.found].groupby("clip", sort=False)
     ]
     shards.write_vectors(folder, rows)

@@ -126,7 +126,7 @@ def map_in_processes(function: Callable, *columns: Iterable, n_jobs: int, chunk:
             yield from pool.map(function, *columns, chunksize=chunk)
         except BrokenProcessPool:
             raise MienError(
-                f"a process died, most likely for want of memory; run again with fewer --jobs than {n_jobs}:"
+                f"a process was killed, most likely for lack of memory; run again with fewer --jobs than {n_jobs}:"
                 " what is finished is kept"
             ) from None
         finally:

@@ -41,7 +41,7 @@ class Facts:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class VideoFrame:
     """A picture (H, W, 3) uint8 RGB; all of one film have one size."""
 
     time_s: float
@@ -69,7 +69,7 @@ class CutDetector:
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class AudioBlock:
     """A block of sound (N,) float32, the channels mixed; it may begin before the first picture, at a negative time."""
 
     time_s: float | None  # None: right after the block before it
@@ -78,7 +78,7 @@ class Heard:
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndOfStream:
     """What has ended; of "all", `problem` says why it is not the whole, and `remark` what is not worth that."""
 
     what: str  # "pictures", "sound", "all"
@@ -94,7 +94,7 @@ def play(
     file: int | None = None,
     *,
     sign: Callable[[], None] = lambda: None,
-) -> Iterator[Facts | Shown | Heard | Ended]:
+) -> Iterator[Facts | VideoFrame | AudioBlock | EndOfStream]:
     """Yield the facts of a medium, what is seen and heard in the order of time, and its end.
 
     Time 0 is the first picture, or without pictures the first sound. With a picture has come all sound up to it.
@@ -129,9 +129,9 @@ def play(
             if media.is_still(path):
                 pixels = media.read_image(path)
                 yield Facts(True, False, media.USUAL_FPS, 0.0, is_still=True)
-                yield Shown(0.0, pixels)
-                yield Ended("pictures")
-                yield Ended("all")
+                yield VideoFrame(0.0, pixels)
+                yield EndOfStream("pictures")
+                yield EndOfStream("all")
                 return
             opened = [stack.enter_context(media.opened(path)) for _ in range(2)]  # each stream goes its own way
         yield from _Film(source, opened, path, pictures_wait, sign).run(rate_fps)
@@ -165,18 +165,18 @@ class _Film:
         self._origin_s: float | None = None
         self._end_s: float | None = None  # of the pictures so far
 
-    def run(self, rate_fps: float | None) -> Iterator[Facts | Shown | Heard | Ended]:
+    def run(self, rate_fps: float | None) -> Iterator[Facts | VideoFrame | AudioBlock | EndOfStream]:
         yield self.facts
         shape, shot, timed = None, 0, self._timed()
         for time_s, (frame, number) in timed if rate_fps is None else media.seen_at(timed, rate_fps):
             yield from self._sound_until(time_s + LEAD_S)
             pixels = media.upright(frame, self._stream)
             shape = shape or pixels.shape
-            yield Shown(time_s, _fitted(pixels, shape), cut=number > shot)
+            yield VideoFrame(time_s, _fitted(pixels, shape), cut=number > shot)
             shot = number
         if self._end_s is None and self.facts.has_pictures and not self.facts.has_sound:
             raise MediaError(f"{self._source}: ends before its first picture")
-        yield Ended("pictures")
+        yield EndOfStream("pictures")
         yield from self._sound_until(math.inf)
         yield self._end()
 
@@ -190,13 +190,13 @@ class _Film:
             n_cuts += cuts.is_cut(media.thumbnail(frame, CUT_SIZE))
             yield time_s, (frame, n_cuts)
 
-    def _sound_until(self, time_s: float) -> Iterator[Heard | Ended]:
+    def _sound_until(self, time_s: float) -> Iterator[AudioBlock | EndOfStream]:
         """Yield the blocks that begin before a time; at its end that it has ended."""
         while not self._sound_ended:
             block, self._held = self._held or next(self._blocks, None), None
             if block is None and self._sound.ended:
                 self._sound_ended = True
-                yield Ended("sound")
+                yield EndOfStream("sound")
                 return
             if block is None:  # too many pictures wait for it
                 self._blocks = self._mixed()
@@ -208,7 +208,7 @@ class _Film:
                 if begins_s > time_s:
                     self._held = block
                     return
-            yield Heard(begins_s, rate_hz, samples)
+            yield AudioBlock(begins_s, rate_hz, samples)
 
     def _mixed(self) -> Iterator[tuple[float | None, int, np.ndarray]]:
         """Yield (time in s on the container's clock, rate in Hz, samples (N,)) of the blocks of sound."""
@@ -228,18 +228,18 @@ class _Film:
                 yield time_s, block.sample_rate, samples
                 time_s = None
 
-    def _end(self) -> Ended:
+    def _end(self) -> EndOfStream:
         end_s, readers = self._end_s, dict.fromkeys([self._pictures, self._sound])
         # Where there is sound to the end, a film that shows no picture any more is whole.
         read_s = max(end_s or 0.0, *(reader.finish() for reader in readers), 0.0)
         if self._path is not None and (damage := media.describe_truncation(self._path, read_s)):
-            return Ended("all", damage)
+            return EndOfStream("all", damage)
         found = dict.fromkeys(reader.problem for reader in readers if reader.problem)
         if found:
-            return Ended("all", f"{self._source}: {'; '.join(found)}")
+            return EndOfStream("all", f"{self._source}: {'; '.join(found)}")
         if self._path is None or end_s is None:
-            return Ended("all")
-        return Ended("all", remark=media.describe_missing_frames(self._path, end_s))
+            return EndOfStream("all")
+        return EndOfStream("all", remark=media.describe_missing_frames(self._path, end_s))
 
 
 def _fitted(pixels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -176,7 +176,7 @@ class _Decoder:
                     self.is_free = True
                     raise MediaError(content)
         except (BrokenPipeError, ConnectionResetError, EOFError):
-            raise MediaError(f"{source}: {self._describe_death()}") from None
+            raise MediaError(f"{source}: {self._describe_exit()}") from None
 
     def finish(self) -> None:
         """Stop what is running, so that the process can take the next file; where it does not, end it."""
@@ -225,7 +225,7 @@ class _Decoder:
         self._pipe.send_bytes(_GO)
         return kind, pickle.loads(content, buffers=buffers)
 
-    def _describe_death(self) -> str:
+    def _describe_exit(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
         code = self._process.returncode
@@ -408,13 +408,13 @@ def _services() -> dict[str, Any]:
 
 def _in_parcels(events: Iterator) -> Iterator[list]:
     """Yield the events of a film in lists that end with a picture or a second of sound: an item costs its transport."""
-    from mien.io.film import Heard
+    from mien.io.film import AudioBlock
 
     parcel: list = []
     with contextlib.closing(events):
         for event in events:
             parcel.append(event)
-            if not isinstance(event, Heard) or len(parcel) > 50:
+            if not isinstance(event, AudioBlock) or len(parcel) > 50:
                 yield parcel
                 parcel = []
 

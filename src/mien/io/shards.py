@@ -191,7 +191,7 @@ def build_parts(
     Raises
     ------
     MienError
-        A process died, most likely for want of memory; finished parts are kept.
+        A process died, most likely for lack of memory; finished parts are kept.
     """
     out.mkdir(parents=True, exist_ok=True)
     _remove_stale(out, tasks)

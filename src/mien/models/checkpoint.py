@@ -37,7 +37,7 @@ from mien.models.vgg import VGG16
 HEADER = "mien"  # one key only: safetensors keeps no order among several
 
 
-class OfGrey(nn.Module):
+class GreyscaleInput(nn.Module):
     """A network of pictures that looks at grey ones; (B, 1, S, S) grey levels 0..255 -> (B, classes) logits."""
 
     def __init__(self, network: ResNetClassifier | ResNet12 | VGG16) -> None:

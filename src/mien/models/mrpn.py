@@ -66,7 +66,7 @@ def mean_steps(states: Tensor, n_steps: Tensor | None) -> Tensor:
 # Aggregators: from the features of all steps to one (SAC in thesis section 5.2), (B, T, D) -> (B, D). `n_steps` (B,) is
 # how many of the T steps each clip has, 1 to T; all where it is None.
 #
-# Those that know no later step have a method `run` that gives what they would have said after every step, and a memory
+# Causal ones have a method `run` that gives their output after every step, and a memory
 # with which the sequence goes on: run(one part) and then run(the rest, memory) is run(the whole).
 
 
@@ -74,11 +74,11 @@ class LastStep(nn.Module):
     """The feature of the newest step, without memory; (B, T, D) -> (B, D)."""
 
     def forward(self, features: Tensor, n_steps: Tensor | None = None) -> Tensor:
-        said, _ = self.run(features)  # what is padded comes after what is not
-        return said[:, -1] if n_steps is None else said[torch.arange(len(said), device=said.device), n_steps - 1]
+        out, _ = self.run(features)  # padding comes after the steps
+        return out[:, -1] if n_steps is None else out[torch.arange(len(out), device=out.device), n_steps - 1]
 
     def run(self, features: Tensor, memory: Memory = None) -> tuple[Tensor, Memory]:
-        """Return what is said after every step (B, T, D), and the memory."""
+        """Return the output after every step (B, T, D), and the memory."""
         return features, memory
 
 
@@ -149,7 +149,7 @@ AGGREGATORS: dict[str, Callable[[int], nn.Module]] = {  # name -> constructor fr
 }
 
 
-# Encoders: what one modality says about a clip (eq. 24).
+# Encoders: features of one modality of a clip (eq. 24).
 
 
 class UnitPerceptron(nn.Sequential):
@@ -229,12 +229,12 @@ class ModalityEncoder(nn.Module):
         return encoded.new_zeros(*given.shape, self.dim).masked_scatter(given.unsqueeze(2), encoded)
 
     def states(self, sequence: Tensor, n_steps: Tensor | None = None) -> Tensor:
-        """Return what it says after every step, (B, T, ...) -> (B, T, D), if its aggregator knows no later one."""
+        """Return the output after every step, (B, T, ...) -> (B, T, D), if its aggregator is causal."""
         return self.aggregator.run(self.encode_steps(sequence, n_steps))[0]
 
 
-class Members(nn.Module):
-    """Backbones of one kind side by side; (N, ...) -> (N, K * D): what each of K says, one after the other."""
+class ParallelBackbones(nn.Module):
+    """Backbones of one kind side by side; (N, ...) -> (N, K * D): the features of the K, concatenated."""
 
     def __init__(self, trunks: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -246,13 +246,13 @@ class Members(nn.Module):
 
 
 TRUNKS = {"resnet18": ResNet18, "resnet3d18": ResNet3D18, "cnn": VoiceCNN}
-OF_CLIPS = frozenset({"resnet3d18", "cnn"})  # these look at whole clips, the others at single steps
+OF_CLIPS = frozenset({"resnet3d18", "cnn"})  # these encode whole clips, the others single steps
 
 
 # Fusion: from the features of all modalities to one.
 
 
-class GatedUnit(nn.Module):
+class GatedMultimodalUnit(nn.Module):
     """Gated sum of modalities, that listens to one or the other number by number; modality -> (N, D) -> (N, D).
 
     The Gated Multimodal Unit of Arevalo, Solorio, Montes-y-Gomez, Gonzalez (2017), "Gated multimodal units for
@@ -363,12 +363,14 @@ def apply_present(
     return out
 
 
-def _perceive(look: Callable[..., Tensor], sequence: Tensor, n_steps: Tensor | None, shape: tuple[int, ...]) -> Tensor:
-    """Return what an encoder says of clips, (B, T, ...) -> (B, *shape); 0 of those without a step."""
+def _encode_present(
+    encode: Callable[..., Tensor], sequence: Tensor, n_steps: Tensor | None, shape: tuple[int, ...]
+) -> Tensor:
+    """Return the features of clips, (B, T, ...) -> (B, *shape); 0 of those without a step."""
     if n_steps is None or bool((n_steps == sequence.shape[1]).all()):
-        return look(sequence)
+        return encode(sequence)
     there = n_steps > 0
-    return apply_present(lambda rows: look(rows, n_steps[there]), sequence, there, shape)
+    return apply_present(lambda rows: encode(rows, n_steps[there]), sequence, there, shape)
 
 
 class Network(nn.Module):
@@ -379,7 +381,7 @@ class Network(nn.Module):
         n0: concatenation, FeatureNorm and Scoring (eqs. 26, 27).
         n1: n0 with side heads, whose loss reaches the encoders directly (eq. 31).
         mrpn: n1 on residual perceptions of the features: N2, the multimodal residual perceptron network (eqs. 29, 32).
-        gated: a `GatedUnit` in the place of the concatenation.
+        gated: a `GatedMultimodalUnit` in the place of the concatenation.
         attention: n0 on what `CrossmodalAttention` makes of the encoders' states.
     also
         Numbers that it tells too, each by a Scoring of its own on the fused feature: several target functions are
@@ -420,7 +422,7 @@ class Network(nn.Module):
         # the order is that of the parameters, and of the random first weights
         self.branches = nn.ModuleDict(encoders)
         self.norms = nn.ModuleDict({name: norm(dim) for name, dim in dims.items()})
-        self.unit = GatedUnit(list(dims), joint) if fusion == "gated" else None
+        self.unit = GatedMultimodalUnit(list(dims), joint) if fusion == "gated" else None
         self.joint_norm = nn.Identity() if fusion in ("dense", "single", "gated") else FeatureNorm(joint)
         self.n_members = members
 
@@ -438,32 +440,32 @@ class Network(nn.Module):
         self.frozen: tuple[nn.Module, ...] = ()
 
     def forward(self, inputs: Mapping[str, Tensor], n_steps: Steps | None = None) -> dict[str, Tensor]:
-        return self.answer(self.perceive(inputs, n_steps), n_steps)
+        return self.forward_heads(self.forward_features(inputs, n_steps), n_steps)
 
-    def perceive(self, inputs: Mapping[str, Tensor], n_steps: Steps | None = None) -> dict[str, Tensor]:
-        """Return what the encoders say: of every modality a feature (B, D); states (B, T, D) where fusion attends."""
-        said = {}
+    def forward_features(self, inputs: Mapping[str, Tensor], n_steps: Steps | None = None) -> dict[str, Tensor]:
+        """Return modality -> features of its encoder (B, D), or states (B, T, D) where the fusion is attention."""
+        encoded = {}
         for name, encoder in self.branches.items():
-            look, shape = (encoder.states, inputs[name].shape[1:2]) if self.crossings else (encoder, ())
-            said[name] = _perceive(look, inputs[name], (n_steps or {}).get(name), (*shape, encoder.dim))
-        return said
+            encode, shape = (encoder.states, inputs[name].shape[1:2]) if self.crossings else (encoder, ())
+            encoded[name] = _encode_present(encode, inputs[name], (n_steps or {}).get(name), (*shape, encoder.dim))
+        return encoded
 
-    def answer(self, said: Mapping[str, Tensor], n_steps: Steps | None = None) -> dict[str, Tensor]:
-        """Return head -> logits (B, C) of what `perceive` said."""
-        features = dict(said)
+    def forward_heads(self, encoded: Mapping[str, Tensor], n_steps: Steps | None = None) -> dict[str, Tensor]:
+        """Return head -> logits (B, C) of the output of `forward_features`."""
+        features = dict(encoded)
         for name, crossing in self.crossings.items():
-            others = {other: states for other, states in said.items() if other != name}
+            others = {other: states for other, states in encoded.items() if other != name}
             absent, own = None, None
             if n_steps:
                 given = [mask_steps(n_steps[other], states.shape[1]) for other, states in others.items()]
                 absent, own = ~torch.cat(given, dim=1), n_steps[name]  # (B, S), (B,)
-            features[name] = crossing(said[name], torch.cat(list(others.values()), dim=1), absent, own)
-        return self.judge(features, {name: numbers > 0 for name, numbers in (n_steps or {}).items()})
+            features[name] = crossing(encoded[name], torch.cat(list(others.values()), dim=1), absent, own)
+        return self.classify_features(features, {name: numbers > 0 for name, numbers in (n_steps or {}).items()})
 
-    def judge(self, features: Mapping[str, Tensor], present: Present | None = None) -> dict[str, Tensor]:
+    def classify_features(self, features: Mapping[str, Tensor], present: Present | None = None) -> dict[str, Tensor]:
         """Return head -> logits (N, C) of N rows of features as the encoders give them, modality -> (N, D).
 
-        Networks that run along with a recording (`streaming`) ask this again and again while the encoders go on.
+        Streaming networks (`streaming`) call this at every tick.
         """
         present = present or {}
         features = {
@@ -483,14 +485,14 @@ class Network(nn.Module):
     def _answer(self, joint: Tensor) -> dict[str, Tensor]:
         if self.n_members == 1:
             return {"fused": self.score(joint)}
-        said = [head(part) for head, part in zip(self.score, joint.tensor_split(self.n_members, dim=1), strict=True)]
-        fused = torch.stack(said).log_softmax(2).logsumexp(0) - math.log(self.n_members)
+        logits = [head(part) for head, part in zip(self.score, joint.tensor_split(self.n_members, dim=1), strict=True)]
+        fused = torch.stack(logits).log_softmax(2).logsumexp(0) - math.log(self.n_members)
         if not self.training:
             return {"fused": fused}
-        return {"fused": fused.detach(), **{f"member {k}": logits for k, logits in enumerate(said)}}
+        return {"fused": fused.detach(), **{f"member {k}": one for k, one in enumerate(logits)}}
 
-    def refer(self, name: str, features: Tensor, reference: Tensor) -> Tensor:
-        """Return features of a person as if he or she were like the training people on average, for `answer`.
+    def adapt_to_reference(self, name: str, features: Tensor, reference: Tensor) -> Tensor:
+        """Return features of a person as if he or she were like the training people on average, for `forward_heads`.
 
         The FeatureNorm of the modality then standardises them by the mean and the variance of `reference` instead of
         those of training: adaptive batch normalisation, Li, Wang, Shi, Hou, Liu (2018), "Adaptive batch normalization
@@ -503,9 +505,9 @@ class Network(nn.Module):
         name
             The modality.
         features
-            (N, D), what `perceive` says of recordings of a person.
+            (N, D), features of recordings of a person.
         reference
-            (M, D), what it says of other ones, or of the same.
+            (M, D), those of other ones, or of the same.
         """
         if len(reference) == 0:
             return features
@@ -609,12 +611,12 @@ def build(
     KeyError
         An argument is none of the names above.
     ModelError
-        Attention is asked for over encoders that have no states of every step.
+        Attention is wanted over encoders that have no states of every step.
     """
     trunk, vectors = dict(trunk or {}), dict(vectors or {})
     if fusion == "attention" and (aggregator != "lstm" or OF_CLIPS & set(trunk.values())):
         raise ModelError(
-            f"fusion attention looks at what a memory says after every step: give it aggregator lstm and no trunk of"
+            f"fusion attention needs a state after every step: give it aggregator lstm and no trunk of"
             f" whole clips, not {aggregator} and {trunk}"
         )
     with torch.random.fork_rng(devices=[]):
@@ -628,7 +630,7 @@ def build(
                 backbone = UnitPerceptron(8 * width, HIDDEN * width)
             else:
                 trunks = [TRUNKS[kind](in_channels=CHANNELS[name], width=width) for _ in range(members)]
-                backbone = Members(trunks) if members > 1 else trunks[0]
+                backbone = ParallelBackbones(trunks) if members > 1 else trunks[0]
             is_whole = name in vectors or kind in OF_CLIPS
             memory = None if is_whole else AGGREGATORS[aggregator](backbone.dim)
             encoders[name] = ModalityEncoder(backbone, memory)

@@ -62,13 +62,13 @@ def write_onnx(path: Path, network: nn.Module, name: str, shape: Sequence[int], 
     The graph's input is `name`, its output is `OUTPUT` (B, C).
     """
     onnx, _ = _libraries()
-    graph = onnx.load_model_from_string(_to_graph(_OfOne(network.cpu(), name), name, shape))
+    graph = onnx.load_model_from_string(_to_graph(_SingleInput(network.cpu(), name), name, shape))
     onnx.helper.set_model_props(graph, {key: json.dumps(value) for key, value in facts.items()})
     with atomic_file(path) as scratch:
         scratch.write_bytes(graph.SerializeToString())
 
 
-class _OfOne(nn.Module):
+class _SingleInput(nn.Module):
     """A network of one modality as a function of one tensor."""
 
     def __init__(self, network: nn.Module, name: str) -> None:

@@ -49,7 +49,7 @@ class StreamState:
         return outputs
 
     @torch.no_grad()
-    def judge(self) -> dict[str, Tensor]:
+    def predict(self) -> dict[str, Tensor]:
         """Return head -> logits (n, C) by the newest features; a modality that had no step yet counts as absent.
 
         Raises
@@ -58,13 +58,13 @@ class StreamState:
             No modality had a step.
         """
         if not self.features:
-            raise ModelError("a running network cannot judge before it has seen or heard anything; give it a step")
+            raise ModelError("a running network needs a step of some modality before it can predict; give it a step")
         known = next(iter(self.features.values()))
         features, present = {}, {}
         for name, encoder in self.network.branches.items():
             features[name] = self.features.get(name, known.new_zeros(self.n, encoder.dim))
             present[name] = torch.full((self.n,), name in self.features, device=known.device)
-        return self.network.judge(features, present)
+        return self.network.classify_features(features, present)
 
     def copy(self) -> "StreamState":
         """Return one that goes on from here by itself; tensors are shared, they are never changed in place."""
@@ -94,7 +94,7 @@ def run_stream(network: Network, inputs: Mapping[str, Tensor], at: Mapping[str, 
     features = {name: _follow(encoder, inputs[name], at[name]) for name, encoder in network.branches.items()}
     known = torch.stack([at[name] >= 0 for name in network.branches]).any(0)  # (B, K)
     rows = {name: feature[known] for name, feature in features.items()}  # (N, D), N ticks of all recordings
-    scores = network.judge(rows, {name: at[name][known] >= 0 for name in network.branches})
+    scores = network.classify_features(rows, {name: at[name][known] >= 0 for name in network.branches})
     out = {head: score.new_full((*known.shape, score.shape[1]), torch.nan) for head, score in scores.items()}
     for head, score in scores.items():
         out[head][known] = score

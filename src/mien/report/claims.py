@@ -24,10 +24,10 @@ import pandas as pd
 from mien.config.labels import ACTED, NETWORKS
 from mien.config.schema import EvaluateConfig, load, section
 from mien.errors import ConfigError, TableError
-from mien.evaluation.classifiers import Judgement, accuracy_in, mean_and_sd, paired_difference
+from mien.evaluation.classifiers import RunPredictions, accuracy_in, mean_and_sd, paired_difference
 from mien.evaluation.metrics import read_duplicates, reported, score
 from mien.evaluation.runs import Run, read_runs
-from mien.evaluation.statistics import FEWEST, Gain, gain, holm, interval_of_cell
+from mien.evaluation.statistics import FEWEST, Gain, gain, holm, wilson_interval
 from mien.evaluation.transfer import PRIVATE, Trials, paired_pictures
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
@@ -327,18 +327,18 @@ def _printed_best(evidence: Evidence) -> dict[str, Any]:
         for column, value in values["test"].items()
     }
     cells = images | machines
-    ends = {name: interval_of_cell(value * PICTURES, PICTURES, confidence=confidence) for name, value in cells.items()}
+    ends = {name: wilson_interval(value * PICTURES, PICTURES, confidence=confidence) for name, value in cells.items()}
     image, machine = (max(side, key=side.get) for side in (images, machines))
     return {
         "best_cells": (image, machine),
         "printed_gap": 100 * (images[image] - machines[machine]),
         "printed_answer": answer([ends[image][0] - ends[machine][1]], [ends[image][1] - ends[machine][0]]),
-        "n_enough": pictures_to_part(images[image], machines[machine], confidence=confidence),
+        "n_enough": min_pictures_for_disjoint_intervals(images[image], machines[machine], confidence=confidence),
         "printed_cells": {name: (100 * value, tuple(100 * end for end in ends[name])) for name, value in cells.items()},
     }
 
 
-def pictures_to_part(one: float, other: float, *, confidence: float) -> int:
+def min_pictures_for_disjoint_intervals(one: float, other: float, *, confidence: float) -> int:
     """Return the smallest number of test pictures with which Wilson's intervals of two accuracies lie apart.
 
     Raises
@@ -349,11 +349,11 @@ def pictures_to_part(one: float, other: float, *, confidence: float) -> int:
     if one == other:
         raise ValueError(f"two accuracies of {one} never part")
 
-    def lie_apart(n: int) -> bool:
-        lower, upper = (interval_of_cell(value * n, n, confidence=confidence) for value in sorted((one, other)))
+    def are_disjoint(n: int) -> bool:
+        lower, upper = (wilson_interval(value * n, n, confidence=confidence) for value in sorted((one, other)))
         return lower[1] < upper[0]
 
-    return next(n for n in itertools.count(1) if lie_apart(n))
+    return next(n for n in itertools.count(1) if are_disjoint(n))
 
 
 # Same features: networks against support vector machines on identical numbers
@@ -448,11 +448,11 @@ def _shared_seeds(evidence: Evidence, names: Iterable[str]) -> set[int]:
     return set.intersection(*({one.seed for one in evidence.panel.of(name)} for name in names))
 
 
-def _runs_of(evidence: Evidence, name: str, seeds: set[int], selection: str = "honest") -> list[Judgement]:
+def _runs_of(evidence: Evidence, name: str, seeds: set[int], selection: str = "honest") -> list[RunPredictions]:
     return [one for one in evidence.panel.of(name, selection) if one.seed in seeds]
 
 
-def _mean_accuracy(evidence: Evidence, runs: list[Judgement], role: str) -> tuple[float, float]:
+def _mean_accuracy(evidence: Evidence, runs: list[RunPredictions], role: str) -> tuple[float, float]:
     """Return mean and standard deviation of the accuracy of runs, percent."""
     return mean_and_sd(100 * accuracy_in(evidence.panel, run, role) for run in runs)
 
@@ -677,7 +677,7 @@ def _printed_transfer(evidence: TransferEvidence) -> dict[str, Any]:
     ends = {}
     for name in (THESIS_ROW, IMAGENET):
         hits = evidence.printed[name] / 100 * PRIVATE_PICTURES
-        found = interval_of_cell(hits, PRIVATE_PICTURES, confidence=evidence.evaluate.confidence)
+        found = wilson_interval(hits, PRIVATE_PICTURES, confidence=evidence.evaluate.confidence)
         ends[name] = tuple(100 * end for end in found)
     (low, high), (other_low, other_high) = ends.values()
     between = (low - other_high, high - other_low)

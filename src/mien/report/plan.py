@@ -78,7 +78,7 @@ def made_size(corpus: str, people: int, takes: int) -> Size:
     return Size(people=people, clips=people * per_person, seconds=MADE_S.get(corpus, 0.0))
 
 
-LEARNT, KEPT = 3, 1  # passes forward that a training pass costs
+LEARNT, FROZEN_ENCODERS = 3, 1  # passes forward that a training pass costs
 VALIDATING = 2  # people of a fold
 PER_FILM = 4  # pictures of a film that a network of single pictures learns from
 BALANCED = 7 * 7215 / 28_709  # FER2013: all classes as large as the largest, relative to what there is
@@ -147,12 +147,12 @@ def _count_pretrain(params: Params, corpus: str, name: str) -> dict[str, Any]:
 
 def _count_variant(params: Params, corpus: str, name: str) -> dict[str, Any]:
     row = params.variants[name]
-    train = row.learns(params.train)
+    train = row.resolve_train(params.train)
     learnt, judged = _divide_folds(corpus, params)
     kept = row.modalities if row.extractors == "frozen" else row.frozen
     kept = [f"branches.{modality}{'' if modality in row.frozen else '.trunk'}" for modality in kept]
     steps = steps_of(row, frames=train.frames, seconds=size_of(corpus, params).seconds, sound=params.sound)
-    own = {"width": train.width, "segment": segment_shape(row.hears(params.sound))}
+    own = {"width": train.width, "segment": segment_shape(row.resolve_sound(params.sound))}
     found = clip_costs(row, steps, **_sizes(params, corpus) | own)
     if row.looks:  # the branches look before the first epoch, the heads learn in all of them
         branches = total(found, "branches").multiply_adds / train.epochs
@@ -226,7 +226,7 @@ STAGES = {  # kind of run -> stage of the plan, title of the stage, what counts 
 def _count_passes(found: Mapping[str, Cost], looks: float, *, kept: Iterable[str] = ()) -> dict[str, float]:
     """Return what a network takes: `looks` are passes of judging in an epoch, `kept` parts that stay as they are."""
     forward = total(found).multiply_adds
-    spared = (LEARNT - KEPT) * sum(total(found, part).multiply_adds for part in kept)
+    spared = (LEARNT - FROZEN_ENCODERS) * sum(total(found, part).multiply_adds for part in kept)
     return {
         "multiply_adds": forward,
         "weights": total(found).parameters,

@@ -159,5 +159,7 @@ def judge(
         rows[name] = states[name][torch.from_numpy(newest.clip(0))] * torch.from_numpy(known)[:, None]
         present[name] = torch.from_numpy(known)
     judged = torch.stack(list(present.values())).any(0)
-    scores = model.judge({k: v[judged] for k, v in rows.items()}, {k: v[judged] for k, v in present.items()})
+    scores = model.classify_features(
+        {k: v[judged] for k, v in rows.items()}, {k: v[judged] for k, v in present.items()}
+    )
     return ticks[judged.numpy()], scores["fused"].argmax(1).numpy()

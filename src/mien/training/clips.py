@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mien.audio.spectrogram import cut_segments, cut_whole, log_mel, segment_s, segment_shape, spectrogram
+from mien.audio.spectrogram import crop_or_repeat, cut_segments, log_mel, segment_s, segment_shape, spectrogram
 from mien.augment.slicing import (
     HOPS,
     SLICED,
@@ -29,7 +29,7 @@ from mien.augment.slicing import (
     segment_starts,
 )
 from mien.classical.samples import FITTED
-from mien.config.labels import KEPT, LEVELS, VECTORS
+from mien.config.labels import FROZEN_ENCODERS, LEVELS, VECTORS
 from mien.config.schema import FacesConfig, SoundConfig
 from mien.errors import ConfigError, TableError
 from mien.io import shards, tables
@@ -150,9 +150,9 @@ def read(
     media, digests = {}, {name: sha256(folder / name) for name in ("clips.parquet", "folds.parquet")}
     for modality in modalities:
         stage = {"video": "faces", "audio": "sound", "units": "candide"}.get(modality, "vectors")
-        home = Path(results) / stage / (f"{corpus}-{modality}" if modality in KEPT else corpus)
+        home = Path(results) / stage / (f"{corpus}-{modality}" if modality in FROZEN_ENCODERS else corpus)
         parts = read_json(home / "manifest.json")["parts"]
-        digests[modality if modality in KEPT else stage] = parts
+        digests[modality if modality in FROZEN_ENCODERS else stage] = parts
         folders = [home / part for part in sorted(parts)]
         usable = clips[clips[VECTORS.get(modality, "has_audio" if modality == "audio" else "has_video")]]
         if modality == "video":
@@ -465,30 +465,32 @@ def assemble_inputs(
     for interval, data in clips:
         for name in modalities:
             one = data.get(name)
-            steps = _blank(name, sampling, size_px) if one is None else _look(one, interval, sampling, rng)
+            steps = _blank(name, sampling, size_px) if one is None else _sample_steps(one, interval, sampling, rng)
             n_steps[name].append(0 if one is None else len(steps))
             inputs[name].append(steps)
     stacked = {name: pad_sequence(values, batch_first=True) for name, values in inputs.items()}
     return stacked, {name: torch.tensor(values) for name, values in n_steps.items()}
 
 
-def _look(one: ModalityData, interval: Interval, sampling: Sampling, rng: np.random.Generator | None) -> Tensor:
+def _sample_steps(one: ModalityData, interval: Interval, sampling: Sampling, rng: np.random.Generator | None) -> Tensor:
     if isinstance(one, FrameSequence | ActionUnitSequence):
         rows = nearest_frames(one.time_s, frame_times(interval, sampling.frames, rng=rng))
         return torch.from_numpy(one.pixels[rows] if isinstance(one, FrameSequence) else one.units[rows])  # (T, ...)
     if sampling.sound.front_end == "logmel":
-        return _listen(one, interval, sampling.sound, rng)
+        return _crop_spectrogram(one, interval, sampling.sound, rng)
     starts = sampling.starts(interval, rng)
     return cut_segments(one.spectrum, starts, sampling.sound, stop_s=interval.stop_s)  # (S, 1, F, W)
 
 
-def _listen(one: Spectrogram, interval: Interval, sound: SoundConfig, rng: np.random.Generator | None) -> Tensor:
+def _crop_spectrogram(
+    one: Spectrogram, interval: Interval, sound: SoundConfig, rng: np.random.Generator | None
+) -> Tensor:
     """Return what is heard in a stretch (1, 1, F, W), all of the voice where that is silence; `rng`: begun anywhere."""
     rate = sound.rate_hz / sound.mel.hop  # columns per second
     edges = np.round((np.array([interval.start_s, interval.stop_s]) - one.start_s) * rate).clip(0).astype(int)
     heard = one.spectrum[:, edges[0] : edges[1]]
     heard = heard if heard.shape[1] else one.spectrum
-    return cut_whole(heard, sound, place=None if rng is None else float(rng.uniform()))
+    return crop_or_repeat(heard, sound, place=None if rng is None else float(rng.uniform()))
 
 
 def _blank(modality: str, sampling: Sampling, size_px: int) -> Tensor:
@@ -611,7 +613,7 @@ def drop_modalities(batches: Iterable[Batch], probability: float, *, rng: np.ran
         yield replace(batch, n_steps=n_steps)
 
 
-def read_ahead(batches: Iterable[T]) -> Iterator[T]:
+def prefetch(batches: Iterable[T]) -> Iterator[T]:
     """Yield `batches` while a thread assembles the next one; the order and all draws stay the same."""
     source = iter(batches)
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -625,4 +627,4 @@ def on_device(device: torch.device, batches: Iterable[T]) -> Iterable[T]:
     """Return `batches` on a device; where it is not the processor, the next one is assembled meanwhile."""
     if device.type == "cpu":  # nothing to overlap: the same cores would do both
         return batches
-    return (batch.to(device) for batch in read_ahead(batches))
+    return (batch.to(device) for batch in prefetch(batches))

@@ -241,7 +241,7 @@ class Progress:
         return cls(**(dict(state) | {"choices": choices}))
 
 
-class MovingAverage:
+class ExponentialMovingAverage:
     """The exponential moving average of the weights and statistics of a model over its steps.
 
     The decay grows to `decay` over the first steps, so that the random first weights are soon forgotten.
@@ -288,7 +288,7 @@ def fit(model: nn.Module, task: Task, spec: TrainSpec, *, group: Group = ALONE) 
     parts = {"model": model, "optimizer": optimizer} | ({} if scheduler is None else {"scheduler": scheduler})
     judged = model
     if spec.average:
-        average = parts["average"] = MovingAverage(model, spec.average)
+        average = parts["average"] = ExponentialMovingAverage(model, spec.average)
         judged = average.model
         optimizer.register_step_post_hook(lambda *_: average.follow(model))
     if spec.schedule == "one_cycle":

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.augment.aug_a import augment
-from mien.augment.aug_b import Copies, balance, change, no_copies
+from mien.augment.aug_b import OversamplingPlan, balance, change, no_copies
 from mien.config.schema import AugmentConfig, FacesConfig
 from mien.errors import CorpusError
 from mien.training import clips as training_clips
@@ -207,7 +207,7 @@ class ImageTask:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class AlbumDataset(ImageDataset):
+class FaceImageDataset(ImageDataset):
     """Grey pictures of clips, (N, S, S); the numbers from N on are copies of some of them (AUG-B).
 
     clips : rows of CLIPS with the columns role (training, validation, test, apart) and target, the class.
@@ -222,9 +222,9 @@ class AlbumDataset(ImageDataset):
     digest: str
     pictures: np.ndarray
     size_px: int
-    copies: Copies = field(default_factory=no_copies)
+    copies: OversamplingPlan = field(default_factory=no_copies)
 
-    def balanced(self, rng: np.random.Generator) -> "AlbumDataset":
+    def balanced(self, rng: np.random.Generator) -> "FaceImageDataset":
         """Return the same with copies that fill up the classes of the training pictures."""
         return replace(self, copies=balance(self.label, self.pictures, rng=rng))
 
@@ -249,7 +249,7 @@ class AlbumDataset(ImageDataset):
         return pictures, torch.from_numpy(self.label[source]).to(device)
 
 
-def read_album(results: Path, corpus: str, *, target: str, faces: FacesConfig, size_px: int) -> AlbumDataset:
+def read_face_images(results: Path, corpus: str, *, target: str, faces: FacesConfig, size_px: int) -> FaceImageDataset:
     """Read the pictures that a row of ``pretrain`` is trained on and evaluated by.
 
     Emotions (target: label): the roles of fold 0, and apart for test pictures with an identical duplicate on the
@@ -285,7 +285,7 @@ def read_album(results: Path, corpus: str, *, target: str, faces: FacesConfig, s
             clip.append(number)
     role, clip = clips.role.to_numpy(), np.array(clip, np.int64)
     judged = np.array(judged, np.int64)
-    return AlbumDataset(
+    return FaceImageDataset(
         inputs=np.stack(grey) if grey else np.empty((0, faces.size_px, faces.size_px), np.uint8),
         label=clips.target.to_numpy(np.int64)[clip],
         rows={name: judged[role == name] for name in (*ROLES, "apart") if (role == name).any()},

@@ -17,7 +17,7 @@ from mien.models.mrpn import Network, Steps
 from mien.training import engine
 
 
-def slow_down(own: Mapping[str, Tensor], label: Tensor, *, alpha: float) -> dict[str, Tensor]:
+def modulation_coefficients(own: Mapping[str, Tensor], label: Tensor, *, alpha: float) -> dict[str, Tensor]:
     """Return the coefficient k of the gradients of each of two modalities (eq. 10).
 
     k = 1 - tanh(alpha * rho) where rho > 1, else 1; rho is the sum of the modality's own probabilities of the right
@@ -32,7 +32,7 @@ def slow_down(own: Mapping[str, Tensor], label: Tensor, *, alpha: float) -> dict
 
 
 @dataclass(kw_only=True)
-class Modulated:
+class GradientModulation:
     """A network that is trained, and changes the gradients of its branches before each step.
 
     network : in training mode, of fusion n0.   generator : of the noise, on the device of the network.
@@ -41,25 +41,27 @@ class Modulated:
     network: Network
     config: ModulationConfig
     generator: torch.Generator
-    said: dict[str, Tensor] = field(default_factory=dict)  # what the branches say of the batch, modality -> (B, D)
+    encoded: dict[str, Tensor] = field(default_factory=dict)  # features of the batch, modality -> (B, D)
 
     def __call__(self, inputs: Mapping[str, Tensor], n_steps: Steps | None = None) -> dict[str, Tensor]:
         """Return what the network returns."""
-        self.said = self.network.perceive(inputs, n_steps)
-        return self.network.answer(self.said, n_steps)
+        self.encoded = self.network.forward_features(inputs, n_steps)
+        return self.network.forward_heads(self.encoded, n_steps)
 
     @torch.no_grad()
-    def score_alone(self) -> dict[str, Tensor]:
+    def unimodal_logits(self) -> dict[str, Tensor]:
         """Return what the fused head says of each modality of the batch by itself, modality -> (B, C).
 
         It is f(the modality alone) - f(nothing) / 2, where f is the head as in evaluation: what is absent is 0, and
         neither statistics nor random numbers are touched. Of a linear head these are the paper's W_u phi_u + b / 2.
         """
-        said = {name: features.float() for name, features in self.said.items()}
-        absent = {name: features.new_zeros(len(features), dtype=torch.bool) for name, features in said.items()}
+        encoded = {name: features.float() for name, features in self.encoded.items()}
+        absent = {name: features.new_zeros(len(features), dtype=torch.bool) for name, features in encoded.items()}
         self.network.eval()
-        nothing = self.network.judge(said, absent)["fused"]
-        alone = {name: self.network.judge(said, absent | {name: ~absent[name]})["fused"] for name in said}
+        nothing = self.network.classify_features(encoded, absent)["fused"]
+        alone = {
+            name: self.network.classify_features(encoded, absent | {name: ~absent[name]})["fused"] for name in encoded
+        }
         self.network.train()
         return {name: scores - nothing / 2 for name, scores in alone.items()}
 
@@ -72,7 +74,7 @@ class Modulated:
     @torch.no_grad()
     def modulate(self, label: Tensor) -> None:
         """Change the gradients of the branches; the noise of each has the standard deviation that it had before."""
-        for name, factor in slow_down(self.score_alone(), label, alpha=self.config.alpha).items():
+        for name, factor in modulation_coefficients(self.unimodal_logits(), label, alpha=self.config.alpha).items():
             gradients = [weight.grad for weight in self.network.branches[name].parameters() if weight.grad is not None]
             for gradient in gradients:
                 spread = gradient.std(correction=0)

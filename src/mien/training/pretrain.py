@@ -45,7 +45,7 @@ from mien.io import tables
 from mien.io.files import digest, sha256
 from mien.io.shards import source_root
 from mien.models import checkpoint
-from mien.models.checkpoint import ModelCard, OfGrey
+from mien.models.checkpoint import GreyscaleInput, ModelCard
 from mien.models.cost import multiply_adds
 from mien.models.mrpn import load_backbone, n_parameters
 from mien.models.vgg import VGG16, load_descriptor
@@ -53,7 +53,7 @@ from mien.training import engine, run_folder
 from mien.training.clips import ROLES
 from mien.training.distributed import Group, join_group
 from mien.training.engine import Progress
-from mien.training.images import FOLD, AlbumDataset, ImageTask, read_album
+from mien.training.images import FOLD, FaceImageDataset, ImageTask, read_face_images
 from mien.training.run_folder import RunSpec
 from mien.training.utterances import SpeakerDataset, SpeakerTask, read_speakers
 
@@ -166,11 +166,11 @@ def train_pictures(run: RunSpec, results: Path, seeds: Iterable[int]) -> None:
         raise ConfigError(f"pretrain.{run.name} looks at pictures: one process trains it; run it without torchrun")
     row = run.settings.pretrain
     size_px = _make_card(run, ()).size_px
-    data = read_album(results, row.corpus, target=row.target, faces=run.settings.faces, size_px=size_px)
+    data = read_face_images(results, row.corpus, target=row.target, faces=run.settings.faces, size_px=size_px)
     run_folder.train_runs(run, lambda one: _train_pictures(one, data), folds=[FOLD], seeds=seeds)
 
 
-def _train_pictures(run: RunSpec, data: AlbumDataset) -> None:
+def _train_pictures(run: RunSpec, data: FaceImageDataset) -> None:
     row = run.settings.pretrain
     card = _make_card(run, data.classes)
     draws = run.draws("pretrain", run.corpus, run.seed)  # without the name: rows of one study start alike
@@ -193,7 +193,7 @@ def _train_pictures(run: RunSpec, data: AlbumDataset) -> None:
     dropout = run.settings.extractor.vgg_dropout if row.network == "vgg16" else row.dropout
     network = checkpoint.network(card, seed=draws.number("weights"), dropout=dropout)
     init = _load_init(run, network)
-    model = OfGrey(network)
+    model = GreyscaleInput(network)
     record |= {
         "init": init,
         "n_parameters": n_parameters(network),
@@ -243,7 +243,7 @@ def _load_init(run: RunSpec, network: nn.Module) -> str:
     return found
 
 
-def _check_pictures(run: RunSpec, data: AlbumDataset) -> Iterable[tuple[bool, str]]:
+def _check_pictures(run: RunSpec, data: FaceImageDataset) -> Iterable[tuple[bool, str]]:
     """Yield what keeps the row from being trained on these pictures."""
     corpus = run.settings.pretrain.corpus
     yield not len(data.clips), f"{corpus} has no usable video"

@@ -93,7 +93,7 @@ class Assessment:
         return rng_for(self.settings.seed, "trust", self.dataset.corpus, condition.name, clip)
 
 
-class Recalling(nn.Module):
+class CachedEncoder(nn.Module):
     """A branch that says the same about the same input without looking again: most conditions change one modality."""
 
     def __init__(self, branch: nn.Module) -> None:
@@ -103,13 +103,13 @@ class Recalling(nn.Module):
         self.said: Tensor | None = None
 
     def forward(self, sequence: Tensor, n_steps: Tensor | None = None) -> Tensor:
-        return self._recall(self.branch, sequence, n_steps)
+        return self._encode_cached(self.branch, sequence, n_steps)
 
     def states(self, sequence: Tensor, n_steps: Tensor | None = None) -> Tensor:
         """Return what the branch says after every step."""
-        return self._recall(self.branch.states, sequence, n_steps)
+        return self._encode_cached(self.branch.states, sequence, n_steps)
 
-    def _recall(self, look: Callable[..., Tensor], sequence: Tensor, n_steps: Tensor | None) -> Tensor:
+    def _encode_cached(self, look: Callable[..., Tensor], sequence: Tensor, n_steps: Tensor | None) -> Tensor:
         if self.asked is not sequence:
             self.asked, self.said = sequence, look(sequence, n_steps)
         return self.said
@@ -128,7 +128,7 @@ def assess_fold(job: Assessment, runs: list[Run]) -> pd.DataFrame:
     for run in trained:
         model, card = checkpoint.load(Path(run.folder) / "model.safetensors", device=device.type)
         for name, branch in model.branches.items():
-            model.branches[name] = Recalling(branch)
+            model.branches[name] = CachedEncoder(branch)
         sampling = Sampling.of(card.augmentation, frames=card.frames, share=1.0, sound=job.settings.sound)
         alike.setdefault((card.modalities, sampling), []).append((run, model))  # who look at clips alike
     voices = {condition: _disturb_voices(job, condition, runs[0].fold) for condition in conditions(job.settings.trust)}
@@ -138,7 +138,7 @@ def assess_fold(job: Assessment, runs: list[Run]) -> pd.DataFrame:
         clips, size = split(view, runs[0].fold)["test"], engine.EVALUATED * train.batch  # as a training evaluates
         for part in (clips.iloc[start : start + size] for start in range(0, len(clips), size)):
             names = list(zip(part["clip"], part.actor, part.label, strict=True))
-            for condition, inputs, n_steps in _looks(job, view, part, sampling, voices):
+            for condition, inputs, n_steps in _corrupted_inputs(job, view, part, sampling, voices):
                 left = torch.stack(list(n_steps.values())).any(dim=0).tolist()  # of a clip, anything
                 for run, model in networks:
                     with engine.autocast(device, train.precision):
@@ -180,7 +180,7 @@ def check_clean(run: Run, rows: pd.DataFrame) -> None:
         )
 
 
-def _looks(
+def _corrupted_inputs(
     job: Assessment,
     view: ClipDataset,
     clips: pd.DataFrame,

@@ -129,7 +129,7 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
     progress = engine.fit(model, task, spec)
     model.load_state_dict(progress.choices["honest"].weights)
     samples = {role: roles[role] for role in spec.roles}
-    stream = pd.concat([stream_rows(task.follow(model, role), rows, role) for role, rows in samples.items()])
+    stream = pd.concat([stream_rows(task.predict_stream(model, role), rows, role) for role, rows in samples.items()])
     further = {STREAM_FILE: (stream, tables.STREAM)}
     run_folder.write(run, record, card, progress=progress, samples=samples, media=dataset.media, further=further)
 
@@ -169,7 +169,9 @@ class StreamTask:
             change = partial(augment, config=self.settings.augment, mode="clip", generator=generator)
             for batch in filter(_enough, clips.on_device(engine.device(), batches)):
                 losses = {}
-                for head, score in say(model, network_inputs(batch, augment=change), batch.at, precision).items():
+                for head, score in forward_stream(
+                    model, network_inputs(batch, augment=change), batch.at, precision
+                ).items():
                     known = batch.known(head)
                     of_each = tick_loss(score, known if how.loss == "every" else last_of(known), batch.label)  # (B,)
                     if bool(known.any()):
@@ -181,9 +183,9 @@ class StreamTask:
 
     def evaluate(self, model: nn.Module, role: str) -> EvalResult:
         """Follow the clips of a role."""
-        return summarise(self.follow(model, role), torch.tensor(self.roles[role].label.to_numpy()))
+        return summarise(self.predict_stream(model, role), torch.tensor(self.roles[role].label.to_numpy()))
 
-    def follow(self, model: nn.Module, role: str) -> list["Followed"]:
+    def predict_stream(self, model: nn.Module, role: str) -> list["StreamPrediction"]:
         """Return what the network says along the whole clips of a role."""
         look = partial(whole_batches, self.dataset, self.roles[role], self.pace, size=self.settings.streaming.batch)
         if role not in self.kept:
@@ -191,17 +193,19 @@ class StreamTask:
             n_bytes = sum(value.nbytes for value in first.inputs.values()) * len(self.roles[role]) / len(first)
             self.kept[role] = list(look()) if n_bytes <= IN_MEMORY else []
         batches = clips.on_device(engine.device(), self.kept[role] or look())
-        return follow(model, batches, precision=self.settings.train.precision)
+        return predict_stream(model, batches, precision=self.settings.train.precision)
 
 
-def say(model: Network, inputs: Mapping[str, Tensor], at: Mapping[str, Tensor], precision: str) -> dict[str, Tensor]:
+def forward_stream(
+    model: Network, inputs: Mapping[str, Tensor], at: Mapping[str, Tensor], precision: str
+) -> dict[str, Tensor]:
     """Return what `run_stream` says, computed in `precision`; float32."""
     with engine.autocast(next(iter(at.values())).device, precision):
         scores = run_stream(model, inputs, at)
     return {head: score.float() for head, score in scores.items()}
 
 
-def stream_rows(followed: list["Followed"], rows: pd.DataFrame, role: str) -> pd.DataFrame:
+def stream_rows(followed: list["StreamPrediction"], rows: pd.DataFrame, role: str) -> pd.DataFrame:
     """Return rows of STREAM; a head is silent at ticks at which it has nothing to go by."""
     said = [
         (role, clip.clip, clip.actor, clip.label, one.tick_s[k], head, logits[k].numpy())
@@ -213,7 +217,7 @@ def stream_rows(followed: list["Followed"], rows: pd.DataFrame, role: str) -> pd
 
 
 @dataclass(frozen=True)
-class Followed:
+class StreamPrediction:
     """A recording that was followed: tick_s (K,) s, known and logits by head, (K,) bool and (K, C) float32."""
 
     tick_s: np.ndarray
@@ -227,18 +231,20 @@ class Followed:
 
 
 @torch.no_grad()
-def follow(model: Network, batches: Iterable[StreamBatch], *, precision: str = "float32") -> list[Followed]:
+def predict_stream(
+    model: Network, batches: Iterable[StreamBatch], *, precision: str = "float32"
+) -> list[StreamPrediction]:
     """Let the network in evaluation mode follow all recordings of `batches`."""
     model.eval()
     followed = []
     for batch in batches:
-        scores = say(model, network_inputs(batch), batch.at, precision)
+        scores = forward_stream(model, network_inputs(batch), batch.at, precision)
         known = {head: batch.known(head).cpu() for head in scores}
         scores = {head: score.cpu() for head, score in scores.items()}
         for row, tick_s in enumerate(batch.tick_s):
             upto = len(tick_s)
             followed.append(
-                Followed(
+                StreamPrediction(
                     tick_s,
                     {head: ticks[row, :upto] for head, ticks in known.items()},
                     {head: score[row, :upto] for head, score in scores.items()},
@@ -247,7 +253,7 @@ def follow(model: Network, batches: Iterable[StreamBatch], *, precision: str = "
     return followed
 
 
-def summarise(followed: list[Followed], label: Tensor) -> EvalResult:
+def summarise(followed: list[StreamPrediction], label: Tensor) -> EvalResult:
     """Return what is said of recordings with `label` (N,): logits (N, C) and accuracy of the last tick.
 
     The loss is the fused head's mean cross-entropy over the ticks of a recording, and the mean of that over recordings.

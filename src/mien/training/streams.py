@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mien.audio.spectrogram import is_heard, segment_alone, segment_ends, segment_shape
+from mien.audio.spectrogram import is_heard, segment_ends, segment_shape, standardised_segment
 from mien.augment.slicing import Interval
 from mien.config.schema import SoundConfig
 from mien.io.shards import FULL_SCALE
@@ -168,7 +168,7 @@ def _take(medium: ModalityData, which: np.ndarray, pace: StreamTiming) -> Tensor
         if len(which) == 0:
             return torch.zeros(1, *medium.pixels.shape[1:], dtype=torch.uint8)
         return torch.from_numpy(medium.pixels[which])  # (T, S, S, 3)
-    segments = [segment_alone(_second(medium, end, pace), pace.sound) for end in which]
+    segments = [standardised_segment(_second(medium, end, pace), pace.sound) for end in which]
     return torch.stack(segments) if segments else torch.zeros(1, 1, *segment_shape(pace.sound))  # (T, 1, F, W)
 
 

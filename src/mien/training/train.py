@@ -41,7 +41,7 @@ from mien.models.mrpn import Network, first_mismatch, n_parameters
 from mien.training import clips, engine, run_folder
 from mien.training.clips import Batch, ClipDataset, Sampling, network_inputs
 from mien.training.engine import Choice, Draws, EvalResult, Pass, Progress
-from mien.training.modulation import Modulated
+from mien.training.modulation import GradientModulation
 from mien.training.run_folder import EVERYBODY, RunSpec
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def train_everybody(
 ) -> None:
     """Train a variant on all people of a corpus, for as many epochs as were chosen on its folds on average.
 
-    Nobody is left to judge these networks, which are those to give away; their folders are everybody-seed0 and so on.
+    No people are left to test these networks, which are those to distribute; their folders are everybody-seed0 and so on.
 
     Parameters
     ----------
@@ -130,8 +130,8 @@ def prepare_run(
     where = f"variants.{variant}"
     params = schema.load(config)
     settings = run_folder.read_settings(params, *SECTIONS, variant=where)
-    settings.train = settings.variant.learns(settings.train)
-    settings.sound = settings.variant.hears(settings.sound)
+    settings.train = settings.variant.resolve_train(settings.train)
+    settings.sound = settings.variant.resolve_sound(settings.sound)
     if "units" in settings.variant.modalities:
         settings.candide = schema.section(schema.CandideConfig, params, "candide")
     files = run_folder.find_init(where, settings.variant.init, init or [])
@@ -183,11 +183,11 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
     weights = {}
     if histories:
         courses = {head: LearningStats.of(pd.read_csv(path / "history.csv")) for head, path in histories.items()}
-        weights = weigh_losses(courses)
+        weights = gradient_blending_weights(courses)
         record |= {"loss_weights": weights, "blend": {head: asdict(course) for head, course in courses.items()}}
     task = ClipTask(settings=run.settings, dataset=dataset, roles=roles, draws=draws, loss_weights=weights)
     if row.weights:
-        ask_again(run, task, model, record, card)
+        evaluate_reused_weights(run, task, model, record, card)
         return
     record |= {"n_steps": task.count_steps()}
     if row.looks:
@@ -215,14 +215,16 @@ def train_fold(run: RunSpec, dataset: ClipDataset) -> None:
     )
 
 
-def ask_again(run: RunSpec, task: "ClipTask", model: Network, record: dict[str, Any], card: ModelCard) -> None:
+def evaluate_reused_weights(
+    run: RunSpec, task: "ClipTask", model: Network, record: dict[str, Any], card: ModelCard
+) -> None:
     """Judge by the network of another row, at the epoch that it has chosen, and write the folder.
 
     Raises
     ------
     ModelError : it was not trained, or is of another fold or seed.
     """
-    record, progress, kept = _take_over(run, model, record)
+    record, progress, kept = _load_reused_weights(run, model, record)
     to_device(model, engine.device())
     samples = {role: rows for role, rows in task.roles.items() if role != "training"}
     judged = {role: task.evaluate(model, role) for role in samples}
@@ -233,7 +235,7 @@ def ask_again(run: RunSpec, task: "ClipTask", model: Network, record: dict[str, 
     run_folder.write(run, record, card, progress=progress, samples=samples, media=task.dataset.media, kept=kept)
 
 
-def _take_over(run: RunSpec, model: Network, record: dict[str, Any]) -> tuple[dict[str, Any], Progress, str]:
+def _load_reused_weights(run: RunSpec, model: Network, record: dict[str, Any]) -> tuple[dict[str, Any], Progress, str]:
     """Load the network of the row `weights` of the same fold and seed; return what is known of it, as trainers do."""
     of = run.beside(run.settings.variant.weights)
     trained, card = checkpoint.load(of / "model.safetensors")
@@ -259,7 +261,7 @@ def fit_everybody(run: RunSpec, dataset: ClipDataset) -> None:
     """
     row, how = run.settings.variant, run.settings.train
     if clips.vector_sizes(dataset):
-        raise ConfigError(f"{run.name} looks at numbers, with which nothing can be judged later; name another row")
+        raise ConfigError(f"{run.name} uses precomputed numbers, so it cannot be applied to recordings; name another row")
     if row.frozen or row.blend:
         raise ConfigError(f"{run.name} is made from other rows, which were not trained on everybody; name another row")
     dataset = clips.select_target(dataset, row.target)
@@ -279,7 +281,7 @@ def fit_everybody(run: RunSpec, dataset: ClipDataset) -> None:
     )
     kept = "optimistic" if how.protocol == "thesis" else "honest"
     if row.weights:
-        record, progress, kept = _take_over(run, model, record)
+        record, progress, kept = _load_reused_weights(run, model, record)
         run_folder.write(run, record, card, progress=progress, kept=kept)
         return
     chosen = []
@@ -397,7 +399,7 @@ class ClipTask:
         asked = self.asked(model)
         if row.modulation != ModulationConfig():
             noise = torch.Generator(engine.device()).manual_seed(self.draws.number("modulation", epoch))
-            asked = Modulated(network=model, config=row.modulation, generator=noise)
+            asked = GradientModulation(network=model, config=row.modulation, generator=noise)
         with self.draws.epoch(epoch) as generator:
             loss = train_epoch(
                 asked,
@@ -434,9 +436,9 @@ class ClipTask:
         """Evaluate the clips of a role, each of which has at least one modality."""
         model.eval()
         scores, device = [], engine.device()
-        for batch in self.judged_batches(model, role):
+        for batch in self.evaluation_inputs(model, role):
             with engine.autocast(device, self.settings.train.precision):
-                out = (model.answer if self.refers else self.asked(model))(batch.inputs, batch.n_steps)
+                out = (model.forward_heads if self.uses_reference else self.asked(model))(batch.inputs, batch.n_steps)
             scores.append({head: score.float().cpu() for head, score in out.items()})
         logits = {head: torch.cat([score[head] for score in scores]) for head in scores[0]}
         label = torch.tensor(self.roles[role].label.to_numpy())
@@ -445,22 +447,22 @@ class ClipTask:
         return EvalResult.of(logits, label)
 
     @property
-    def refers(self) -> bool:
+    def uses_reference(self) -> bool:
         """Tell whether what a network says of a voice is standardised by the person's other recordings."""
         return self.settings.variant.normalise == "subject" and "audio" in self.dataset.media
 
-    def judged_batches(self, model: Network, role: str) -> Iterable[Batch]:
+    def evaluation_inputs(self, model: Network, role: str) -> Iterable[Batch]:
         """Return what is evaluated: `evaluation_batches`, or what branches say of them, referred to their person."""
-        if not self.refers:
+        if not self.uses_reference:
             return self.evaluation_batches(role)
-        batch = self.perceived(model, role)
+        batch = self.encode_role(model, role)
         said, heard = batch.inputs["audio"].clone(), batch.n_steps["audio"] > 0
         for actor in self.roles[role].actor.unique():
             own = torch.from_numpy((self.roles[role].actor == actor).to_numpy(copy=True)).to(heard.device) & heard
-            said[own] = model.refer("audio", said[own], said[own])
+            said[own] = model.adapt_to_reference("audio", said[own], said[own])
         return [replace(batch, inputs=batch.inputs | {"audio": said})]
 
-    def perceived(self, model: Network, role: str) -> Batch:
+    def encode_role(self, model: Network, role: str) -> Batch:
         """Return what the branches of a network say of all clips of a role."""
         (batch,) = self._store(model, self.evaluation_batches(role))
         return batch
@@ -508,7 +510,7 @@ class ClipTask:
         said, n_steps, label, also = [], [], [], []
         for batch in batches:
             with engine.autocast(engine.device(), self.settings.train.precision):
-                said.append(model.perceive(batch.inputs, batch.n_steps))
+                said.append(model.forward_features(batch.inputs, batch.n_steps))
             n_steps.append(batch.n_steps)
             label.append(batch.label)
             also.append(batch.also)
@@ -546,7 +548,7 @@ class FeatureTask(ClipTask):
         """Return the clips of a role."""
         return self.features[role]
 
-    def perceived(self, model: Network, role: str) -> Batch:
+    def encode_role(self, model: Network, role: str) -> Batch:
         """Return the features of all clips of a role."""
         (batch,) = self.features[role]
         return batch
@@ -557,7 +559,7 @@ class FeatureTask(ClipTask):
 
     def asked(self, model: Network) -> Callable[..., dict[str, Tensor]]:
         """Return what comes after the branches."""
-        return model.answer
+        return model.forward_heads
 
 
 class VectorTask(FeatureTask):
@@ -603,7 +605,7 @@ def train_epoch(
             if bool(known.any()):
                 losses[head] = LOSSES[head](scores[head].float()[known], level[known]).mean()
         loss = sum((weights or {}).get(head, 1.0) * loss for head, loss in losses.items())
-        if isinstance(model, Modulated):
+        if isinstance(model, GradientModulation):
             model.step(optimizer, loss, batch.label)
         else:
             engine.step(optimizer, loss)
@@ -653,7 +655,7 @@ class LearningStats:
         )
 
 
-def weigh_losses(courses: Mapping[str, LearningStats]) -> dict[str, float]:
+def gradient_blending_weights(courses: Mapping[str, LearningStats]) -> dict[str, float]:
     """Return head -> weight; their sum is the number of heads."""
     raw = {head: course.gain / max(course.overfitting, FLOOR) ** 2 for head, course in courses.items()}
     total = sum(raw.values())

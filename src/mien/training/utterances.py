@@ -146,7 +146,7 @@ def level_of(wave: Tensor, config: SoundConfig) -> Tensor:
 
 def levels(voices: UtteranceDataset, rows: np.ndarray, *, device: torch.device) -> Tensor:
     """Return `level_of` the utterances `rows`, (len(rows), 4) float32; one pass over their whole waves."""
-    waves = in_advance(lambda row: np.array(voices.wave(row)), rows)
+    waves = prefetch_map(lambda row: np.array(voices.wave(row)), rows)
     found = [level_of(torch.from_numpy(wave).to(device).float() / shards.FULL_SCALE, voices.config) for wave in waves]
     return torch.stack(found) if found else torch.zeros(0, 4, device=device)
 
@@ -162,7 +162,7 @@ def whole_segments(wave: np.ndarray, config: SoundConfig, *, device: torch.devic
     return cut_segments(spectrum, starts * config.hop * config.pool / config.rate_hz, config)
 
 
-def in_advance(make: Callable[[T], Made], items: Iterable[T]) -> Iterator[Made]:
+def prefetch_map(make: Callable[[T], Made], items: Iterable[T]) -> Iterator[Made]:
     """Yield make(item) in the order of `items`, while threads prepare the next few."""
     with ThreadPoolExecutor(READERS) as pool:
         waiting: deque = deque()
@@ -278,7 +278,7 @@ class SpeakerTask:
         batches = list(random_batches(len(item), size=self.batch, rng=order))  # the same in every process
         shards = [self.group.shard(batch) for batch in batches]
         sums = torch.zeros(2, dtype=torch.float64, device=device)  # of losses and of hits
-        crops = in_advance(lambda own: read_crops(self.data.utterances, rows[item[own]], start[own]), shards)
+        crops = prefetch_map(lambda own: read_crops(self.data.utterances, rows[item[own]], start[own]), shards)
         for batch, own, crop in zip(batches, shards, crops, strict=True):
             segments = transform(crop, level[torch.from_numpy(item[own])], self.data.utterances.config)
             label = torch.from_numpy(self.data.label[rows[item[own]]]).to(device)
@@ -301,7 +301,7 @@ class SpeakerTask:
         """Return the mean feature of every utterance, (len(rows), D) float32 on the CPU, the same in every process."""
         model.eval()
         device = engine.device()
-        waves = in_advance(lambda row: np.array(self.data.utterances.wave(row)), self.group.shard(rows))
+        waves = prefetch_map(lambda row: np.array(self.data.utterances.wave(row)), self.group.shard(rows))
         means, waiting = [torch.zeros(0, model.dim, device=device)], []
         for wave in waves:
             waiting.append(whole_segments(wave, self.data.utterances.config, device=device))

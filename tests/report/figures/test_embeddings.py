@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from mien.evaluation.embeddings import lay_out
+from mien.evaluation.embeddings import tsne_layout
 from mien.io import tables
 from mien.io.files import write_json
 from mien.io.randomness import rng_for
@@ -27,7 +27,7 @@ def vectors(variant="VM", feature="f_v", *, apart=9.0) -> pd.DataFrame:
 
 
 def test_silhouettes_see_the_groups_that_there_are():
-    points = lay_out(vectors(), perplexity=10.0, seed=0)
+    points = tsne_layout(vectors(), perplexity=10.0, seed=0)
     tested = points[points.role == "test"]
     assert tested.by_emotion.mean() > 0.7
     assert abs(tested.by_actor.mean()) < 0.1
@@ -40,7 +40,7 @@ def test_silhouettes_see_the_groups_that_there_are():
 def test_few_clips_of_one_emotion_are_laid_out_without_a_silhouette():
     rows = vectors()
     few = rows[(rows.role == "test") & (rows.label == 0)]
-    points = lay_out(few, perplexity=30.0, seed=0)
+    points = tsne_layout(few, perplexity=30.0, seed=0)
     assert np.isfinite(points[["x", "y"]]).all(axis=None)
     assert points.by_emotion.isna().all()
 

@@ -19,7 +19,7 @@ from mien.report.figures.fer2013 import (
     hardest,
     read_gallery,
 )
-from mien.training.images import read_album
+from mien.training.images import read_face_images
 from report.figures import planted_pictures as planted
 
 
@@ -64,7 +64,7 @@ def test_the_figures_are_whole_and_say_what_they_show(tmp_path, world, run, monk
 def test_copies_are_the_very_ones_of_training(world, gallery, run, repository):
     faces = schema.section(schema.FacesConfig, schema.load(str(repository / "params.yaml")), "faces")
     rng = rng_for(0, "pretrain", "fer2013", 0, "copies")
-    data = read_album(world, "fer2013", target="label", faces=faces, size_px=planted.VGG_PX).balanced(rng)
+    data = read_face_images(world, "fer2013", target="label", faces=faces, size_px=planted.VGG_PX).balanced(rng)
     numbers = np.arange(len(data.copies))
     theirs, labels = data.batch(len(data.inputs) + numbers, torch.device("cpu"))
     found = fer2013.balanced(run, gallery)

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from mien.config.labels import colour_of
 from mien.config.schema import EmbeddingsConfig, load, section
-from mien.evaluation.embeddings import POINTS, lay_out
+from mien.evaluation.embeddings import POINTS, tsne_layout
 from mien.io import tables
 from mien.io.files import read_json
 from mien.io.randomness import seed_for
@@ -88,7 +88,7 @@ def plot_embeddings(
     folds = {}
     for path in embeddings:
         parts = tables.read(path, tables.EMBEDDINGS).groupby("variant", sort=False)
-        points = [lay_out(part, perplexity=settings.perplexity, seed=seed) for _, part in parts]
+        points = [tsne_layout(part, perplexity=settings.perplexity, seed=seed) for _, part in parts]
         folds[path.stem] = pd.concat(points, ignore_index=True) if points else pd.DataFrame(columns=POINTS)
     title = corpus_title("Figure 5.1: what networks judge clips by", info)
     title += "\nt-SNE: distances and axes mean nothing, only who is beside whom"

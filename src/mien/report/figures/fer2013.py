@@ -17,7 +17,7 @@ from matplotlib.patches import Patch
 from scipy.special import log_softmax
 from torch.nn import functional
 
-from mien.augment.aug_b import BALANCING, DIFFER, DRAWS, Copies, balance, change, no_copies
+from mien.augment.aug_b import BALANCING, DIFFER, DRAWS, OversamplingPlan, balance, change, no_copies
 from mien.errors import TableError
 from mien.evaluation.runs import Run, read_run
 from mien.io import tables
@@ -248,7 +248,7 @@ class Balanced:
     """
 
     clips: pd.DataFrame
-    copies: Copies
+    copies: OversamplingPlan
     size_px: int
 
 
@@ -280,7 +280,7 @@ def illustration(found: Balanced, *, n: int, seed: int) -> Balanced:
     label = found.clips.label.to_numpy()
     sources = [rng.permutation(np.flatnonzero(label == name))[:n] for name in np.unique(label)]
     source = np.concatenate(sources).astype(np.int64)
-    return replace(found, copies=Copies(source, rng.random((len(source), DRAWS), dtype=np.float32)))
+    return replace(found, copies=OversamplingPlan(source, rng.random((len(source), DRAWS), dtype=np.float32)))
 
 
 def pixels(found: Balanced, corpus: Corpus, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

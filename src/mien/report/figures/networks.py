@@ -132,7 +132,7 @@ def measure_flow(title: str, fusion: str) -> dict[str, float | str]:
 def _gradients(network: torch.nn.Module, face: Tensor, voice: Tensor, label: Tensor) -> dict[str, Tensor]:
     """Return head -> gradient (N, D) of its cross-entropy at the features of the face; of heads that look at them."""
     face = face.clone().requires_grad_()
-    scores = network.judge({"video": face, "audio": voice})
+    scores = network.classify_features({"video": face, "audio": voice})
     losses = {head: functional.cross_entropy(scores[head], label) for head in ("fused", "video") if head in scores}
     return {head: torch.autograd.grad(loss, face, retain_graph=True)[0] for head, loss in losses.items()}
 

@@ -15,15 +15,15 @@ from mien.classical.svm import GRIDS
 from mien.config.labels import CLASSICAL
 from mien.config.schema import ClassifierConfig, ClassifyConfig, CrossConfig, EvaluateConfig, load, section
 from mien.evaluation.classifiers import (
-    Judgement,
-    Panel,
+    PredictionSet,
+    RunPredictions,
     accuracy_in,
     best_split,
     expected_runs,
     judged_on,
     mean_and_sd,
     measures_in,
-    read_panel,
+    read_prediction_set,
     score_on,
 )
 from mien.evaluation.measures import BESIDE, columns, measure, percents
@@ -91,7 +91,7 @@ class Evidence:
     edges : classifier -> see `share_at_edge`.
     """
 
-    panel: Panel
+    panel: PredictionSet
     classifiers: dict[str, ClassifierConfig]
     cross: CrossConfig
     classify: ClassifyConfig
@@ -117,7 +117,7 @@ class Evidence:
         """Say whether the thesis's numbers belong to another pair of corpora."""
         return self.cross.name != THEIR_NAME
 
-    def shown(self, name: str, selection: str = "honest") -> list[Judgement]:
+    def shown(self, name: str, selection: str = "honest") -> list[RunPredictions]:
         """Return what table 4.1 shows: of a classical model the best split, of a network the runs of all seeds."""
         judgements = self.panel.of(name, selection)
         if judgements and self.classifiers[name].model in CLASSICAL:
@@ -145,7 +145,7 @@ def read_evidence(runs: Iterable[Path], samples: Path, thesis: Path, params: dic
     pictures = read_samples(samples)
     chosen = expected_runs(read_runs(runs), cross.name, n_runs)
     return Evidence(
-        panel=read_panel(chosen, pictures.table),
+        panel=read_prediction_set(chosen, pictures.table),
         classifiers=classifiers,
         cross=cross,
         classify=classify,

@@ -21,7 +21,7 @@ from mien.evaluation.statistics import (
     gain,
     gain_of_folds,
     holm,
-    interval_of_cell,
+    wilson_interval,
 )
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
@@ -122,7 +122,7 @@ def compare(
             here = ours[ours.fold_name == name]
             own = here[here.selection == selection]
             n_clips = int(own.n_clips.sum())
-            ends = interval_of_cell((own.accuracy * n_clips).sum(), n_clips, confidence=config.confidence)
+            ends = wilson_interval((own.accuracy * n_clips).sum(), n_clips, confidence=config.confidence)
             found = {key: Estimate(own[key].mean()) for key in MEASURES} | {"accuracy": Estimate(math.nan, *ends)}
             cell = {"variant": variant, "fold": name, "thesis": thesis.get(name, math.nan)}
             rows.append(cell | _numbers(here, selection, found, own.seeds_sd.mean()))

@@ -105,7 +105,7 @@ def count_ours(params: Mapping[str, Any], *, classes: int) -> pd.DataFrame:
     for name, row in section(dict[str, VariantConfig], params, "variants").items():
         if VECTORS.keys() & set(row.modalities):  # what made the vectors costs more than these networks
             continue
-        own = {"width": row.learns(train).width, "segment": segment_shape(row.hears(sound))}
+        own = {"width": row.resolve_train(train).width, "segment": segment_shape(row.resolve_sound(sound))}
         steps = steps_of(row, frames=train.frames, seconds=CLIP_S, sound=sound)
         given = " and ".join(f"{n} {STEPS[modality]}" for modality, n in steps.items())
         cost = total(clip_costs(row, steps, **sizes | own))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mien.config.fuzziness import FUZZY_MODALITIES, KINDS, Condition, conditions
 from mien.config.schema import EvaluateConfig, FuzzinessConfig, VariantConfig, section
-from mien.evaluation.fuzziness import SUBSETS, Estimate, Judgements, read_judgements
+from mien.evaluation.fuzziness import SUBSETS, ConditionPredictions, Estimate, read_judgements
 from mien.report.page import render_page
 from mien.report.rules import NOT_SUPPORTED, SUPPORTED, UNDECIDED, Answer, answer
 
@@ -40,7 +40,7 @@ class Fuzziness:
     """
 
     config: FuzzinessConfig
-    judgements: Judgements
+    judgements: ConditionPredictions
     refined: str
     plain: list[str]
     scale: str
@@ -89,7 +89,7 @@ def read_fuzziness(paths: Iterable[Path], params: Mapping[str, Any]) -> Fuzzines
         and set(variant.modalities) == set(variants[refined].modalities)
     ]
     confidence = section(EvaluateConfig, params, "evaluate").confidence
-    judgements = Judgements(read_judgements(paths), confidence)
+    judgements = ConditionPredictions(read_judgements(paths), confidence)
     return Fuzziness(config, judgements, refined, plain, section(str, params, "scale"))
 
 

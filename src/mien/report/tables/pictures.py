@@ -16,7 +16,7 @@ from mien.errors import TableError
 from mien.evaluation.calibration import BINS, calibration_error, fit_temperature, probabilities
 from mien.evaluation.metrics import confusion_counts, linearise, reported
 from mien.evaluation.runs import Run, read_runs
-from mien.evaluation.statistics import interval_of_cell
+from mien.evaluation.statistics import wilson_interval
 from mien.io import tables
 from mien.report.page import render_page, write_table
 
@@ -50,7 +50,7 @@ def judge(pictures: pd.DataFrame, *, confidence: float) -> dict[str, float]:
     """Return number, accuracy with Wilson's interval, UAR, macro-F1 and calibration error of some pictures, 0..1."""
     label, predicted = pictures.label.to_numpy(), pictures.predicted.to_numpy()
     hit = label == predicted
-    low, high = interval_of_cell(int(hit.sum()), len(hit), confidence=confidence)
+    low, high = wilson_interval(int(hit.sum()), len(hit), confidence=confidence)
     means = {name: float(values.mean()) for name, values in linearise(label, predicted).items()}
     error = calibration_error(np.stack(pictures.said).max(axis=1), hit, bins=BINS)
     return {"pictures": len(hit), **means, "low": low, "high": high, "ece": error}

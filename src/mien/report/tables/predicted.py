@@ -9,7 +9,7 @@ import pandas as pd
 from mien.config.schema import EvaluateConfig, load, section
 from mien.errors import TableError
 from mien.evaluation.metrics import linearise
-from mien.evaluation.statistics import interval_of_cell
+from mien.evaluation.statistics import wilson_interval
 from mien.report.page import render_page, write_table
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ def summarise_check(rows: pd.DataFrame, *, confidence: float) -> dict[str, objec
     rows : columns of `apps.check.COLUMNS`; recordings count as independent.
     """
     n, n_right = len(rows), int(rows.right.sum())
-    low, high = interval_of_cell(n_right, n, confidence=confidence)
+    low, high = wilson_interval(n_right, n, confidence=confidence)
     names = sorted({*rows.label, *rows.said})
     label, said = (rows[one].map(names.index).to_numpy() for one in ("label", "said"))
     return {

@@ -22,7 +22,7 @@ from mien.evaluation.calibration import (
     calibration_error,
     conditions,
     cross_entropies,
-    error_by_chance,
+    ece_of_calibrated_model,
     fit_temperature,
     perceived,
     probabilities,
@@ -32,7 +32,7 @@ from mien.evaluation.calibration import (
 )
 from mien.evaluation.metrics import by_actor
 from mien.evaluation.runs import Run, read_runs, reasons_of, select_runs
-from mien.evaluation.statistics import Estimate, Gain, gain, interval_of_mean, interval_of_share, units_of
+from mien.evaluation.statistics import Estimate, Gain, gain, interval_of_mean, logit_t_interval, units_of
 from mien.io import tables
 from mien.io.files import read_json
 from mien.io.randomness import rng_for
@@ -85,7 +85,7 @@ class Trust:
 
     def share(self, rows: pd.DataFrame, values: np.ndarray) -> Estimate:
         """Return the mean over folds of values 0..1 (N,) of N rows of `judged`, and its interval; see `units_of`."""
-        return self._estimate(rows, values, partial(interval_of_share, n_clips=rows["clip"].nunique()))
+        return self._estimate(rows, values, partial(logit_t_interval, n_clips=rows["clip"].nunique()))
 
     def mean(self, rows: pd.DataFrame, values: np.ndarray) -> Estimate:
         """Return the mean over folds of any values (N,), such as differences; else as `share`."""
@@ -276,7 +276,7 @@ def _calibration(trust: Trust, network: str) -> Iterator[dict]:
         for seed in np.unique(rows.seed):  # seeds judge the same clips, so chance is the mean of theirs, not pooled
             mine = (rows.seed == seed).to_numpy()
             errors.append(calibration_error(sure[mine], hit[mine], bins=bins))
-            chances.append(error_by_chance(sure[mine], bins=bins, **options))
+            chances.append(ece_of_calibrated_model(sure[mine], bins=bins, **options))
         chance, limit = (float(value) for value in np.mean(chances, axis=0))
         yield _row("calibration", state, "confidence", trust.share(rows, sure))
         yield _row("calibration", state, "ece", _exact(float(np.mean(errors)), rows))
@@ -305,7 +305,7 @@ def _coverage(trust: Trust, network: str) -> Iterator[dict]:
     wrong = 1.0 - rows.hit.to_numpy()
     _, risk = calibration.risk_coverage(confidence, wrong)
     yield _row("coverage", "", "aurc", _exact(calibration.area(confidence, wrong), rows))
-    yield _row("coverage", "", "aurc_least", _exact(calibration.least_area(wrong), rows))
+    yield _row("coverage", "", "aurc_least", _exact(calibration.optimal_aurc(wrong), rows))
     yield _row("coverage", "", "aurc_random", _exact(float(wrong.mean()), rows))
     for coverage in range(5, 101, 5):  # percent
         last = math.ceil(len(risk) * coverage / 100) - 1
