@@ -68,7 +68,7 @@ def test_a_voice_is_the_mean_of_the_states_after_a_layer(corpus, rows, model):
         )
         first = part.index.iloc[0]
         wave = torch.from_numpy(part.wave[: first.n_samples].astype(np.float32) / shards.FULL_SCALE)
-        if model == "hubert":  # the large ones embed_waveform standardised sounds
+        if model == "hubert":  # the large ones take standardised sounds
             wave = (wave - wave.mean()) / (wave.var(correction=0) + 1e-5).sqrt()
         with torch.no_grad():
             states, _ = network_of(model).extract_features(wave.unsqueeze(0))
