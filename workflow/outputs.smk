@@ -19,10 +19,18 @@ async def finished(self, job):
 
 
 async def incomplete(self, job):
-    """Give the outputs that are broken off, or other than the job wrote them: both are made again."""
+    """Give the outputs that are broken off, not made here, or other than the job wrote them: all are made again.
+
+    Those that were not made here are tables of git, of which nobody can tell whether they fit params.yaml.
+    """
     found = await snakemake_incomplete(self, job)
+    ours = self.has_metadata(job)
     for output in job.output if workflow.is_main_process and not workflow.touch else ():
-        if output not in found and await output.exists() and (change := WRITTEN.find_change(str(output))):
+        if output in found or not await output.exists():
+            continue
+        if not ours:
+            found.append(output)
+        elif change := WRITTEN.find_change(str(output)):
             logger.warning(f"{change} since rule {job.rule.name} made {output}: that is made again.")
             found.append(output)
     return found

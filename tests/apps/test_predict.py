@@ -32,7 +32,7 @@ def judged(run_predict, models, media_folder, tmp_path):
 
     def call(name, *variants):
         error, line, _ = run_predict(media_folder / name, out=tmp_path, checkpoint=[models[one] for one in variants])
-        assert error == ("1 of 1 files without a verdict" if ": no verdict" in line else "")
+        assert error == (f"1 of 1 files without a verdict: {media_folder / name}" if ": no verdict" in line else "")
         return line, *read(tmp_path, name.partition(".")[0])
 
     return call

@@ -13,7 +13,7 @@ import pytest
 import mien
 from apps.tiny_models import CLASSES
 from mien.audio.resample import to_mono
-from mien.errors import MediaError, ModelError
+from mien.errors import ConfigError, MediaError, ModelError
 from mien.io import media
 
 COLUMNS = ["file", "person", "start_s", "end_s", "label", *(f"p_{name}" for name in CLASSES)]
@@ -40,6 +40,14 @@ def arrays(media_folder, loaded):
     times, frames = zip(*media.read_frames(media_folder / "both.mp4"), strict=True)
     rate = loaded.networks[0].sound.rate_hz
     return np.stack(frames), np.array(times), to_mono(*media.read_sound(media_folder / "both.mp4"), rate), rate
+
+
+def test_what_cannot_be_windows_or_models_is_refused(folder):
+    for wrong in ({"window_s": -1.0}, {"window_s": 0.0}, {"window_s": 0.1, "hop_s": 5.0}):
+        with pytest.raises(ConfigError, match=r"predict.*(window_s|hop_s)"):
+            mien.load_models(folder, **wrong)
+    with pytest.raises(TypeError, match=r"models should come from mien.load_models"):
+        mien.predict("a.wav", models=str(folder))
 
 
 def values_of(rows):

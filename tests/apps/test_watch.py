@@ -3,6 +3,8 @@
 import csv
 import json
 import signal
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -41,6 +43,17 @@ def watch(files, capsys):
         return capsys.readouterr().out
 
     return call
+
+
+def test_the_command_reads_a_film_from_its_standard_input(models, media_folder, tmp_path):
+    pictures = [picture for _, picture in media.read_frames(media_folder / "face.mp4")]
+    media.write_video(tmp_path / "film.mkv", pictures, rate_fps=10)
+    command = [sys.executable, "-m", "mien", "watch", "-", "--timeline", "all.csv", "--checkpoint", str(models["VM"])]
+    with (tmp_path / "film.mkv").open("rb") as film:
+        run = subprocess.run(command, stdin=film, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert f"-: {len(pictures)} frames" in run.stdout
+    assert len((tmp_path / "all.csv").read_text().splitlines()) > 1
 
 
 def _film(path):

@@ -129,7 +129,7 @@ def test_tables_of_people_make_a_page_and_a_quote(published):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page):
         assert (path.parent / target).exists(), target
     readme = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "MRPN has 62.0 (57.0–67.0); fusion is worth +12.0 (+9.5 to +14.5) points" in readme
+    assert "MRPN has 62.0 (57.0–67.0); fusion adds +12.0 (+9.5 to +14.5) points" in readme
     assert "(docs/people/mrpn.md)" in readme
     write_docs(results=tmp_path / "results", root=tmp_path)
     assert path.read_text(encoding="utf-8") == page

@@ -1,5 +1,6 @@
 """An output that was changed since its job wrote it is named and made again by the plain command."""
 
+import shutil
 import subprocess
 import sys
 
@@ -80,3 +81,13 @@ def test_a_touch_takes_outputs_as_they_are(finished):
     assert "was changed" not in snakemake(finished, "--touch", "--forceall")
     assert "Nothing to be done" in snakemake(finished, "-n")
     assert (finished / "results/tables/5.2.md").read_text() == "edited"
+
+
+def test_an_output_that_was_not_made_here_is_made(finished, tmp_path):
+    shutil.copy(finished / "Snakefile", tmp_path)
+    table = tmp_path / "results" / "tables" / "5.2.md"
+    table.parent.mkdir(parents=True)
+    table.write_text("of git")
+    assert rules_of(snakemake(tmp_path, "results/tables/5.2.md")) == {"extract_sound", "build_table"}
+    assert table.read_text() != "of git"
+    assert "Nothing to be done" in snakemake(tmp_path, "-n", "results/tables/5.2.md")

@@ -5,4 +5,5 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+Names = Annotated[list[str] | None, Parameter(consume_multiple=True)]  # an option with several values
 Models = Annotated[Path | None, Parameter(name=("--models", "--results"))]  # an option of the commands

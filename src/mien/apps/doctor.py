@@ -21,7 +21,7 @@ LIBRARIES = ("numpy", "pandas", "torch", "torchaudio", "av", "dlib-bin", "opencv
 
 
 def doctor(*, results: Models = None, config: str = "") -> None:
-    """Say what is installed, which models would judge, on which device, and which problems there are; exit with 2 if any.
+    """Say what is installed, which models would judge, on which device, and what is wrong; exit with 2 if anything is.
 
     Parameters
     ----------

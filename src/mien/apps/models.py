@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mien.apps import Models
+from mien.apps import Models, Names
 from mien.audio.spectrogram import segment_shape
 from mien.config import schema
 from mien.config.labels import common_names, label_map
@@ -640,7 +640,7 @@ def export_model(
     out: Path,
     /,
     *,
-    rows: list[str] | None = None,
+    rows: Names = None,
     weights: Path | None = None,
     half: bool = False,
     results: Models = None,

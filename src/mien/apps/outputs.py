@@ -65,10 +65,18 @@ ROW_COLUMNS = (
 MODEL_COLUMNS = (  # from `model`; what is not known is empty
     Column("model", "text", "who judged: the row of `params.yaml` that was trained"),
     Column("corpus", "text", "corpus that it was trained on"),
-    Column("networks", "1, 2, ...", "how many networks judged together: one of every fold of the corpus"),
+    Column(
+        "networks",
+        "1, 2, ...",
+        "how many networks judged together: those of the folds, or one of the face and one of the voice",
+    ),
     Column("synthetic", "True, False", "whether the people of that corpus are synthetic"),
-    Column("people", "1, 2, ...", "number of people that it was trained on"),
-    Column("accuracy", "0..1", "share of clips that are right, of people of that corpus whom a network had not seen"),
+    Column("people", "text", "whom it was trained on, such as 16 people, or pictures"),
+    Column(
+        "accuracy",
+        "0..1",
+        "share right of clips, or pictures, that it was not trained on; empty of two models together",
+    ),
     Column("accuracy_low", "0..1", "lower end of the 95% interval of that accuracy"),
     Column("accuracy_high", "0..1", "upper end"),
     Column("model_file", "text", "file of the networks, or folder of their row"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.apps import Models
+from mien.apps import Models, Names
 from mien.config import schema
 from mien.errors import ConfigError, MediaError, MienError, NotJudgedError
 from mien.io import isolated, media
@@ -32,7 +32,7 @@ def predict(
     neutral: Path | None = None,
     video: Path | None = None,
     table: Path | None = None,
-    formats: list[str] | None = None,
+    formats: Names = None,
     fps: str | None = None,
     cropped: bool = False,
     reference: Path | None = None,
@@ -123,6 +123,8 @@ def predict(
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: --out should be a folder, and this is a file")
     torch.set_num_threads(max(1, jobs))
+    if not clips:
+        raise ConfigError("name a video, a sound file, a picture or a folder of them")
     files, failures = list_clips(clips)
     if not files:
         _report(failures)
@@ -155,9 +157,10 @@ def predict(
         if line.startswith(f"{printable(path.name)}: no verdict"):
             unjudged.append(path)
     more.finish()
-    _report(failures)
     if unjudged:
-        raise NotJudgedError(f"{len(unjudged)} of {len(files)} files without a verdict")
+        names = ", ".join(printable(str(path)) for path in unjudged)
+        failures.append(NotJudgedError(f"{len(unjudged)} of {len(files)} files without a verdict: {names}"))
+    _report(failures)
 
 
 def list_clips(paths: tuple[Path, ...]) -> tuple[list[Path], list[MienError]]:

@@ -17,6 +17,7 @@ from mien.apps.recording import BATCH, judge_file
 from mien.apps.reference import read_reference
 from mien.audio.resample import Resampler, to_mono
 from mien.config import schema
+from mien.config.values import plain
 from mien.errors import ModelError
 from mien.io.shards import FULL_SCALE
 
@@ -221,6 +222,8 @@ def predict(
     pandas.DataFrame
         See `Models.predict`.
     """
+    if models is not None and not isinstance(models, Models):
+        raise TypeError(f"models should come from mien.load_models(FOLDER), got {models!r}")
     models = models or load_models(reference=reference is not None)
     return models.predict(clip, cropped=cropped, reference=reference)
 
@@ -253,6 +256,8 @@ def load_models(
     ------
     mien.errors.ModelError
         There is no model, or one that cannot be loaded.
+    mien.errors.ConfigError
+        A window or a step is not positive, or a step is longer than a window.
     """
     settings = schema.section(schema.PredictConfig, schema.load(""), "predict")
     folder = folder or os.environ.get(VARIABLE)
@@ -263,7 +268,9 @@ def load_models(
         if not files:
             raise
     networks = load_files(files, reference=reference, runtime=runtime)
-    return Models(networks, window_s or settings.window_s, hop_s or settings.hop_s)
+    given = {name: value for name, value in (("window_s", window_s), ("hop_s", hop_s)) if value is not None}
+    settings = schema.section(schema.PredictConfig, {"predict": plain(settings) | given}, "predict")
+    return Models(networks, settings.window_s, settings.hop_s)
 
 
 def _in_order(frames: Iterable[np.ndarray], times: Iterable[float] | None) -> Iterator[tuple[float, np.ndarray]]:

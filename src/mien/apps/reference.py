@@ -138,7 +138,7 @@ def read_reference(recordings: Sequence[Path], models: Sequence[Model]) -> Perso
     if not wanted:
         raise ConfigError(
             f"--reference {place}: none of the models uses other recordings of a person; leave it out, or name one"
-            " that was trained with normalise: subject"
+            " that was trained with normalise: subject (in Python, load_models(reference=True) prefers these)"
         )
     files, problems, _ = media.find_media(recordings)
     found: dict[str, list[ModalityData]] = {name: [] for name in wanted}

@@ -769,7 +769,9 @@ def load(source: str | Path, *changes: str | Path) -> dict[str, Any]:
         try:
             return json.loads(text)
         except json.JSONDecodeError as error:
-            raise ConfigError(f"--config: begins like JSON but is not valid JSON ({error}); name a file, or mend it") from None
+            raise ConfigError(
+                f"--config: begins like JSON but is not valid JSON ({error}); name a file, or mend it"
+            ) from None
     raw = read_yaml(Path(text))
     for path in changes:
         raw = merge(raw, read_yaml(Path(path)))

@@ -7,6 +7,7 @@ through shared memory, and the process works ahead by `AHEAD` items.
 
 import atexit
 import contextlib
+import fcntl
 import gc
 import mmap
 import multiprocessing.connection
@@ -96,6 +97,8 @@ def stream(
     ------
     MediaError : the service says so, or its process crashed, made no progress, or had not enough memory.
     """
+    if file is not None:
+        file = fcntl.fcntl(file, fcntl.F_DUPFD, 3)  # in that process 0, 1 and 2 are others
     decoder = _Decoder(file) if file is not None else _take()
     try:
         request = (service, source, *args, *([file] if file is not None else []))
@@ -104,6 +107,8 @@ def stream(
         decoder.finish()
         raise
     finally:
+        if file is not None:
+            os.close(file)
         if decoder.is_free and file is None and decoder.is_small:
             with _lock:
                 _idle.append(decoder)

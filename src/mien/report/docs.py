@@ -144,7 +144,8 @@ class Rows:
             rows = rows[rows[column].fillna("").astype(str) == value]
         if len(rows) != 1:
             raise TableError(
-                f"{table}.csv: {len(rows)} rows have {content}, one is needed; run snakemake, then write_docs"
+                f"{self.folders[0] / table}.csv: {len(rows)} rows have {content}, one is needed;"
+                " make it again, then write_docs"
             )
         return rows.iloc[0].to_dict()
 

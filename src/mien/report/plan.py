@@ -166,6 +166,7 @@ def _count_variant(params: Params, corpus: str, name: str) -> dict[str, Any]:
         **_describe(row),
         **_count_passes(found, judged, kept=kept),
         **(stored if row.looks else {}),
+        **({"learning": 0.0} if row.weights else {}),
     }
 
 

@@ -102,7 +102,7 @@ def train_everybody(
 ) -> None:
     """Train a variant on all people of a corpus, for as many epochs as were chosen on its folds on average.
 
-    No people are left to test these networks, which are those to distribute; their folders are everybody-seed0 and so on.
+    No people are left to test these networks, which are to be distributed; their folders are everybody-seed0 and so on.
 
     Parameters
     ----------
@@ -261,7 +261,7 @@ def fit_everybody(run: RunSpec, dataset: ClipDataset) -> None:
     """
     row, how = run.settings.variant, run.settings.train
     if clips.vector_sizes(dataset):
-        raise ConfigError(f"{run.name} uses precomputed numbers, so it cannot be applied to recordings; name another row")
+        raise ConfigError(f"{run.name} uses precomputed numbers: it cannot be applied to recordings; name another row")
     if row.frozen or row.blend:
         raise ConfigError(f"{run.name} is made from other rows, which were not trained on everybody; name another row")
     dataset = clips.select_target(dataset, row.target)
