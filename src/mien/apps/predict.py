@@ -159,7 +159,7 @@ def predict(
     more.finish()
     if unjudged:
         names = ", ".join(printable(str(path)) for path in unjudged)
-        failures.append(NotJudgedError(f"{len(unjudged)} of {len(files)} files without a verdict: {names}"))
+        failures.insert(0, NotJudgedError(f"{len(unjudged)} of {len(files)} files without a verdict: {names}"))
     _report(failures)
 
 
