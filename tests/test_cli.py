@@ -62,6 +62,7 @@ def test_starting_up_imports_nothing_heavy():
         (("index_corpus", "--config", "{bad", "--corpus", "jaffe", "--manifest", "m", "--out", "o"), "is not valid"),
         (("list_runs", "--folders", "none", "--out", "x.json"), "none holds no run.json"),
         (("predict",), "name a video"),
+        (("predict", "none.mp4", "--jobs", "0"), "--jobs"),
         (("predict", "none.mp4", "--formats", "srt", "doc"), "--formats doc: there is no such format"),
         (("predict", "none.mp4", "--config", "p.yaml"), "p.yaml: no such file"),
         (("predict", "none.mp4", "--out", "o", "--checkpoint"), "--checkpoint"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.apps import Models, Names
+from mien.apps import Jobs, Models, Names
 from mien.config import schema
 from mien.errors import ConfigError, MediaError, MienError, NotJudgedError
 from mien.io import isolated, media
@@ -40,7 +40,7 @@ def predict(
     results: Models = None,
     runtime: str = "torch",
     config: str = "",
-    jobs: int = 1,
+    jobs: Jobs = 1,
 ) -> None:
     """Predict the emotion of clips: videos, sound files or pictures.
 
@@ -122,7 +122,7 @@ def predict(
         raise ConfigError(f"--neutral {neutral} tells the shape of the face for --units: add --units")
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: --out should be a folder, and this is a file")
-    torch.set_num_threads(max(1, jobs))
+    torch.set_num_threads(jobs)
     if not clips:
         raise ConfigError("name a video, a sound file, a picture or a folder of them")
     files, failures = list_clips(clips)

@@ -28,7 +28,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
-from mien.apps import Models
+from mien.apps import Jobs, Models
 from mien.apps.outputs import describe_model, model_facts
 from mien.apps.page import address_of, listen, make_app, make_server
 from mien.apps.predict import row_cells, row_columns
@@ -81,7 +81,7 @@ def serve(
     checkpoint: list[Path] | None = None,
     results: Models = None,
     config: str = "",
-    jobs: int = 1,
+    jobs: Jobs = 1,
 ) -> None:
     """Serve a page where you drop a clip, or use your camera, and see the emotion.
 
@@ -120,7 +120,7 @@ def serve(
     settings = schema.section(schema.ServeConfig, params, "serve")
     watch = schema.section(schema.WatchConfig, params, "watch")
     candide = schema.section(schema.CandideConfig, params, "candide")
-    torch.set_num_threads(max(1, jobs))
+    torch.set_num_threads(jobs)
     files = checkpoint or find_trained(results, predict.corpus, predict)
     with listen(settings.port if port is None else port) as door:
         models = load_models(files, reference=reference is not None)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from mien.apps import Models
+from mien.apps import Jobs, Models
 from mien.apps.predict import row_cells, row_columns
 from mien.config import schema
 from mien.errors import ConfigError, MediaError
@@ -58,7 +58,7 @@ def watch(
     checkpoint: list[Path] | None = None,
     results: Models = None,
     config: str = "",
-    jobs: int = 1,
+    jobs: Jobs = 1,
 ) -> None:
     """Show the emotion in a film, a camera or a pipe while it runs: every half a second, of the last two seconds.
 
@@ -114,7 +114,7 @@ def watch(
     windows = {"window_s": predict.window_s, "hop_s": predict.hop_s}
     settings = schema.section(schema.WatchConfig, params, "watch")
     candide = schema.section(schema.CandideConfig, params, "candide") if units else None
-    torch.set_num_threads(max(1, jobs))
+    torch.set_num_threads(jobs)
     _check_places(source, out, timeline)
     names = checkpoint or find_trained(results, predict.corpus, predict)
     models = load_models(names, reference=reference is not None)
