@@ -27,7 +27,7 @@ MODELS = Path("resources", "models")  # files of `export_model` that come with t
 CARDS = Path("docs", "models")  # a page about each of them
 PAGES = {  # page of docs/people -> its tables
     "face": ("pictures",),
-    "geometry": ("4.1", "4.2"),
+    "geometry": ("4.1",),
     "voice": ("voice",),
     "mrpn": ("mrpn", "mrpn-subject"),
     "predicted": ("predicted",),
