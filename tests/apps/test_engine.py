@@ -203,7 +203,7 @@ def test_memory_stays_flat(networks, take):
     n_rows = 0
     for k in range(120):
         n_rows += len(engine.add(float(k), picture, second))
-        assert len(engine._corrupted_inputs) <= (ONE_PASS_S + 1) * FACES.rate_fps
+        assert len(engine._looks) <= (ONE_PASS_S + 1) * FACES.rate_fps
         assert len(engine._wave) <= (ONE_PASS_S + 2) * RATE
     assert n_rows == (119 - 1) * 2 + 1
 

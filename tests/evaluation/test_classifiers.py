@@ -1,4 +1,4 @@
-"""ConditionPredictions of pictures: kept apart by role, averaged over runs, compared on the same pictures."""
+"""Judgements of pictures: kept apart by role, averaged over runs, compared on the same pictures."""
 
 import numpy as np
 import pytest

@@ -347,7 +347,7 @@ class Engine:
         self._held: tuple[float, np.ndarray] | None = None  # the picture that is shown now
         self._next_look = 0
         self._looked_at, self._n_same = None, 0  # the newest picture that was looked at, how often again
-        self._corrupted_inputs: deque[_Look] = deque()
+        self._looks: deque[_Look] = deque()
         self._here: list[Face] = []  # in the newest look
         self._people: dict[int, _Person] = {}
         self._look_s: list[float] = []  # of all looks, where tracks are kept
@@ -531,7 +531,7 @@ class Engine:
             self._here = [Face(**vars(face) | {"person": self._before + face.person}) for face in faces]
             self._highest = max([self._highest, *(face.person for face in self._here)])
         found = [face for face in self._here if face.found]
-        self._corrupted_inputs.append(_Look(time_s, {face.person: self._keep(picture, face) for face in found}))
+        self._looks.append(_Look(time_s, {face.person: self._keep(picture, face) for face in found}))
         self.n_looks += 1
         self.n_found += bool(found)
         if self._tracks:
@@ -613,8 +613,8 @@ class Engine:
         rows = self._flush() if len(self._queue) >= self._batch else []
         if time_s > ONE_PASS_S + TOLERANCE_S:  # longer than a bare utterance: the past is not needed any more
             since_s = (self._next_window - 1) * self.hop_s  # a last window may begin before the next one would
-            while self._corrupted_inputs and self._corrupted_inputs[0].time_s < since_s - TOLERANCE_S:
-                self._corrupted_inputs.popleft()
+            while self._looks and self._looks[0].time_s < since_s - TOLERANCE_S:
+                self._looks.popleft()
             spent = max(0, min(round(since_s * self.sound.rate_hz) - self._wave_start, len(self._wave)))
             if spent > self.sound.rate_hz:
                 self._wave, self._wave_start = self._wave[spent:].copy(), self._wave_start + spent
@@ -622,7 +622,7 @@ class Engine:
 
     def _close(self, start_s: float, stop_s: float, *, counts: bool = True) -> None:
         """Put the people of a window into the queue."""
-        looks = [look for look in self._corrupted_inputs if start_s - TOLERANCE_S <= look.time_s < stop_s - TOLERANCE_S]
+        looks = [look for look in self._looks if start_s - TOLERANCE_S <= look.time_s < stop_s - TOLERANCE_S]
         wave, heard = self._without_silence(self._samples(Interval(start_s, stop_s)))
         n_blocks = max(len(heard), round((stop_s - start_s) / BLOCK_S), 1)
         people = sorted({person for look in looks for person in look.seen})
@@ -696,11 +696,11 @@ class Engine:
     def _judge_whole(self) -> tuple[Model, tuple[str, ...], np.ndarray] | None:
         """Judge the film in one pass, as evaluation does with a clip; None if there is nothing to judge by."""
         person, wave = self._highest, None if self.is_silent else self._wave
-        track = self._track(person, self._corrupted_inputs, 0.0) if person else None
+        track = self._track(person, self._looks, 0.0) if person else None
         lengths = {"video": self._next_look / self.faces.rate_fps, "audio": self.heard_s}
         lengths["units"] = lengths["video"]
         whole = Interval(0.0, lengths["video"])
-        faces = [look.seen[person] for look in self._corrupted_inputs if person in look.seen]
+        faces = [look.seen[person] for look in self._looks if person in look.seen]
         clip = Clip(self.faces, self.sound, track, faces, wave, whole, whole, self._fitted, self._shape)
         if not clip.modalities:
             return None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # torch takes seconds, which --help does not need
     from mien.apps.engine import Row
     from mien.apps.models import Model
     from mien.apps.outputs import Outputs
-    from mien.apps.recording import RunPredictions
+    from mien.apps.recording import RecordingPrediction
     from mien.apps.units import Shape
 
 DERIVED = ("", ".units", ".openface", "_events")  # what names of a clip's files have after its stem
@@ -106,6 +106,8 @@ def predict(
     jobs
         Number of threads.
     """
+    if not clips:
+        raise ConfigError("name a video, a sound file, a picture or a folder of them")
     import torch
     from tqdm import tqdm
 
@@ -123,8 +125,6 @@ def predict(
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: --out should be a folder, and this is a file")
     torch.set_num_threads(jobs)
-    if not clips:
-        raise ConfigError("name a video, a sound file, a picture or a folder of them")
     files, failures = list_clips(clips)
     if not files:
         _report(failures)
@@ -268,7 +268,7 @@ def _predict_one(
     return line
 
 
-def write_judgement(target: Path, found: "RunPredictions", models: "list[Model]", further: dict[str, Any]) -> None:
+def write_judgement(target: Path, found: "RecordingPrediction", models: "list[Model]", further: dict[str, Any]) -> None:
     """Write <target>.csv, the windows, and <target>.json, everything and `further`, each whole or not at all."""
     import pandas as pd
 
@@ -329,7 +329,7 @@ def _name_best(values: "np.ndarray", classes: tuple[str, ...]) -> dict[str, Any]
     return {"label": classes[int(values.argmax())], "probabilities": probabilities}
 
 
-def describe_judgement(found: "RunPredictions", models: "list[Model]") -> str:
+def describe_judgement(found: "RecordingPrediction", models: "list[Model]") -> str:
     """Say in one line: clip, label, the three best probabilities, and what they lack."""
     from mien.apps.models import SHOWN_BY
 

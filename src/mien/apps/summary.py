@@ -10,7 +10,7 @@ from mien.candide.mesh import AU_NAMES
 
 if TYPE_CHECKING:  # torch takes seconds, which --help does not need
     from mien.apps.engine import Moment
-    from mien.apps.recording import RunPredictions
+    from mien.apps.recording import RecordingPrediction
 
 USUAL_S = 0.04  # that a picture is shown for, where there is only one
 
@@ -79,7 +79,7 @@ class FilmSummary:
         return facts | {"sound": has_sound} | _conclude(self.classes, verdict, reasons, stretches, len(self._people))
 
 
-def answer_of(found: "RunPredictions", name: str, *, kind: str) -> dict[str, Any]:
+def answer_of(found: "RecordingPrediction", name: str, *, kind: str) -> dict[str, Any]:
     """Return, as `FilmSummary.make_answer` does, what was said of a sound or a picture (its `kind`)."""
     columns, stretches = [f"p_{label}" for label in found.classes], []
     for row in tile(found.table).to_dict("records"):

@@ -231,7 +231,7 @@ def _features(clips: pd.DataFrame, faces: Path, candide: Path) -> pd.DataFrame:
 def drop_copies(training: pd.DataFrame, tested: pd.DataFrame) -> pd.DataFrame:
     """Return `training` without pictures whose bytes are also tested on, or are somebody else's in training.
 
-    OversamplingPlan of one person stay: a person is on one side of every split.
+    Copies of one person stay: a person is on one side of every split.
     """
     known = training.sha256 != ""
     crossing = known & training.sha256.isin(set(tested.sha256))

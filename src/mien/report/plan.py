@@ -78,7 +78,7 @@ def made_size(corpus: str, people: int, takes: int) -> Size:
     return Size(people=people, clips=people * per_person, seconds=MADE_S.get(corpus, 0.0))
 
 
-LEARNT, FROZEN_ENCODERS = 3, 1  # passes forward that a training pass costs
+LEARNT, KEPT = 3, 1  # passes forward that a training pass costs
 VALIDATING = 2  # people of a fold
 PER_FILM = 4  # pictures of a film that a network of single pictures learns from
 BALANCED = 7 * 7215 / 28_709  # FER2013: all classes as large as the largest, relative to what there is
@@ -227,7 +227,7 @@ STAGES = {  # kind of run -> stage of the plan, title of the stage, what counts 
 def _count_passes(found: Mapping[str, Cost], looks: float, *, kept: Iterable[str] = ()) -> dict[str, float]:
     """Return what a network takes: `looks` are passes of judging in an epoch, `kept` parts that stay as they are."""
     forward = total(found).multiply_adds
-    spared = (LEARNT - FROZEN_ENCODERS) * sum(total(found, part).multiply_adds for part in kept)
+    spared = (LEARNT - KEPT) * sum(total(found, part).multiply_adds for part in kept)
     return {
         "multiply_adds": forward,
         "weights": total(found).parameters,
