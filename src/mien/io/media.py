@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from mien import kernels
 from mien.errors import MediaError
 from mien.io.files import atomic_file
 
@@ -471,7 +472,8 @@ def write_video(
 
     with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
         video = container.add_stream(codecs[0], rate=Fraction(rate_fps).limit_denominator(1001))
-        video.options = {"threads": "1", "flags": "+bitexact", **(options or {})}
+        kernel = kernels.x264_options() if codecs[0] == "libx264" else {}
+        video.options = {"threads": "1", "flags": "+bitexact", **kernel, **(options or {})}
         video.pix_fmt = "yuv420p"
         audio = container.add_stream(codecs[1], rate=rate_hz, layout="mono") if wave is not None else None
         if audio is not None:
@@ -540,7 +542,8 @@ class FilmWriter:
             scratch = stack.enter_context(atomic_file(self.path))
             self._film = stack.enter_context(_output(scratch, self.path))
             self._video = self._film.add_stream("libx264", rate=Fraction(self._rate_fps).limit_denominator(1001))
-            self._video.options = {"threads": "1", "flags": "+bitexact", "preset": "ultrafast", "crf": "22"}
+            options = {"threads": "1", "flags": "+bitexact", "preset": "ultrafast", "crf": "22"}
+            self._video.options = options | kernels.x264_options()
             self._video.pix_fmt = "yuv420p"
             self._video.codec_context.time_base = _FILM_CLOCK
             self._video.codec_context.colorspace = _BT601  # players guess where it is not said
