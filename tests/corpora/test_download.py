@@ -280,7 +280,10 @@ def test_entries_that_leave_the_folder_are_refused(tmp_path, suffix, name):
     refuse(archive, tmp_path, "outside the folder")
 
 
-def test_links_are_refused(tmp_path):
+@pytest.mark.parametrize("python", ["3.11.4", "3.11.3"])
+def test_links_are_refused(tmp_path, monkeypatch, python):
+    if python == "3.11.3":
+        monkeypatch.delattr(tarfile, "data_filter")
     link = zipfile.ZipInfo("link")
     link.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
@@ -291,7 +294,7 @@ def test_links_are_refused(tmp_path):
         entry = tarfile.TarInfo("link")
         entry.type, entry.linkname = tarfile.SYMTYPE, "../../etc/passwd"
         archive.addfile(entry)
-    refuse(tmp_path / "a.tar", tmp_path, "unsafe entry")
+    refuse(tmp_path / "a.tar", tmp_path, "has a link")
 
 
 @pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])
