@@ -14,7 +14,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Bytecode makes every start-up three times as fast.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup reproduce test test-slurm slurm lint clean
+.PHONY: setup reproduce test test-slurm slurm lint site clean
 
 setup: $(VENV)/.complete
 
@@ -47,9 +47,12 @@ test-slurm: slurm
 	PYTHONPATH="$(CURDIR)/$(VENV)/slurm$${PYTHONPATH:+:$$PYTHONPATH}" tests/slurm/run.sh
 
 lint: setup
-	ruff check src tests
-	ruff format --check src tests
+	ruff check src tests workflow
+	ruff format --check src tests workflow
 	snakefmt --check Snakefile workflow
 
+site: setup
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+
 clean:
-	rm -rf data results/corpora results/faces results/sound results/candide results/samples results/training results/embeddings results/trust results/fuzziness results/streams results/figures logs .checkpoints .snakemake mlflow.db mlartifacts
+	rm -rf data results/corpora results/faces results/sound results/candide results/samples results/training results/embeddings results/trust results/fuzziness results/streams results/figures site logs .checkpoints .snakemake mlflow.db mlartifacts

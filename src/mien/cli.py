@@ -150,7 +150,7 @@ def _run(argv: list[str]) -> None:
         near = difflib.get_close_matches(command, COMMANDS, n=3) or PEOPLE
         sys.exit(_refuse(f"{command} is no command; did you mean {', '.join(near)}? See mien --help"))
     try:
-        _app(command)(argv, exit_on_error=False, print_error=False)
+        build_app(command)(argv, exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
         sys.exit(_refuse(f"{str(error).rstrip('.')}; see mien{f' {command}' * (command in COMMANDS)} --help"))
     except MienError as error:
@@ -170,7 +170,8 @@ def _run(argv: list[str]) -> None:
         sys.exit(130)
 
 
-def _app(command: str) -> "cyclopts.App":
+def build_app(command: str = "") -> "cyclopts.App":
+    """Build the command line; of stages, only `command` is imported and explained."""
     import cyclopts
 
     app = cyclopts.App(

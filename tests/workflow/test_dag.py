@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow
 NETWORKS = ("AM", "VM", "N0_late", "N0", "N1", "N2")
 BASELINES = ("Voice_SVM", "Units_logistic", "Voice_units_late")
 
+
 @pytest.fixture(scope="module")
 def bare(repository, tmp_path_factory):
     """Copy what the workflow reads into an empty folder, with small parameters; not to be changed."""

@@ -5,10 +5,18 @@
 # A job makes what is read together, in one process: to start one costs more than most pages.
 
 from collections import namedtuple
+from fnmatch import fnmatch
 
 # A command of a job: its arguments, and the files that it reads and makes.
 Call = namedtuple("Call", "command arguments inputs outputs")
 
+# Pattern of files, the chapter of the report where they are shown, their caption, their title.
+TITLES = [
+    (pattern, chapter, caption, title)
+    for chapter, captions in read_yaml(Path("workflow/report/titles.yaml")).items()
+    for caption, titles in captions.items()
+    for pattern, title in titles.items()
+]
 THESIS = "resources/thesis_tables.yaml"
 STREAMED = PARAMS.streaming.corpus
 FER = type(PARAMS.transfer).corpus
@@ -159,7 +167,7 @@ def check_of(name, row):
     )
 
 
-# Job, which has the caption workflow/report/<its first word>.rst -> its call, or its calls in order.
+# Job -> its call, or its calls in order.
 JOBS = {
     "candide": call(
         "draw_candide",
@@ -418,17 +426,16 @@ def kept_paths():
     return [*kept, *dict.fromkeys(path.removeprefix("results/") for path in trained)]
 
 
-def shown(job, path, others):
-    """Put a table or a figure into Snakemake's report, once, with the caption of its job."""
-    name, _, suffix = Path(path).name.rpartition(".")
-    if suffix == "csv" and "/figures/" not in path:
-        labels = {"category": "Tables", "labels": {"table": name}}
-    elif suffix == "svg" or (suffix == "png" and path.replace(".png", ".svg") not in others):
-        category = {"curves": "Training", "samples": "Corpora"}.get(job, "Figures")
-        labels = {"category": category, "labels": {"figure": name}}
-    else:
+def shown(path, others):
+    """Put a table or a figure into Snakemake's report, once, with its title and the caption of its kind."""
+    key, _, suffix = path.removeprefix("results/").rpartition(".")
+    kind = {"csv": "table", "svg": "figure", "png": "figure"}.get(suffix)
+    drawn_again = suffix == "png" and path.replace(".png", ".svg") in others
+    if not kind or drawn_again or (suffix == "csv" and key.startswith("figures/")):
         return path
-    return report(path, caption=f"../report/{job.partition('_')[0]}.rst", **labels)
+    chapter, caption, title = next(titled for pattern, *titled in TITLES if fnmatch(key, pattern))
+    labels = {"title": title, "file": f"{kind} {Path(path).stem}"}
+    return report(path, caption=f"../report/{caption}.rst", category=chapter, labels=labels)
 
 
 def in_turn(calls):
@@ -445,7 +452,7 @@ for page, calls in JOBS.items():
         input:
             [path for path in dict.fromkeys(path for one in calls for path in one.inputs) if path not in made],
         output:
-            [shown(page, path, made) for path in made],
+            [shown(path, made) for path in made],
         log:
             f"logs/report/{page}.log",
         priority: 100 * (page == f"table_{FIRST_TABLE}")

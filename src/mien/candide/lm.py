@@ -81,7 +81,9 @@ def fit(
 
         sum_i |s R₂ (P_i + sum_k a_k U_ki) + t - p_i|² / s₀² + ridge |a|²,     R₂ the first two rows of R
 
-    from the initial values of eqs. 17 to 20; s₀ is the initial scale.
+    from the initial values of eqs. 17 to 20; s₀ is the initial scale. The damping is relative to the diagonal
+    (Marquardt 1963) and follows the gain of the steps (Nielsen 1999). Rotations are updated by multiplication, so that
+    no orientation is singular.
 
     Parameters
     ----------
@@ -90,9 +92,6 @@ def fit(
     evaluations : of the sum, after which a fit counts as not converged.
     tolerance : decrease of the sum, relative to it, that is not worth another step.
     start : (B,) fits to begin with; a face whose fit is not finite begins with the initial values.
-
-    The damping is relative to the diagonal (Marquardt 1963) and follows the gain of the steps (Nielsen 1999). Rotations
-    are updated by multiplication, so that no orientation is singular.
     """
     parts = []
     for first in range(0, max(len(points), 1), _CHUNK):

@@ -47,7 +47,7 @@ class UtteranceDataset:
     """U audible utterances in the order of their clip names.
 
     waves : one (N,) int16 per part, memory-mapped.
-    clip : (U,) names.   part, start, n_samples : (U,) int64, the utterance is waves[part][start : start + n_samples].
+    clip : (U,) names.   part, start, n_samples : (U,) int64, the utterance is n_samples from start of waves[part].
     """
 
     waves: tuple[np.ndarray, ...]
