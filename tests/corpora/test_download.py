@@ -283,7 +283,7 @@ def test_entries_that_leave_the_folder_are_refused(tmp_path, suffix, name):
 @pytest.mark.parametrize("python", ["3.11.4", "3.11.3"])
 def test_links_are_refused(tmp_path, monkeypatch, python):
     if python == "3.11.3":
-        monkeypatch.delattr(tarfile, "data_filter")
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
     link = zipfile.ZipInfo("link")
     link.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
