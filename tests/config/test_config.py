@@ -242,6 +242,12 @@ def test_an_unreadable_file_is_named(tmp_path, text, word):
         schema.load(tmp_path / "absent.yaml")
 
 
+def test_an_error_names_the_files_that_were_read(tmp_path, repository):
+    (mine := tmp_path / "mine.yaml").write_text("sed: 1\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"params\.yaml, .*mine\.yaml: sed is unknown"):
+        schema.load(repository / "params.yaml", mine)
+
+
 def test_files_that_params_name_have_to_be_there(raw, repository, monkeypatch):
     monkeypatch.chdir(repository)
     schema.check_files(schema.section(schema.Params, schema.resolve(raw)))

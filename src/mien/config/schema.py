@@ -775,7 +775,11 @@ def load(source: str | Path, *changes: str | Path) -> dict[str, Any]:
     raw = read_yaml(Path(text))
     for path in changes:
         raw = merge(raw, read_yaml(Path(path)))
-    return resolve(raw)
+    try:
+        return resolve(raw)
+    except ConfigError as error:
+        files = ", ".join(map(str, (text, *changes)))
+        raise ConfigError(f"{files}:{str(error).removeprefix('params.yaml:')}") from None
 
 
 def resolve(raw: Any) -> dict[str, Any]:
