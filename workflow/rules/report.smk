@@ -265,7 +265,7 @@ JOBS = {
             "compare_streams",
             STREAM,
             **STREAM_FILES,
-            changes=[f"results/streams/{STREAMED}/changes.parquet"],
+            changes=[CHANGES],
             **table("streams"),
         ),
         call(

@@ -5,6 +5,7 @@
 #                  results/fuzziness/<corpus>/seed<k>/predictions.parquet, results/streams/<corpus>/changes.parquet
 # COMMANDS         mien embed, assess, measure_changes, train_fuzzy
 
+CHANGES = f"results/streams/{PARAMS.streaming.corpus}/changes.parquet"
 EMBEDDED = PARAMS.embeddings.corpus
 EMBEDDINGS = expand(
     "results/embeddings/{corpus}/fold{fold}.parquet",
@@ -48,6 +49,7 @@ rule studies_all:
             name=PARAMS.trust.asked,
         ),
         manifests(runs_of("fuzziness")),
+        [CHANGES] if runs_of("stream") else [],
 
 
 rule embed:
@@ -110,7 +112,7 @@ rule measure_changes:
         data_of(["faces", "sound"], PARAMS.streaming.corpus),
         manifests(runs_of("stream")),
     output:
-        f"results/streams/{PARAMS.streaming.corpus}/changes.parquet",
+        CHANGES,
     log:
         "logs/measure_changes.log",
     threads: TRAINING_THREADS
