@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from collections import Counter
 
 import pytest
@@ -95,6 +96,21 @@ def test_stages_of_dvc_make_their_outputs(repository, bare):
         made = "\n".join(planned.jobs)
         for out in stage["outs"]:
             assert re.search(rf" {next(iter(out))}(/|\b)", made), f"{name} does not make {next(iter(out))}"
+
+
+def test_results_that_are_shared_are_those_that_git_has_not(repository, tmp_path):
+    """By the command of docs/howto.md."""
+    shutil.copy(repository / "dvc.yaml", tmp_path)
+    command = re.search(r"^sed -i .* dvc\.yaml$", (repository / "docs/howto.md").read_text(), re.MULTILINE)[0]
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True)
+    stages = yaml.safe_load((tmp_path / "dvc.yaml").read_text())["stages"].values()
+    outs = [out for stage in stages for out in stage["outs"] + stage.get("metrics", [])]
+    cached = {path for out in outs for path, flags in out.items() if flags.get("cache", True)}
+    names = [f"{path}/" for out in outs for path in out]  # as folders, which they are once they are made
+    ignored = subprocess.run(
+        ["git", "check-ignore", *names], cwd=repository, check=True, capture_output=True, text=True
+    )
+    assert cached == {name.rstrip("/") for name in ignored.stdout.split()}
 
 
 def test_a_training_waits_for_what_it_is_made_from(planned):
