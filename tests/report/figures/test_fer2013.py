@@ -1,5 +1,7 @@
 """Figures 4.9 to 4.13: whose pictures are shown, which losses are the highest, and the copies that training sees."""
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -140,5 +142,25 @@ def test_different_people_show_an_emotion_and_defects_stay_away(world, gallery):
     np.testing.assert_array_equal(pixels, [planted.picture("fer2013", clip) for clip in ("00030", "00002")])
     people = choose_people(others, n_people=2, n_pictures=2)
     assert {name: len(clips) for name, clips in people.items()} == {"p0": 2, "p2": 2}
-    with pytest.raises(TableError, match="names nobody"):
-        choose_people(gallery, n_people=2, n_pictures=2)
+
+
+@pytest.mark.parametrize("faceless", ["ckplus", "fer2013"])
+def test_a_corpus_without_faces_is_not_shown(tmp_path, world, run, monkeypatch, faceless):
+    """As RAVDESS of which somebody has the sound alone."""
+
+    def read(results, name):
+        found = read_gallery(results, name)
+        return replace(found, clips=found.clips[: 0 if name == faceless else None])
+
+    monkeypatch.setattr(fer2013, "read_gallery", read)
+    given = {"runs": [run.folder / "run.json"], "results": world, "people": "ckplus", "beside": ["ckplus"]}
+    if faceless == "fer2013":
+        with pytest.raises(TableError, match="no clip of fer2013 has a face"):
+            fer2013.plot_fer2013(**given, out=tmp_path)
+    else:
+        fer2013.plot_fer2013(**given, out=tmp_path)
+        assert len(list(tmp_path.iterdir())) == 13
+
+
+def test_people_without_names_have_no_row(gallery):
+    assert choose_people(gallery, n_people=2, n_pictures=2) == {}

@@ -72,9 +72,11 @@ def plot_fer2013(*, results: Path, runs: list[Path], people: str, out: Path, bes
     name = found[0].corpus
     if strange := next((run for run in found if run.corpus != name), None):
         raise TableError(f"{strange.folder}: of {strange.corpus}, the first run of {name}; name runs of one corpus")
-    corpus = read_gallery(results, name)
+    corpus, *others = (read_gallery(results, name) for name in [name, *(beside or [])])
+    if corpus.clips.empty:
+        raise TableError(f"{results / 'faces' / name}: no clip of {name} has a face; there is nothing to show")
     draw_people(out, read_gallery(results, people))
-    draw_corpora(out, [corpus, *(read_gallery(results, name) for name in beside or [])])
+    draw_corpora(out, [corpus, *(other for other in others if len(other.clips))])
     draw_hardest(out, corpus, best_run(found))
     draw_balanced(out, corpus, found[0])
     log.info("%s: figures 4.9 to 4.13", out)
@@ -87,14 +89,12 @@ def read_gallery(results: Path, corpus: str) -> Corpus:
 
     Raises
     ------
-    TableError : a stage has not run, its files are damaged, or no clip has a face.
+    TableError : a stage has not run, or its files are damaged.
     """
     folder, faces = Path(results) / "corpora" / corpus, Path(results) / "faces" / corpus
     found = read_corpus(folder / "clips.parquet", folder / "corpus.json", faces=faces, sound=None)
     folds = tables.read(folder / "folds.parquet", tables.FOLDS)
     clips = found.clips[found.clips.has_video].sort_values("clip", ignore_index=True)
-    if clips.empty:
-        raise TableError(f"{faces}: no clip of {corpus} has a face; there is nothing to show")
     folds = folds[folds.fold == FOLD]
     role = clips.group.map(dict(zip(folds.group, folds.role, strict=True))).fillna("").mask(clips.apart, APART)
     return replace(found, clips=clips.assign(role=role))
@@ -115,9 +115,6 @@ def _evenly(rows: pd.DataFrame, n: int, *, offset: float = 0.5) -> pd.DataFrame:
 def choose_people(corpus: Corpus, *, n_people: int, n_pictures: int) -> dict[str, list[str]]:
     """Return clips of up to `n_people` people, spread over their names, each with up to `n_pictures` spread as well."""
     clips = corpus.clips[corpus.clips.actor != ""]
-    if clips.empty:
-        name = corpus.info["corpus"]
-        raise TableError(f"{name}: the corpus names nobody; choose another one for the row of identities")
     people = spread(sorted(set(clips.actor)), n_people)
     return {name: _evenly(clips[clips.actor == name], n_pictures)["clip"].tolist() for name in people}
 
@@ -128,7 +125,10 @@ def draw_people(out: Path, corpus: Corpus) -> None:
     rows = enumerate(map(corpus.grey, chosen.values()))
     cells = {(row, column): picture for row, pictures in rows for column, picture in enumerate(pictures)}
     title = corpus.title("Figure 4.9: faces whose identity is learnt")
-    with saved_figure(title, 7.6, 0.5 + 0.86 * len(chosen), *svg_png(out, "4.9"), square=True) as figure:
+    with saved_figure(title, 7.6, 0.5 + 0.86 * max(1, len(chosen)), *svg_png(out, "4.9"), square=True) as figure:
+        if not chosen:
+            draw_absent(figure.subplots(), title=corpus.info["corpus"], reason="no clip has a face and a named person")
+            return
         draw_grid(figure.subplots(), cells, rows=list(chosen), columns=[""] * N_OF_A_PERSON)
 
 
