@@ -40,7 +40,7 @@ def test_doctor_says_what_is_missing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "find_spec", lambda name: None if name == "dlib" else name)
     with pytest.raises(
-        MienError, match=r"nowhere: no trained run of .*; dlib-bin is not installed: pip install dlib-bin"
+        MienError, match=r"nowhere: no such folder; .*; dlib-bin is not installed: pip install dlib-bin"
     ):
         doctor(results=tmp_path / "nowhere")
     assert "no problems found" not in capsys.readouterr().out

@@ -42,6 +42,8 @@ def test_nothing_is_written_that_would_be_refused(folder):
     (folder / "config" / "own.yaml").write_text("train: {widht: 8}\n")
     with pytest.raises(ConfigError, match=r"train\.widht is unknown; did you mean width\?"):
         config("own", params=folder / "params.yaml")
+    with pytest.raises(ConfigError, match=r"NAME is missing; known: .*thesis"):
+        config(params=folder / "params.yaml")
     with pytest.raises(ConfigError, match=r"there is no thesys\.yaml; did you mean thesis\?"):
         config("thesys", params=folder / "params.yaml")
     assert (folder / "params.yaml").read_text() == before

@@ -581,12 +581,16 @@ def find_trained(results: Path | None, corpus: str, rows: schema.PredictConfig) 
     """
     names = list(dict.fromkeys((rows.joint, rows.video, rows.audio)))
     places = list_places(results)
+    if len(places) == 1 and not places[0].is_dir():
+        raise ModelError(
+            f"{places[0]}: no such folder; {f'{VARIABLE} names it' if results is None else 'name another'}"
+        )
     there = [found for place in places if (found := _find_rows(place, corpus, names))]
     if there:
         return next((found for found in there if not _is_synthetic(found[0])), there[0])
     raise ModelError(
-        f"{', '.join(map(str, places))}: no trained run of {', '.join(names)} of {corpus}; run snakemake in"
-        " the folder of mien to train them, name a folder with models with --models, or model files with --checkpoint"
+        f"{', '.join(map(str, places))}: no exported model, and no trained run of {', '.join(names)} of {corpus}; run"
+        " snakemake in the folder of mien to train them, or name a folder by --models or model files by --checkpoint"
     )
 
 

@@ -37,8 +37,11 @@ def config(
     if write_schema:
         return _write(folder / SCHEMA, json_schema())
     known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if not known:
+        raise ConfigError(f"{folder}: holds no values to write; run it where params.yaml of a checkout is")
     if name not in known:
-        raise ConfigError(f"{folder}: there is no {name}.yaml; {hint(name, known)}")
+        wrong = f"{folder}: there is no {name}.yaml" if name else "NAME is missing"
+        raise ConfigError(f"{wrong}; {hint(name, known)}")
     before, changes = read_yaml(params), read_yaml(folder / f"{name}.yaml")
     schema.resolve(merge(before, changes))
     for key, old, new in _differences(before, changes):
