@@ -5,14 +5,14 @@ Pages keep their paths, so their links are those of the repository.
 
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatch
+from itertools import groupby
 from pathlib import Path
 
-import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from mien.cli import build_app
+from mien.report.titles import find_entries
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("*.md", "*.cff", "LICENSE", "*.yaml", "config/*", "docs/**/*.*", "resources/*/*.md", "results/*.*")
@@ -22,14 +22,12 @@ PACKAGE = """# mien.{0}
 ::: mien.{0}
     options: {{show_submodules: true, filters: ["!^_", "!^python$"]}}
 """
-TITLES = yaml.safe_load((ROOT / "workflow/report/titles.yaml").read_text())
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Put what PAGES names in the place of the files below docs_dir, and add what is generated."""
     found = {path.relative_to(ROOT).as_posix() for pattern in PAGES for path in ROOT.glob(pattern)}
-    chapters = enumerate(write_chapters(found), 1)
-    made = {f"results/chapter{number}.md": "\n\n".join(parts) for number, parts in chapters}
+    made = {f"results/chapter{number}.md": text for number, text in enumerate(write_chapters(found), 1)}
     made["reference/commands.md"] = build_app().generate_docs(output_format="markdown")
     made["reference/mien.md"] = "# mien\n\n::: mien.apps.python\n"
     for package in sorted(path.parent.name for path in ROOT.glob("src/mien/*/__init__.py")):
@@ -48,23 +46,23 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return Files([*kept, *(File.generated(config, path, content=text) for path, text in made.items())])
 
 
-def write_chapters(found: set[str]) -> Iterator[list[str]]:
-    """Give the parts of each chapter of the results: captions of Snakemake's report, links to tables, figures."""
-    left = [path.removeprefix("results/") for path in sorted(found) if path.startswith("results/")]
-    for chapter, captions in TITLES.items():
+def write_chapters(found: set[str]) -> Iterator[str]:
+    """Write a page per chapter of the results: captions of Snakemake's report, links to tables, figures."""
+    shown = {
+        str(path.relative_to("results").with_suffix("")): path
+        for path in map(Path, sorted(path for path in found if path.startswith("results/")))
+        if path.suffix in (".md", ".png") or (path.suffix == ".svg" and str(path.with_suffix(".png")) not in found)
+    }
+    entries = find_entries(shown, ROOT / "workflow/report/titles.yaml")
+    ordered = sorted(entries, key=lambda key: (entries[key].number, key))
+    for chapter, keys in groupby(ordered, key=lambda key: entries[key].chapter):
         parts = [f"# {chapter}"]
-        for caption, titles in captions.items():
-            tables, figures = [], []
-            for pattern, title in titles.items():
-                for path in [path for path in left if fnmatch(path.rpartition(".")[0], pattern)]:
-                    left.remove(path)  # the first that fits a file counts
-                    name, suffix = Path(path).stem, Path(path).suffix
-                    number = f" {name}" if name[0].isdigit() else ""
-                    if suffix == ".md":
-                        tables.append(f"[Table{number}: {title}]({path})" if number else f"[{title}]({path})")
-                    elif suffix == ".png" or (suffix == ".svg" and f"results/figures/{name}.png" not in found):
-                        figures.append(f"## {title}\n\n![{title}]({path})\n\nFigure{number or f' {name}'}")
-            if tables or figures:
-                parts += [(ROOT / f"workflow/report/{caption}.rst").read_text(), *tables, *figures]
-        if parts[1:]:
-            yield parts
+        for caption, keys_of_it in groupby(keys, key=lambda key: entries[key].caption):
+            parts.append((ROOT / f"workflow/report/{caption}.rst").read_text())
+            for key in sorted(keys_of_it, key=lambda key: shown[key].suffix):  # .md first
+                name, title, path = shown[key].stem, entries[key].title, shown[key].relative_to("results")
+                if path.suffix == ".md":
+                    parts.append(f"[{f'Table {name}: ' * name[0].isdigit()}{title}]({path})")
+                else:
+                    parts.append(f"## {title}\n\n![{title}]({path})\n\nFigure {name}")
+        yield "\n\n".join(parts)

@@ -5,18 +5,12 @@
 # A job makes what is read together, in one process: to start one costs more than most pages.
 
 from collections import namedtuple
-from fnmatch import fnmatch
+
+from mien.report.titles import find_entries
 
 # A command of a job: its arguments, and the files that it reads and makes.
 Call = namedtuple("Call", "command arguments inputs outputs")
 
-# Pattern of files, the chapter of the report where they are shown, their caption, their title.
-TITLES = [
-    (pattern, chapter, caption, title)
-    for chapter, captions in read_yaml(Path("workflow/report/titles.yaml")).items()
-    for caption, titles in captions.items()
-    for pattern, title in titles.items()
-]
 THESIS = "resources/thesis_tables.yaml"
 STREAMED = PARAMS.streaming.corpus
 FER = type(PARAMS.transfer).corpus
@@ -402,6 +396,8 @@ if PARAMS.checks:
         )
 JOBS = {page: calls if isinstance(calls, list) else [calls] for page, calls in JOBS.items() if calls}
 REPORT = [str(path) for calls in JOBS.values() for one in calls for path in one.outputs]
+KEYS = [path.removeprefix("results/").rpartition(".")[0] for path in REPORT]
+ENTRIES = find_entries(KEYS, Path("workflow/report/titles.yaml"))
 
 
 def kept_paths():
@@ -433,9 +429,9 @@ def shown(path, others):
     drawn_again = suffix == "png" and path.replace(".png", ".svg") in others
     if not kind or drawn_again or (suffix == "csv" and key.startswith("figures/")):
         return path
-    chapter, caption, title = next(titled for pattern, *titled in TITLES if fnmatch(key, pattern))
-    labels = {"title": title, "file": f"{kind} {Path(path).stem}"}
-    return report(path, caption=f"../report/{caption}.rst", category=chapter, labels=labels)
+    entry = ENTRIES[key]
+    labels = {"title": entry.title, "file": f"{kind} {Path(path).stem}"}
+    return report(path, caption=f"../report/{entry.caption}.rst", category=entry.chapter, labels=labels)
 
 
 def in_turn(calls):
