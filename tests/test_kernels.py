@@ -117,3 +117,11 @@ def test_a_machine_whose_numbers_differ_is_told(monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(kernels, "_CPU", tmp_path / "cpuinfo")
     kernels._CPU.write_text("flags\t\t: fpu sse4_2 avx\n")
     assert "the processor has no AVX2" in kernels.deviations()
+
+
+@pytest.mark.parametrize(("first", "named"), [("numpy, mien", "numpy"), ("mien, numpy", "")])
+def test_a_library_that_is_imported_before_is_named(first, named):
+    code = f"import {first}; from mien import kernels; kernels.pin(); print(kernels.deviations())"
+    env = {name: value for name, value in os.environ.items() if name not in kernels.PINNED}
+    said = subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True, text=True).stdout
+    assert ("numpy had been imported" in said) == bool(named)

@@ -25,10 +25,13 @@ PINNED = {
     "OPENBLAS_NUM_THREADS": "1",
 }
 _CPU = Path("/proc/cpuinfo")
+_imported_before: set[str] = set()
 
 
 def pin() -> None:
     """Set the variables, whatever they were; on a machine that is not x86-64 they mean nothing and stay unread."""
+    if not PINNED.items() <= os.environ.items():
+        _imported_before.update({"numpy", "torch", "cv2"} & sys.modules.keys())
     os.environ |= PINNED
     if "avx512f" in _flags():  # where it is absent OpenCV complains that it cannot be switched off
         os.environ["OPENCV_CPU_DISABLE"] = "AVX512-SKX"
@@ -43,8 +46,12 @@ def x264_options() -> dict[str, str]:
     return {"x264-params": "asm=avx2"} if "avx512f" in _flags() else {}
 
 
-def deviations() -> list[str]:
+def deviations(*, elsewhere: bool = False) -> list[str]:
     """Say in words why numbers may differ in rounding from those of the same run on an x86-64 processor with AVX2.
+
+    Parameters
+    ----------
+    elsewhere : other processes compute, not this one, so what it has imported does not matter.
 
     Returns
     -------
@@ -56,17 +63,18 @@ def deviations() -> list[str]:
         found.append(f"the processor is {platform.machine()}, not x86-64")
     elif _CPU.is_file() and "avx2" not in _flags():
         found.append("the processor has no AVX2")
-    if torch := sys.modules.get("torch"):
-        if torch.cuda.is_available():
-            found.append(f"it runs on {torch.cuda.get_device_name()}")
-        elif "AVX512" in torch.backends.cpu.get_cpu_capability():
-            found.append("torch was used before mien was imported and has chosen AVX-512")
+    if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
+        found.append(f"it runs on {torch.cuda.get_device_name()}")
+    if _imported_before and not elsewhere:
+        found.append(
+            f"{', '.join(sorted(_imported_before))} had been imported when mien was, and chose its own kernels"
+        )
     return found
 
 
-def warn() -> None:
+def warn(*, elsewhere: bool = False) -> None:
     """Log the deviations, if any."""
-    if found := deviations():
+    if found := deviations(elsewhere=elsewhere):
         log.warning("numbers will differ in rounding from the published ones: %s", "; ".join(found))
 
 

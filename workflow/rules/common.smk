@@ -38,7 +38,7 @@ if workflow.is_main_process and not COUNTED_ELSEWHERE and "gpu" not in workflow.
     workflow.register_resource("gpu", 1)
 TRAINING_THREADS = 4 if GPU else 1
 if workflow.is_main_process:
-    kernels.warn()
+    kernels.warn(elsewhere=True)
 
 try:
     read_yaml(Path("params.yaml"))  # Snakemake's reader lets a key stand twice
